@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// The seam between what was seen and what is done: accesses that are not yet on the server.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "clock.h"
+#include "event.h"
+
+namespace qatime::backlog {
+
+// Names one entry from the moment it is taken until it is settled or put back.
+struct Ticket {
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+  friend bool operator==(const Ticket&, const Ticket&) = default;
+};
+
+// What was tried before for an entry.
+struct Retry {
+  unsigned attempts = 0;   // failures so far
+  Clock::Instant since{};  // the first of them
+};
+
+struct Entry {
+  Ticket ticket;
+  std::string name;  // in Slice::directory; empty for the root of an export
+  Time time;         // what atime is to become
+  Retry retry;
+};
+
+// Some of the entries that wait in one directory. They are in flight until settled or put back.
+struct Slice {
+  std::size_t lane = 0;
+  std::string directory;  // normal path
+  std::vector<Entry> entries;
+};
+
+// Paths below which names may now mean other objects.
+struct Invalidations {
+  std::vector<std::string> paths;
+  bool everything = false;  // there were too many to list
+};
+
+// One entry per path, the newest time wins, whatever the order of arrival. An entry is waiting, in flight, or in
+// flight with a newer time waiting; the settling of the older one never loses the newer.
+//
+// add() is called by the intake thread, everything else by the apply thread unless it says otherwise. No call waits
+// for a disk or a network.
+class Backlog {
+ public:
+  virtual ~Backlog() = default;
+
+  // Takes in events in their order of arrival; copies what it keeps. What finds no room is dropped and counted.
+  virtual void add(Events events) = 0;
+
+  // The next `limit` entries at most of the directory of `lane` (an index of Lanes) that has waited longest, or an
+  // empty slice.
+  [[nodiscard]] virtual Slice take(std::size_t lane, std::size_t limit) = 0;
+
+  // The entry has its outcome.
+  virtual void settle(Ticket ticket) = 0;
+
+  // The entry waits again, behind the others of its lane and not before `not_before`; a newer time that arrived
+  // meanwhile stays the newer.
+  virtual void put_back(Ticket ticket, Clock::Instant not_before, Retry retry) = 0;
+
+  // The entry's object was not there under its name. Where a move or a removal explains that, the entry goes on under
+  // its new name or is cancelled, its ticket ends and the result is true; else nothing happens.
+  [[nodiscard]] virtual bool reconsider(Ticket ticket) = 0;
+
+  // What moves and removals have made doubtful since the last call.
+  [[nodiscard]] virtual Invalidations take_invalidations() = 0;
+
+  // When the next entry that was put back may be taken; nothing if none waits for its moment.
+  [[nodiscard]] virtual std::optional<Clock::Instant> next_due() const = 0;
+
+  // Entries waiting or in flight. Any thread.
+  [[nodiscard]] virtual std::size_t pending() const = 0;
+
+  // Has `wake` called, by the thread that calls add(), whenever there may be something new to take. Set before the
+  // first add().
+  virtual void on_work(std::function<void()> wake) = 0;
+};
+
+}  // namespace qatime::backlog

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// How long to wait before trying again.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <random>
+
+namespace qatime {
+
+// Exponential backoff with full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS Architecture
+// Blog, 2015): a random share of `base * 2^attempt`, of at most `cap`, and at least a quarter of it,
+// so that nothing spins. One thread.
+class Backoff {
+ public:
+  using Duration = std::chrono::milliseconds;
+
+  Backoff(Duration base, Duration cap, std::uint64_t seed = std::random_device{}())
+      : base_{base}, cap_{cap}, random_{seed} {}
+
+  // `attempt` counts the failures before, from 0.
+  [[nodiscard]] Duration delay(unsigned attempt) {
+    const Duration whole = std::min(cap_, base_ * (std::int64_t{1} << std::min(attempt, 20U)));
+    std::uniform_int_distribution<Duration::rep> share{whole.count() / 4, whole.count()};
+    return Duration{share(random_)};
+  }
+
+ private:
+  Duration base_;
+  Duration cap_;
+  std::minstd_rand random_;
+};
+
+}  // namespace qatime

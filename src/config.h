@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// What an administrator can set: the keys of qatime.toml, their defaults and units.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "log.h"
+
+namespace qatime {
+
+struct SyslogConfig {
+  struct Listener {
+    enum class Transport { tcp, udp };
+    Transport transport;
+    std::string address;  // numeric, IPv4 or IPv6
+    std::uint16_t port;   // 0: any free one
+    friend bool operator==(const Listener&, const Listener&) = default;
+  };
+  std::vector<Listener> listen{{Listener::Transport::tcp, "0.0.0.0", 1514},
+                               {Listener::Transport::udp, "0.0.0.0", 1514}};
+  std::size_t max_message = 256 << 10;        // bytes, 1 KiB to 8 MiB
+  std::size_t max_connections = 1024;         // TCP, 1 to 1,000,000
+  std::size_t udp_receive_buffer = 16 << 20;  // bytes asked of the kernel, 4 KiB to 1 GiB
+};
+
+struct PolicyConfig {
+  std::vector<std::string> operations{"fs_read_data", "fs_write_data", "fs_list_directory"};
+  std::vector<std::string> self;                                   // our addresses as the cluster sees them
+  std::chrono::nanoseconds future_limit = std::chrono::hours{24};  // 0: none
+};
+
+struct BacklogConfig {
+  std::size_t memory = 256 << 20;  // bytes, at least 1 MiB
+};
+
+struct NfsConfig {
+  struct Server {
+    std::string host;        // a name or a numeric address
+    std::uint16_t port = 0;  // of NFS; 0: `NfsConfig::port`
+    friend bool operator==(const Server&, const Server&) = default;
+  };
+  struct Export {
+    std::string path;    // normal; what audit paths begin with
+    std::string target;  // what is mounted for it; the key is `export`
+    friend bool operator==(const Export&, const Export&) = default;
+  };
+  std::vector<Server> servers{{"127.0.0.1"}};
+  std::uint16_t port = 0;        // 0: ask the portmapper
+  std::uint16_t mount_port = 0;  // 0: ask the portmapper
+  std::uint32_t uid = 0;         // AUTH_SYS
+  std::uint32_t gid = 0;
+  std::size_t connections = 1;                                   // per server, 1 to 64
+  std::size_t max_in_flight = 64;                                // requests per server, 1 to 4,096
+  std::chrono::milliseconds timeout = std::chrono::seconds{10};  // of one request, 100 ms to 10 min
+  std::size_t handle_cache = 100'000;                            // directories, at least 1
+  std::chrono::milliseconds handle_ttl = std::chrono::seconds{60};
+  std::vector<Export> exports{{"/", "/"}};
+};
+
+struct LogConfig {
+  log::Level level = log::Level::info;
+};
+
+struct Config {
+  SyslogConfig syslog;
+  PolicyConfig policy;
+  BacklogConfig backlog;
+  NfsConfig nfs;
+  LogConfig log;
+};
+
+// One line that says where (file, line, column or the --set that is wrong), which key, what is wrong and what is
+// allowed. Nobody catches it below main.
+class ConfigError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+inline constexpr const char* kDefaultConfigFile = "/etc/qatime/qatime.toml";
+
+// Reads `file` (empty: kDefaultConfigFile, which need not exist) and then `settings`, each "key=value" with a dotted
+// key and a TOML value, or a bare word for a string; a setting replaces what the file says, arrays whole. Throws
+// ConfigError.
+[[nodiscard]] Config load_config(const std::string& file, std::span<const std::string> settings);
+
+}  // namespace qatime

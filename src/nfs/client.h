@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+// The seam to the servers: NFSv3 requests (RFC 1813) on objects, whichever node answers them.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "nfs/status.h"
+#include "timestamp.h"
+
+namespace qatime::nfs {
+
+// nfs_fh3: opaque, valid on every node of a cluster.
+class Handle {
+ public:
+  static constexpr std::size_t kMaxSize = 64;  // bytes, NFS3_FHSIZE
+
+  Handle() = default;
+  // `bytes` are kMaxSize at most.
+  explicit Handle(std::span<const char> bytes) noexcept : size_{static_cast<std::uint8_t>(bytes.size())} {
+    std::memcpy(bytes_.data(), bytes.data(), bytes.size());
+  }
+
+  [[nodiscard]] std::string_view bytes() const noexcept { return {bytes_.data(), size_}; }
+  friend bool operator==(const Handle& a, const Handle& b) noexcept { return a.bytes() == b.bytes(); }
+
+ private:
+  std::array<char, kMaxSize> bytes_{};
+  std::uint8_t size_ = 0;
+};
+
+// What fattr3 says that matters here.
+struct Attributes {
+  bool is_directory = false;
+  std::uint64_t file_id = 0;
+  Time atime;
+  Time mtime;
+  Time ctime;
+};
+
+struct Object {
+  Handle handle;
+  std::optional<Attributes> attributes;  // a server may leave them out
+};
+
+// Requests complete exactly once, on the thread of the loop that the client was made with, never inside the call that
+// started them and never after the client is destroyed, which forgets what is outstanding. Arguments are copied.
+// Everything lives on that one thread.
+class Client {
+ public:
+  using ObjectDone = std::function<void(Status, const Object&)>;
+  using AttributesDone = std::function<void(Status, const std::optional<Attributes>&)>;
+
+  virtual ~Client() = default;
+
+  // How many more requests may be started now: 0 while no server answers. More complete with Status::lost.
+  [[nodiscard]] virtual std::size_t room() const = 0;
+
+  // The root of the export with this index, if it is mounted on a server that answers.
+  [[nodiscard]] virtual std::optional<Handle> root(std::size_t lane) const = 0;
+
+  // Why the export could not be mounted, last tried; ok when it is mounted or was not tried yet.
+  [[nodiscard]] virtual Status mount_status(std::size_t lane) const = 0;
+
+  // LOOKUP. `name` has 1 to 255 bytes and no '/' or NUL. Symlinks are not followed.
+  virtual void lookup(const Handle& directory, std::string_view name, ObjectDone done) = 0;
+
+  // GETATTR.
+  virtual void getattr(const Handle& object, AttributesDone done) = 0;
+
+  // SETATTR of atime alone (SET_TO_CLIENT_TIME); with `guard`, only while ctime is still this (sattrguard3), else
+  // Status::not_sync. Completes with the attributes after it where the server reports them. `atime` fits nfstime3.
+  virtual void set_atime(const Handle& object, Time atime, std::optional<Time> guard, AttributesDone done) = 0;
+
+  // Has `changed` called whenever room() or an export's state may have grown better or worse other than by completion
+  // of a request: servers found and lost, exports mounted or refused.
+  virtual void on_change(std::function<void()> changed) = 0;
+};
+
+}  // namespace qatime::nfs
+
+template <>
+struct std::hash<qatime::nfs::Handle> {
+  std::size_t operator()(const qatime::nfs::Handle& handle) const noexcept {
+    return std::hash<std::string_view>{}(handle.bytes());
+  }
+};

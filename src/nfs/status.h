@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// How an NFS request ended.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace qatime::nfs {
+
+// nfsstat3 with its numbers (RFC 1813 section 2.6; mountstat3 of section 5.1.5 shares them), and what happens to a
+// request that gets none.
+enum class Status : std::uint32_t {
+  ok = 0,
+  perm = 1,
+  noent = 2,
+  io = 5,
+  nxio = 6,
+  acces = 13,
+  exist = 17,
+  xdev = 18,
+  nodev = 19,
+  notdir = 20,
+  isdir = 21,
+  inval = 22,
+  fbig = 27,
+  nospc = 28,
+  rofs = 30,
+  mlink = 31,
+  nametoolong = 63,
+  notempty = 66,
+  dquot = 69,
+  stale = 70,
+  remote = 71,
+  badhandle = 10001,
+  not_sync = 10002,
+  bad_cookie = 10003,
+  notsupp = 10004,
+  toosmall = 10005,
+  serverfault = 10006,
+  badtype = 10007,
+  jukebox = 10008,
+
+  timeout = 20000,  // no reply within nfs.timeout; the server may still execute the request
+  lost,             // the connection ended first; the server may have executed the request
+  auth,             // the server rejected the credentials (RFC 5531 section 9, MSG_DENIED)
+  garbage,          // the reply could not be decoded, or the server could not decode the request
+};
+
+// The label of a status in metrics and log lines: "noent", "timeout". Statuses outside this list are "other".
+[[nodiscard]] std::string_view name(Status status) noexcept;
+
+}  // namespace qatime::nfs

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// Absolute paths as bytes, and the exports that they belong to.
+//
+// A path is *normal* when it begins with '/', ends in none unless it is the root "/", and each of its
+// components has 1 to 255 bytes, is neither "." nor ".." and holds no NUL. All paths of qatime are
+// normal from the moment that ingest has accepted them.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace qatime {
+
+inline constexpr std::size_t kMaxComponent = 255;  // bytes; what the cluster and common servers allow
+
+// `path` without the one trailing slash that marks a directory, or nothing if the rest is not normal.
+[[nodiscard]] std::optional<std::string_view> normal_path(std::string_view path) noexcept;
+
+// Whether `path` is `prefix` or lies below it, by whole components. Both are normal.
+[[nodiscard]] bool is_within(std::string_view path, std::string_view prefix) noexcept;
+
+// Whether `component` is one whole component of `path`.
+[[nodiscard]] bool has_component(std::string_view path, std::string_view component) noexcept;
+
+// `path`, which is `from` or lies below it, as it is called once `from` is called `to`.
+[[nodiscard]] std::string rebase(std::string_view path, std::string_view from, std::string_view to);
+
+// Where an object is: in which export, in which directory, under which name. The directory is a normal path
+// and the export's own path or below it; the name is empty for the export's root itself.
+struct Place {
+  std::size_t lane = 0;  // index of the export
+  std::string_view directory;
+  std::string_view name;
+};
+
+// The path that a directory and a name make. `name` may be empty.
+[[nodiscard]] std::string join(std::string_view directory, std::string_view name);
+
+// The paths of the exports, each of which is a lane of work of its own. Immutable; any thread.
+class Lanes {
+ public:
+  // `paths` are normal and distinct.
+  explicit Lanes(std::vector<std::string> paths = {"/"});
+
+  [[nodiscard]] std::size_t size() const noexcept { return paths_.size(); }
+  [[nodiscard]] const std::string& path(std::size_t lane) const { return paths_.at(lane); }
+
+  // The place of `path` in the export with the longest matching path; nothing if it is below none.
+  // The views point into `path`.
+  [[nodiscard]] std::optional<Place> place(std::string_view path) const noexcept;
+
+ private:
+  std::vector<std::string> paths_;
+};
+
+}  // namespace qatime
