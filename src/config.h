@@ -89,4 +89,7 @@ inline constexpr const char* kDefaultConfigFile = "/etc/qatime/qatime.toml";
 // ConfigError.
 [[nodiscard]] Config load_config(const std::string& file, std::span<const std::string> settings);
 
+// Every key that a configuration may have, dotted: "nfs.port".
+[[nodiscard]] std::vector<std::string> config_keys();
+
 }  // namespace qatime

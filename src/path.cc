@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+#include "path.h"
+
+#include <algorithm>
+
+namespace qatime {
+namespace {
+
+bool is_normal_component(std::string_view component) noexcept {
+  return !component.empty() && component.size() <= kMaxComponent && component != "." && component != "..";
+}
+
+}  // namespace
+
+std::optional<std::string_view> normal_path(std::string_view path) noexcept {
+  if (path.empty() || path.front() != '/') return std::nullopt;
+  if (path.size() == 1) return path;
+  if (path.back() == '/') path.remove_suffix(1);
+  if (path.find('\0') != std::string_view::npos) return std::nullopt;
+  for (std::size_t begin = 1; begin <= path.size();) {
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    if (!is_normal_component(path.substr(begin, end - begin))) return std::nullopt;
+    begin = end + 1;
+  }
+  return path;
+}
+
+bool is_within(std::string_view path, std::string_view prefix) noexcept {
+  if (prefix == "/") return true;
+  return path.starts_with(prefix) && (path.size() == prefix.size() || path[prefix.size()] == '/');
+}
+
+bool has_component(std::string_view path, std::string_view component) noexcept {
+  for (std::size_t at = path.find(component); at != std::string_view::npos; at = path.find(component, at + 1)) {
+    const std::size_t end = at + component.size();
+    if (at > 0 && path[at - 1] == '/' && (end == path.size() || path[end] == '/')) return true;
+  }
+  return false;
+}
+
+std::string rebase(std::string_view path, std::string_view from, std::string_view to) {
+  const std::string_view rest = from == "/" ? path : path.substr(from.size());
+  if (to == "/") return rest.empty() ? "/" : std::string{rest};
+  return rest == "/" ? std::string{to} : std::string{to}.append(rest);
+}
+
+std::string join(std::string_view directory, std::string_view name) {
+  std::string path{directory};
+  if (name.empty()) return path;
+  if (path.back() != '/') path += '/';
+  return path.append(name);
+}
+
+Lanes::Lanes(std::vector<std::string> paths) : paths_{std::move(paths)} {}
+
+std::optional<Place> Lanes::place(std::string_view path) const noexcept {
+  std::optional<std::size_t> lane;
+  for (std::size_t i = 0; i < paths_.size(); ++i) {
+    if (is_within(path, paths_[i]) && (!lane || paths_[i].size() > paths_[*lane].size())) lane = i;
+  }
+  if (!lane) return std::nullopt;
+  if (path == paths_[*lane]) return Place{*lane, path, {}};
+  const std::size_t slash = path.rfind('/');
+  return Place{*lane, path.substr(0, std::max<std::size_t>(slash, 1)), path.substr(slash + 1)};
+}
+
+}  // namespace qatime

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+#include "config.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include <unistd.h>
+
+#include "catch.h"
+#include "units.h"
+
+using namespace qatime;
+using namespace std::chrono_literals;
+
+namespace {
+
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(std::string_view text) { std::ofstream{path_} << text; }
+  ~TemporaryFile() { std::filesystem::remove(path_); }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_ = std::filesystem::temp_directory_path() / ("qatime-config-" + std::to_string(getpid()) + ".toml");
+};
+
+Config load(std::string_view text) { return load_config(TemporaryFile{text}.path(), {}); }
+
+Config set(std::vector<std::string> settings) { return load_config(TemporaryFile{""}.path(), settings); }
+
+template <class Call>
+std::string error_of(Call call) {
+  try {
+    call();
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+std::string error_in(std::string_view text) {
+  return error_of([&] { (void)load(text); });
+}
+
+std::string error_of_set(const std::string& setting) {
+  return error_of([&] { (void)set({setting}); });
+}
+
+}  // namespace
+
+using Catch::Contains;
+
+TEST_CASE("An empty file leaves the defaults") {
+  const Config config = load("");
+  CHECK(config.syslog.listen.size() == 2);
+  CHECK(config.nfs.exports == std::vector<NfsConfig::Export>{{"/", "/"}});
+}
+
+TEST_CASE("The sample configuration says exactly the defaults") {
+  const Config sample = load_config(QATIME_SAMPLE_CONFIG, {});
+  const Config defaults;
+  CHECK(sample.syslog.listen == defaults.syslog.listen);
+  CHECK(sample.syslog.max_message == defaults.syslog.max_message);
+  CHECK(sample.syslog.max_connections == defaults.syslog.max_connections);
+  CHECK(sample.syslog.udp_receive_buffer == defaults.syslog.udp_receive_buffer);
+  CHECK(sample.policy.operations == defaults.policy.operations);
+  CHECK(sample.policy.self == defaults.policy.self);
+  CHECK(sample.policy.future_limit == defaults.policy.future_limit);
+  CHECK(sample.backlog.memory == defaults.backlog.memory);
+  CHECK(sample.nfs.servers == defaults.nfs.servers);
+  CHECK(sample.nfs.port == defaults.nfs.port);
+  CHECK(sample.nfs.mount_port == defaults.nfs.mount_port);
+  CHECK(sample.nfs.uid == defaults.nfs.uid);
+  CHECK(sample.nfs.gid == defaults.nfs.gid);
+  CHECK(sample.nfs.connections == defaults.nfs.connections);
+  CHECK(sample.nfs.max_in_flight == defaults.nfs.max_in_flight);
+  CHECK(sample.nfs.timeout == defaults.nfs.timeout);
+  CHECK(sample.nfs.handle_cache == defaults.nfs.handle_cache);
+  CHECK(sample.nfs.handle_ttl == defaults.nfs.handle_ttl);
+  CHECK(sample.nfs.exports == defaults.nfs.exports);
+  CHECK(sample.log.level == defaults.log.level);
+}
+
+TEST_CASE("The sample configuration names every key") {
+  std::ifstream file{QATIME_SAMPLE_CONFIG};
+  const std::string sample{std::istreambuf_iterator<char>{file}, {}};
+  std::string section;
+  for (const std::string& key : config_keys()) {
+    CAPTURE(key);
+    const std::size_t dot = key.find('.');
+    const std::size_t begin = sample.find("\n[" + key.substr(0, dot) + "]\n");
+    REQUIRE(begin != std::string::npos);
+    const std::string name = key.substr(dot + 1);
+    const bool is_set = sample.find("\n" + name + " ", begin) != std::string::npos;
+    const bool is_table = sample.find("\n[[" + key + "]]", begin) != std::string::npos;
+    CHECK((is_set || is_table));
+  }
+}
+
+TEST_CASE("Every kind of value is read") {
+  const Config config = load(R"(
+[syslog]
+listen = ["udp://127.0.0.1:5514", "tcp://[::1]:0"]
+max_message = "1 MiB"
+[policy]
+self = ["192.0.2.1", "2001:db8::1"]
+future_limit = "0s"
+[nfs]
+servers = ["node1", "node2:20049", "[2001:db8::2]:2049", "2001:db8::3"]
+uid = 4294967295
+timeout = "1500ms"
+[[nfs.exports]]
+path = "/data/"
+export = "/"
+[log]
+level = "debug"
+)");
+  CHECK(config.syslog.listen[0] == SyslogConfig::Listener{SyslogConfig::Listener::Transport::udp, "127.0.0.1", 5514});
+  CHECK(config.syslog.listen[1] == SyslogConfig::Listener{SyslogConfig::Listener::Transport::tcp, "::1", 0});
+  CHECK(config.syslog.max_message == 1U << 20);
+  CHECK(config.policy.self.size() == 2);
+  CHECK(config.policy.future_limit == 0s);
+  CHECK(config.nfs.servers ==
+        std::vector<NfsConfig::Server>{{"node1", 0}, {"node2", 20049}, {"2001:db8::2", 2049}, {"2001:db8::3", 0}});
+  CHECK(config.nfs.uid == 4294967295U);
+  CHECK(config.nfs.timeout == 1500ms);
+  CHECK(config.nfs.exports == std::vector<NfsConfig::Export>{{"/data", "/"}});
+  CHECK(config.log.level == log::Level::debug);
+}
+
+TEST_CASE("An unknown key is named with its place and the nearest known one") {
+  const std::string error = error_in("[nfs]\nmax_inflight = 3\n");
+  CHECK_THAT(error, Contains(":2:1: nfs.max_inflight is no key of qatime; the nearest is nfs.max_in_flight"));
+  CHECK_THAT(error_in("[nsf]\nport = 3\n"), Contains("nsf is no key"));
+  CHECK_THAT(error_in("port = 3\n"), Contains(":1:1: port is no key"));
+}
+
+TEST_CASE("A wrong value is named with its place, its key and what is allowed") {
+  CHECK_THAT(error_in("[nfs]\nport = 65536\n"), Contains(":2:8: nfs.port must be a port, or 0"));
+  CHECK_THAT(error_in("[nfs]\nport = \"2049\"\n"), Contains("nfs.port must be a port"));
+  CHECK_THAT(error_in("[syslog]\nlisten = [\n \"tcp://127.0.0.1:1\",\n \"tcp://localhost:1\"]\n"),
+             Contains(":4:2: syslog.listen"));
+  CHECK_THAT(error_in("[syslog]\nlisten = []\n"), Contains("syslog.listen must be a list"));
+  CHECK_THAT(error_in("[syslog]\nmax_message = 4096\n"), Contains("syslog.max_message must be a size"));
+  CHECK_THAT(error_in("[policy]\nfuture_limit = \"24\"\n"), Contains("policy.future_limit must be a duration"));
+  CHECK_THAT(error_in("[policy]\nself = [\"10.0.0.0/8\"]\n"), Contains("policy.self must be"));
+  CHECK_THAT(error_in("[nfs]\nservers = [\"a b\"]\n"), Contains("nfs.servers must be"));
+  CHECK_THAT(error_in("[log]\nlevel = \"warn\"\n"), Contains("log.level must be one of"));
+  CHECK_THAT(error_in("[[nfs.exports]]\npath = \"/a\"\nexprot = \"/\"\n"), Contains("nfs.exports must be"));
+  CHECK_THAT(
+      error_in("[[nfs.exports]]\npath = \"/a\"\nexport = \"/\"\n[[nfs.exports]]\npath = \"/a/\"\nexport = \"/b\"\n"),
+      Contains("no two the same"));
+  CHECK_THAT(error_in("nfs = 3\n"), Contains("nfs is no key"));
+}
+
+TEST_CASE("Text that is no TOML is named with its place") {
+  CHECK_THAT(error_in("[nfs]\nport = = 3\n"), Contains(":2:"));
+}
+
+TEST_CASE("A file that was named must exist") {
+  CHECK_THAT(error_of([] { (void)load_config("/nonexistent/qatime.toml", {}); }), Contains("/nonexistent/qatime.toml"));
+}
+
+TEST_CASE("A setting takes TOML or a bare word, and replaces what the file says") {
+  const TemporaryFile file{"[nfs]\nservers = [\"a\", \"b\"]\nport = 1\n"};
+  const std::vector<std::string> settings{"nfs.servers=[\"c\"]", "log.level=error", "policy.future_limit=0s",
+                                          "nfs.exports=[{path=\"/x\", export=\"/y\"}]", "syslog.max_message=2 KiB"};
+  const Config config = load_config(file.path(), settings);
+  CHECK(config.nfs.servers == std::vector<NfsConfig::Server>{{"c", 0}});
+  CHECK(config.nfs.port == 1);
+  CHECK(config.log.level == log::Level::error);
+  CHECK(config.policy.future_limit == 0s);
+  CHECK(config.nfs.exports == std::vector<NfsConfig::Export>{{"/x", "/y"}});
+  CHECK(config.syslog.max_message == 2048);
+}
+
+TEST_CASE("A wrong setting is named as it was given") {
+  CHECK_THAT(error_of_set("nfs.port"), Contains("--set nfs.port: must be key=value"));
+  CHECK_THAT(error_of_set("nfs.prot=1"),
+             Contains("--set nfs.prot=1: nfs.prot is no key of qatime; the nearest is nfs.port"));
+  CHECK_THAT(error_of_set("nfs.port=high"), Contains("nfs.port must be"));
+  CHECK_THAT(error_of_set("nfs.servers=[1"), Contains("--set nfs.servers=[1"));
+  CHECK_THAT(error_of_set("=1"), Contains("must be key=value"));
+}
+
+TEST_CASE("Durations and sizes have units") {
+  CHECK(parse_duration("100ms") == 100ms);
+  CHECK(parse_duration("24h") == 24h);
+  CHECK(parse_duration("1d") == 24h);
+  CHECK(parse_duration("0s") == 0s);
+  CHECK_FALSE(parse_duration("10"));
+  CHECK_FALSE(parse_duration("-1s"));
+  CHECK_FALSE(parse_duration("1.5s"));
+  CHECK_FALSE(parse_duration("s"));
+  CHECK_FALSE(parse_duration("200000000d"));
+  CHECK(parse_size("256 KiB") == 262144U);
+  CHECK(parse_size("8GiB") == 8ULL << 30);
+  CHECK_FALSE(parse_size("1 KB"));
+  CHECK_FALSE(parse_size("1  KiB"));
+  CHECK_FALSE(parse_size("99999999999 TiB"));
+}

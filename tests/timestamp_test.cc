@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#include "timestamp.h"
+
+#include "catch.h"
+
+using namespace qatime;
+
+namespace {
+
+std::string reformatted(std::string_view text) {
+  const auto time = parse_rfc3339(text);
+  return time ? format_rfc3339(*time) : "nothing";
+}
+
+}  // namespace
+
+TEST_CASE("A time keeps its nanoseconds, whatever the length of its fraction") {
+  CHECK(reformatted("2026-01-27T14:12:23Z") == "2026-01-27T14:12:23.000000000Z");
+  CHECK(reformatted("2026-01-27T14:12:23.9Z") == "2026-01-27T14:12:23.900000000Z");
+  CHECK(reformatted("2021-05-18T00:50:00.00333Z") == "2021-05-18T00:50:00.003330000Z");
+  CHECK(reformatted("2026-01-27T14:12:23.123456789Z") == "2026-01-27T14:12:23.123456789Z");
+  CHECK(reformatted("2026-01-27T14:12:23.Z") == "2026-01-27T14:12:23.000000000Z");
+}
+
+TEST_CASE("An offset is taken off, and none means UTC") {
+  CHECK(reformatted("2026-01-01T00:30:00+01:00") == "2025-12-31T23:30:00.000000000Z");
+  CHECK(reformatted("2026-01-01T00:30:00.5-05:30") == "2026-01-01T06:00:00.500000000Z");
+  CHECK(reformatted("2019-11-08T15:31:40") == "2019-11-08T15:31:40.000000000Z");
+}
+
+TEST_CASE("The calendar is Gregorian, leap days and leap seconds included") {
+  CHECK(reformatted("2024-02-29T23:59:59Z") == "2024-02-29T23:59:59.000000000Z");
+  CHECK(reformatted("2000-02-29T00:00:00Z") == "2000-02-29T00:00:00.000000000Z");
+  CHECK(reformatted("2016-12-31T23:59:60.5Z") == "2017-01-01T00:00:00.000000000Z");
+  CHECK(reformatted("1969-12-31T23:59:59.9Z") == "1969-12-31T23:59:59.900000000Z");
+  CHECK(reformatted("2023-02-29T00:00:00Z") == "nothing");
+  CHECK(reformatted("2100-02-29T00:00:00Z") == "nothing");
+}
+
+TEST_CASE("Text that is no time is nothing") {
+  for (const char* text :
+       {"", "2026", "2026-01-27", "2026-01-27 14:12:23Z", "2026-1-27T14:12:23Z", "2026-13-01T00:00:00Z",
+        "2026-01-00T00:00:00Z", "2026-01-27T24:00:00Z", "2026-01-27T23:60:00Z", "2026-01-27T23:59:61Z",
+        "2026-01-27T14:12:23.1234567890Z", "2026-01-27T14:12:23Zz", "2026-01-27T14:12:23+24:00",
+        "2026-01-27T14:12:23+01", "2026-01-27T14:12:23+0100", "-026-01-27T14:12:23Z", "2026-01-27T14:12:23Z ",
+        "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"}) {
+    CAPTURE(text);
+    CHECK_FALSE(parse_rfc3339(text));
+  }
+}
+
+TEST_CASE("nfstime3 begins in 1970 and ends in 2106") {
+  CHECK_FALSE(fits_nfstime3(*parse_rfc3339("1969-12-31T23:59:59.999999999Z")));
+  CHECK(fits_nfstime3(*parse_rfc3339("1970-01-01T00:00:00Z")));
+  CHECK(fits_nfstime3(*parse_rfc3339("2106-02-07T06:28:15.999999999Z")));
+  CHECK_FALSE(fits_nfstime3(*parse_rfc3339("2106-02-07T06:28:16Z")));
+}
