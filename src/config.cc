@@ -325,6 +325,7 @@ Config load_config(const std::string& file, std::span<const std::string> setting
 
 std::vector<std::string> config_keys() {
   std::vector<std::string> names;
+  names.reserve(kKeys.size());
   for (const Key& key : kKeys) names.emplace_back(key.name);
   return names;
 }

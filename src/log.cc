@@ -2,6 +2,7 @@
 #include "log.h"
 
 #include <array>
+#include <memory>
 
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -25,11 +26,11 @@ spdlog::level::level_enum to_spdlog(Level level) noexcept { return kNames.at(sta
 
 // 2026-01-27T14:12:23.955800Z warning nfs: text
 spdlog::logger& logger() {
-  static spdlog::logger& instance = *[] {
-    static spdlog::logger made{"qatime", std::make_shared<spdlog::sinks::stderr_sink_mt>()};
+  static spdlog::logger instance = [] {
+    spdlog::logger made{"qatime", std::make_shared<spdlog::sinks::stderr_sink_mt>()};
     made.set_pattern("%Y-%m-%dT%H:%M:%S.%fZ %l %v", spdlog::pattern_time_type::utc);
     made.flush_on(spdlog::level::trace);
-    return &made;
+    return made;
   }();
   return instance;
 }
@@ -58,7 +59,7 @@ std::size_t utf8_length(std::string_view text) noexcept {
 bool is_plain(std::string_view character) noexcept {
   const auto first = static_cast<unsigned char>(character[0]);
   if (character.size() == 1) return first >= 0x20 && first != 0x7F && first != '"' && first != '\\';
-  return !(first == 0xC2 && static_cast<unsigned char>(character[1]) < 0xA0);
+  return first != 0xC2 || static_cast<unsigned char>(character[1]) >= 0xA0;
 }
 
 }  // namespace

@@ -80,8 +80,8 @@ minutes read_offset(Reader& reader) noexcept {
 
 bool fits(sys_seconds time) noexcept {
   // One second less than Time can hold on either side, so that a fraction cannot overflow.
-  constexpr std::int64_t limit = std::numeric_limits<std::int64_t>::max() / 1'000'000'000 - 1;
-  return time.time_since_epoch().count() < limit && time.time_since_epoch().count() > -limit;
+  constexpr std::int64_t kLimit = std::numeric_limits<std::int64_t>::max() / 1'000'000'000 - 1;
+  return time.time_since_epoch().count() < kLimit && time.time_since_epoch().count() > -kLimit;
 }
 
 }  // namespace

@@ -27,9 +27,9 @@ using Time = std::chrono::sys_time<std::chrono::nanoseconds>;
 
 // The range of nfstime3 (RFC 1813 section 2.5): 1970-01-01 to 2106-02-07.
 [[nodiscard]] constexpr bool fits_nfstime3(Time time) noexcept {
-  constexpr Time begin{};
-  constexpr Time end{std::chrono::seconds{std::int64_t{1} << 32}};
-  return time >= begin && time < end;
+  constexpr Time kBegin{};
+  constexpr Time kEnd{std::chrono::seconds{std::int64_t{1} << 32}};
+  return time >= kBegin && time < kEnd;
 }
 
 }  // namespace qatime

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// The commands of qatime. Each prints its result on standard output and returns the exit status: 0 done, 1 the
+// operation failed. What the user has to put right before anything can be done is thrown: ConfigError and UsageError
+// (exit status 2), any other exception (exit status 1).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "config.h"
+#include "timestamp.h"
+
+namespace qatime::commands {
+
+class UsageError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// What -c and --set say.
+struct ConfigSource {
+  std::string file;
+  std::vector<std::string> settings;
+
+  // The configuration, its log level in force. Throws ConfigError.
+  [[nodiscard]] Config load() const;
+};
+
+// The daemon, until a signal ends it.
+struct Run {
+  ConfigSource config;
+  bool dry_run = false;  // decide and count, but set nothing
+};
+int run(const Run& options);
+
+// Whether the configuration is right; with more, whether it works.
+struct Check {
+  ConfigSource config;
+  bool connect = false;               // try every server and export
+  std::optional<std::string> record;  // what would become of this line
+};
+int check(const Check& options);
+
+// Audit records, made or recorded, to a syslog listener.
+struct Send {
+  std::string to;           // tcp://HOST:PORT or udp://HOST:PORT
+  double rate = 0;          // records per second; 0: as fast as possible
+  std::uint64_t count = 0;  // records; 0: one per path
+  std::string operation = "fs_read_data";
+  std::string time;  // RFC 3339; empty: now
+  std::vector<std::string> paths;
+  std::string file;  // recorded lines instead of paths; "-": standard input
+};
+int send(const Send& options);
+
+// Path, file id, atime, mtime and ctime of each path.
+struct Stat {
+  ConfigSource config;
+  std::vector<std::string> paths;
+};
+int stat(const Stat& options);
+
+// Sets atime.
+struct Touch {
+  ConfigSource config;
+  std::string time;    // RFC 3339; empty: now
+  bool force = false;  // also to an earlier time than the server has
+  std::vector<std::string> paths;
+};
+int touch(const Touch& options);
+
+int version();
+
+// The time that an option gives; now if it is empty. Throws UsageError.
+[[nodiscard]] Time parse_time_option(const std::string& text);
+
+}  // namespace qatime::commands

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+#include "commands/commands.h"
+
+namespace qatime::commands {
+
+Config ConfigSource::load() const {
+  Config config = load_config(file, settings);
+  log::set_level(config.log.level);
+  return config;
+}
+
+Time parse_time_option(const std::string& text) {
+  if (text.empty()) return now();
+  const auto time = parse_rfc3339(text);
+  if (!time || !fits_nfstime3(*time)) {
+    throw UsageError{"--time must be a time of RFC 3339 from 1970 to 2106, like 2026-01-27T14:12:23.5Z"};
+  }
+  return *time;
+}
+
+}  // namespace qatime::commands

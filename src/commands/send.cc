@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+#include <array>
+#include <chrono>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <memory>
+#include <string_view>
+#include <thread>
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/udp.hpp>
+#include <boost/asio/write.hpp>
+#include <fmt/core.h>
+
+#include "commands/commands.h"
+
+namespace qatime::commands {
+namespace {
+
+namespace asio = boost::asio;
+
+// Where records go: one message at a time, without its frame.
+class Destination {
+ public:
+  virtual ~Destination() = default;
+  virtual void send(std::string_view message) = 0;
+  virtual void finish() = 0;
+};
+
+// Messages end with LF (RFC 6587 section 3.4.2), and go out together in large writes.
+class TcpDestination final : public Destination {
+ public:
+  // `at_once`: a message waits for no other.
+  TcpDestination(const std::string& host, const std::string& port, bool at_once) : write_size_{at_once ? 1 : kWrite} {
+    asio::connect(socket_, asio::ip::tcp::resolver{io_}.resolve(host, port));
+  }
+
+  void send(std::string_view message) override {
+    buffer_.append(message).push_back('\n');
+    if (buffer_.size() >= write_size_) flush();
+  }
+
+  void finish() override {
+    flush();
+    socket_.shutdown(asio::ip::tcp::socket::shutdown_send);
+    // The receiver closes once it has read all.
+    std::array<char, 64> rest{};
+    boost::system::error_code closed;
+    while (!closed) socket_.read_some(asio::buffer(rest), closed);
+  }
+
+ private:
+  void flush() {
+    asio::write(socket_, asio::buffer(buffer_));
+    buffer_.clear();
+  }
+
+  static constexpr std::size_t kWrite = 64 << 10;
+
+  std::size_t write_size_;
+  asio::io_context io_;
+  asio::ip::tcp::socket socket_{io_};
+  std::string buffer_;
+};
+
+// One datagram is one message (RFC 5426 section 3.1).
+class UdpDestination final : public Destination {
+ public:
+  UdpDestination(const std::string& host, const std::string& port) {
+    asio::connect(socket_, asio::ip::udp::resolver{io_}.resolve(host, port));
+  }
+
+  void send(std::string_view message) override { socket_.send(asio::buffer(message)); }
+  void finish() override {}
+
+ private:
+  asio::io_context io_;
+  asio::ip::udp::socket socket_{io_};
+};
+
+std::unique_ptr<Destination> connect(const std::string& to, bool at_once) {
+  const std::size_t colon = to.rfind(':');
+  const bool tcp = to.starts_with("tcp://");
+  if ((!tcp && !to.starts_with("udp://")) || colon <= 6) {
+    throw UsageError{"--to must be tcp://HOST:PORT or udp://HOST:PORT"};
+  }
+  std::string host = to.substr(6, colon - 6);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  const std::string port = to.substr(colon + 1);
+  try {
+    if (tcp) return std::make_unique<TcpDestination>(host, port, at_once);
+    return std::make_unique<UdpDestination>(host, port);
+  } catch (const boost::system::system_error& error) {
+    throw std::runtime_error{fmt::format("{}: {}", to, error.code().message())};
+  }
+}
+
+// Lets `rate` calls a second through.
+class Pace {
+ public:
+  explicit Pace(double rate) : rate_{rate} {}
+
+  void wait() {
+    if (rate_ <= 0) return;
+    const std::chrono::duration<double> due{static_cast<double>(count_++) / rate_};
+    std::this_thread::sleep_until(start_ + std::chrono::duration_cast<std::chrono::steady_clock::duration>(due));
+  }
+
+ private:
+  double rate_;
+  std::uint64_t count_ = 0;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+std::string quoted(std::string_view text) {
+  std::string quoted{'"'};
+  for (const char c : text) {
+    if (c == '"') quoted += '"';
+    quoted += c;
+  }
+  return quoted + '"';
+}
+
+// As a cluster sends it (RFC 5424 with a CSV body).
+std::string make_record(const Send& options, const std::string& path) {
+  return fmt::format("<14>1 {} qatime-1 qumulo - - - 127.0.0.1,\"qatime\",nfs3,{},ok,,{},\"\"",
+                     format_rfc3339(parse_time_option(options.time)), options.operation, quoted(path));
+}
+
+std::uint64_t send_made(const Send& options, const std::function<void(std::string_view)>& send) {
+  (void)parse_time_option(options.time);
+  for (const std::string& path : options.paths) {
+    if (path.find_first_of("\r\n") != std::string::npos) {
+      throw UsageError{fmt::format("{}: an audit record has no line breaks", log::escaped(path))};
+    }
+  }
+  const std::uint64_t count = options.count > 0 ? options.count : options.paths.size();
+  for (std::uint64_t i = 0; i < count; ++i) send(make_record(options, options.paths[i % options.paths.size()]));
+  return count;
+}
+
+std::uint64_t send_recorded(const Send& options, const std::function<void(std::string_view)>& send) {
+  std::ifstream file;
+  if (options.file != "-") {
+    file.open(options.file, std::ios::binary);
+    if (!file) throw UsageError{fmt::format("{}: cannot be read", options.file)};
+  }
+  std::istream& lines = options.file == "-" ? std::cin : file;
+  std::uint64_t count = 0;
+  for (std::string line; (options.count == 0 || count < options.count) && std::getline(lines, line); ++count) {
+    send(line);
+  }
+  return count;
+}
+
+}  // namespace
+
+int send(const Send& options) {
+  if (options.paths.empty() == options.file.empty()) throw UsageError{"send takes paths or --file, one of them"};
+  const auto destination = connect(options.to, options.rate > 0);
+  Pace pace{options.rate};
+  const auto paced = [&](std::string_view message) {
+    pace.wait();
+    destination->send(message);
+  };
+  try {
+    const std::uint64_t count = options.file.empty() ? send_made(options, paced) : send_recorded(options, paced);
+    destination->finish();
+    fmt::print("{} records sent to {}\n", count, options.to);
+  } catch (const boost::system::system_error& error) {
+    throw std::runtime_error{fmt::format("{}: {}", options.to, error.code().message())};
+  }
+  return 0;
+}
+
+}  // namespace qatime::commands

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+#include <cstdio>
+#include <exception>
+
+#include <CLI/CLI.hpp>
+#include <fmt/core.h>
+
+#include "commands/commands.h"
+
+namespace {
+
+using namespace qatime::commands;
+
+CLI::App* add(CLI::App& app, const char* name, const char* what) { return app.add_subcommand(name, what); }
+
+CLI::App* add(CLI::App& app, const char* name, const char* what, ConfigSource& config) {
+  CLI::App* command = add(app, name, what);
+  command->add_option("-c,--config", config.file, "configuration file (default: /etc/qatime/qatime.toml, if it exists)")
+      ->type_name("FILE");
+  command->add_option("--set", config.settings, "a key and its value, instead of what the file says")
+      ->type_name("KEY=VALUE")
+      ->take_all()
+      ->expected(1);
+  return command;
+}
+
+int dispatch(int argc, char** argv) {
+  CLI::App app{"qatime keeps NFS access times true on a Qumulo cluster, from its audit stream.", "qatime"};
+  app.require_subcommand(1);
+  int status = 0;
+
+  Run run_options;
+  CLI::App* run_command = add(app, "run", "Run the daemon in the foreground", run_options.config);
+  run_command->add_flag("--dry-run", run_options.dry_run, "decide and count, but set nothing");
+  run_command->callback([&] { status = run(run_options); });
+
+  Check check_options;
+  CLI::App* check_command = add(app, "check", "Check the configuration", check_options.config);
+  check_command->add_flag("--connect", check_options.connect,
+                          "mount every export of every server and write the root's own atime back");
+  check_command->add_option("--record", check_options.record, "say what would become of this line")->type_name("LINE");
+  check_command->callback([&] { status = check(check_options); });
+
+  Send send_options;
+  CLI::App* send_command = add(app, "send", "Send audit records, made or recorded");
+  send_command->add_option("--to", send_options.to, "tcp://HOST:PORT or udp://HOST:PORT")->required();
+  send_command->add_option("--rate", send_options.rate, "records per second")->check(CLI::NonNegativeNumber);
+  send_command->add_option("--count", send_options.count, "records (default: one for each path or line)");
+  send_command->add_option("--op", send_options.operation, "operation")->capture_default_str();
+  send_command->add_option("--time", send_options.time, "time of the access, RFC 3339 (default: now)");
+  send_command->add_option("--file", send_options.file, "recorded lines to send; - for standard input");
+  send_command->add_option("PATH", send_options.paths, "paths that were accessed; a directory ends in /");
+  send_command->callback([&] { status = send(send_options); });
+
+  Stat stat_options;
+  CLI::App* stat_command = add(app, "stat", "Print the times of paths", stat_options.config);
+  stat_command->add_option("PATH", stat_options.paths)->required();
+  stat_command->callback([&] { status = stat(stat_options); });
+
+  Touch touch_options;
+  CLI::App* touch_command = add(app, "touch", "Set the atime of paths", touch_options.config);
+  touch_command->add_option("--time", touch_options.time, "RFC 3339 (default: now)");
+  touch_command->add_flag("--force", touch_options.force, "also to an earlier time than the server has");
+  touch_command->add_option("PATH", touch_options.paths)->required();
+  touch_command->callback([&] { status = touch(touch_options); });
+
+  add(app, "version", "Print the version")->callback([&] { status = version(); });
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  return status;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try { return dispatch(argc, argv); } catch (const qatime::ConfigError& error) {
+  fmt::print(stderr, "qatime: {}\n", error.what());
+  return 2;
+} catch (const UsageError& error) {
+  fmt::print(stderr, "qatime: {}\n", error.what());
+  return 2;
+} catch (const std::exception& error) {
+  fmt::print(stderr, "qatime: {}\n", error.what());
+  return 1;
+}
