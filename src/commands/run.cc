@@ -5,8 +5,7 @@
 namespace qatime::commands {
 
 int run(const Run& options) {
-  Daemon daemon{options.config.load(), options.dry_run};
-  daemon.run();
+  run_daemon(options.config.load(), options.dry_run);
   return 0;
 }
 

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MIT
+//
+// Three threads, each with its own loop: intake (sockets to backlog), apply (backlog to servers) and main (signals and
+// the minute's counters). They share the backlog, the counters and our own addresses, nothing else. The order of the
+// members is the order of the stages; each thread is joined before anything that it uses goes away.
+#include "daemon.h"
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <fmt/core.h>
+#include <sys/resource.h>
+
+#include "apply/engine.h"
+#include "backlog/local.h"
+#include "ingest/intake.h"
+#include "ingest/policy.h"
+#include "ingest/self_addresses.h"
+#include "ingest/tcp_listener.h"
+#include "ingest/udp_listener.h"
+#include "nfs/libnfs_client.h"
+#include "path.h"
+#include "version.h"
+
+namespace qatime {
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+constexpr log::Logger kLog{"daemon"};
+
+// How long what waits may still be applied after the signal to stop.
+constexpr auto kDrain = 5s;
+
+// A loop and the thread that runs it.
+class Loop {
+ public:
+  // `failed` gets what ends the loop other than stop(), on the loop's thread.
+  explicit Loop(std::function<void(std::exception_ptr)> failed) : failed_{std::move(failed)} {}
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+  ~Loop() { stop(); }
+
+  asio::io_context& io() noexcept { return io_; }
+
+  void start() {
+    thread_ = std::thread{[this] {
+      try {
+        io_.run();
+      } catch (...) {
+        failed_(std::current_exception());
+      }
+    }};
+  }
+
+  // Ends the loop after the work at hand and waits for the thread.
+  void stop() {
+    io_.stop();
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  std::function<void(std::exception_ptr)> failed_;
+  asio::io_context io_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
+  std::thread thread_;
+};
+
+Lanes make_lanes(const NfsConfig& config) {
+  std::vector<std::string> paths;
+  paths.reserve(config.exports.size());
+  for (const NfsConfig::Export& exported : config.exports) paths.push_back(exported.path);
+  return Lanes{std::move(paths)};
+}
+
+// Every connection is a descriptor, and the usual soft limit is there for select(2), which nothing here uses.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+class Daemon {
+ public:
+  Daemon(const Config& config, bool dry_run)
+      : lanes_{make_lanes(config.nfs)},
+        backlog_{config.backlog, lanes_, clock_, metrics_},
+        client_{apply_.io(), config.nfs, metrics_},
+        engine_{backlog_, client_, clock_, config.nfs, lanes_, metrics_, dry_run},
+        policy_{config.policy, lanes_, self_},
+        intake_stage_{policy_, metrics_, [this](Events events) { backlog_.add(events); }} {
+    for (const SyslogConfig::Listener& listener : config.syslog.listen) listen(listener, config.syslog);
+    backlog_.on_work([this] { wake_apply(); });
+    client_.on_local_addresses([this](const auto& addresses) { self_.set(addresses); });
+  }
+
+  void run() {
+    stop_on_signal();
+    log_counters_every_minute();
+    apply_tick();
+    apply_.start();
+    intake_.start();
+    kLog.info("ready: qatime {}", kVersion);
+    main_.run();
+    intake_.stop();
+    apply_.stop();
+    if (failure_) std::rethrow_exception(failure_);
+    log_counters();
+    if (const auto lost = backlog_.pending(); lost > 0) {
+      kLog.error("stopped with {} accesses that no server took in time: they are lost", lost);
+    } else {
+      kLog.info("stopped: everything that was accepted has its outcome");
+    }
+  }
+
+ private:
+  void listen(const SyslogConfig::Listener& listener, const SyslogConfig& config) {
+    if (listener.transport == SyslogConfig::Listener::Transport::tcp) {
+      tcp_.push_back(std::make_unique<ingest::TcpListener>(intake_.io(), listener, config, intake_stage_, metrics_));
+    } else {
+      udp_.push_back(std::make_unique<ingest::UdpListener>(intake_.io(), listener, config, intake_stage_, metrics_));
+    }
+  }
+
+  // On the intake thread; a wake-up that is already on its way serves for this one too.
+  void wake_apply() {
+    if (apply_woken_.exchange(true)) return;
+    asio::post(apply_.io(), [this] {
+      apply_woken_.store(false);
+      engine_.pump();
+    });
+  }
+
+  // Retries fall due without anybody's call.
+  void apply_tick() {
+    apply_timer_.expires_after(20ms);
+    apply_timer_.async_wait([this](boost::system::error_code) {
+      engine_.pump();
+      apply_tick();
+    });
+  }
+
+  void stop_on_signal() {
+    signals_.async_wait([this](boost::system::error_code, int signal) {
+      kLog.info("stopping on {}", signal == SIGINT ? "SIGINT" : "SIGTERM");
+      signals_.async_wait([](boost::system::error_code, int) {
+        kLog.error("stopped at once by a second signal: what was not set is lost");
+        std::_Exit(EXIT_FAILURE);
+      });
+      stop_intake();
+    });
+  }
+
+  void stop_intake() {
+    asio::post(intake_.io(), [this] {
+      for (auto& listener : tcp_) listener->drain_and_close();
+      for (auto& listener : udp_) listener->drain_and_close();
+      asio::post(main_, [this] {
+        drain(std::chrono::steady_clock::now() + kDrain);
+      });
+    });
+  }
+
+  void drain(std::chrono::steady_clock::time_point deadline) {
+    if (backlog_.pending() == 0 || std::chrono::steady_clock::now() >= deadline) {
+      main_.stop();
+      return;
+    }
+    main_timer_.expires_after(10ms);
+    main_timer_.async_wait([this, deadline](boost::system::error_code) { drain(deadline); });
+  }
+
+  void log_counters_every_minute() {
+    minute_timer_.expires_after(1min);
+    minute_timer_.async_wait([this](boost::system::error_code) {
+      log_counters();
+      log_counters_every_minute();
+    });
+  }
+
+  void log_counters() {
+    oldest_.set(std::chrono::duration_cast<std::chrono::seconds>(backlog_.oldest_age()).count());
+    std::string line;
+    metrics_.visit([&](const metrics::Registry::Sample& sample) {
+      line += line.empty() ? "" : ", ";
+      line += sample.name;
+      if (!sample.label.name.empty()) line += fmt::format("{{{}=\"{}\"}}", sample.label.name, sample.label.value);
+      line += fmt::format(" {}", sample.value);
+    });
+    kLog.info("counters: {}", line);
+  }
+
+  // One of the loops ended with an exception: so does run().
+  void fail(std::exception_ptr failure) {
+    asio::post(main_, [this, failure = std::move(failure)] {
+      failure_ = failure;
+      main_.stop();
+    });
+  }
+
+  metrics::Registry metrics_;
+  metrics::Gauge& oldest_ = metrics_.gauge("qatime_pending_oldest_seconds", "Age of the oldest entry that is pending.");
+  SteadyClock clock_;
+  Lanes lanes_;
+  asio::io_context main_{1};
+  std::exception_ptr failure_;
+
+  backlog::Local backlog_;
+  ingest::SelfAddresses self_;
+
+  Loop apply_{[this](std::exception_ptr failure) { fail(std::move(failure)); }};
+  nfs::LibnfsClient client_;
+  apply::Engine engine_;
+  asio::steady_timer apply_timer_{apply_.io()};
+  std::atomic<bool> apply_woken_{false};
+
+  Loop intake_{[this](std::exception_ptr failure) { fail(std::move(failure)); }};
+  ingest::Policy policy_;
+  ingest::Intake intake_stage_;
+  std::vector<std::unique_ptr<ingest::TcpListener>> tcp_;
+  std::vector<std::unique_ptr<ingest::UdpListener>> udp_;
+
+  asio::signal_set signals_{main_, SIGTERM, SIGINT};
+  asio::steady_timer main_timer_{main_};
+  asio::steady_timer minute_timer_{main_};
+};
+
+}  // namespace
+
+void run_daemon(const Config& config, bool dry_run) {
+  raise_descriptor_limit();
+  Daemon{config, dry_run}.run();
+}
+
+}  // namespace qatime
