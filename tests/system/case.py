@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MIT
+"""The ground that every system test stands on: a server, a directory on it, a daemon."""
+
+import itertools
+import os
+import time
+import unittest
+
+import lab
+from lab import SECOND
+
+OLD = 1_000_000_000  # seconds; when the files of a test were last accessed and modified before it
+NUMBER = itertools.count()
+
+
+class Case(unittest.TestCase):
+    """Each test has a directory of its own, self.root, on a server that the tests of its class share."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = lab.Scratch()
+        cls.addClassCleanup(cls.scratch.remove)
+        cls.server = cls.make_server()
+        cls.addClassCleanup(cls.server.stop)
+
+    @classmethod
+    def make_server(cls):
+        return lab.foreign_server() or lab.Ganesha(cls.scratch)
+
+    def setUp(self):
+        self.files = self.server.files()
+        self.root = f"/qatime-test-{os.getpid()}-{next(NUMBER)}"
+        self.make_directory(self.root)
+
+    def make_directory(self, path):
+        with self.files as files:
+            files.do("mkdir", path)
+        if os.environ.get("KEEP") != "1":
+            self.addCleanup(self.remove, path)
+
+    def remove(self, path):
+        with self.files as files:
+            files.do("remove", path)
+
+    def make_files(self, *names, root=None):
+        """Old files below the root of the test; returns their paths."""
+        root = os.fsencode(root or self.root)
+        paths = [root + b"/" + os.fsencode(name) for name in names]
+        with self.files as files:
+            for path in paths:
+                files.do("create", path)
+                files.do("age", path, OLD)
+        return paths
+
+    def qatime(self, **settings):
+        """The program, configured; keys with `__` for the dot. A daemon that still runs at the end is killed."""
+        made = lab.Qatime(self.scratch, self.server, {key.replace("__", "."): value for key, value in settings.items()})
+        self.addCleanup(lambda: made.process and made.process.kill())
+        return made
+
+    def daemon(self, **settings):
+        return self.qatime(**settings).start()
+
+    def expect_atimes(self, expected, limit=60):
+        """Waits until every path of {path: atime} has its atime."""
+        left = dict(expected)
+
+        def arrived():
+            for path, atime in zip(list(left), self.files.atimes(list(left))):
+                if atime == left[path]:
+                    del left[path]
+            return not left
+
+        try:
+            lab.wait_until(arrived, f"{len(expected)} atimes", limit)
+        except AssertionError:
+            path, wanted = next(iter(left.items()))
+            self.fail(f"{len(left)} of {len(expected)} atimes are wrong, the first is {path}: "
+                      f"{self.files.atimes([path])[0]}, not {wanted}")
+
+    def expect_old_mtimes(self, paths):
+        for path, (_, mtime) in zip(paths, self.files.times(paths)):
+            self.assertEqual(mtime, OLD * SECOND, path)
+
+    def expect_untouched(self, paths):
+        for path, times in zip(paths, self.files.times(paths)):
+            self.assertEqual(times, (OLD * SECOND, OLD * SECOND), path)
+
+
+class OwnServerCase(Case):
+    """For what is done to the server itself."""
+
+    @classmethod
+    def setUpClass(cls):
+        if lab.foreign_server():
+            raise unittest.SkipTest("needs a server that may be killed and changed")
+        super().setUpClass()
+
+    def setUp(self):
+        if self.server.process.poll() is not None:
+            self.server.start()
+        super().setUp()
+
+
+def now():
+    return time.time_ns() // 1000 * 1000  # as precise as a cluster's records

@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: MIT
+"""What the system tests are made of: an NFSv3 server, files on it, the daemon, audit records.
+
+Everything runs on loopback, on ports that were free a moment ago and in a directory of its own under /tmp. Where the
+tests run as root, the daemon runs as `nobody` without groups and capabilities; nfs-ganesha runs as root then (FSAL VFS,
+whose files survive a restart and can be seen with os.stat), else as the same ordinary user (FSAL MEM).
+"""
+
+import datetime
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).parent
+NOBODY = 65534
+ROOT = os.geteuid() == 0
+SECOND = 10**9  # times are integers, nanoseconds since the epoch
+SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:")
+
+
+def binary(variable, *places):
+    """The program that an environment variable names, or the first of `places` that is there."""
+    for place in [os.environ.get(variable, ""), *places]:
+        if place and os.access(place, os.X_OK):
+            return str(pathlib.Path(place).resolve())
+    raise SystemExit(f"set {variable} to the built program")
+
+
+def wait_until(condition, what, limit=60):
+    """Returns the first true result of condition(); a generous limit, since it only ends what hangs."""
+    end = time.monotonic() + limit
+    while not (result := condition()):
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {limit} s in vain for {what}")
+        time.sleep(0.02)
+    return result
+
+
+def free_port():
+    """A port for TCP and UDP outside the range that the kernel hands out, so that it stays free."""
+    while True:
+        port = random.randrange(10240, 32000)
+        try:
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                with socket.socket(socket.AF_INET, kind) as probe:
+                    probe.bind(("0.0.0.0", port))
+            return port
+        except OSError:
+            pass
+
+
+def accepts(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return True
+    except OSError:
+        return False
+
+
+class Scratch:
+    """A directory that every user may enter, removed at the end. KEEP=1 keeps it."""
+
+    def __init__(self):
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix="qatime-test-"))
+        self.path.chmod(0o755)
+
+    def directory(self, name, owner=None):
+        made = self.path / name
+        made.mkdir(exist_ok=True)
+        if owner is not None and ROOT:
+            os.chown(made, owner, owner)
+        return made
+
+    def remove(self):
+        if os.environ.get("KEEP") != "1":
+            shutil.rmtree(self.path, ignore_errors=True)
+
+
+def as_nobody():
+    """Arguments of Popen that give up root, groups and with them all capabilities."""
+    return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if ROOT else {}
+
+
+def start(command, log, **options):
+    with open(log, "ab") as output:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **options)
+
+
+def stop(process, number=signal.SIGTERM, limit=60):
+    """Sends a signal and returns the exit status."""
+    if process.poll() is None:
+        process.send_signal(number)
+    try:
+        return process.wait(limit)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
+
+
+# --- NFS servers -----------------------------------------------------------------------------------------------------
+
+
+class Server:
+    """An NFSv3 server: where it is, what it exports."""
+
+    def __init__(self, host, port, mount_port, export):
+        self.host, self.port, self.mount_port, self.export = host, port, mount_port, export
+
+    def files(self):
+        return Files(self)
+
+    def stop(self):
+        pass
+
+
+def foreign_server():
+    """The server that QATIME_TEST_NFS="host:port:mountport:/export" names, or None."""
+    value = os.environ.get("QATIME_TEST_NFS")
+    if not value:
+        return None
+    host, port, mount_port, export = value.rsplit(":", 3)
+    return Server(host, int(port), int(mount_port), export)
+
+
+class Ganesha(Server):
+    """An nfs-ganesha of our own, with one export whose options can change while it runs."""
+
+    CONFIGURATION = """
+        NFS_CORE_PARAM {{ Protocols = 3; NFS_Port = {port}; MNT_Port = {mount_port}; Bind_addr = 127.0.0.1;
+          Enable_UDP = false; Enable_NLM = false; Enable_RQUOTA = false; Clustered = false; mount_path_pseudo = false; }}
+        NFSv4 {{ Graceless = true; RecoveryRoot = {directory}; }}
+        NFS_KRB5 {{ Active_krb5 = false; }}
+        EXPORT {{ Export_Id = 1; Path = {export}; Pseudo = /e1; Access_Type = {access}; Squash = {squash};
+          SecType = sys; Protocols = 3; Transports = TCP; PrivilegedPort = {privileged}; Attr_Expiration_Time = 0;
+          FSAL {{ Name = {fsal}; }} }}
+        LOG {{ Default_Log_Level = EVENT; }}
+    """
+
+    def __init__(self, scratch, fsal="VFS" if ROOT else "MEM", portmapper=False, **options):
+        self.directory = scratch.directory(f"ganesha-{free_port()}", NOBODY if fsal == "MEM" else None)
+        self.tree = scratch.directory(f"{self.directory.name}-tree")
+        super().__init__("127.0.0.1", free_port(), free_port(), str(self.tree) if fsal == "VFS" else "/mem")
+        self.fsal = fsal
+        self.options = {"access": "RW", "squash": "no_root_squash", "privileged": "false", **options}
+        self.environment = dict(os.environ)
+        if not portmapper:
+            self.environment["LD_PRELOAD"] = self._interposer(scratch)
+        self.process = None
+        self.start()
+
+    @staticmethod
+    def _interposer(scratch):
+        library = scratch.path / "no_rpcbind.so"
+        if not library.exists():
+            subprocess.run(["cc", "-shared", "-fPIC", "-o", library, HERE / "no_rpcbind.c"], check=True)
+        return str(library)
+
+    def _configure(self):
+        text = self.CONFIGURATION.format(**vars(self), **self.options)
+        (self.directory / "conf").write_text(text)
+
+    @property
+    def log(self):
+        path = self.directory / "log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def start(self):
+        """Returns when it serves; on the same ports as before."""
+        self._configure()
+        command = ["ganesha.nfsd", "-F", "-f", "conf", "-L", self.directory / "log", "-p", self.directory / "pid"]
+        privileges = as_nobody() if self.fsal == "MEM" else {}
+        for _ in range(10):
+            wait_until(lambda: not (accepts(self.port) or accepts(self.mount_port)), "the old server to be gone")
+            starts = self.log.count("NFS SERVER INITIALIZED")  # its ports accept earlier, but serve nobody yet
+            self.process = start(command, self.directory / "output", cwd=self.directory, env=self.environment, **privileges)
+            wait_until(lambda: self.process.poll() is not None or self.log.count("NFS SERVER INITIALIZED") > starts,
+                       "nfs-ganesha to serve")
+            if self.process.poll() is None:
+                return
+        raise AssertionError(f"nfs-ganesha does not start:\n{self.log[-2000:]}")
+
+    def change(self, **options):
+        """Changes options of the running export."""
+        self.options.update(options)
+        self._configure()
+        seen = self.log.count("Reread exports complete")
+        self.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: self.log.count("Reread exports complete") > seen, "nfs-ganesha to read its exports again")
+
+    def stop(self, number=signal.SIGKILL):
+        if self.process:
+            stop(self.process, number)
+
+
+class Files:
+    """Files on a server, made and looked at over NFS by a client that is not ours (libnfs's synchronous calls).
+
+    Commands, those of nfs_files.cc, are queued by do() and sent by run() or at the end of a `with`.
+    """
+
+    def __init__(self, server):
+        self.command = [binary("QATIME_NFS_FILES"), server.host, str(server.port), str(server.mount_port), server.export]
+        self.queue = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            self.run()
+
+    def do(self, command, *arguments):
+        """Arguments are str, bytes or int."""
+        self.queue += [command, *(str(word) if isinstance(word, int) else word for word in arguments)]
+
+    def run(self):
+        words = b"".join(os.fsencode(word) + b"\0" for word in self.queue)
+        self.queue = []
+        done = subprocess.run(self.command, input=words, capture_output=True, timeout=600)
+        if done.returncode != 0:
+            raise AssertionError(os.fsdecode(done.stderr))
+        return done.stdout.decode().splitlines()
+
+    def times(self, paths):
+        """[(atime, mtime)] of these paths, (None, None) for what is not there."""
+        for path in paths:
+            self.do("stat", path)
+        return [tuple(map(int, line.split())) if line != "-" else (None, None) for line in self.run()]
+
+    def atimes(self, paths):
+        return [atime for atime, _ in self.times(paths)]
+
+
+# --- audit records ---------------------------------------------------------------------------------------------------
+
+
+def rfc3339(nanoseconds):
+    seconds, fraction = divmod(nanoseconds, SECOND)
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S") + f".{fraction:09d}Z"
+
+
+def quoted(path):
+    return b'"' + os.fsencode(path).replace(b'"', b'""') + b'"'
+
+
+def record(path, when, operation="fs_read_data", status="ok", client="192.168.240.1", target="", host="qumulo-1"):
+    """One record as a cluster sends it; `path` may be str or bytes."""
+    head = f"<14>1 {rfc3339(when)} {host} qumulo - - - {client},\"admin\",smb2,{operation},{status},6,"
+    return head.encode() + quoted(path) + b"," + quoted(target)
+
+
+def send_tcp(port, records, end=b"\n"):
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(b"".join(line + end for line in records))
+
+
+def send_udp(port, datagrams, burst=50):
+    """Paced: a receive buffer of the default size takes some 180 datagrams."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for index, datagram in enumerate(datagrams):
+            sender.sendto(datagram, ("127.0.0.1", port))
+            if index % burst == burst - 1:
+                time.sleep(0.01)
+
+
+# --- qatime ----------------------------------------------------------------------------------------------------------
+
+
+def toml(value):
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    return json.dumps(value)
+
+
+class Qatime:
+    """The program with a configuration for one server. Settings are dotted keys, as for --set."""
+
+    def __init__(self, scratch, server, settings=None):
+        self.program = scratch.path / "qatime"
+        if not self.program.exists():
+            shutil.copy2(binary("QATIME"), self.program)  # to where `nobody` can reach it
+        self.directory = scratch.directory(f"qatime-{free_port()}", NOBODY)
+        self.port = free_port()
+        self.settings = {
+            "syslog.listen": [f"tcp://127.0.0.1:{self.port}", f"udp://127.0.0.1:{self.port}"],
+            "nfs.servers": [server.host],
+            "nfs.port": server.port,
+            "nfs.mount_port": server.mount_port,
+            "nfs.exports": [{"path": "/", "export": server.export}],
+            **(settings or {}),
+        }
+        self.configuration = self.directory / "qatime.toml"
+        self.configuration.write_text("".join(f"{key} = {toml(value)}\n" for key, value in self.settings.items()))
+        self.output = self.directory / "log"
+        self.process = None
+
+    def run(self, *arguments, binary_output=False):
+        """A command that ends by itself, as an ordinary user; (status, stdout, stderr)."""
+        done = subprocess.run([self.program, *arguments], stdin=subprocess.DEVNULL, capture_output=True, timeout=120,
+                              cwd=self.directory, **as_nobody())
+        error = done.stderr.decode(errors="backslashreplace")
+        assert not SANITIZER.search(error), error
+        return done.returncode, done.stdout if binary_output else done.stdout.decode(errors="backslashreplace"), error
+
+    def start(self, *arguments):
+        """Starts the daemon and returns when it listens."""
+        command = [self.program, "run", "-c", self.configuration, *arguments]
+        self.process = start(command, self.output, cwd=self.directory, **as_nobody())
+        wait_until(lambda: self.process.poll() is not None or accepts(self.port), "qatime to listen")
+        assert self.process.poll() is None, f"qatime ended:\n{self.log}"
+        return self
+
+    @property
+    def log(self):
+        return self.output.read_text(errors="backslashreplace") if self.output.exists() else ""
+
+    def stop(self, number=signal.SIGTERM):
+        """Drains it; returns its counters. It must end with status 0 and without a word from a sanitizer."""
+        status = stop(self.process, number)
+        log = self.log
+        assert not SANITIZER.search(log), log
+        assert status == 0, f"exit status {status}:\n{log[-4000:]}"
+        return Counters(log)
+
+
+class Counters:
+    """What the daemon counted, from the lines `qatime_name{label="value"} N` that it logs at its end."""
+
+    LINE = re.compile(r'\b(qatime_\w+)(?:\{\w+="([^"]*)"\})? (-?\d+)$', re.MULTILINE)
+
+    def __init__(self, log):
+        self.values = {(name, label): int(value) for name, label, value in self.LINE.findall(log)}
+
+    def __call__(self, name, label=None):
+        """One counter, or the sum over its label; `qatime_` and `_total` are understood."""
+        names = (f"qatime_{name}_total", f"qatime_{name}")
+        found = [value for (key, of), value in self.values.items() if key in names and label in (None, of)]
+        assert found, f"no counter {name} {label or ''} in {sorted(self.values)}"
+        return sum(found)
+
+    def check_sums(self):
+        """Rule: every message ends in one counter, every accepted access in one outcome."""
+        received = sum(self(name) for name in ("malformed", "ignored", "moves", "removals", "accepted"))
+        assert self("received_messages") == received, self.values
+        outcomes = ("coalesced", "cancelled", "applied", "unchanged", "failed", "dropped", "pending_entries")
+        assert self("accepted") == sum(self(name) for name in outcomes), self.values

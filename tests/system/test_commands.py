@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: MIT
+"""The commands that end by themselves, and what they say when something has to be put right."""
+
+import os
+import re
+import signal
+import socket
+
+import lab
+from case import OLD, Case, OwnServerCase, now
+from lab import SECOND, record, rfc3339, wait_until
+
+
+class Commands(Case):
+    def succeed(self, qatime, *arguments):
+        status, output, error = qatime.run(*arguments)
+        self.assertEqual(status, 0, error)
+        return output
+
+    def configured(self, qatime, command, *arguments):
+        return self.succeed(qatime, command, "-c", qatime.configuration, *arguments)
+
+    def test_version(self):
+        self.assertRegex(self.succeed(self.qatime(), "version"), r"^qatime \d+\.\d+\.\d+\S*\n$")
+
+    def test_every_command_has_its_help_and_a_wrong_one_is_a_usage_error(self):
+        for command in ("run", "check", "send", "stat", "touch", "version"):
+            self.assertIn(command, self.succeed(self.qatime(), command, "--help"))
+        for wrong in ([], ["fly"], ["run", "--fly"], ["stat"], ["send", "/x"], ["send", "--to", "nowhere", "/x"]):
+            self.assertEqual(self.qatime().run(*wrong)[0], 2, wrong)
+
+    def test_stat_prints_what_another_client_sees(self):
+        paths = self.make_files("a", "b c", "d,e")
+        lines = self.configured(self.qatime(), "stat", *paths, self.root + "/", "/").splitlines()
+        self.assertEqual(len(lines), 5)
+        for line, path, times in zip(lines, paths, self.files.times(paths)):
+            name, file_id, atime, mtime, ctime = line.split("\t")
+            self.assertEqual(name.encode(), path)
+            self.assertGreater(int(file_id), 0)
+            self.assertEqual((atime, mtime), tuple(map(rfc3339, times)))
+            self.assertRegex(ctime, r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$")
+        self.assertTrue(lines[3].startswith(self.root))
+
+    def test_stat_of_what_is_not_there_fails_and_names_it(self):
+        (path,) = self.make_files("there")
+        qatime = self.qatime()
+        status, output, error = qatime.run("stat", "-c", qatime.configuration, self.root + "/missing", path)
+        self.assertEqual(status, 1)
+        self.assertIn("missing", error)
+        self.assertIn("there", output)
+
+    def test_touch_sets_atime_alone_and_goes_back_only_by_force(self):
+        (path,) = self.make_files("file")
+        qatime = self.qatime()
+        self.configured(qatime, "touch", "--time", "2020-05-17T13:00:00.123456789Z", path)
+        newer = 1_589_720_400 * SECOND + 123456789
+        self.assertEqual(self.files.times([path]), [(newer, OLD * SECOND)])
+        qatime.run("touch", "-c", qatime.configuration, "--time", "2010-01-01T00:00:00Z", path)
+        self.assertEqual(self.files.atimes([path]), [newer])
+        self.configured(qatime, "touch", "--force", "--time", "2010-01-01T00:00:00Z", path)
+        self.assertEqual(self.files.times([path]), [(1_262_304_000 * SECOND, OLD * SECOND)])
+
+    def test_send_makes_records(self):
+        paths = self.make_files("a", "b,c", 'd"e', b"\xfc")
+        for transport in ("tcp", "udp"):
+            daemon, time = self.daemon(), now()
+            self.succeed(daemon, "send", "--to", f"{transport}://127.0.0.1:{daemon.port}", "--time", rfc3339(time), *paths)
+            self.expect_atimes({path: time for path in paths})
+            self.assertEqual(daemon.stop()("received_messages", transport), len(paths))
+
+    def test_send_repeats_paths_up_to_a_count_and_passes_the_operation_on(self):
+        (path,) = self.make_files("a")
+        daemon = self.daemon()
+        to = f"tcp://127.0.0.1:{daemon.port}"
+        self.succeed(daemon, "send", "--to", to, "--count", "1000", path)
+        self.succeed(daemon, "send", "--to", to, "--count", "20", "--rate", "1000", "--op", "fs_read_metadata", path)
+        counters = daemon.stop()
+        self.assertEqual(counters("accepted"), 1000)
+        self.assertEqual(counters("ignored", "operation"), 20)
+        counters.check_sums()
+
+    def test_send_replays_a_recorded_log(self):
+        paths = self.make_files("a", "b")
+        daemon, time = self.daemon(), now()
+        log = daemon.directory / "recorded.log"
+        log.write_bytes(b"".join(record(path, time) + b"\n" for path in paths))
+        self.succeed(daemon, "send", "--to", f"tcp://127.0.0.1:{daemon.port}", "--file", log)
+        self.expect_atimes({path: time for path in paths})
+        daemon.stop().check_sums()
+
+    def test_send_to_a_port_that_nobody_listens_on_fails(self):
+        status, _, error = self.qatime().run("send", "--to", f"tcp://127.0.0.1:{lab.free_port()}", "/x")
+        self.assertEqual(status, 1)
+        self.assertRegex(error, "(?i)refused")
+
+    def test_check_accepts_a_configuration_and_a_server_that_work(self):
+        qatime = self.qatime()
+        self.configured(qatime, "check")
+        before = self.files.times(["/"])
+        self.configured(qatime, "check", "--connect")
+        self.assertEqual(self.files.times(["/"]), before)
+
+    def test_check_record_says_what_would_become_of_a_line(self):
+        qatime = self.qatime()
+        for line, words in ((record("/d/a,b", now()), "/d/a,b"), (record("/d/f", now(), "fs_open"), "operation"),
+                            (record("/.snapshot/f", now()), "snapshot"), (b"hello", "malformed")):
+            self.assertIn(words, self.configured(qatime, "check", "--record", line))
+
+    def test_settings_on_the_command_line_replace_those_of_the_file(self):
+        (path,) = self.make_files("file")
+        daemon = self.qatime(policy__operations=["fs_nothing"]).start("--set", 'policy.operations=["fs_open"]')
+        time = now()
+        lab.send_tcp(daemon.port, [record(path, time, "fs_open")])
+        self.expect_atimes({path: time})
+        daemon.stop()
+
+
+class WhatToPutRight(OwnServerCase):
+    """One clear line each, and the exit status of its kind."""
+
+    def fails(self, qatime, status, pattern, *arguments):
+        done, output, error = qatime.run(*arguments, "-c", qatime.configuration)
+        said = (error + output).strip()
+        self.assertEqual(done, status, said)
+        self.assertRegex(said, re.compile(pattern, re.IGNORECASE))
+        return said
+
+    def test_a_wrong_configuration_names_file_line_key_and_the_nearest_key(self):
+        for wrong, pattern in (
+            ({"nfs.timeuot": "1s"}, r"qatime\.toml.*\b6\b.*nfs\.timeuot.*nfs\.timeout"),
+            ({"nfs.timeout": "soon"}, r"qatime\.toml.*\b6\b.*nfs\.timeout"),
+            ({"nfs.timeout": 7}, r"qatime\.toml.*\b6\b.*nfs\.timeout"),
+            ({"syslog.listen": ["tcp://x"]}, r"qatime\.toml.*\b1\b.*syslog\.listen"),
+            ({"policy.self": ["x"]}, r"qatime\.toml.*policy\.self"),
+        ):
+            with self.subTest(wrong):
+                qatime = lab.Qatime(self.scratch, self.server, wrong)
+                for command in ("check", "run"):
+                    said = self.fails(qatime, 2, pattern, command)
+                    self.assertEqual(len(said.splitlines()), 1, said)
+
+    def test_a_named_file_that_is_missing_or_no_toml(self):
+        qatime = self.qatime()
+        qatime.configuration.write_text("[nfs\n")
+        self.fails(qatime, 2, r"qatime\.toml", "check")
+        qatime.configuration.unlink()
+        self.fails(qatime, 2, r"qatime\.toml", "check")
+
+    def test_a_port_in_use(self):
+        for kind, name in ((socket.SOCK_STREAM, "tcp"), (socket.SOCK_DGRAM, "udp")):
+            with self.subTest(name), socket.socket(socket.AF_INET, kind) as taken:
+                qatime = self.qatime()
+                taken.bind(("127.0.0.1", qatime.port))
+                if name == "tcp":
+                    taken.listen()
+                said = self.fails(qatime, 2, rf"{name}.*{qatime.port}.*in use", "run")
+                self.assertEqual(len([line for line in said.splitlines() if "in use" in line]), 1, said)
+
+    def test_a_server_that_is_unreachable(self):
+        port = lab.free_port()
+        qatime = self.qatime(nfs__port=port)
+        self.fails(qatime, 1, rf"127\.0\.0\.1.*{port}.*refused", "check", "--connect")
+        self.fails(qatime, 1, rf"127\.0\.0\.1.*{port}.*refused", "stat", "/")
+
+    def test_a_server_without_a_portmapper(self):
+        qatime = self.qatime(nfs__servers=["127.0.0.9"], nfs__port=0, nfs__mount_port=0)
+        self.fails(qatime, 1, r"127\.0\.0\.9.*nfs\.port", "check", "--connect")
+
+    def test_an_export_that_is_not_there(self):
+        qatime = self.qatime(nfs__exports=[{"path": "/", "export": "/not there"}])
+        self.fails(qatime, 1, r"/not there.*export", "check", "--connect")
+
+    def change(self, **options):
+        before = {key: self.server.options[key] for key in options}
+        self.server.change(**options)
+        self.addCleanup(self.server.change, **before)
+
+    def test_root_squash(self):
+        self.change(squash="root_squash")
+        said = self.fails(self.qatime(), 1, "squash", "check", "--connect")
+        self.assertIn(self.server.export, said)
+
+    def test_a_read_only_export(self):
+        self.change(access="RO")
+        self.fails(self.qatime(), 1, "read.only", "check", "--connect")
+
+    def test_a_daemon_says_it_once_and_goes_on(self):
+        port = lab.free_port()
+        for settings, pattern in (({"nfs__port": port}, rf"127\.0\.0\.1.*{port}.*refused"),
+                                  ({"nfs__exports": [{"path": "/", "export": "/not there"}]}, "/not there")):
+            with self.subTest(settings):
+                daemon = self.daemon(**settings)
+                said = wait_until(lambda: re.findall(rf"^.*(?:warning|error).*{pattern}.*$", daemon.log, re.MULTILINE), pattern)
+                self.assertEqual(len(said), 1, said)
+                lab.send_tcp(daemon.port, [record("/x", now())])
+                counters = daemon.stop()
+                self.assertEqual(counters("pending_entries"), 1)
+                counters.check_sums()
+
+    def test_a_second_signal_ends_it_at_once(self):
+        daemon = self.daemon(nfs__port=lab.free_port())
+        lab.send_tcp(daemon.port, [record("/x", now())])
+        os.kill(daemon.process.pid, signal.SIGTERM)
+        os.kill(daemon.process.pid, signal.SIGINT)
+        self.assertIsNotNone(daemon.process.wait(30))
+
+
+class PrivilegedPort(OwnServerCase):
+    @classmethod
+    def make_server(cls):
+        return lab.Ganesha(cls.scratch, privileged="true")
+
+    def setUp(self):
+        pass  # an ordinary user makes no files there
+
+    def test_a_server_that_wants_a_privileged_port(self):
+        qatime = self.qatime()
+        status, output, error = qatime.run("check", "--connect", "-c", qatime.configuration)
+        self.assertEqual(status, 1)
+        self.assertRegex(error + output, "(?i)privileged|port below 1024")

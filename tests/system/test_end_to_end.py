@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: MIT
+"""Records in, access times out."""
+
+import unittest
+
+import lab
+from case import Case, now
+from lab import SECOND, record, send_tcp, send_udp
+
+# A record as the rsyslog of an earlier qatime forwarded it, with the NUL that Python's syslog handler adds.
+RECORD_OF_2040 = (b'<155>2040-01-01T21:41:55.861195Z qumulo-1 qumulo 192.168.240.1,"admin",smb2,fs_read_data,ok,6,'
+                  b'"/test_qatime/testfile",""\0')
+TIME_OF_2040 = 2_209_066_915 * SECOND + 861_195_000
+
+# (name, another name in its directory that a careless parser could take for it)
+NAMES = {
+    "a comma": (b"a,b", b"a"),
+    "a quoted comma": (b'a","b', b'a"'),
+    "a quote": (b'say "hi"', b"say "),
+    "doubled quotes": (b'x""y', b'x"y'),
+    "a space": (b"with space", b"with"),
+    "a space at the end": (b"end ", b"end"),
+    "a tab": (b"with\ttab", b"with tab"),
+    "a backslash": (b"back\\slash", b"backslash"),
+    "a backslash before a quote": (b'back\\"', b'back"'),
+    "an octal escape spelled out": (b"line#012feed", b"line\nfeed"),
+    "a percent escape spelled out": (b"%41", b"A"),
+    "a star": (b"*", b"star"),
+    "a dash in front": (b"-rf", b"rf"),
+    "255 bytes": (b"n" * 255, b"n" * 254),
+    "UTF-8": ("gr\u00fc\u00dfe \u65e5\u672c".encode(), "gru\u0308\u00dfe \u65e5\u672c".encode()),
+    "bytes that are no UTF-8": (b"gr\xfc\xdfe", b"gr\xfc\xdf"),
+    "dots": (b"...", b"..dot"),
+}
+
+# (what is wrong or of no interest, record of a path, the counter, its label or None for any)
+IGNORED = [
+    ("another operation", lambda path: record(path, now(), operation="fs_read_metadata"), "ignored", "operation"),
+    ("an operation unknown yet", lambda path: record(path, now(), operation="fs_new_thing"), "ignored", "operation"),
+    ("a failed operation", lambda path: record(path, now(), status="fs_access_denied_error"), "ignored", "status"),
+    ("a snapshot", lambda path: record(b"/.snapshot/1_x" + path, now()), "ignored", "snapshot"),
+    ("a snapshot below", lambda path: record(path + b"/.snapshot/f", now()), "ignored", "snapshot"),
+    ("the far future", lambda path: record(path, now() + 3 * 86400 * SECOND), "ignored", "future"),
+    ("an unterminated quote", lambda path: record(path, now()).removesuffix(b',""')[:-1], "malformed", None),
+    ("seven fields", lambda path: record(path, now()).removesuffix(b',""'), "malformed", None),
+    ("nine fields", lambda path: record(path, now()) + b',""', "malformed", None),
+    ("a time that is none", lambda path: record(path, now()).replace(b"T", b"X", 1), "malformed", None),
+    ("a 13th month", lambda path: b"<14>1 2026-13-01" + record(path, now())[16:], "malformed", None),
+    ("dot dot", lambda path: record(path.replace(b"/f", b"/x/../f"), now()), "malformed", None),
+    ("a dot", lambda path: record(path.replace(b"/f", b"/./f"), now()), "malformed", None),
+    ("an empty component", lambda path: record(path.replace(b"/f", b"//f"), now()), "malformed", None),
+    ("a relative path", lambda path: record(path[1:], now()), "malformed", None),
+    ("a component too long", lambda path: record(path + b"/" + b"n" * 256, now()), "malformed", None),
+    ("no record at all", lambda path: b"hello", "malformed", None),
+]
+
+
+class EndToEnd(Case):
+    def test_a_record_over_udp_sets_exactly_its_time(self):
+        self.make_directory("/test_qatime")
+        (path,) = self.make_files("testfile", root="/test_qatime")
+        daemon = self.daemon(policy__future_limit="0s")
+        send_udp(daemon.port, [RECORD_OF_2040])
+        self.expect_atimes({path: TIME_OF_2040})
+        self.expect_old_mtimes([path])
+        counters = daemon.stop()
+        self.assertEqual(counters("received_messages", "udp"), 1)
+        self.assertEqual(counters("received_bytes", "udp"), len(RECORD_OF_2040))
+        self.assertEqual(counters("applied"), 1)
+        counters.check_sums()
+
+    def test_the_same_record_is_ignored_by_the_default_limit_of_the_future(self):
+        self.make_directory("/test_qatime")
+        (path,) = self.make_files("testfile", root="/test_qatime")
+        daemon = self.daemon()
+        send_udp(daemon.port, [RECORD_OF_2040])
+        self.settle(daemon)
+        self.expect_untouched([path])
+        counters = daemon.stop()
+        self.assertEqual(counters("ignored", "future"), 1)
+        counters.check_sums()
+
+    def settle(self, daemon):
+        """Returns when all that was sent before has had its effect: a record sent after it has."""
+        (path,) = self.make_files("last")
+        time = now()
+        send_udp(daemon.port, [record(path, time)])
+        send_tcp(daemon.port, [record(path, time + 1000)])
+        self.expect_atimes({path: time + 1000})
+
+    def test_odd_names(self):
+        accessed, decoys = [], []
+        for name, decoy in NAMES.values():
+            accessed += self.make_files(name)
+            decoys += self.make_files(decoy)
+        times = {path: (1_600_000_000 + index) * SECOND + index * 1000 for index, path in enumerate(accessed)}
+        daemon = self.daemon()
+        send_tcp(daemon.port, [record(path, time) for path, time in times.items()])
+        self.expect_atimes(times)
+        self.expect_old_mtimes(accessed)
+        self.expect_untouched(decoys)
+        counters = daemon.stop()
+        self.assertEqual(counters("applied"), len(accessed))
+        counters.check_sums()
+
+    def test_thirty_levels(self):
+        path = self.root
+        with self.files as files:
+            for level in range(30):
+                path += f"/level {level}"
+                files.do("mkdir", path)
+        (path,) = self.make_files("deep", root=path)
+        daemon, time = self.daemon(), now()
+        send_tcp(daemon.port, [record(path, time)])
+        self.expect_atimes({path: time})
+        daemon.stop().check_sums()
+
+    def test_a_directory_with_its_trailing_slash_and_the_root(self):
+        directory = self.root + "/directory"
+        self.make_directory(directory)
+        daemon, time = self.daemon(), now()
+        send_tcp(daemon.port, [record(directory + "/", time, "fs_list_directory"),
+                               record("/", time + 1000, "fs_list_directory")])
+        self.expect_atimes({directory: time, "/": time + 1000})
+        self.assertEqual(daemon.stop()("applied"), 2)
+
+    def test_a_symlink_gets_its_own_time_and_its_target_does_not(self):
+        (target,) = self.make_files("target")
+        link = self.root + "/link"
+        with self.files as files:
+            files.do("symlink", "target", link)
+        daemon, time = self.daemon(), now() + SECOND
+        send_tcp(daemon.port, [record(link, time)])
+        self.expect_atimes({link: time})
+        self.expect_untouched([target])
+        daemon.stop().check_sums()
+
+    def test_two_names_of_one_file_share_its_newest_time(self):
+        (first,) = self.make_files("first")
+        second = self.root + "/second"
+        with self.files as files:
+            files.do("link", first, second)
+        daemon, time = self.daemon(), now()
+        send_tcp(daemon.port, [record(first, time + 1000 * step) if step % 2 else record(second, time + 1000 * step)
+                               for step in range(100)])
+        self.expect_atimes({first: time + 99_000, second: time + 99_000})
+        daemon.stop().check_sums()
+
+    def test_an_older_access_never_moves_a_time_backwards(self):
+        (path,) = self.make_files("file")
+        daemon, time = self.daemon(), now()
+        send_tcp(daemon.port, [record(path, time)])
+        self.expect_atimes({path: time})
+        send_tcp(daemon.port, [record(path, time - SECOND)])
+        self.settle(daemon)
+        self.expect_atimes({path: time})
+        counters = daemon.stop()
+        self.assertEqual(counters("unchanged"), 1)
+        counters.check_sums()
+
+    def test_what_is_no_access_changes_nothing_and_is_counted_by_its_reason(self):
+        (path,) = self.make_files("f")
+        daemon = self.daemon()
+        send_tcp(daemon.port, [make(path) for _, make, _, _ in IGNORED])
+        self.settle(daemon)
+        self.expect_untouched([path])
+        counters = daemon.stop()
+        for counter in ("ignored", "malformed"):
+            wanted = [label for _, _, name, label in IGNORED if name == counter]
+            self.assertEqual(counters(counter), len(wanted), counters.values)
+            for label in set(wanted) - {None}:
+                self.assertEqual(counters(counter, label), wanted.count(label), label)
+        counters.check_sums()
+
+    def test_each_malformed_record_alone_is_malformed(self):
+        (path,) = self.make_files("f")
+        for what, make, counter, label in IGNORED:
+            with self.subTest(what):
+                daemon = self.daemon()
+                send_tcp(daemon.port, [make(path)])
+                counters = daemon.stop()
+                self.assertEqual(counters(counter, label), 1)
+                self.assertEqual(counters("accepted"), 0)
+                counters.check_sums()
+        self.expect_untouched([path])
+
+    def test_a_dry_run_counts_and_changes_nothing(self):
+        (path,) = self.make_files("file")
+        daemon = self.qatime().start("--dry-run")
+        send_tcp(daemon.port, [record(path, now())])
+        counters = daemon.stop()
+        self.assertEqual(counters("applied"), 1)
+        self.assertEqual(counters("rpcs", "setattr"), 0)
+        self.expect_untouched([path])
+
+    def test_the_daemon_has_no_privileges(self):
+        if not lab.ROOT:
+            self.skipTest("runs as an ordinary user anyway")
+        daemon = self.daemon()
+        with open(f"/proc/{daemon.process.pid}/status") as status:
+            facts = dict(line.rstrip().split(":\t", 1) for line in status if ":\t" in line)
+        self.assertEqual(set(facts["Uid"].split()), {str(lab.NOBODY)})
+        self.assertEqual({int(facts[key], 16) for key in ("CapInh", "CapPrm", "CapEff", "CapAmb")}, {0})
+        daemon.stop()
+
+
+class Moves(Case):
+    """Each test sends its records in one piece, so that no request is on its way before the last of them is read."""
+
+    def test_an_access_follows_a_renamed_file(self):
+        (new,) = self.make_files("new")
+        daemon, time = self.daemon(), now()
+        send_tcp(daemon.port, [record(self.root + "/old", time),
+                               record(self.root + "/old", time + 1000, "fs_rename", target=new)])
+        self.expect_atimes({new: time})
+        counters = daemon.stop()
+        self.assertEqual(counters("moves"), 1)
+        self.assertEqual(counters("failed"), 0)
+        counters.check_sums()
+
+    def test_an_access_that_arrives_after_the_rename_follows_too(self):
+        (new,) = self.make_files("new")
+        daemon, time = self.daemon(), now()
+        send_tcp(daemon.port, [record(self.root + "/old", time + 1000, "fs_rename", target=new),
+                               record(self.root + "/old", time)])
+        self.expect_atimes({new: time})
+        daemon.stop().check_sums()
+
+    def test_accesses_follow_a_renamed_directory(self):
+        self.make_directory(self.root + "/new")
+        self.make_directory(self.root + "/new/below")
+        paths = self.make_files(*(f"below/{number}" for number in range(20)), root=self.root + "/new")
+        daemon, time = self.daemon(), now()
+        send_tcp(daemon.port, [record(path.replace(b"/new/", b"/old/"), time) for path in paths] +
+                 [record(self.root + "/old/", time + 1000, "fs_rename", target=self.root + "/new/")])
+        self.expect_atimes({path: time for path in paths})
+        daemon.stop().check_sums()
+
+    def test_an_access_before_a_removal_is_cancelled(self):
+        file, below = self.make_files("file"), self.root + "/tree"
+        self.make_directory(below)
+        file += self.make_files("inside", root=below)
+        daemon, time = self.daemon(), now()
+        send_tcp(daemon.port, [record(path, time) for path in file] +
+                 [record(file[0], time + 1000, "fs_delete"), record(below + "/", time + 1000, "fs_tree_delete")])
+        counters = daemon.stop()
+        self.assertEqual((counters("removals"), counters("cancelled")), (2, 2))
+        self.expect_untouched(file)
+        counters.check_sums()
+
+
+class EndToEndInMemory(EndToEnd):
+    """The same on a server of another make, whose handles and attributes differ."""
+
+    @classmethod
+    def make_server(cls):
+        if not lab.ROOT or lab.foreign_server():
+            raise unittest.SkipTest("the other class ran on it already")
+        return lab.Ganesha(cls.scratch, "MEM")
+
+
+class SeveralExports(Case):
+    def test_the_export_with_the_longest_path_serves_a_path_and_others_are_ignored(self):
+        (path,) = self.make_files("file")
+        exports = [{"path": "/elsewhere/x", "export": self.server.export},
+                   {"path": "/elsewhere", "export": self.server.export}]
+        daemon, time = self.daemon(nfs__exports=exports), now()
+        send_tcp(daemon.port, [record(b"/elsewhere/x" + path, time), record(path, time)])
+        self.expect_atimes({path: time})
+        counters = daemon.stop()
+        self.assertEqual(counters("ignored", "export"), 1)
+        counters.check_sums()
