@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""Who may include whom: `layering.py SRC` ends with status 1 and every include that is against the rules below.
+
+`layering.py --self-test` shows that wrong includes are found and right ones are not.
+"""
+
+import pathlib
+import re
+import sys
+import tempfile
+
+# Everybody may include the headers in the root of src, which include nothing but each other. These are none:
+ROOTS = {"daemon.h"}
+
+# Who may include what besides the leaves and its own folder; a folder, or single headers of it.
+EDGES = {
+    "ingest": set(),
+    "backlog": set(),
+    "nfs": set(),
+    "apply": {"backlog/backlog.h", "nfs/client.h", "nfs/status.h"},
+    "commands": {"daemon.h", "nfs", "ingest"},
+    "daemon": {"daemon.h", "ingest", "backlog", "nfs", "apply"},
+    "main": {"commands"},
+}
+
+# Foreign headers, by how their names begin, and their homes: a folder, or files without their extension. Where a
+# header is named with a longer beginning, that one counts.
+HOMES = {
+    "nfsc/": {"nfs"},
+    "spdlog/": {"log"},
+    "toml++/": {"config"},
+    "CLI/": {"main"},
+    "boost/asio": {"ingest", "nfs", "commands", "daemon"},
+    "boost/asio/ip/address": {"ingest", "nfs", "commands", "daemon", "config"},
+}
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
+
+
+def place(path):
+    """The folder of a source file, or its bare name in the root."""
+    return path.parts[0] if len(path.parts) > 1 else path.stem
+
+
+def allowed(path, header):
+    """Whether the file `path` may include our `header`; both are relative to src."""
+    target = pathlib.PurePath(header)
+    if len(target.parts) == 1 and header not in ROOTS:
+        return True
+    here = place(path)
+    edges = EDGES.get(here, set())
+    return here == place(target) or header in edges or target.parts[0] in edges
+
+
+def at_home(path, header):
+    known = [beginning for beginning in HOMES if header.startswith(beginning)]
+    return not known or place(path) in HOMES[max(known, key=len)]
+
+
+def violations(src):
+    for file in sorted([*src.rglob("*.h"), *src.rglob("*.cc")]):
+        path = file.relative_to(src)
+        if len(path.parts) > 1 and path.parts[0] not in EDGES:
+            yield f"{path}: a folder that the table of edges does not know"
+        for kind, header in INCLUDE.findall(file.read_text()):
+            if not (allowed if kind == '"' else at_home)(path, header):
+                yield f"{path}: may not include {header}"
+
+
+def self_test():
+    right = [("ingest/a.cc", '"log.h"'), ("ingest/a.cc", '"ingest/b.h"'), ("apply/a.h", '"nfs/client.h"'),
+             ("daemon.cc", '"apply/engine.h"'), ("main.cc", '"commands/commands.h"'), ("nfs/a.cc", "<nfsc/libnfs.h>"),
+             ("log.cc", "<spdlog/spdlog.h>"), ("config.cc", "<boost/asio/ip/address.hpp>"), ("path.cc", '"path.h"')]
+    wrong = [("ingest/a.cc", '"backlog/backlog.h"'), ("apply/a.cc", '"nfs/connection.h"'), ("log.h", '"daemon.h"'),
+             ("path.cc", '"nfs/client.h"'), ("backlog/a.cc", '"daemon.h"'), ("main.cc", '"nfs/client.h"'),
+             ("apply/a.cc", "<nfsc/libnfs.h>"), ("ingest/a.h", "  <spdlog/spdlog.h>"), ("other/a.cc", "<vector>"),
+             ("apply/a.cc", "<boost/asio/io_context.hpp>"), ("config.cc", "<boost/asio/io_context.hpp>")]
+    for (name, header), expected in [(case, 0) for case in right] + [(case, 1) for case in wrong]:
+        with tempfile.TemporaryDirectory() as directory:
+            file = pathlib.Path(directory, name)
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(f"#pragma once\n#include {header}\n#include <vector>\n")
+            found = list(violations(pathlib.Path(directory)))
+            assert len(found) == expected, (name, header, found)
+
+
+def main():
+    if sys.argv[1:] == ["--self-test"]:
+        return self_test()
+    found = list(violations(pathlib.Path(sys.argv[1])))
+    sys.exit("\n".join(found) if found else 0)
+
+
+if __name__ == "__main__":
+    main()
