@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+//
+// How libnfs is driven. Nothing is queued on a context or destroyed while libnfs is calling back: the callbacks only
+// move the record of their request to `completed_`, and what was completed is delivered when rpc_service() has
+// returned. The context never reconnects; when rpc_service() fails it is destroyed, which completes all it still has.
+//
+// Timeouts are our own. Those of libnfs need a call every 100 ms, miscount what is queued, and remove a request that
+// is half written from the stream. Ours leave the request where it is and forget its caller. A server that answers
+// nothing any more is noticed by timeouts in a row; one that swallows requests here and there, by their number.
+//
+// Requests that are started in one turn of the loop are written together in a posted flush(). TCP_NODELAY is set, lest
+// one waits for the delayed acknowledgement of another; TCP_CORK around several makes full segments of what
+// libnfs writes one by one.
+#include "nfs/rpc.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <iterator>
+#include <new>
+#include <system_error>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "nfs/libnfs_api.h"
+
+namespace qatime::nfs {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::size_t kSilentTimeouts = 2;  // in a row, without one reply: the server hangs
+
+metrics::Counter& rpcs(metrics::Registry& registry, const char* procedure) {
+  return registry.counter("qatime_rpcs_total", "RPCs sent to NFS servers.", {"procedure", procedure});
+}
+
+void set_option(int descriptor, int option, int value) {
+  // Options of speed: that one is refused changes nothing else.
+  (void)::setsockopt(descriptor, IPPROTO_TCP, option, &value, sizeof value);
+}
+
+std::string text(int error) { return std::generic_category().message(error); }
+
+// The outcome of a connect().
+int socket_error(int descriptor) {
+  int error = 0;
+  socklen_t size = sizeof error;
+  return ::getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+}
+
+void on_connected(rpc_context* /*context*/, int status, void* /*data*/, void* open) {
+  *static_cast<bool*>(open) = status == RPC_STATUS_SUCCESS;
+}
+
+}  // namespace
+
+Environment::Environment(asio::io_context& loop, const NfsConfig& settings, metrics::Registry& registry)
+    : io{loop},
+      config{settings},
+      null{rpcs(registry, "null")},
+      getport{rpcs(registry, "getport")},
+      mnt{rpcs(registry, "mnt")},
+      getattr{rpcs(registry, "getattr")},
+      lookup{rpcs(registry, "lookup")},
+      setattr{rpcs(registry, "setattr")} {}
+
+Rpc::Rpc(const Environment& environment, const asio::ip::tcp::endpoint& server, std::function<void()> opened, Lost lost)
+    : environment_{environment},
+      context_{libnfs::make_context(environment.config.uid, environment.config.gid)},
+      descriptor_{environment.io},
+      alarm_{environment.io},
+      opened_{std::move(opened)},
+      lost_{std::move(lost)} {
+  if (context_ == nullptr) throw std::bad_alloc{};
+  if (auto why = connect(server); !why.empty()) {
+    asio::post(environment_.io, [this, life = std::weak_ptr{life_}, why = std::move(why)] {
+      if (!life.expired()) fail(why);
+    });
+    return;
+  }
+  await_open();
+  alarm_.set(std::chrono::steady_clock::now() + environment_.config.timeout, [this] { expire(); });
+  alarm_is_set_ = true;
+}
+
+Rpc::~Rpc() { close(); }
+
+// Begins to connect; says why it cannot, or nothing.
+std::string Rpc::connect(const asio::ip::tcp::endpoint& server) {
+  const std::string address = server.address().to_string();
+  if (rpc_connect_async(context_, address.c_str(), server.port(), on_connected, &open_) < 0) {
+    const char* const error = rpc_get_error(context_);
+    return error != nullptr ? error : "connect failed";
+  }
+  socket_ = ::fcntl(rpc_get_fd(context_), F_DUPFD_CLOEXEC, 0);
+  if (socket_ < 0) return text(errno);
+  descriptor_.assign(socket_);
+  return {};
+}
+
+void Rpc::await_open() {
+  descriptor_.async_wait(asio::posix::stream_descriptor::wait_write,
+                         [this, life = std::weak_ptr{life_}](const boost::system::error_code& error) {
+                           if (error || life.expired() || context_ == nullptr) return;
+                           if (const int cause = socket_error(socket_)) return fail(text(cause));
+                           if (rpc_service(context_, POLLOUT) < 0 || !open_) return fail(failure());
+                           set_option(socket_, TCP_NODELAY, 1);
+                           alarm_.cancel();
+                           alarm_is_set_ = false;
+                           await_replies();
+                           const auto opened = std::move(opened_);
+                           opened();
+                         });
+}
+
+void Rpc::await_replies() {
+  descriptor_.async_wait(asio::posix::stream_descriptor::wait_read,
+                         [this, life = std::weak_ptr{life_}](const boost::system::error_code& error) {
+                           if (error || life.expired() || context_ == nullptr) return;
+                           if (rpc_service(context_, POLLIN) < 0) return fail(failure());
+                           await_replies();
+                           deliver();
+                         });
+}
+
+// Waits until the socket takes more of what is queued.
+void Rpc::await_room() {
+  awaits_room_ = true;
+  descriptor_.async_wait(asio::posix::stream_descriptor::wait_write,
+                         [this, life = std::weak_ptr{life_}](const boost::system::error_code& error) {
+                           if (error || life.expired() || context_ == nullptr) return;
+                           awaits_room_ = false;
+                           flush();
+                         });
+}
+
+void Rpc::flush_later() {
+  if (std::exchange(flush_is_posted_, true)) return;
+  asio::post(environment_.io, [this, life = std::weak_ptr{life_}] {
+    if (life.expired() || context_ == nullptr) return;
+    flush_is_posted_ = false;
+    flush();
+  });
+}
+
+void Rpc::flush() {
+  if (awaits_room_) return;
+  const bool cork = std::exchange(unsent_, 0) > 1;
+  if (cork) set_option(socket_, TCP_CORK, 1);
+  const int result = rpc_service(context_, POLLOUT);
+  if (cork) set_option(socket_, TCP_CORK, 0);
+  if (result < 0) return fail(failure());
+  if ((rpc_which_events(context_) & POLLOUT) != 0) await_room();
+}
+
+std::size_t Rpc::room() const noexcept {
+  const std::size_t outstanding = waiting_.size() + abandoned_.size();
+  return open_ && outstanding < kMaxOutstanding ? kMaxOutstanding - outstanding : 0;
+}
+
+std::optional<asio::ip::address> Rpc::local_address() const {
+  if (!open_) return std::nullopt;
+  asio::ip::tcp::endpoint local;
+  auto size = static_cast<socklen_t>(local.capacity());
+  if (::getsockname(socket_, local.data(), &size) != 0) return std::nullopt;
+  local.resize(size);
+  return local.address();
+}
+
+void Rpc::start(metrics::Counter& counter, Done done, const Queue& queue) {
+  auto& call = waiting_.emplace_back(Call{this, std::move(done)});
+  call.self = std::prev(waiting_.end());
+  call.deadline = std::chrono::steady_clock::now() + environment_.config.timeout;
+  if (!open_ || !queue(call)) {
+    call.reply.status = open_ ? Status::inval : Status::lost;
+    completed_.splice(completed_.end(), waiting_, call.self);
+    return deliver_later();
+  }
+  counter.add();
+  ++unsent_;
+  set_alarm();
+  flush_later();
+}
+
+void Rpc::finish(Call& call, const Reply& reply) {
+  Rpc& rpc = *call.rpc;
+  if (reply.status != Status::lost) rpc.silent_timeouts_ = 0;
+  if (!call.done) {
+    rpc.abandoned_.erase(call.self);
+    return;
+  }
+  call.reply = reply;
+  rpc.completed_.splice(rpc.completed_.end(), rpc.waiting_, call.self);
+}
+
+void Rpc::set_alarm() {
+  if (alarm_is_set_ || waiting_.empty()) return;
+  alarm_is_set_ = true;
+  alarm_.set(waiting_.front().deadline, [this] { expire(); });
+}
+
+void Rpc::expire() {
+  alarm_is_set_ = false;
+  const auto silence = std::chrono::duration<double>{environment_.config.timeout}.count();
+  if (!open_) return fail(fmt::format("no answer to the connection for {:g} s", silence));
+  abandon_expired();
+  if (is_hung()) return fail(fmt::format("no reply to {} requests for {:g} s", abandoned_.size(), silence));
+  set_alarm();
+  deliver();
+}
+
+void Rpc::abandon_expired() {
+  const auto now = std::chrono::steady_clock::now();
+  while (!waiting_.empty() && waiting_.front().deadline <= now) {
+    Call& call = waiting_.front();
+    completed_.push_back({this, std::exchange(call.done, nullptr)});
+    completed_.back().reply.status = Status::timeout;
+    abandoned_.splice(abandoned_.end(), waiting_, call.self);
+    ++silent_timeouts_;
+  }
+}
+
+bool Rpc::is_hung() const noexcept {
+  const std::size_t limit = std::min(environment_.config.max_in_flight, kMaxOutstanding);
+  return silent_timeouts_ >= kSilentTimeouts || abandoned_.size() >= std::max<std::size_t>(limit / 2, 1);
+}
+
+void Rpc::deliver() {
+  std::list<Call> batch;
+  batch.swap(completed_);
+  const std::weak_ptr life{life_};
+  for (const Call& call : batch) {
+    call.done(call.reply);
+    if (life.expired()) return;
+  }
+}
+
+void Rpc::deliver_later() {
+  asio::post(environment_.io, [this, life = std::weak_ptr{life_}] {
+    if (!life.expired()) deliver();
+  });
+}
+
+void Rpc::fail(const std::string& why) {
+  close();
+  const std::weak_ptr life{life_};
+  deliver();
+  if (life.expired()) return;
+  const auto lost = std::move(lost_);
+  lost(why);
+}
+
+void Rpc::close() noexcept {
+  open_ = false;
+  alarm_.cancel();
+  boost::system::error_code ignored;
+  (void)descriptor_.close(ignored);
+  if (context_ != nullptr) rpc_destroy_context(std::exchange(context_, nullptr));
+}
+
+// Why rpc_service() failed. libnfs says nothing when the peer has closed, and may still hold an older text.
+std::string Rpc::failure() const {
+  char byte = 0;
+  const auto got = ::recv(socket_, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT);
+  if (got == 0) return "the server closed the connection";
+  if (got < 0 && errno != EAGAIN) return text(errno);
+  const char* const error = rpc_get_error(context_);
+  return error != nullptr ? error : "libnfs gives no reason";
+}
+
+}  // namespace qatime::nfs

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+// One TCP connection to one RPC service (RFC 5531), by libnfs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+
+#include "clock.h"
+#include "config.h"
+#include "metrics.h"
+#include "nfs/alarm.h"
+#include "nfs/client.h"
+#include "nfs/status.h"
+
+struct rpc_context;  // libnfs
+
+namespace qatime::nfs {
+
+// What all connections of a client share. Outlives them.
+struct Environment {
+  Environment(boost::asio::io_context& loop, const NfsConfig& settings, metrics::Registry& registry);
+
+  boost::asio::io_context& io;
+  NfsConfig config;
+  // RPCs sent, by procedure
+  metrics::Counter& null;
+  metrics::Counter& getport;
+  metrics::Counter& mnt;
+  metrics::Counter& getattr;
+  metrics::Counter& lookup;
+  metrics::Counter& setattr;
+};
+
+// What a reply says, whichever its procedure.
+struct Reply {
+  Status status = Status::ok;
+  Handle handle{};                         // MNT, LOOKUP
+  std::optional<Attributes> attributes{};  // LOOKUP, GETATTR, SETATTR, where the server reports them
+  std::uint32_t port = 0;                  // GETPORT; 0: not registered
+};
+
+// Opens in its constructor and ends once: lost by itself, or destroyed, which forgets what is outstanding.
+//
+// Requests complete once, on the loop, outside the call that started them; a timeout counts from that call. When the
+// connection is lost, all that is outstanding completes with Status::lost, and then `lost` is called. Any callback may
+// start requests and may destroy the Rpc. One thread, that of the loop.
+class Rpc {
+ public:
+  using Done = std::function<void(const Reply&)>;
+  using Lost = std::function<void(const std::string& why)>;
+
+  // Outstanding requests that a libnfs context bears well.
+  static constexpr std::size_t kMaxOutstanding = 500;
+
+  // Calls `opened` when connected, or `lost`, neither inside the constructor.
+  Rpc(const Environment& environment, const boost::asio::ip::tcp::endpoint& server, std::function<void()> opened,
+      Lost lost);
+  ~Rpc();
+  Rpc(const Rpc&) = delete;
+  Rpc& operator=(const Rpc&) = delete;
+
+  [[nodiscard]] bool is_open() const noexcept { return open_; }
+  // Requests that somebody waits for.
+  [[nodiscard]] std::size_t waiting() const noexcept { return waiting_.size(); }
+  // How many more the connection takes.
+  [[nodiscard]] std::size_t room() const noexcept;
+  // Our end; nothing unless open.
+  [[nodiscard]] std::optional<boost::asio::ip::address> local_address() const;
+
+  // Requests on what is not open complete with Status::lost, those that libnfs cannot encode with Status::inval.
+  void null(Done done);                                                    // NFS version 3
+  void getport(std::uint32_t program, std::uint32_t version, Done done);   // portmapper version 2, over TCP
+  void mnt(const std::string& path, Done done);                            // MOUNT version 3
+  void lookup(const Handle& directory, std::string_view name, Done done);  // NFS version 3, likewise below
+  void getattr(const Handle& object, Done done);
+  void set_atime(const Handle& object, Time atime, std::optional<Time> guard, Done done);
+
+  // libnfs knows a request by this record, and never by its caller.
+  struct Call {
+    Rpc* rpc;
+    Done done;  // empty: timed out, nobody waits for it any more
+    Clock::Instant deadline{};
+    Reply reply{};
+    std::list<Call>::iterator self{};
+  };
+  // For the callbacks of libnfs: the call has its reply.
+  static void finish(Call& call, const Reply& reply);
+
+ private:
+  // Hands a call to libnfs; says whether libnfs took it.
+  using Queue = std::function<bool(Call&)>;
+  void start(metrics::Counter& counter, Done done, const Queue& queue);
+  [[nodiscard]] std::string connect(const boost::asio::ip::tcp::endpoint& server);
+  void await_open();
+  void await_replies();
+  void await_room();
+  void flush();
+  void flush_later();
+  void expire();
+  void abandon_expired();
+  [[nodiscard]] bool is_hung() const noexcept;
+  void set_alarm();
+  void deliver();
+  void deliver_later();
+  void fail(const std::string& why);
+  void close() noexcept;
+  [[nodiscard]] std::string failure() const;
+
+  const Environment& environment_;
+  rpc_context* context_;
+  boost::asio::posix::stream_descriptor descriptor_;  // a duplicate: libnfs closes its own when it likes
+  int socket_ = -1;                                   // the same
+  Alarm alarm_;
+  std::function<void()> opened_;
+  Lost lost_;
+  bool open_ = false;
+  bool alarm_is_set_ = false;
+  bool flush_is_posted_ = false;
+  bool awaits_room_ = false;
+  std::size_t unsent_ = 0;
+  std::size_t silent_timeouts_ = 0;                        // since the last reply
+  std::list<Call> waiting_;                                // in the order of their deadlines
+  std::list<Call> abandoned_;                              // timed out, but libnfs still has them
+  std::list<Call> completed_;                              // to be delivered
+  std::shared_ptr<char> life_ = std::make_shared<char>();  // what is posted looks whether we still live
+};
+
+}  // namespace qatime::nfs
