@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+#include "nfs/mount.h"
+
+#include <limits>
+#include <utility>
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+namespace qatime::nfs {
+
+namespace {
+
+constexpr std::uint32_t kNfsProgram = 100003;
+constexpr std::uint32_t kMountProgram = 100005;
+constexpr std::uint32_t kVersion = 3;  // of both
+
+// Why a portmapper's reply holds no port; empty if it does.
+std::string refusal(const Reply& reply, const char* service) {
+  if (reply.status != Status::ok) return fmt::format("the portmapper answers {}", name(reply.status));
+  if (reply.port == 0 || reply.port > std::numeric_limits<std::uint16_t>::max()) {
+    return fmt::format("the portmapper knows no {} over TCP; is NFS version 3 enabled there?", service);
+  }
+  return {};
+}
+
+}  // namespace
+
+Mount::Mount(const Environment& environment, const boost::asio::ip::tcp::endpoint& server,
+             std::vector<std::size_t> lanes, Done done, std::uint16_t portmapper_port)
+    : environment_{environment},
+      address_{server.address()},
+      mount_port_{environment.config.mount_port},
+      lanes_{std::move(lanes)},
+      done_{std::move(done)} {
+  result_.nfs_port = server.port();
+  if (mount_port_ == 0 || result_.nfs_port == 0) {
+    ask_portmapper(portmapper_port);
+  } else {
+    open_mount_service();
+  }
+}
+
+void Mount::ask_portmapper(std::uint16_t portmapper_port) {
+  rpc_ = std::make_unique<Rpc>(
+      environment_, boost::asio::ip::tcp::endpoint{address_, portmapper_port}, [this] { ask_mount_port(); },
+      [this, portmapper_port](const std::string& why) {
+        finish(fmt::format("portmapper, port {}: {}; nfs.port and nfs.mount_port make it unnecessary", portmapper_port,
+                           why));
+      });
+}
+
+void Mount::ask_mount_port() {
+  if (mount_port_ != 0) return ask_nfs_port();
+  rpc_->getport(kMountProgram, kVersion, [this](const Reply& reply) {
+    if (reply.status == Status::lost) return;  // `lost` says why
+    if (auto why = refusal(reply, "MOUNT version 3"); !why.empty()) return finish(std::move(why));
+    mount_port_ = static_cast<std::uint16_t>(reply.port);
+    ask_nfs_port();
+  });
+}
+
+void Mount::ask_nfs_port() {
+  if (result_.nfs_port != 0) return open_mount_service();
+  rpc_->getport(kNfsProgram, kVersion, [this](const Reply& reply) {
+    if (reply.status == Status::lost) return;
+    if (auto why = refusal(reply, "NFS version 3"); !why.empty()) return finish(std::move(why));
+    result_.nfs_port = static_cast<std::uint16_t>(reply.port);
+    open_mount_service();
+  });
+}
+
+void Mount::open_mount_service() {
+  rpc_ = std::make_unique<Rpc>(
+      environment_, boost::asio::ip::tcp::endpoint{address_, mount_port_}, [this] { ask_roots(); },
+      [this](const std::string& why) { finish(fmt::format("MOUNT service, port {}: {}", mount_port_, why)); });
+}
+
+void Mount::ask_roots() {
+  outstanding_ = lanes_.size();
+  for (const std::size_t lane : lanes_) result_.roots.push_back({lane, Status::lost, {}});
+  for (std::size_t index = 0; index < lanes_.size(); ++index) {
+    rpc_->mnt(environment_.config.exports.at(lanes_[index]).target,
+              [this, index](const Reply& reply) { take_root(index, reply); });
+  }
+}
+
+void Mount::take_root(std::size_t index, const Reply& reply) {
+  if (reply.status == Status::lost) return;
+  if (reply.status == Status::timeout) {
+    return finish(fmt::format("MOUNT service, port {}: no reply", mount_port_));
+  }
+  result_.roots[index].status = reply.status;
+  result_.roots[index].handle = reply.handle;
+  if (--outstanding_ == 0) finish({});
+}
+
+void Mount::finish(std::string failure) {
+  const auto done = std::exchange(done_, nullptr);
+  if (!done) return;
+  auto result = std::move(result_);
+  result.failure = std::move(failure);
+  done(result);
+}
+
+std::string mount_advice(Status status) {
+  // nfs-ganesha answers ACCES for what it does not export.
+  static const std::string kPath = "is it in the server's list of exports? (`export` in [[nfs.exports]])";
+  static const std::string kPort = ::geteuid() == 0 ? "" : ", and are ports above 1023 allowed?";
+  switch (status) {
+    case Status::noent:
+    case Status::notdir:
+    case Status::inval:
+    case Status::nametoolong:
+      return kPath;
+    case Status::acces:
+    case Status::perm:
+      return kPath + " may this host mount it" + (kPort.empty() ? "?" : kPort);
+    case Status::auth:
+      return "the server refuses AUTH_SYS for it" + (kPort.empty() ? "" : kPort);
+    case Status::notsupp:
+      return "is NFS version 3 enabled on the server?";
+    default:
+      return "see the server's log";
+  }
+}
+
+}  // namespace qatime::nfs

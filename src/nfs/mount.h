@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// The way to an NFS server: its ports and the roots of its exports.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/ip/tcp.hpp>
+
+#include "nfs/rpc.h"
+
+namespace qatime::nfs {
+
+inline constexpr std::uint16_t kPortmapperPort = 111;
+
+// Asks one server, once, for the ports that are not known (portmapper, RFC 1833 section 3) and for the roots of exports
+// (MOUNT, RFC 1813 section 5). Destroying it forgets it. One thread, that of the loop.
+class Mount {
+ public:
+  struct Root {
+    std::size_t lane = 0;
+    Status status = Status::ok;
+    Handle handle;
+  };
+  struct Result {
+    std::string failure;  // why the server could not be asked, and what to do; empty if it could
+    std::uint16_t nfs_port = 0;
+    std::vector<Root> roots;  // in the order of `lanes`
+  };
+  using Done = std::function<void(const Result&)>;
+
+  // Calls `done` once, on the loop, not inside the constructor; it may destroy the Mount. The port of `server` is that
+  // of NFS, 0 if the portmapper is to tell it. `lanes` are indexes of the exports.
+  Mount(const Environment& environment, const boost::asio::ip::tcp::endpoint& server, std::vector<std::size_t> lanes,
+        Done done, std::uint16_t portmapper_port = kPortmapperPort);
+
+ private:
+  void ask_portmapper(std::uint16_t portmapper_port);
+  void ask_mount_port();
+  void ask_nfs_port();
+  void open_mount_service();
+  void ask_roots();
+  void take_root(std::size_t index, const Reply& reply);
+  void finish(std::string failure);
+
+  const Environment& environment_;
+  boost::asio::ip::address address_;
+  std::uint16_t mount_port_;
+  std::vector<std::size_t> lanes_;
+  Done done_;
+  Result result_;
+  std::size_t outstanding_ = 0;
+  std::unique_ptr<Rpc> rpc_;
+};
+
+// What an administrator should look at when an export could not be mounted with this status.
+[[nodiscard]] std::string mount_advice(Status status);
+
+}  // namespace qatime::nfs
