@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+#include "nfs/connection.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/core.h>
+
+namespace qatime::nfs {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using SteadyTime = std::chrono::steady_clock;
+
+constexpr log::Logger logger{"nfs"};
+
+constexpr milliseconds kFirstRetry{100};
+constexpr seconds kLastRetry{30};
+// A connection that served so long was a good one: the next begins without the backoff of those before.
+constexpr seconds kSettled{1};
+
+constexpr seconds kFirstMountRetry{1};
+constexpr seconds kLastMountRetry{10};
+constexpr seconds kDoubtPause{10};  // between looks at roots that stale handles have made doubtful
+
+std::string times(std::uint64_t count) { return count == 1 ? "" : fmt::format(" ({} times)", count); }
+
+}  // namespace
+
+Connection::Connection(const Environment& environment, Peer& peer, std::function<void()> changed)
+    : environment_{environment},
+      peer_{peer},
+      changed_{std::move(changed)},
+      lanes_(environment.config.exports.size()),
+      backoff_{kFirstRetry, kLastRetry},
+      mount_backoff_{kFirstMountRetry, kLastMountRetry},
+      retry_{environment.io},
+      mount_retry_{environment.io} {
+  begin();
+}
+
+void Connection::begin() {
+  std::vector<std::size_t> all(lanes_.size());
+  for (std::size_t lane = 0; lane < all.size(); ++lane) all[lane] = lane;
+  mount(std::move(all));
+}
+
+void Connection::mount(std::vector<std::size_t> lanes) {
+  mount_retry_.cancel();
+  mounted_at_ = SteadyTime::now();
+  mount_ = std::make_unique<Mount>(environment_, peer_.endpoint, std::move(lanes),
+                                   [this](const Mount::Result& result) { take_mounts(result); });
+}
+
+void Connection::take_mounts(const Mount::Result& result) {
+  mount_.reset();
+  if (!result.failure.empty() && rpc_ == nullptr) return lose(result.failure);
+  bool changed = false;
+  for (const Mount::Root& root : result.roots) changed |= take_root(root);
+  retry_refused();
+  if (rpc_ == nullptr) return connect(result);
+  if (changed) changed_();
+}
+
+// Whether something is different now. A root that cannot be asked for at the moment stays what it was.
+bool Connection::take_root(const Mount::Root& root) {
+  if (root.status == Status::lost) return false;
+  Lane& lane = lanes_[root.lane];
+  const Lane before = std::exchange(lane, Lane{std::nullopt, root.status});
+  if (root.status == Status::ok) lane.root = root.handle;
+  if (root.status != Status::ok) {
+    if (const auto count = peer_.refused.admit()) {
+      logger.warning("{}: export \"{}\" not mounted: {}: {}{}", peer_.label,
+                     log::escaped(environment_.config.exports[root.lane].target), name(root.status),
+                     mount_advice(root.status), times(*count));
+    }
+  }
+  return before.root != lane.root || before.status != lane.status;
+}
+
+void Connection::retry_refused() {
+  std::vector<std::size_t> refused;
+  for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
+    if (!lanes_[lane].root) refused.push_back(lane);
+  }
+  if (refused.empty()) {
+    mount_attempts_ = 0;
+    return;
+  }
+  mount_retry_.set(SteadyTime::now() + mount_backoff_.delay(mount_attempts_++),
+                   [this, refused = std::move(refused)] { mount(refused); });
+}
+
+void Connection::doubt_roots() {
+  if (!is_ready() || mount_ != nullptr || SteadyTime::now() < mounted_at_ + kDoubtPause) return;
+  begin();
+}
+
+void Connection::connect(const Mount::Result& result) {
+  rpc_ = std::make_unique<Rpc>(
+      environment_, boost::asio::ip::tcp::endpoint{peer_.endpoint.address(), result.nfs_port}, [this] { greet(); },
+      [this, port = result.nfs_port](const std::string& why) { lose(fmt::format("NFS, port {}: {}", port, why)); });
+}
+
+// That the port is open says little; NULL shows NFS version 3 behind it.
+void Connection::greet() {
+  rpc_->null([this](const Reply& reply) {
+    if (reply.status == Status::lost) return;  // lose() is on its way, with the reason
+    if (reply.status != Status::ok) return lose(fmt::format("NFS answers {} to NULL", name(reply.status)));
+    become_ready();
+  });
+}
+
+void Connection::become_ready() {
+  ready_ = true;
+  ready_since_ = SteadyTime::now();
+  failure_.clear();
+  if (const auto count = peer_.connected.admit()) {
+    const auto mounted =
+        std::count_if(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.root.has_value(); });
+    logger.info("{}: connected, {} of {} exports mounted{}", peer_.label, mounted, lanes_.size(), times(*count));
+  }
+  changed_();
+}
+
+void Connection::lose(const std::string& why) {
+  if (ready_ && SteadyTime::now() - ready_since_ > kSettled) attempts_ = 0;
+  ready_ = false;
+  failure_ = why;
+  mount_retry_.cancel();
+  mount_.reset();
+  rpc_.reset();
+  for (Lane& lane : lanes_) lane.root.reset();
+  if (const auto count = peer_.failed.admit()) {
+    logger.warning("{}: {}; trying again{}", peer_.label, why, times(*count));
+  }
+  retry_.set(SteadyTime::now() + backoff_.delay(attempts_++), [this] {
+    peer_.reconnects.add();
+    begin();
+  });
+  changed_();
+}
+
+}  // namespace qatime::nfs

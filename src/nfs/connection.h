@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+// One connection to one NFS server, for ever.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/ip/tcp.hpp>
+
+#include "backoff.h"
+#include "log.h"
+#include "metrics.h"
+#include "nfs/alarm.h"
+#include "nfs/mount.h"
+#include "nfs/rpc.h"
+
+namespace qatime::nfs {
+
+// One server as all its connections know it. Outlives them.
+struct Peer {
+  boost::asio::ip::tcp::endpoint endpoint;  // of NFS; port 0: ask the portmapper
+  std::string label;                        // in metrics and log lines
+  metrics::Gauge& up;
+  metrics::Counter& reconnects;
+  log::Throttle connected{};
+  log::Throttle failed{};
+  log::Throttle refused{};
+};
+
+// Its life: MOUNT every export, connect to NFS, serve; when anything of this fails, back off and begin again. Exports
+// that the server refuses are asked for again while the others are served. One thread, that of the loop.
+class Connection {
+ public:
+  // `changed` is called, on the loop, when the connection has become ready or was lost, or a root has changed.
+  Connection(const Environment& environment, Peer& peer, std::function<void()> changed);
+
+  // Whether requests may be started.
+  [[nodiscard]] bool is_ready() const noexcept { return ready_ && rpc_->is_open(); }
+  // The NFS service. Precondition: is_ready(), in this turn of the loop.
+  [[nodiscard]] Rpc& rpc() const noexcept { return *rpc_; }
+  // The root of an export, if the server has given it.
+  [[nodiscard]] const std::optional<Handle>& root(std::size_t lane) const { return lanes_.at(lane).root; }
+  // How the export was mounted last; ok also before it was tried.
+  [[nodiscard]] Status mount_status(std::size_t lane) const { return lanes_.at(lane).status; }
+  // Why the last attempt to connect failed, or the connection was lost; empty before and while it is ready.
+  [[nodiscard]] const std::string& failure() const noexcept { return failure_; }
+
+  // A handle of this server has gone stale: perhaps the roots have, too. Asks for them again, now and then at most.
+  void doubt_roots();
+
+ private:
+  struct Lane {
+    std::optional<Handle> root;
+    Status status = Status::ok;
+  };
+
+  void begin();
+  void mount(std::vector<std::size_t> lanes);
+  void take_mounts(const Mount::Result& result);
+  [[nodiscard]] bool take_root(const Mount::Root& root);
+  void retry_refused();
+  void connect(const Mount::Result& result);
+  void greet();
+  void become_ready();
+  void lose(const std::string& why);
+
+  const Environment& environment_;
+  Peer& peer_;
+  std::function<void()> changed_;
+  std::vector<Lane> lanes_;
+  std::string failure_;
+  bool ready_ = false;
+  Clock::Instant ready_since_{};
+  Clock::Instant mounted_at_{};
+  unsigned attempts_ = 0;
+  unsigned mount_attempts_ = 0;
+  Backoff backoff_;
+  Backoff mount_backoff_;
+  Alarm retry_;        // the whole
+  Alarm mount_retry_;  // the refused exports
+  std::unique_ptr<Mount> mount_;
+  std::unique_ptr<Rpc> rpc_;
+};
+
+}  // namespace qatime::nfs
