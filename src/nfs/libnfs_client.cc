@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: MIT
+#include "nfs/libnfs_client.h"
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <fmt/core.h>
+
+#include "log.h"
+#include "nfs/alarm.h"
+#include "nfs/connection.h"
+#include "nfs/rpc.h"
+#include "path.h"
+
+namespace qatime::nfs {
+
+namespace asio = boost::asio;
+using tcp = asio::ip::tcp;
+using SteadyTime = std::chrono::steady_clock;
+
+namespace {
+
+constexpr log::Logger logger{"nfs"};
+
+constexpr std::chrono::seconds kResolvePause{5};  // between two looks at one name
+
+std::string label_of(const asio::ip::address& address, std::uint16_t port) {
+  if (port == 0) return address.to_string();
+  return fmt::format(fmt::runtime(address.is_v6() ? "[{}]:{}" : "{}:{}"), address.to_string(), port);
+}
+
+// What keeps a name from being looked up, or ok.
+Status name_status(std::string_view name) {
+  if (name.size() > kMaxComponent) return Status::nametoolong;
+  if (name.empty() || name.find('/') != name.npos || name.find('\0') != name.npos) return Status::inval;
+  return Status::ok;
+}
+
+void note(Connection& connection, Status status) {
+  if (status == Status::stale || status == Status::badhandle) connection.doubt_roots();
+}
+
+}  // namespace
+
+struct LibnfsClient::Host {
+  Host(asio::io_context& io, std::string host, std::uint16_t service)
+      : name{std::move(host)}, port{service}, resolver{io}, retry{io} {}
+
+  std::string name;
+  std::uint16_t port;
+  bool is_numeric = false;
+  std::vector<asio::ip::address> addresses;
+  std::string failure;  // why the name could not be resolved, last tried
+  bool is_resolving = false;
+  SteadyTime::time_point next{};  // when it may be resolved again
+  tcp::resolver resolver;
+  Alarm retry;
+  log::Throttle failed;
+};
+
+struct LibnfsClient::Server {
+  Server(tcp::endpoint endpoint, const std::string& label, metrics::Registry& registry)
+      : peer{endpoint, label, registry.gauge("qatime_server_up", "Whether an NFS server answers.", {"server", label}),
+             registry.counter("qatime_reconnects_total", "Attempts to connect to an NFS server again.",
+                              {"server", label})} {}
+
+  [[nodiscard]] bool answers() const {
+    return std::any_of(connections.begin(), connections.end(), [](const auto& each) { return each->is_ready(); });
+  }
+
+  // How many more requests may be started of the `share` that the server may have at once.
+  [[nodiscard]] std::size_t room(std::size_t share) const {
+    std::size_t waiting = 0;
+    std::size_t room = 0;
+    for (const auto& connection : connections) {
+      if (!connection->is_ready()) continue;
+      waiting += connection->rpc().waiting();
+      room += connection->rpc().room();
+    }
+    return waiting < share ? std::min(room, share - waiting) : 0;
+  }
+
+  // What is wrong with this lane here, `untried` while nothing is known.
+  [[nodiscard]] std::optional<std::string> trouble(std::size_t lane, const std::string& target) const {
+    for (const auto& connection : connections) {
+      if (!connection->failure().empty()) return fmt::format("{}: {}", peer.label, connection->failure());
+      const Status status = connection->mount_status(lane);
+      if (connection->is_ready() && status != Status::ok) {
+        return fmt::format("{}: export \"{}\": {}: {}", peer.label, log::escaped(target), nfs::name(status),
+                           mount_advice(status));
+      }
+    }
+    return std::nullopt;
+  }
+
+  Peer peer;
+  std::vector<std::unique_ptr<Connection>> connections;
+};
+
+LibnfsClient::LibnfsClient(asio::io_context& io, const NfsConfig& config, metrics::Registry& registry)
+    : environment_{std::make_unique<Environment>(io, config, registry)},
+      registry_{registry},
+      life_{std::make_shared<char>()} {
+  (void)std::signal(SIGPIPE, SIG_IGN);
+  for (const NfsConfig::Server& server : config.servers) {
+    auto& host =
+        *hosts_.emplace_back(std::make_unique<Host>(io, server.host, server.port != 0 ? server.port : config.port));
+    boost::system::error_code error;
+    const auto address = asio::ip::make_address(server.host, error);
+    host.is_numeric = !error;
+    if (host.is_numeric) {
+      host.addresses = {address};
+    } else {
+      resolve(host);
+    }
+  }
+  adopt_addresses();
+}
+
+LibnfsClient::~LibnfsClient() = default;
+
+void LibnfsClient::resolve(Host& host) {
+  host.is_resolving = true;
+  host.next = SteadyTime::now() + kResolvePause;
+  host.resolver.async_resolve(
+      host.name, "", [this, &host, life = std::weak_ptr{life_}](const auto& error, const auto& results) {
+        if (life.expired()) return;
+        host.is_resolving = false;
+        if (error) {
+          host.failure = fmt::format("cannot resolve \"{}\": {}", log::escaped(host.name), error.message());
+          if (host.failed.admit()) logger.warning("{}; trying again", host.failure);
+          resolve_later(host);
+        } else {
+          host.failure.clear();
+          host.addresses.clear();
+          for (const auto& result : results) host.addresses.push_back(result.endpoint().address());
+          adopt_addresses();
+        }
+        take_change();
+      });
+}
+
+void LibnfsClient::resolve_later(Host& host) {
+  if (host.is_resolving) return;
+  host.retry.set(host.next, [this, &host] {
+    if (!host.is_resolving) resolve(host);
+  });
+}
+
+// Makes the servers those that the hosts' addresses name, but for one that is gone from its name and still answers.
+void LibnfsClient::adopt_addresses() {
+  const auto is_wanted = [this](const std::unique_ptr<Server>& server) {
+    return std::any_of(hosts_.begin(), hosts_.end(), [&](const auto& host) {
+      return host->port == server->peer.endpoint.port() &&
+             std::count(host->addresses.begin(), host->addresses.end(), server->peer.endpoint.address()) != 0;
+    });
+  };
+  std::erase_if(servers_, [&](const auto& server) { return !is_wanted(server) && !server->answers(); });
+  for (const auto& host : hosts_) {
+    for (const auto& address : host->addresses) add_server(*host, address);
+  }
+}
+
+void LibnfsClient::add_server(const Host& host, const asio::ip::address& address) {
+  const tcp::endpoint endpoint{address, host.port};
+  const auto is_same = [&](const auto& server) { return server->peer.endpoint == endpoint; };
+  if (std::any_of(servers_.begin(), servers_.end(), is_same)) return;
+  auto& server = *servers_.emplace_back(std::make_unique<Server>(endpoint, label_of(address, host.port), registry_));
+  for (std::size_t count = 0; count < environment_->config.connections; ++count) {
+    server.connections.push_back(std::make_unique<Connection>(*environment_, server.peer, [this] { take_change(); }));
+  }
+}
+
+void LibnfsClient::take_change() {
+  for (const auto& server : servers_) server->peer.up.set(server->answers() ? 1 : 0);
+  const auto is_down = [](const auto& server) { return !server->answers(); };
+  if (std::any_of(servers_.begin(), servers_.end(), is_down)) {
+    for (const auto& host : hosts_) {
+      if (!host->is_numeric) resolve_later(*host);
+    }
+  }
+  note_local_addresses();
+  if (changed_) changed_();
+}
+
+void LibnfsClient::note_local_addresses() {
+  bool is_new = false;
+  for (const auto& server : servers_) {
+    for (const auto& connection : server->connections) {
+      if (!connection->is_ready()) continue;
+      const auto address = connection->rpc().local_address();
+      if (!address || std::count(local_addresses_.begin(), local_addresses_.end(), *address) != 0) continue;
+      local_addresses_.push_back(*address);
+      is_new = true;
+    }
+  }
+  if (is_new && local_addresses_changed_) local_addresses_changed_(local_addresses_);
+}
+
+std::size_t LibnfsClient::room() const {
+  std::size_t room = 0;
+  for (const auto& server : servers_) room += server->room(environment_->config.max_in_flight);
+  return room;
+}
+
+// Where the next request goes: the least busy connection of the server with the most room.
+Connection* LibnfsClient::roomiest() const {
+  const Server* best = nullptr;
+  std::size_t most = 0;
+  for (const auto& server : servers_) {
+    if (const auto room = server->room(environment_->config.max_in_flight); room > most) {
+      most = room;
+      best = server.get();
+    }
+  }
+  if (best == nullptr) return nullptr;
+  const auto room_of = [](const auto& connection) { return connection->is_ready() ? connection->rpc().room() : 0; };
+  return std::max_element(best->connections.begin(), best->connections.end(),
+                          [&](const auto& a, const auto& b) { return room_of(a) < room_of(b); })
+      ->get();
+}
+
+std::optional<Handle> LibnfsClient::root(std::size_t lane) const {
+  for (const auto& server : servers_) {
+    for (const auto& connection : server->connections) {
+      if (connection->is_ready() && connection->root(lane)) return connection->root(lane);
+    }
+  }
+  return std::nullopt;
+}
+
+Status LibnfsClient::mount_status(std::size_t lane) const {
+  if (root(lane)) return Status::ok;
+  for (const auto& server : servers_) {
+    for (const auto& connection : server->connections) {
+      if (const Status status = connection->mount_status(lane); status != Status::ok) return status;
+    }
+  }
+  return Status::ok;
+}
+
+void LibnfsClient::lookup(const Handle& directory, std::string_view name, ObjectDone done) {
+  Connection* const connection = roomiest();
+  const Status status = connection == nullptr ? Status::lost : name_status(name);
+  if (status != Status::ok) return post([status, done = std::move(done)] { done(status, {}); });
+  connection->rpc().lookup(directory, name, [connection, done = std::move(done)](const Reply& reply) {
+    note(*connection, reply.status);
+    done(reply.status, {reply.handle, reply.attributes});
+  });
+}
+
+void LibnfsClient::getattr(const Handle& object, AttributesDone done) {
+  Connection* const connection = roomiest();
+  if (connection == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
+  connection->rpc().getattr(object, [connection, done = std::move(done)](const Reply& reply) {
+    note(*connection, reply.status);
+    done(reply.status, reply.attributes);
+  });
+}
+
+void LibnfsClient::set_atime(const Handle& object, Time atime, std::optional<Time> guard, AttributesDone done) {
+  Connection* const connection = roomiest();
+  if (connection == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
+  connection->rpc().set_atime(object, atime, guard, [connection, done = std::move(done)](const Reply& reply) {
+    note(*connection, reply.status);
+    done(reply.status, reply.attributes);
+  });
+}
+
+void LibnfsClient::post(std::function<void()> completion) {
+  asio::post(environment_->io, [life = std::weak_ptr{life_}, completion = std::move(completion)] {
+    if (!life.expired()) completion();
+  });
+}
+
+void LibnfsClient::on_change(std::function<void()> changed) { changed_ = std::move(changed); }
+
+void LibnfsClient::on_local_addresses(std::function<void(const std::vector<asio::ip::address>&)> changed) {
+  local_addresses_changed_ = std::move(changed);
+}
+
+std::optional<std::string> LibnfsClient::trouble(std::size_t lane) const {
+  if (root(lane)) return std::nullopt;
+  std::string all;
+  const auto add = [&all](const std::string& one) { all += (all.empty() ? "" : "; ") + one; };
+  for (const auto& host : hosts_) {
+    if (!host->failure.empty()) add(host->failure);
+    if (host->failure.empty() && host->addresses.empty()) return std::nullopt;
+  }
+  for (const auto& server : servers_) {
+    const auto one = server->trouble(lane, environment_->config.exports.at(lane).target);
+    if (!one) return std::nullopt;
+    add(*one);
+  }
+  return all;
+}
+
+}  // namespace qatime::nfs

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// The client that speaks NFSv3 to real servers, by libnfs.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config.h"
+#include "metrics.h"
+#include "nfs/client.h"
+
+namespace boost::asio {
+class io_context;
+namespace ip {
+class address;
+}
+}  // namespace boost::asio
+
+namespace qatime::nfs {
+
+class Connection;
+struct Environment;
+
+// Every address that a configured name resolves to is one server, with connections of its own, for ever: lost ones are
+// made again with backoff, and names are resolved again when a server of theirs is lost. A request goes to the server
+// with the most room among those that answer.
+//
+// Begins to connect once the loop runs. Ignores SIGPIPE in the whole process: libnfs writes to sockets that may be
+// gone. Counts qatime_rpcs_total{procedure}, qatime_server_up{server} and qatime_reconnects_total{server}.
+class LibnfsClient final : public Client {
+ public:
+  // The lanes are the exports of `config`, in that order. `io` and `registry` outlive the client.
+  LibnfsClient(boost::asio::io_context& io, const NfsConfig& config, metrics::Registry& registry);
+  ~LibnfsClient() override;
+  LibnfsClient(const LibnfsClient&) = delete;
+  LibnfsClient& operator=(const LibnfsClient&) = delete;
+
+  [[nodiscard]] std::size_t room() const override;
+  [[nodiscard]] std::optional<Handle> root(std::size_t lane) const override;
+  [[nodiscard]] Status mount_status(std::size_t lane) const override;
+  void lookup(const Handle& directory, std::string_view name, ObjectDone done) override;
+  void getattr(const Handle& object, AttributesDone done) override;
+  void set_atime(const Handle& object, Time atime, std::optional<Time> guard, AttributesDone done) override;
+  void on_change(std::function<void()> changed) override;
+
+  // Has `changed` called, on the loop, with all our own addresses of connections to servers so far, whenever there is a
+  // new one. Set before the loop runs.
+  void on_local_addresses(std::function<void(const std::vector<boost::asio::ip::address>&)> changed);
+
+  // Why no server gives the export, one line for people, once each was tried; nothing before that or while it is
+  // mounted.
+  [[nodiscard]] std::optional<std::string> trouble(std::size_t lane) const;
+
+ private:
+  struct Host;    // one entry of nfs.servers
+  struct Server;  // one address
+
+  void resolve(Host& host);
+  void resolve_later(Host& host);
+  void adopt_addresses();
+  void add_server(const Host& host, const boost::asio::ip::address& address);
+  void take_change();
+  void note_local_addresses();
+  [[nodiscard]] Connection* roomiest() const;
+  void post(std::function<void()> completion);
+
+  std::unique_ptr<Environment> environment_;
+  metrics::Registry& registry_;
+  std::function<void()> changed_;
+  std::function<void(const std::vector<boost::asio::ip::address>&)> local_addresses_changed_;
+  std::vector<boost::asio::ip::address> local_addresses_;
+  std::vector<std::unique_ptr<Host>> hosts_;
+  std::vector<std::unique_ptr<Server>> servers_;
+  std::shared_ptr<char> life_;  // what is posted looks whether we still live
+};
+
+}  // namespace qatime::nfs
