@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: MIT
+// The way of an entry: the handle of its directory (resolver.h) - LOOKUP of its name, freshly, since names change
+// hands - GETATTR if the server left the attributes out - is its atime older? - SETATTR guarded with the ctime just
+// seen - its outcome. The root of an export has no name: GETATTR takes the place of LOOKUP.
+//
+// Several names can lead to one object. While a SETATTR of it is on its way, all others who come to it wait and look
+// again afterwards: servers keep no order among requests, so two at once could leave the older time.
+//
+// An entry that fails is looked at by the backlog first, which may know why its name is gone. Then classify() tells
+// whether it is tried again, and when. A wait for the server is not the entry's fault, so it starts the day anew after
+// which an entry is given up; the backlog carries that day's beginning in Retry::since.
+//
+// Nothing recurses: a completion moves its task to its next request, which waits in the pipeline, and then starts what
+// there is room for.
+#include "apply/engine.h"
+
+#include <algorithm>
+#include <cassert>
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "apply/outcome.h"
+#include "log.h"
+
+namespace qatime::apply {
+namespace {
+
+using nfs::Status;
+
+constexpr log::Logger kLog{"apply"};
+constexpr std::size_t kSlice = 256;   // entries of one directory before others have their turn
+constexpr std::size_t kAhead = 4;     // entries in work per request that can be outstanding
+constexpr unsigned kMaxLooks = 3;     // at once, after stale handles
+constexpr unsigned kMaxNotSyncs = 3;  // in a row, before going without the guard
+constexpr std::chrono::hours kGiveUp{24};
+constexpr std::chrono::milliseconds kFirstRetry{200};
+constexpr std::chrono::seconds kLastRetry{30};
+
+// Whether a move or a removal may be the reason.
+bool name_is_gone(Status status) noexcept {
+  return status == Status::noent || status == Status::notdir || status == Status::stale || status == Status::badhandle;
+}
+
+}  // namespace
+
+Engine::Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& clock, const NfsConfig& config,
+               const Lanes& lanes, metrics::Registry& registry, bool dry_run)
+    : backlog_{backlog},
+      client_{client},
+      clock_{clock},
+      lanes_{lanes},
+      dry_run_{dry_run},
+      tally_{registry},
+      pipeline_{client, [this] { advance(); }},
+      resolver_{client, pipeline_, clock, config, lanes, registry},
+      backoff_{kFirstRetry, kLastRetry} {
+  assert(config.exports.size() == lanes.size());
+  for (const auto& subject : config.exports) exports_.push_back({{}, {}, Notice{subject, registry}});
+}
+
+// What there is to do.
+
+void Engine::pump() {
+  const auto now = clock_.now();
+  for (std::size_t lane = 0; lane < exports_.size(); ++lane) watch(lane, now);
+  advance();
+}
+
+std::optional<Clock::Instant> Engine::next_deadline() const {
+  const auto now = clock_.now();
+  std::optional<Clock::Instant> next;
+  auto consider = [&](std::optional<Clock::Instant> at) {
+    if (at && *at > now && (!next || *at < *next)) next = at;
+  };
+  if (client_.room() > 0) consider(backlog_.next_due());
+  for (std::size_t lane = 0; lane < exports_.size(); ++lane) {
+    if (client_.root(lane)) consider(exports_[lane].breaker.next_deadline());
+  }
+  return next;
+}
+
+void Engine::advance() {
+  for (auto& subject : exports_) {
+    if (subject.breaker.has_verdicts()) carry_out(subject.breaker.take_verdicts());
+  }
+  pipeline_.run();
+  while (take()) pipeline_.run();
+}
+
+// Takes a slice of the lane whose turn it is; false if there is none, or work enough.
+bool Engine::take() {
+  if (draining_ || !pipeline_.idle() || client_.room() == 0) return false;
+  std::size_t held = 0;
+  for (const auto& subject : exports_) held += subject.breaker.held();
+  const std::size_t most = kAhead * pipeline_.width();
+  const std::size_t busy = tasks_.size() - held;
+  if (busy >= most) return false;
+
+  const auto now = clock_.now();
+  for (std::size_t tried = 0; tried < exports_.size(); ++tried) {
+    const std::size_t lane = std::exchange(next_lane_, (next_lane_ + 1) % exports_.size());
+    const std::size_t limit = share(lane, most - busy, now);
+    if (limit == 0) continue;
+    backlog::Slice slice = backlog_.take(lane, limit);
+    auto& breaker = exports_[lane].breaker;
+    if (slice.entries.empty()) {
+      if (breaker.suspended() && breaker.suspended() != Reason::mapping) probe_root(lane, now);
+      continue;
+    }
+    if (breaker.suspended()) breaker.probed(now);
+    forget_changed();
+    const auto directory = std::make_shared<const std::string>(std::move(slice.directory));
+    for (auto& entry : slice.entries) locate(begin(lane, directory, std::move(entry)));
+    return true;
+  }
+  return false;
+}
+
+// How many entries the lane may take now.
+std::size_t Engine::share(std::size_t lane, std::size_t limit, Clock::Instant now) const {
+  const auto& breaker = exports_[lane].breaker;
+  if (!client_.root(lane) || breaker.full()) return 0;
+  if (breaker.suspended()) return breaker.entry_probe_due(now) ? 1 : 0;
+  return std::min(limit, kSlice);
+}
+
+// After every take(): what was taken knows of all moves up to now, so must the handles.
+void Engine::forget_changed() {
+  const auto changed = backlog_.take_invalidations();
+  if (changed.everything) return resolver_.forget("/");
+  for (const auto& path : changed.paths) resolver_.forget(path);
+}
+
+void Engine::watch(std::size_t lane, Clock::Instant now) {
+  auto& [breaker, guards, notice] = exports_[lane];
+  breaker.tick(now);
+  if (breaker.root_probe_due(now)) probe_root(lane, now);
+  notice.update(state(lane), backlog_.pending(), now);
+}
+
+// Why the export gets no work.
+std::optional<Reason> Engine::state(std::size_t lane) const {
+  if (client_.root(lane)) return exports_[lane].breaker.suspended();
+  const Status status = client_.mount_status(lane);
+  if (status == Status::ok) return Reason::unreachable;
+  return status == Status::auth ? Reason::auth : Reason::mount;
+}
+
+// Writes the root's own atime back, which changes nothing and tells whether the export can be written.
+void Engine::probe_root(std::size_t lane, Clock::Instant now) {
+  exports_[lane].breaker.probed(now);
+  Task& task = begin(lane, std::make_shared<const std::string>(lanes_.path(lane)), {});
+  task.is_probe = true;
+  locate(task);
+}
+
+void Engine::carry_out(Breaker::Verdicts verdicts) {
+  for (Task* task : verdicts.fail) {
+    if (name_is_gone(task->status) && backlog_.reconsider(task->entry.ticket)) {
+      tasks_.erase(task->self);
+    } else {
+      fail(*task);
+    }
+  }
+  for (Task* task : verdicts.put_back) put_back(*task, {}, task->entry.retry);
+}
+
+// The way of a task.
+
+Task& Engine::begin(std::size_t lane, std::shared_ptr<const std::string> directory, backlog::Entry entry) {
+  Task& task = tasks_.emplace_back();
+  task.self = std::prev(tasks_.end());
+  task.lane = lane;
+  task.directory = std::move(directory);
+  task.entry = std::move(entry);
+  task.taken = exports_[lane].breaker.stamp();
+  return task;
+}
+
+void Engine::locate(Task& task) {
+  resolver_.resolve(task.lane, *task.directory, [this, &task](const Resolver::Answer& answer) {
+    if (answer.status != Status::ok) return failed(task, answer.status, answer.where);
+    task.parent = answer.handle;
+    look(task);
+  });
+}
+
+void Engine::look(Task& task) {
+  if (task.entry.name.empty()) {
+    task.object = task.parent;
+    return read(task);
+  }
+  pipeline_.submit([this, &task](nfs::Client& client) {
+    client.lookup(task.parent, task.entry.name, [this, &task](Status status, const nfs::Object& object) {
+      looked(task, status, object);
+      pipeline_.completed();
+    });
+  });
+}
+
+void Engine::looked(Task& task, Status status, const nfs::Object& object) {
+  if (status != Status::ok) {
+    if (status == Status::stale || status == Status::badhandle) resolver_.distrust(*task.directory, task.parent);
+    return failed(task, status, *task.directory);
+  }
+  exports_[task.lane].breaker.found(task.taken);
+  task.object = object.handle;
+  if (!object.attributes) return read(task);
+  decide(task, *object.attributes);
+}
+
+void Engine::read(Task& task) {
+  pipeline_.submit([this, &task](nfs::Client& client) {
+    client.getattr(task.object, [this, &task](Status status, const std::optional<nfs::Attributes>& attributes) {
+      if (status != Status::ok) {
+        failed(task, status, *task.directory);
+      } else if (!attributes) {
+        failed(task, Status::garbage, *task.directory);
+      } else {
+        decide(task, *attributes);
+      }
+      pipeline_.completed();
+    });
+  });
+}
+
+void Engine::decide(Task& task, const nfs::Attributes& attributes) {
+  auto& breaker = exports_[task.lane].breaker;
+  breaker.answered(task.taken);
+  if (std::exchange(task.rejected, {}) == attributes.ctime) doubt_guards(task.lane);
+  if (task.is_probe) {
+    task.entry.time = attributes.atime;
+  } else if (attributes.atime >= task.entry.time) {
+    tally_.unchanged();
+    return settle(task);
+  }
+  if (dry_run_) {
+    task.sent = breaker.stamp();
+    return applied(task);
+  }
+  set(task, attributes);
+}
+
+void Engine::set(Task& task, const nfs::Attributes& attributes) {
+  const auto [at, free] = setting_.try_emplace(task.object);
+  if (!free) return at->second.push_back(&task);
+  task.guard.reset();
+  if (!task.unguarded && exports_[task.lane].guards.usable()) task.guard = attributes.ctime;
+  pipeline_.submit([this, &task](nfs::Client& client) {
+    task.sent = exports_[task.lane].breaker.stamp();
+    client.set_atime(task.object, task.entry.time, task.guard,
+                     [this, &task](Status status, const std::optional<nfs::Attributes>&) {
+                       was_set(task, status);
+                       pipeline_.completed();
+                     });
+  });
+}
+
+void Engine::was_set(Task& task, Status status) {
+  leave(task.object);
+  if (status == Status::ok) {
+    if (task.guard) exports_[task.lane].guards.honoured();
+    if (task.guard_refused) doubt_guards(task.lane);
+    return applied(task);
+  }
+  if (task.guard && status == Status::not_sync && !task.is_probe) {
+    task.rejected = task.guard;
+    task.unguarded = ++task.not_syncs >= kMaxNotSyncs;
+    return look(task);
+  }
+  if (task.guard && (status == Status::inval || status == Status::notsupp)) {
+    task.unguarded = task.guard_refused = true;
+    return look(task);
+  }
+  failed(task, status, *task.directory);
+}
+
+// The SETATTR of `object` has ended: those who waited for it look again.
+void Engine::leave(const nfs::Handle& object) {
+  const auto at = setting_.find(object);
+  const auto waiting = std::move(at->second);
+  setting_.erase(at);
+  for (Task* task : waiting) look(*task);
+}
+
+void Engine::doubt_guards(std::size_t lane) {
+  if (!exports_[lane].guards.doubted()) return;
+  kLog.warning(
+      "export of {}: the server cannot guard SETATTR with ctime, going without: a request that it delays may undo a "
+      "newer time",
+      log::escaped(lanes_.path(lane)));
+}
+
+// Its end.
+
+// `where` is the directory in which a name was looked up, or that of the object.
+void Engine::failed(Task& task, Status status, std::string_view where) {
+  auto& breaker = exports_[task.lane].breaker;
+  const auto now = clock_.now();
+  const Outcome outcome = classify(status);
+  if (outcome != Outcome::unauthorized && outcome != Outcome::wait) breaker.answered(task.taken);
+  if (task.is_probe) {
+    if (outcome == Outcome::denied) breaker.root_denied(status, now);
+    tasks_.erase(task.self);
+    return;
+  }
+  task.status = status;
+  if (name_is_gone(status) && backlog_.reconsider(task.entry.ticket)) {
+    breaker.undecided(now);
+    tasks_.erase(task.self);
+    return;
+  }
+  switch (outcome) {
+    case Outcome::look_again:
+      return ++task.looks <= kMaxLooks ? locate(task) : retry(task, true);
+    case Outcome::wait:
+      return retry(task, false);
+    case Outcome::done:
+    case Outcome::wait_limited:
+      return retry(task, true);
+    case Outcome::denied:
+      return breaker.denied(task, status, where, now);
+    case Outcome::unauthorized:
+      return breaker.unauthorized(task, now);
+    case Outcome::failed:
+      return status == Status::noent ? missed(task, where) : fail(task);
+  }
+}
+
+// A name that does not exist: a file that is gone, unless the mapping may be wrong.
+void Engine::missed(Task& task, std::string_view where) {
+  auto& breaker = exports_[task.lane].breaker;
+  const std::string_view root = lanes_.path(task.lane);
+  if (where != root) {
+    breaker.found(task.taken);
+  } else if (*task.directory != root || breaker.suspended() == Reason::mapping) {
+    return breaker.missing(task, clock_.now());
+  }
+  fail(task);
+}
+
+void Engine::retry(Task& task, bool limited) {
+  backlog::Retry next = task.entry.retry;
+  const auto now = clock_.now();
+  if (!limited) {
+    next.since = {};
+  } else if (next.since == Clock::Instant{}) {
+    next.since = now;
+  } else if (now - next.since >= kGiveUp) {
+    return fail(task);
+  }
+  const auto delay = backoff_.delay(next.attempts++);
+  put_back(task, delay, next);
+}
+
+void Engine::put_back(Task& task, Clock::Duration delay, const backlog::Retry& retry) {
+  backlog_.put_back(task.entry.ticket, clock_.now() + delay, retry);
+  tasks_.erase(task.self);
+}
+
+void Engine::applied(Task& task) {
+  exports_[task.lane].breaker.applied(task.taken, task.sent);
+  if (task.is_probe) {
+    tasks_.erase(task.self);
+    return;
+  }
+  tally_.applied();
+  settle(task);
+}
+
+void Engine::fail(Task& task) {
+  tally_.failed(task.status, *task.directory, task.entry.name);
+  settle(task);
+}
+
+void Engine::settle(Task& task) {
+  exports_[task.lane].breaker.undecided(clock_.now());
+  backlog_.settle(task.entry.ticket);
+  tasks_.erase(task.self);
+}
+
+}  // namespace qatime::apply

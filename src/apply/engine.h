@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+// Decides: takes accesses from the backlog, finds their objects, sets atime forward, and what fails is judged.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include "apply/breaker.h"
+#include "apply/guards.h"
+#include "apply/notice.h"
+#include "apply/pipeline.h"
+#include "apply/resolver.h"
+#include "apply/tally.h"
+#include "apply/task.h"
+#include "backlog/backlog.h"
+#include "backoff.h"
+#include "clock.h"
+#include "config.h"
+#include "metrics.h"
+#include "nfs/client.h"
+#include "path.h"
+
+namespace qatime::apply {
+
+// Lives on the apply thread, like the client, which must complete nothing once the engine is gone. Everything that it
+// is made with outlives it; `config.exports` and `lanes` have the same order. With `dry_run` it does all but the
+// SETATTR and counts what it would have set as applied.
+class Engine {
+ public:
+  Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& clock, const NfsConfig& config,
+         const Lanes& lanes, metrics::Registry& registry, bool dry_run);
+
+  // Does what can be done now. To be called when the backlog has new work, when the client changed, at
+  // next_deadline() and at least every 100 ms. Completions go on by themselves.
+  void pump();
+
+  // When there will be something to do again that no completion and no callback tells; nothing if that is never.
+  [[nodiscard]] std::optional<Clock::Instant> next_deadline() const;
+
+  // Takes nothing more from the backlog; what is in flight goes on.
+  void drain() noexcept { draining_ = true; }
+
+  // Entries in flight here.
+  [[nodiscard]] std::size_t work() const noexcept { return tasks_.size(); }
+
+ private:
+  struct Export {
+    Breaker breaker;
+    Guards guards;
+    Notice notice;
+  };
+
+  // What there is to do.
+  void advance();
+  bool take();
+  [[nodiscard]] std::size_t share(std::size_t lane, std::size_t limit, Clock::Instant now) const;
+  void forget_changed();
+  void watch(std::size_t lane, Clock::Instant now);
+  [[nodiscard]] std::optional<Reason> state(std::size_t lane) const;
+  void probe_root(std::size_t lane, Clock::Instant now);
+  void carry_out(Breaker::Verdicts verdicts);
+
+  // The way of a task.
+  Task& begin(std::size_t lane, std::shared_ptr<const std::string> directory, backlog::Entry entry);
+  void locate(Task& task);
+  void look(Task& task);
+  void looked(Task& task, nfs::Status status, const nfs::Object& object);
+  void read(Task& task);
+  void decide(Task& task, const nfs::Attributes& attributes);
+  void set(Task& task, const nfs::Attributes& attributes);
+  void was_set(Task& task, nfs::Status status);
+  void leave(const nfs::Handle& object);
+  void doubt_guards(std::size_t lane);
+
+  // Its end.
+  void failed(Task& task, nfs::Status status, std::string_view where);
+  void missed(Task& task, std::string_view where);
+  void retry(Task& task, bool limited);
+  void applied(Task& task);
+  void settle(Task& task);
+  void put_back(Task& task, Clock::Duration delay, const backlog::Retry& retry);
+  void fail(Task& task);
+
+  backlog::Backlog& backlog_;
+  nfs::Client& client_;
+  const Clock& clock_;
+  const Lanes& lanes_;
+  const bool dry_run_;
+  bool draining_ = false;
+  Tally tally_;
+  Pipeline pipeline_;
+  Resolver resolver_;
+  std::vector<Export> exports_;  // by lane
+  std::size_t next_lane_ = 0;    // whose turn it is
+  std::list<Task> tasks_;
+  // Objects with a SETATTR on its way, and who waits for its end to look again.
+  boost::unordered_flat_map<nfs::Handle, std::vector<Task*>, std::hash<nfs::Handle>> setting_;
+  Backoff backoff_;
+};
+
+}  // namespace qatime::apply

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+#include "apply/notice.h"
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+#include "log.h"
+
+namespace qatime::apply {
+namespace {
+
+constexpr log::Logger kLog{"apply"};
+constexpr std::chrono::seconds kLineInterval{10};
+
+std::string_view advice(Reason reason) noexcept {
+  switch (reason) {
+    case Reason::denied:
+      return "permission denied: give this host root access to the export (no_root_squash; NFS_MAP_NONE on Qumulo) or "
+             "set nfs.uid";
+    case Reason::read_only:
+      return "read-only: make the export writable for this host";
+    case Reason::mapping:
+      return "no audit path exists below it: correct path and export in nfs.exports";
+    case Reason::mount:
+      return "it cannot be mounted: check that the export exists and allows this host, and nfs.exports";
+    case Reason::auth:
+      return "the server rejects our credentials: allow AUTH_SYS, and source ports above 1023, for this host";
+    case Reason::unreachable:
+      return "no server answers";
+  }
+  return "";
+}
+
+}  // namespace
+
+Notice::Notice(const NfsConfig::Export& subject, metrics::Registry& registry) : subject_{subject}, degraded_{} {
+  for (const Reason reason : kAllReasons) {
+    degraded_.at(static_cast<std::size_t>(reason)) = &registry.gauge(
+        "qatime_degraded", "Exports that get no work, by reason.", {"reason", std::string{name(reason)}});
+  }
+}
+
+void Notice::update(std::optional<Reason> reason, std::size_t pending, Clock::Instant now) {
+  if (reason != reason_) {
+    if (reason_) degraded_.at(static_cast<std::size_t>(*reason_))->add(-1);
+    if (reason) degraded_.at(static_cast<std::size_t>(*reason))->add(1);
+    reason_ = reason;
+  }
+  if (!reason && said_) {
+    said_ = false;
+    kLog.info("export {}: resumed, {} entries pending", log::escaped(subject_.target), pending);
+  }
+  if (!reason || *reason == Reason::unreachable || now < next_line_) return;
+  next_line_ = now + kLineInterval;
+  said_ = true;
+  kLog.warning("export {} (path {}): {}; {} entries pending", log::escaped(subject_.target),
+               log::escaped(subject_.path), advice(*reason), pending);
+}
+
+}  // namespace qatime::apply

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// What the log and the metrics say about the state of an export.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <optional>
+
+#include "apply/breaker.h"
+#include "clock.h"
+#include "config.h"
+#include "metrics.h"
+
+namespace qatime::apply {
+
+// One line per 10 s that says what to look at while the export is suspended, one when it is resumed, and
+// qatime_degraded{reason}: the number of exports in that state. Of servers that do not answer the client
+// itself speaks. Lives on the apply thread.
+class Notice {
+ public:
+  Notice(const NfsConfig::Export& subject, metrics::Registry& registry);
+
+  // `reason` is why the export gets no work now; `pending` how many entries wait.
+  void update(std::optional<Reason> reason, std::size_t pending, Clock::Instant now);
+
+ private:
+  NfsConfig::Export subject_;
+  std::array<metrics::Gauge*, kReasons> degraded_;
+  std::optional<Reason> reason_;
+  bool said_ = false;
+  Clock::Instant next_line_{};
+};
+
+}  // namespace qatime::apply

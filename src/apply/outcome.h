@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// What the status of a request means for the entry that it was made for.
+#pragma once
+
+#include <cstdint>
+
+#include "nfs/status.h"
+
+namespace qatime::apply {
+
+enum class Outcome : std::uint8_t {
+  done,
+  look_again,    // the object is not what it was: resolve it afresh
+  wait,          // the server will be able to answer later: retry for ever
+  wait_limited,  // perhaps it will: retry, and give up after a day
+  denied,        // final if it concerns this object alone; the breaker decides
+  unauthorized,  // the server takes no request of ours
+  failed,        // final
+};
+
+[[nodiscard]] Outcome classify(nfs::Status status) noexcept;
+
+}  // namespace qatime::apply

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// Requests in the order in which they became ready, started while the client has room.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <utility>
+
+#include "nfs/client.h"
+
+namespace qatime::apply {
+
+// Lives on the apply thread.
+class Pipeline {
+ public:
+  // Starts exactly one request, whose completion ends with completed().
+  using Request = std::function<void(nfs::Client&)>;
+
+  // `go_on` is called at the end of every completion.
+  Pipeline(nfs::Client& client, std::function<void()> go_on) : client_{client}, go_on_{std::move(go_on)} {}
+
+  void submit(Request request) { ready_.push_back(std::move(request)); }
+
+  void run() {
+    while (!ready_.empty() && client_.room() > 0) {
+      const Request request = std::move(ready_.front());
+      ready_.pop_front();
+      ++outstanding_;
+      request(client_);
+    }
+  }
+
+  void completed() {
+    --outstanding_;
+    go_on_();
+  }
+
+  // Whether nothing waits for room.
+  [[nodiscard]] bool idle() const noexcept { return ready_.empty(); }
+
+  // How many requests the client can have outstanding at once, by what it has and what it has room for.
+  [[nodiscard]] std::size_t width() const { return outstanding_ + client_.room(); }
+
+ private:
+  nfs::Client& client_;
+  std::function<void()> go_on_;
+  std::deque<Request> ready_;
+  std::size_t outstanding_ = 0;
+};
+
+}  // namespace qatime::apply

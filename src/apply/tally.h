@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// Counts how entries end.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string_view>
+
+#include "log.h"
+#include "metrics.h"
+#include "nfs/status.h"
+
+namespace qatime::apply {
+
+// Each settled entry is told to exactly one of the three. Lives on the apply thread.
+class Tally {
+ public:
+  explicit Tally(metrics::Registry& registry);
+
+  void applied() { applied_.add(); }
+  void unchanged() { unchanged_.add(); }
+  // Also says it: at level debug, and once per 10 s and status at level warning if it is a denial.
+  void failed(nfs::Status status, std::string_view directory, std::string_view name);
+
+ private:
+  struct Failure {
+    metrics::Counter* counter;
+    log::Throttle throttle;
+  };
+  Failure& failure(nfs::Status status);
+
+  metrics::Registry& registry_;
+  metrics::Counter& applied_;
+  metrics::Counter& unchanged_;
+  std::map<nfs::Status, Failure> failures_;
+};
+
+}  // namespace qatime::apply
