@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#include "backlog/directories.h"
+
+#include <cassert>
+#include <utility>
+
+#include "backlog/allocation.h"
+
+namespace qatime::backlog {
+namespace {
+
+// What a string takes beside itself.
+std::size_t heap_bytes(const std::string& text) {
+  static const std::size_t inside = std::string{}.capacity();
+  return text.capacity() > inside ? allocation_bytes(text.capacity() + 1) : 0;
+}
+
+}  // namespace
+
+Directories::Directories() : by_path_{Paths{&slab_}}, in_order_{PathOrder{Paths{&slab_}}} {}
+
+Slot Directories::insert(std::string_view path, std::size_t lane) {
+  const Slot slot = slab_.allocate();
+  slab_[slot] = Directory{};
+  slab_[slot].path = path;
+  slab_[slot].lane = static_cast<std::uint32_t>(lane);
+  link(slot);
+  return slot;
+}
+
+void Directories::erase(Slot slot) {
+  assert(slab_[slot].waiting.empty() && slab_[slot].apart.empty());
+  unlink(slot);
+  slab_[slot].path = std::string{};
+  slab_.release(slot);
+}
+
+void Directories::rename(Slot slot, std::string path, std::size_t lane) {
+  unlink(slot);
+  slab_[slot].path = std::move(path);
+  slab_[slot].lane = static_cast<std::uint32_t>(lane);
+  link(slot);
+}
+
+std::vector<Slot> Directories::subtree(std::string_view path) const {
+  std::vector<Slot> slots;
+  if (const Slot itself = find(path); itself != kNoSlot && path != "/") slots.push_back(itself);
+  // What lies below `path` begins with it and a slash, and '0' is the byte that follows the slash.
+  const std::string begin = path == "/" ? "/" : std::string{path} + '/';
+  const std::string end = begin.substr(0, begin.size() - 1) + '0';
+  slots.insert(slots.end(), in_order_.lower_bound(begin), in_order_.lower_bound(end));
+  return slots;
+}
+
+std::size_t Directories::bytes() const noexcept {
+  constexpr std::size_t kNode = allocation_bytes(5 * sizeof(void*));  // of a red-black tree, with a slot in it
+  return slab_.bytes() + by_path_.bytes() + in_order_.size() * kNode + path_bytes_;
+}
+
+void Directories::link(Slot slot) {
+  by_path_.insert(slot);
+  in_order_.insert(slot);
+  path_bytes_ += heap_bytes(slab_[slot].path);
+}
+
+void Directories::unlink(Slot slot) {
+  by_path_.erase(slot);
+  in_order_.erase(slot);
+  path_bytes_ -= heap_bytes(slab_[slot].path);
+}
+
+}  // namespace qatime::backlog

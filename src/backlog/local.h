@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// The backlog in memory.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "backlog/backlog.h"
+#include "backlog/changes.h"
+#include "backlog/table.h"
+#include "clock.h"
+#include "config.h"
+#include "metrics.h"
+#include "path.h"
+
+namespace qatime::backlog {
+
+// Every event is taken in at once: moves and removals change what is pending, and are remembered for a minute for
+// accesses that come later. What is pending takes `backlog.memory` at most; beyond it, accesses to other paths are
+// dropped and counted, while what can coalesce still does.
+//
+// At every moment between two calls, the accesses added = coalesced + cancelled + settled + dropped + pending.
+class Local final : public Backlog {
+ public:
+  // `clock` and `registry` outlive it.
+  Local(const BacklogConfig& config, Lanes lanes, const Clock& clock, metrics::Registry& registry);
+
+  void add(Events events) override;
+  [[nodiscard]] Slice take(std::size_t lane, std::size_t limit) override;
+  void settle(Ticket ticket) override;
+  void put_back(Ticket ticket, Clock::Instant not_before, Retry retry) override;
+  [[nodiscard]] bool reconsider(Ticket ticket) override;
+  [[nodiscard]] Invalidations take_invalidations() override;
+  [[nodiscard]] std::optional<Clock::Instant> next_due() const override;
+  [[nodiscard]] std::size_t pending() const override;
+  void on_work(std::function<void()> wake) override { wake_ = std::move(wake); }
+
+  // How long the oldest of what is pending has been here; zero if nothing is. Any thread.
+  [[nodiscard]] std::chrono::seconds oldest() const;
+
+ private:
+  void take_in(const Access& access);
+  void take_in(const Move& move);
+  void take_in(const Removal& removal);
+  void place(std::string_view path, Time time, bool may_grow);
+  bool follow_flight(Ticket ticket);
+  void invalidate(std::string_view path);
+  void publish();
+
+  const std::size_t memory_;
+  const Lanes lanes_;
+  const Clock& clock_;
+  std::function<void()> wake_;
+
+  mutable std::mutex mutex_;
+  // guarded by mutex_:
+  Table table_;
+  Changes changes_;
+  Clock::Instant now_;
+  Invalidations invalidations_;
+  std::size_t invalidation_bytes_ = 0;
+  metrics::Counter& coalesced_;
+  metrics::Counter& cancelled_;
+  metrics::Counter& dropped_;
+  metrics::Gauge& pending_;
+  metrics::Gauge& in_flight_;
+  metrics::Gauge& bytes_;
+};
+
+}  // namespace qatime::backlog

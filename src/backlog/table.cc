@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: MIT
+//
+// An item takes 40 bytes, its name an allocation of its own (32 bytes up to 23 characters) and 6 to 10 bytes of hash
+// table; a directory about 250 and its path. Items are linked by slots, so nothing moves when there are more of them.
+//
+// Each item is in one list of its directory: `waiting`, or `apart` while it is in flight or put back for later. A
+// directory exists while it has items, and is in the queue of its lane while something is waiting in it.
+//
+// An item that is in flight stays where it is, whatever is moved or removed meanwhile, until its outcome is known:
+// the request that was sent cannot be recalled, and the owner follows the changes that came since then by the mark.
+#include "backlog/table.h"
+
+#include <algorithm>
+#include <cassert>
+#include <functional>
+
+#include "backlog/allocation.h"
+
+namespace qatime::backlog {
+
+Table::Table(const Lanes& lanes, Clock::Instant now)
+    : lanes_{lanes}, epoch_{now}, now_{now}, by_name_{ItemKeys{&items_}}, queues_(lanes.size()) {}
+
+Table::Added Table::add(const Place& place, Time time, bool may_grow) {
+  Slot directory = directories_.find(place.directory);
+  if (directory != kNoSlot) {
+    const Slot slot = by_name_.find({directory, place.name});
+    if (slot != kNoSlot) return merge(slot, time);
+  }
+  if (!may_grow) return Added::refused;
+  if (directory == kNoSlot) directory = directories_.insert(place.directory, place.lane);
+  create(directory, place.name, time);
+  return Added::waits;
+}
+
+Slice Table::take(std::size_t lane, std::size_t limit, std::uint64_t mark) {
+  release_due();
+  const Slot slot = queues_.at(lane).first;
+  if (slot == kNoSlot) return {};
+  Directory& directory = directories_[slot];
+  Slice slice{lane, directory.path, {}};
+  while (slice.entries.size() < limit && !directory.waiting.empty()) {
+    slice.entries.push_back(depart(directory.waiting.first, mark));
+  }
+  if (!directory.waiting.empty()) {
+    dequeue(slot);
+    enqueue(slot);
+  }
+  return slice;
+}
+
+std::optional<Table::Flight> Table::flight(Ticket ticket) const {
+  const Slot slot = find_flight(ticket);
+  if (slot == kNoSlot) return std::nullopt;
+  const Item& item = items_[slot];
+  const Aside& aside = aside_.at(slot);
+  return Flight{join(directories_[item.directory].path, name_of(item)), aside.time, aside.mark};
+}
+
+void Table::settle(Ticket ticket) {
+  const Slot slot = find_flight(ticket);
+  if (slot == kNoSlot) return;
+  Item& item = items_[slot];
+  if (item.state == State::in_flight) return remove(slot);
+  --in_flight_;
+  --newer_;
+  aside_.erase(slot);
+  arrivals_.remove(item.second);
+  item.second = second(now_);
+  arrivals_.add(item.second);
+  unlink_item(slot);
+  wait(slot);
+}
+
+bool Table::put_back(Ticket ticket, Clock::Instant not_before, Retry retry) {
+  const Slot slot = find_flight(ticket);
+  if (slot == kNoSlot) return false;
+  Item& item = items_[slot];
+  const bool coalesces = item.state == State::in_flight_newer;
+  if (coalesces) --newer_;
+  --in_flight_;
+  item.state = State::delayed;
+  Aside& aside = aside_.at(slot);
+  aside.not_before = not_before;
+  aside.retry = retry;
+  due_.emplace(not_before, slot);
+  return coalesces;
+}
+
+std::size_t Table::cancel(std::string_view path, bool subtree, Time until) {
+  std::size_t count = 0;
+  withdraw(path, subtree, until, [&count](std::string_view, std::string_view, Time) { ++count; });
+  return count;
+}
+
+void Table::move_directories(std::string_view path, std::string_view target, Time until) {
+  for (const Slot slot : directories_.subtree(path)) {
+    Directory& directory = directories_[slot];
+    const std::string from = directory.path;
+    const std::string to = rebase(from, path, target);
+    if (directory.newest > until || directories_.find(to) != kNoSlot || !moves_whole(from, to)) continue;
+    const std::size_t old_lane = directory.lane;
+    const bool queued = !directory.waiting.empty();
+    if (queued) dequeue(slot);
+    directories_.rename(slot, to, lanes_.place(to)->lane);
+    if (queued) enqueue(slot);
+    leave_flights(slot, from, old_lane);
+    if (directory.waiting.empty() && directory.apart.empty()) directories_.erase(slot);
+  }
+}
+
+std::vector<Table::Loose> Table::extract(std::string_view path, Time until) {
+  std::vector<Loose> loose;
+  withdraw(path, true, until, [&loose](std::string_view directory, std::string_view name, Time time) {
+    loose.push_back({join(directory, name), time});
+  });
+  return loose;
+}
+
+std::optional<Clock::Instant> Table::next_due() const {
+  if (due_.empty()) return std::nullopt;
+  return due_.begin()->first;
+}
+
+std::size_t Table::bytes() const noexcept {
+  constexpr std::size_t kDueNode = allocation_bytes(4 * sizeof(void*) + sizeof(decltype(due_)::value_type));
+  constexpr std::size_t kAside = sizeof(decltype(aside_)::value_type) + 1;
+  return items_.bytes() + by_name_.bytes() + name_bytes_ + directories_.bytes() + aside_.bucket_count() * kAside +
+         due_.size() * kDueNode;
+}
+
+std::chrono::seconds Table::oldest(Clock::Instant now) const {
+  const auto oldest = arrivals_.oldest();
+  return std::chrono::seconds{oldest ? second(now) - *oldest : 0};
+}
+
+std::size_t Table::ItemKeys::hash(const Key& key) noexcept {
+  constexpr std::uint64_t kGolden = 0x9E3779B97F4A7C15;  // 2^64 / phi: spreads small numbers over all bits
+  return std::hash<std::string_view>{}(key.name) ^ (key.directory * kGolden);
+}
+
+std::string_view Table::name_of(const Item& item) noexcept {
+  return {item.name.get() + 1, static_cast<unsigned char>(item.name[0])};
+}
+
+std::uint32_t Table::second(Clock::Instant now) const noexcept {
+  return static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(now - epoch_).count());
+}
+
+// An access to an item that is there.
+Table::Added Table::merge(Slot slot, Time time) {
+  Item& item = items_[slot];
+  if (time <= item.time) return Added::coalesced;
+  item.time = time;
+  Directory& directory = directories_[item.directory];
+  directory.newest = std::max(directory.newest, time);
+  if (item.state != State::in_flight) return Added::coalesced;
+  item.state = State::in_flight_newer;
+  ++newer_;
+  return Added::waits;
+}
+
+void Table::create(Slot directory, std::string_view name, Time time) {
+  const Slot slot = items_.allocate();
+  Item& item = items_[slot];
+  item.time = time;
+  item.name = std::make_unique<char[]>(1 + name.size());
+  item.name[0] = static_cast<char>(name.size());
+  std::copy(name.begin(), name.end(), item.name.get() + 1);
+  name_bytes_ += allocation_bytes(1 + name.size());
+  item.directory = directory;
+  item.second = second(now_);
+  arrivals_.add(item.second);
+  by_name_.insert(slot);
+  directories_[directory].newest = std::max(directories_[directory].newest, time);
+  wait(slot);
+}
+
+void Table::remove(Slot slot) {
+  Item& item = items_[slot];
+  assert(item.state != State::in_flight_newer);
+  unlink_item(slot);
+  if (item.state == State::in_flight) --in_flight_;
+  if (item.state == State::delayed) due_.erase({aside_.at(slot).not_before, slot});
+  aside_.erase(slot);
+  by_name_.erase(slot);
+  arrivals_.remove(item.second);
+  name_bytes_ -= allocation_bytes(1 + name_of(item).size());
+  item.name.reset();
+  const Directory& directory = directories_[item.directory];
+  if (directory.waiting.empty() && directory.apart.empty()) directories_.erase(item.directory);
+  items_.release(slot);
+}
+
+// An item that is in no list waits, as the last of its directory.
+void Table::wait(Slot slot) {
+  Item& item = items_[slot];
+  item.state = State::waiting;
+  Directory& directory = directories_[item.directory];
+  const bool is_first = directory.waiting.empty();
+  append(items_, directory.waiting, slot);
+  if (is_first) enqueue(item.directory);
+}
+
+void Table::unlink_item(Slot slot) {
+  const Item& item = items_[slot];
+  Directory& directory = directories_[item.directory];
+  if (item.state != State::waiting) return unlink(items_, directory.apart, slot);
+  unlink(items_, directory.waiting, slot);
+  if (directory.waiting.empty()) dequeue(item.directory);
+}
+
+void Table::enqueue(Slot directory) {
+  SlotList& queue = queues_[directories_[directory].lane];
+  if (queue.empty()) news_ = true;
+  append(directories_.slab(), queue, directory);
+}
+
+void Table::dequeue(Slot directory) { unlink(directories_.slab(), queues_[directories_[directory].lane], directory); }
+
+void Table::release_due() {
+  while (!due_.empty() && due_.begin()->first <= now_) {
+    const Slot slot = due_.begin()->second;
+    due_.erase(due_.begin());
+    unlink_item(slot);
+    wait(slot);
+  }
+}
+
+Slot Table::find_flight(Ticket ticket) const noexcept {
+  if (ticket.slot >= items_.capacity()) return kNoSlot;
+  const Item& item = items_[ticket.slot];
+  return aside_.contains(ticket.slot) && is_in_flight(item) && item.generation == ticket.generation ? ticket.slot
+                                                                                                    : kNoSlot;
+}
+
+// A waiting item takes off.
+Entry Table::depart(Slot slot, std::uint64_t mark) {
+  unlink_item(slot);
+  Item& item = items_[slot];
+  item.state = State::in_flight;
+  ++item.generation;
+  append(items_, directories_[item.directory].apart, slot);
+  ++in_flight_;
+  Aside& aside = aside_[slot];
+  aside.time = item.time;
+  aside.mark = mark;
+  return {{slot, item.generation}, std::string{name_of(item)}, item.time, aside.retry};
+}
+
+// Takes the newer time from an item in flight.
+Time Table::end_newer(Slot slot) {
+  Item& item = items_[slot];
+  item.state = State::in_flight;
+  --newer_;
+  return std::exchange(item.time, aside_.at(slot).time);
+}
+
+// Leaves what is in flight in a directory that has moved at the path where it was, but not what waits behind it.
+void Table::leave_flights(Slot moved, const std::string& old_path, std::size_t old_lane) {
+  Slot old = kNoSlot;
+  for (Slot slot = directories_[moved].apart.first, next = kNoSlot; slot != kNoSlot; slot = next) {
+    Item& item = items_[slot];
+    next = item.next;
+    if (!is_in_flight(item)) continue;
+    std::optional<Time> newer;
+    if (item.state == State::in_flight_newer) newer = end_newer(slot);
+    if (old == kNoSlot) old = directories_.insert(old_path, old_lane);
+    by_name_.erase(slot);
+    unlink_item(slot);
+    item.directory = old;
+    by_name_.insert(slot);
+    append(items_, directories_[old].apart, slot);
+    directories_[old].newest = std::max(directories_[old].newest, item.time);
+    if (newer) create(moved, name_of(item), *newer);
+  }
+}
+
+// Whether all that is in the directory `from` belongs into the directory `to` once it has moved there: no root of an
+// export is involved, and it stays within the exports.
+bool Table::moves_whole(std::string_view from, std::string_view to) const {
+  for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
+    const std::string& root = lanes_.path(lane);
+    if (root == from || (root != to && is_within(root, to))) return false;
+  }
+  return lanes_.place(to).has_value();
+}
+
+// Hands the waiting times up to `until` to `sink`, which does not touch the table, and removes them.
+template <class Sink>
+void Table::withdraw(std::string_view path, bool subtree, Time until, const Sink& sink) {
+  if (const auto place = lanes_.place(path)) {
+    const Slot directory = directories_.find(place->directory);
+    const Slot slot = directory == kNoSlot ? kNoSlot : by_name_.find({directory, place->name});
+    if (slot != kNoSlot) withdraw_item(slot, until, sink);
+  }
+  if (!subtree) return;
+  for (const Slot slot : directories_.subtree(path)) {
+    const Slot first_waiting = directories_[slot].waiting.first;  // the last item takes the directory with it
+    withdraw_list(directories_[slot].apart.first, until, sink);
+    withdraw_list(first_waiting, until, sink);
+  }
+}
+
+template <class Sink>
+void Table::withdraw_list(Slot first, Time until, const Sink& sink) {
+  for (Slot slot = first, next = kNoSlot; slot != kNoSlot; slot = next) {
+    next = items_[slot].next;
+    withdraw_item(slot, until, sink);
+  }
+}
+
+template <class Sink>
+void Table::withdraw_item(Slot slot, Time until, const Sink& sink) {
+  const Item& item = items_[slot];
+  if (item.time > until || item.state == State::in_flight) return;
+  sink(directories_[item.directory].path, name_of(item), item.time);
+  if (item.state == State::in_flight_newer) {
+    end_newer(slot);
+  } else {
+    remove(slot);
+  }
+}
+
+}  // namespace qatime::backlog

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+// What is pending, on two levels: directories, and in each of them names with their newest time.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include "backlog/arrivals.h"
+#include "backlog/backlog.h"
+#include "backlog/directories.h"
+#include "backlog/slab.h"
+#include "backlog/slot_set.h"
+#include "path.h"
+
+namespace qatime::backlog {
+
+// Backlog without lock, memory of changes or bound. One owner, who lets `lanes` outlive it.
+//
+// The directories of a lane take turns: one joins the end of the queue with the first item that waits in it, and again
+// after each slice. Operations on an item are O(1), or O(log directories) where a directory comes or goes.
+class Table {
+ public:
+  Table(const Lanes& lanes, Clock::Instant now);
+  Table(const Table&) = delete;
+  Table& operator=(const Table&) = delete;
+
+  // What happens from here on happens at `now`.
+  void advance(Clock::Instant now) noexcept { now_ = now; }
+
+  enum class Added { waits, coalesced, refused };
+  // An access; refused where it would be a new item and `may_grow` is false.
+  Added add(const Place& place, Time time, bool may_grow);
+
+  // As in Backlog. `mark` is the owner's, who reads it in Flight.
+  [[nodiscard]] Slice take(std::size_t lane, std::size_t limit, std::uint64_t mark);
+
+  struct Flight {
+    std::string path;
+    Time time;
+    std::uint64_t mark;
+  };
+  // What a ticket stands for; nothing if it has ended. The functions below do nothing with such a ticket.
+  [[nodiscard]] std::optional<Flight> flight(Ticket ticket) const;
+
+  // Ends the flight; a newer time waits from now on.
+  void settle(Ticket ticket);
+
+  // Returns whether a newer time was waiting, with which the item has coalesced.
+  bool put_back(Ticket ticket, Clock::Instant not_before, Retry retry);
+
+  // Removes the waiting times up to `until` of `path` and, with `subtree`, of all below it; returns how many. What is
+  // in flight stays there.
+  std::size_t cancel(std::string_view path, bool subtree, Time until);
+
+  // Moves those directories from `path` and below it to `target` that can be moved as a whole: their waiting times are
+  // not later than `until`, and there is no such directory yet. What is in flight keeps its old path. Neither path lies
+  // within the other.
+  void move_directories(std::string_view path, std::string_view target, Time until);
+
+  struct Loose {
+    std::string path;
+    Time time;
+  };
+  // Removes the waiting times up to `until` of `path` and all below it, and returns them.
+  [[nodiscard]] std::vector<Loose> extract(std::string_view path, Time until);
+
+  [[nodiscard]] std::optional<Clock::Instant> next_due() const;
+
+  // Whether some lane in which nothing could be taken has got something since the last call.
+  [[nodiscard]] bool take_news() noexcept { return std::exchange(news_, false); }
+
+  // Accesses without outcome: an item in flight with a newer time waiting is two.
+  [[nodiscard]] std::size_t pending() const noexcept { return items_.size() + newer_; }
+  [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_; }
+  [[nodiscard]] std::size_t bytes() const noexcept;
+
+  // How long the oldest item has been here, in whole seconds. A newer time that had to wait for one in flight is as old
+  // as the end of that flight.
+  [[nodiscard]] std::chrono::seconds oldest(Clock::Instant now) const;
+
+ private:
+  enum class State : std::uint8_t {
+    waiting,          // in Directory::waiting; the others are in Directory::apart
+    delayed,          // put back for later, in due_
+    in_flight,        // `time` is that of the flight
+    in_flight_newer,  // a newer `time` waits
+  };
+
+  struct Item {
+    Time time;
+    std::unique_ptr<char[]> name;  // its size in the first byte
+    Slot directory = kNoSlot;
+    Slot next = kNoSlot;
+    Slot previous = kNoSlot;
+    std::uint32_t generation = 0;  // counts the flights in this slot
+    std::uint32_t second = 0;      // of arrival
+    State state = State::waiting;
+  };
+
+  // What only few items have: those that are in flight or have been put back.
+  struct Aside {
+    Time time;  // of the flight
+    std::uint64_t mark = 0;
+    Clock::Instant not_before{};
+    Retry retry;
+  };
+
+  struct ItemKeys {
+    struct Key {
+      Slot directory;
+      std::string_view name;
+      friend bool operator==(const Key&, const Key&) = default;
+    };
+    const Slab<Item>* items;
+    Key operator()(Slot slot) const { return {(*items)[slot].directory, name_of((*items)[slot])}; }
+    static std::size_t hash(const Key& key) noexcept;
+  };
+
+  static std::string_view name_of(const Item& item) noexcept;
+  static bool is_in_flight(const Item& item) noexcept { return item.state >= State::in_flight; }
+  [[nodiscard]] std::uint32_t second(Clock::Instant now) const noexcept;
+
+  Added merge(Slot slot, Time time);
+  void create(Slot directory, std::string_view name, Time time);
+  void remove(Slot slot);
+  void wait(Slot slot);
+  void unlink_item(Slot slot);
+  void enqueue(Slot directory);
+  void dequeue(Slot directory);
+  void release_due();
+  [[nodiscard]] Slot find_flight(Ticket ticket) const noexcept;
+  Entry depart(Slot slot, std::uint64_t mark);
+  Time end_newer(Slot slot);
+  void leave_flights(Slot moved, const std::string& old_path, std::size_t old_lane);
+  [[nodiscard]] bool moves_whole(std::string_view from, std::string_view to) const;
+
+  template <class Sink>
+  void withdraw(std::string_view path, bool subtree, Time until, const Sink& sink);
+  template <class Sink>
+  void withdraw_item(Slot slot, Time until, const Sink& sink);
+  template <class Sink>
+  void withdraw_list(Slot first, Time until, const Sink& sink);
+
+  const Lanes& lanes_;
+  Clock::Instant epoch_;
+  Clock::Instant now_;
+  Directories directories_;
+  Slab<Item> items_;
+  SlotSet<ItemKeys> by_name_;
+  std::vector<SlotList> queues_;  // of directories, by lane
+  boost::unordered_flat_map<Slot, Aside> aside_;
+  std::set<std::pair<Clock::Instant, Slot>> due_;
+  Arrivals arrivals_;
+  std::size_t name_bytes_ = 0;
+  std::size_t in_flight_ = 0;
+  std::size_t newer_ = 0;
+  bool news_ = false;
+};
+
+}  // namespace qatime::backlog

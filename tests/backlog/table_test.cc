@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: MIT
+#include "backlog/table.h"
+
+#include <set>
+
+#include "catch.h"
+
+using namespace std::chrono_literals;
+using qatime::Clock;
+using qatime::Lanes;
+using qatime::Time;
+using qatime::backlog::Retry;
+using qatime::backlog::Slice;
+using qatime::backlog::Table;
+using qatime::backlog::Ticket;
+
+namespace {
+
+constexpr Clock::Instant kStart{};
+
+Time at(int seconds) { return Time{std::chrono::seconds{seconds}}; }
+
+struct Fixture {
+  explicit Fixture(std::vector<std::string> paths = {"/"}) : lanes{std::move(paths)} {}
+
+  Table::Added add(std::string_view path, int time) { return table.add(*lanes.place(path), at(time), true); }
+  Slice take(std::size_t limit = 100, std::size_t lane = 0) { return table.take(lane, limit, 0); }
+
+  // All that can be taken, as "path time".
+  std::multiset<std::string> drain(std::size_t lane = 0) {
+    std::multiset<std::string> found;
+    for (Slice slice = take(3, lane); !slice.entries.empty(); slice = take(3, lane)) {
+      for (const auto& entry : slice.entries) {
+        found.insert(qatime::join(slice.directory, entry.name) + ' ' +
+                     std::to_string(entry.time.time_since_epoch() / 1s));
+        table.settle(entry.ticket);
+      }
+    }
+    return found;
+  }
+
+  Lanes lanes;
+  Table table{lanes, kStart};
+};
+
+std::vector<std::string> names(const Slice& slice) {
+  std::vector<std::string> found;
+  for (const auto& entry : slice.entries) found.push_back(entry.name);
+  return found;
+}
+
+using Names = std::vector<std::string>;
+using Found = std::multiset<std::string>;
+
+}  // namespace
+
+TEST_CASE("TheNewestTimeOfAPathWinsWhateverTheOrder", "[backlog]") {
+  Fixture f;
+  CHECK(f.add("/d/a", 2) == Table::Added::waits);
+  CHECK(f.add("/d/a", 1) == Table::Added::coalesced);
+  CHECK(f.add("/d/a", 3) == Table::Added::coalesced);
+  CHECK(f.table.pending() == 1);
+  CHECK(f.drain() == Found{"/d/a 3"});
+  CHECK(f.table.pending() == 0);
+}
+
+TEST_CASE("TheRootOfAnExportHasAnEmptyName", "[backlog]") {
+  Fixture f;
+  f.add("/", 1);
+  f.add("/a", 1);
+  const Slice slice = f.take();
+  CHECK(slice.directory == "/");
+  CHECK(names(slice) == Names{"", "a"});
+}
+
+TEST_CASE("ASliceComesFromOneDirectoryInTheOrderOfArrival", "[backlog]") {
+  Fixture f;
+  f.add("/d/b", 9);
+  f.add("/e/x", 1);
+  f.add("/d/a", 5);
+  const Slice slice = f.take();
+  CHECK(slice.directory == "/d");
+  CHECK(names(slice) == Names{"b", "a"});
+  CHECK(f.table.in_flight() == 2);
+  CHECK(names(f.take()) == Names{"x"});
+  CHECK(f.take().entries.empty());
+}
+
+TEST_CASE("AHugeDirectoryHoldsNobodyUp", "[backlog]") {
+  Fixture f;
+  for (int i = 0; i < 10; ++i) f.add("/huge/" + std::to_string(i), 1);
+  f.add("/small/x", 1);
+  CHECK(names(f.take(4)) == Names{"0", "1", "2", "3"});
+  CHECK(names(f.take(4)) == Names{"x"});
+  CHECK(names(f.take(4)) == Names{"4", "5", "6", "7"});
+}
+
+TEST_CASE("EachExportHasItsOwnQueue", "[backlog]") {
+  Fixture f{{"/", "/data"}};
+  f.add("/data/a", 1);
+  f.add("/data", 2);
+  f.add("/x", 3);
+  CHECK(f.drain(1) == Found{"/data/a 1", "/data 2"});
+  CHECK(f.drain(0) == Found{"/x 3"});
+}
+
+TEST_CASE("ANewerTimeWaitsForTheOneInFlight", "[backlog]") {
+  Fixture f;
+  f.add("/a", 1);
+  const Slice slice = f.take();
+  CHECK(f.add("/a", 1) == Table::Added::coalesced);
+  CHECK(f.add("/a", 2) == Table::Added::waits);
+  CHECK(f.add("/a", 3) == Table::Added::coalesced);
+  CHECK(f.table.pending() == 2);
+  CHECK(f.table.in_flight() == 1);
+  CHECK(f.take().entries.empty());
+  f.table.settle(slice.entries.at(0).ticket);
+  CHECK(f.table.pending() == 1);
+  CHECK(f.drain() == Found{"/a 3"});
+}
+
+TEST_CASE("WhatIsPutBackWaitsForItsMomentAndKeepsItsHistory", "[backlog]") {
+  Fixture f;
+  f.add("/a", 1);
+  const Slice slice = f.take();
+  CHECK_FALSE(f.table.next_due());
+  CHECK_FALSE(f.table.put_back(slice.entries.at(0).ticket, kStart + 5s, {2, kStart}));
+  CHECK(f.table.in_flight() == 0);
+  CHECK(f.table.pending() == 1);
+  CHECK(f.table.next_due() == kStart + 5s);
+  CHECK(f.take().entries.empty());
+  CHECK(f.add("/a", 2) == Table::Added::coalesced);
+  CHECK(f.take().entries.empty());
+  f.table.advance(kStart + 5s);
+  const Slice again = f.take();
+  REQUIRE(again.entries.size() == 1);
+  CHECK(again.entries[0].time == at(2));
+  CHECK(again.entries[0].retry.attempts == 2);
+  CHECK_FALSE(f.table.next_due());
+}
+
+TEST_CASE("TheHistoryEndsWithTheEntry", "[backlog]") {
+  Fixture f;
+  f.add("/a", 1);
+  f.table.put_back(f.take().entries.at(0).ticket, kStart, {2, kStart});
+  const Slice slice = f.take();
+  f.add("/a", 2);
+  f.table.settle(slice.entries.at(0).ticket);
+  CHECK(f.take().entries.at(0).retry.attempts == 0);
+}
+
+TEST_CASE("WhatIsPutBackCoalescesWithTheNewerTimeThatWaits", "[backlog]") {
+  Fixture f;
+  f.add("/a", 1);
+  const Slice slice = f.take();
+  f.add("/a", 2);
+  CHECK(f.table.put_back(slice.entries.at(0).ticket, kStart, {1, kStart}));
+  CHECK(f.table.pending() == 1);
+  CHECK(f.drain() == Found{"/a 2"});
+}
+
+TEST_CASE("WhatIsPutBackComesBehindTheOthersOfItsDirectory", "[backlog]") {
+  Fixture f;
+  for (const char* path : {"/a", "/b", "/c"}) f.add(path, 1);
+  for (const char* expected : {"a", "b", "c", "a"}) {
+    const Slice slice = f.take(1);
+    CHECK(names(slice) == Names{expected});
+    f.table.put_back(slice.entries.at(0).ticket, kStart, {});
+  }
+}
+
+TEST_CASE("ATicketThatHasEndedDoesNothing", "[backlog]") {
+  Fixture f;
+  f.add("/a", 1);
+  const Ticket old = f.take().entries.at(0).ticket;
+  f.table.settle(old);
+  f.table.settle(old);
+  f.add("/b", 1);
+  CHECK_FALSE(f.table.flight(old));
+  const Slice slice = f.take();
+  CHECK_FALSE(f.table.flight(old));
+  f.table.settle(old);
+  CHECK_FALSE(f.table.put_back(old, kStart, {}));
+  f.table.settle(Ticket{123'456, 1});
+  CHECK(f.table.in_flight() == 1);
+  f.table.settle(slice.entries.at(0).ticket);
+  CHECK(f.table.pending() == 0);
+}
+
+TEST_CASE("AFlightKnowsItsPathTimeAndMark", "[backlog]") {
+  Fixture f;
+  f.add("/d/a", 1);
+  const Slice slice = f.table.take(0, 1, 42);
+  f.add("/d/a", 2);
+  const auto flight = f.table.flight(slice.entries.at(0).ticket);
+  REQUIRE(flight);
+  CHECK(flight->path == "/d/a");
+  CHECK(flight->time == at(1));
+  CHECK(flight->mark == 42);
+}
+
+TEST_CASE("CancelTakesTheObjectOrTheSubtreeUpToATime", "[backlog]") {
+  Fixture f;
+  for (const char* path : {"/d", "/d/a", "/d/e/f", "/d0", "/d-x/y"}) f.add(path, 5);
+  f.add("/d/new", 6);
+  CHECK(f.table.cancel("/d", false, at(5)) == 1);
+  CHECK(f.table.cancel("/d", true, at(4)) == 0);
+  CHECK(f.table.cancel("/d", true, at(5)) == 2);
+  CHECK(f.drain() == Found{"/d/new 6", "/d0 5", "/d-x/y 5"});
+}
+
+TEST_CASE("CancelOfTheRootTakesEverything", "[backlog]") {
+  Fixture f{{"/", "/data"}};
+  for (const char* path : {"/", "/a", "/b/c", "/data", "/data/x"}) f.add(path, 5);
+  CHECK(f.table.cancel("/", true, at(5)) == 5);
+  CHECK(f.table.pending() == 0);
+}
+
+TEST_CASE("CancelTakesWhatWaitsBehindAFlightAndWhatWasPutBack", "[backlog]") {
+  Fixture f;
+  f.add("/d/a", 1);
+  f.add("/d/b", 1);
+  const Slice slice = f.take();
+  f.add("/d/a", 2);
+  f.table.put_back(slice.entries.at(1).ticket, kStart + 5s, {});
+  CHECK(f.table.cancel("/d", true, at(5)) == 2);
+  CHECK_FALSE(f.table.next_due());
+  CHECK(f.table.pending() == 1);
+  f.table.settle(slice.entries.at(0).ticket);
+  CHECK(f.table.pending() == 0);
+  CHECK(f.drain().empty());
+}
+
+TEST_CASE("ExtractReturnsWhatItRemoves", "[backlog]") {
+  Fixture f;
+  f.add("/d", 1);
+  f.add("/d/a", 2);
+  f.add("/d/b", 9);
+  const auto loose = f.table.extract("/d", at(5));
+  REQUIRE(loose.size() == 2);
+  CHECK(loose[0].path == "/d");
+  CHECK(loose[1].path == "/d/a");
+  CHECK(loose[1].time == at(2));
+  CHECK(f.drain() == Found{"/d/b 9"});
+}
+
+TEST_CASE("DirectoriesMoveAsAWhole", "[backlog]") {
+  Fixture f;
+  for (const char* path : {"/d/a", "/d/b", "/d/e/f", "/x/y"}) f.add(path, 1);
+  f.table.move_directories("/d", "/n", at(5));
+  CHECK(f.table.pending() == 4);
+  CHECK(f.add("/n/a", 7) == Table::Added::coalesced);
+  CHECK(f.add("/d/a", 8) == Table::Added::waits);
+  CHECK(f.drain() == Found{"/n/a 7", "/n/b 1", "/n/e/f 1", "/x/y 1", "/d/a 8"});
+}
+
+TEST_CASE("DirectoriesWithNewerTimesOrAnExistingTargetDoNotMoveAsAWhole", "[backlog]") {
+  Fixture f;
+  f.add("/d/a", 1);
+  f.add("/d/b", 9);
+  f.add("/e/a", 1);
+  f.add("/g/x", 9);
+  f.table.move_directories("/d", "/n", at(5));
+  f.table.move_directories("/e", "/g", at(5));
+  CHECK(f.drain() == Found{"/d/a 1", "/d/b 9", "/e/a 1", "/g/x 9"});
+}
+
+TEST_CASE("AMovedDirectoryLeavesItsFlightsBehind", "[backlog]") {
+  Fixture f;
+  f.add("/d/a", 1);
+  f.add("/d/b", 1);
+  const Slice slice = f.take();
+  f.add("/d/b", 2);
+  f.add("/d/c", 1);
+  f.table.move_directories("/d", "/n", at(5));
+  CHECK(f.table.pending() == 4);
+  CHECK(f.table.flight(slice.entries.at(0).ticket)->path == "/d/a");
+  CHECK(f.table.flight(slice.entries.at(1).ticket)->path == "/d/b");
+  CHECK(f.drain() == Found{"/n/b 2", "/n/c 1"});
+  CHECK(f.add("/d/b", 7) == Table::Added::waits);
+  for (const auto& entry : slice.entries) f.table.settle(entry.ticket);
+  CHECK(f.drain() == Found{"/d/b 7"});
+  CHECK(f.table.pending() == 0);
+}
+
+TEST_CASE("AMovedDirectoryGoesToTheQueueOfItsNewExport", "[backlog]") {
+  Fixture f{{"/", "/data", "/deep/er"}};
+  f.add("/d/a", 1);
+  f.add("/e/er", 1);
+  f.add("/data/x", 1);
+  f.table.move_directories("/d", "/data/d", at(5));
+  f.table.move_directories("/e", "/deep", at(5));  // /e/er becomes the root of an export
+  CHECK(f.drain(0) == Found{"/e/er 1"});
+  CHECK(f.drain(1) == Found{"/data/d/a 1", "/data/x 1"});
+  CHECK(f.drain(2).empty());
+}
+
+TEST_CASE("TheRootOfAnExportDoesNotMoveAsAWholeButWhatIsBelowDoes", "[backlog]") {
+  Fixture f{{"/", "/data"}};
+  for (const char* path : {"/data", "/data/x", "/data/d/y"}) f.add(path, 1);
+  f.table.move_directories("/data", "/c", at(5));
+  CHECK(f.drain(0) == Found{"/c/d/y 1"});
+  CHECK(f.drain(1) == Found{"/data 1", "/data/x 1"});
+}
+
+TEST_CASE("NewsIsWhatComesIntoAnEmptyQueue", "[backlog]") {
+  Fixture f;
+  CHECK_FALSE(f.table.take_news());
+  f.add("/a", 1);
+  CHECK(f.table.take_news());
+  CHECK_FALSE(f.table.take_news());
+  f.add("/b/c", 1);
+  CHECK_FALSE(f.table.take_news());
+  f.drain();
+  f.add("/b/c", 1);
+  CHECK(f.table.take_news());
+}
+
+TEST_CASE("WithoutRoomOnlyWhatIsThereCoalesces", "[backlog]") {
+  Fixture f;
+  f.add("/d/a", 1);
+  CHECK(f.table.add(*f.lanes.place("/d/a"), at(2), false) == Table::Added::coalesced);
+  CHECK(f.table.add(*f.lanes.place("/d/b"), at(2), false) == Table::Added::refused);
+  CHECK(f.table.add(*f.lanes.place("/e/b"), at(2), false) == Table::Added::refused);
+  const Slice slice = f.take();
+  CHECK(f.table.add(*f.lanes.place("/d/a"), at(3), false) == Table::Added::waits);
+}
+
+TEST_CASE("TheAgeOfTheOldestIsKnownToTheSecond", "[backlog]") {
+  Fixture f;
+  CHECK(f.table.oldest(kStart + 9s) == 0s);
+  f.table.advance(kStart + 10s);
+  f.add("/a", 1);
+  f.table.advance(kStart + 13s);
+  f.add("/b", 1);
+  f.add("/a", 2);
+  CHECK(f.table.oldest(kStart + 15s) == 5s);
+  const Slice slice = f.take(1);
+  CHECK(f.table.oldest(kStart + 15s) == 5s);
+  f.table.settle(slice.entries.at(0).ticket);
+  CHECK(f.table.oldest(kStart + 15s) == 2s);
+  f.drain();
+  CHECK(f.table.oldest(kStart + 15s) == 0s);
+}
+
+TEST_CASE("MemoryOfNamesAndPathsIsGivenBack", "[backlog]") {
+  Fixture f;
+  const auto fill = [&f] {
+    for (int i = 0; i < 5'000; ++i)
+      f.add("/directory/" + std::to_string(i % 50) + "/" + std::string(100, 'x') + std::to_string(i), 1);
+  };
+  fill();
+  const std::size_t full = f.table.bytes();
+  f.drain();
+  const std::size_t empty = f.table.bytes();
+  CHECK(empty + 5'000 * 100 < full);
+  fill();
+  CHECK(f.table.bytes() < full + full / 50);
+}
