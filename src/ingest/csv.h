@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// The CSV body of an audit record: address,"user",protocol,operation,status,file_id,"path","target".
+#pragma once
+
+#include <memory_resource>
+#include <string_view>
+
+#include "ingest/reason.h"
+#include "ingest/record.h"
+
+namespace qatime::ingest {
+
+// Reads all of `body`; the record's views point into it, or into `scratch` where a field had to be unescaped, and
+// live as long as both. Malformed::body, ::fields or ::quote.
+[[nodiscard]] Parsed<Record> parse_csv(std::string_view body, std::pmr::memory_resource& scratch);
+
+}  // namespace qatime::ingest

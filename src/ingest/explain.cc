@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/explain.h"
+
+#include <memory_resource>
+#include <utility>
+#include <variant>
+
+#include <fmt/core.h>
+
+#include "ingest/csv.h"
+#include "ingest/framing.h"
+#include "ingest/header.h"
+#include "ingest/policy.h"
+#include "ingest/self_addresses.h"
+
+namespace qatime::ingest {
+namespace {
+
+template <class Reason>
+void refuse(Explanation& explanation, std::string_view outcome, Reason reason) {
+  explanation.outcome = outcome;
+  explanation.reason = name(reason);
+  explanation.why = fmt::format("It is {} because {}.", outcome, describe(reason));
+}
+
+void add_header(Explanation& explanation, const Header& header) {
+  explanation.fields.push_back({"form", std::string{describe(header.form)}});
+  explanation.fields.push_back({"time", format_rfc3339(header.time)});
+  explanation.fields.push_back({"host", std::string{header.host}});
+}
+
+void add_record(Explanation& explanation, const Record& record) {
+  for (const auto& [name, value] :
+       {std::pair{"client", record.client}, std::pair{"user", record.user}, std::pair{"protocol", record.protocol},
+        std::pair{"operation", record.operation}, std::pair{"status", record.status},
+        std::pair{"file_id", record.file_id}, std::pair{"path", record.path}, std::pair{"target", record.target}}) {
+    explanation.fields.push_back({name, std::string{value}});
+  }
+}
+
+void accept(Explanation& explanation, const Event& event) {
+  if (std::holds_alternative<Access>(event)) {
+    explanation.outcome = "accepted";
+    explanation.why = "The object's atime becomes this time unless it is newer already.";
+  } else if (std::holds_alternative<Move>(event)) {
+    explanation.outcome = "move";
+    explanation.why = "Pending accesses follow what is moved to its new name.";
+  } else {
+    explanation.outcome = "removal";
+    explanation.why = "Pending accesses of what is gone are cancelled.";
+  }
+}
+
+void decide(Explanation& explanation, const Decision& decision) {
+  if (const auto* const event = std::get_if<Event>(&decision)) {
+    accept(explanation, *event);
+  } else if (const auto* const ignored = std::get_if<Ignored>(&decision)) {
+    refuse(explanation, "ignored", *ignored);
+  } else {
+    refuse(explanation, "malformed", std::get<Malformed>(decision));
+  }
+}
+
+}  // namespace
+
+Explanation explain(std::string_view line, const PolicyConfig& policy, const Lanes& lanes, Time now) {
+  Explanation explanation;
+  const Parsed<Header> header = parse_header(strip_trailer(strip_trailer(line)));
+  if (const auto* const reason = std::get_if<Malformed>(&header)) {
+    refuse(explanation, "malformed", *reason);
+    return explanation;
+  }
+  const Header& read = std::get<Header>(header);
+  add_header(explanation, read);
+
+  std::pmr::monotonic_buffer_resource scratch;
+  const Parsed<Record> record = parse_csv(read.body, scratch);
+  if (const auto* const reason = std::get_if<Malformed>(&record)) {
+    refuse(explanation, "malformed", *reason);
+    return explanation;
+  }
+  add_record(explanation, std::get<Record>(record));
+
+  const SelfAddresses none;
+  decide(explanation, Policy{policy, lanes, none}.decide(std::get<Record>(record), read.time, now));
+  return explanation;
+}
+
+}  // namespace qatime::ingest

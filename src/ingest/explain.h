@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// What would become of one line of an audit log, and why.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config.h"
+#include "path.h"
+#include "timestamp.h"
+
+namespace qatime::ingest {
+
+struct Explanation {
+  struct Field {
+    std::string_view name;
+    std::string value;  // bytes of the line: escape them before they reach a terminal
+  };
+  // form, time, host, client, user, protocol, operation, status, file_id, path, target: as far as the line was
+  // readable.
+  std::vector<Field> fields;
+  std::string_view outcome;  // accepted, move, removal, ignored or malformed
+  std::string_view reason;   // the label under which it is counted if it is ignored or malformed, else empty
+  std::string why;           // one sentence for a person
+};
+
+// `line` may end in a line end. Our own addresses are those of `policy.self` alone.
+[[nodiscard]] Explanation explain(std::string_view line, const PolicyConfig& policy, const Lanes& lanes, Time now);
+
+}  // namespace qatime::ingest

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// A stream of bytes, cut into syslog messages (RFC 6587 section 3.4).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace qatime::ingest {
+
+// `message` without the one CR, LF or NUL that may end it.
+[[nodiscard]] std::string_view strip_trailer(std::string_view message) noexcept;
+
+// The receive buffer of one connection and the place in it. How a message ends is decided for each anew:
+// by its octet count if it has one, else at LF or NUL. One thread.
+//
+//   commit(read(writable()));
+//   while (auto frame = next()) ...      until there is none, before the next writable()
+//   if (auto frame = finish()) ...       at an orderly close; at a reset the rest is not a message
+class Framer {
+ public:
+  enum class Kind : std::uint8_t {
+    message,    // `bytes`, never empty
+    too_long,   // a message over the limit; it is skipped to its end
+    bad_count,  // a message whose octet count goes beyond its line; it is skipped to the end of the line
+    stray,      // the bytes behind a counted message begin none, so its count was too small; skipped likewise
+  };
+  struct Frame {
+    Kind kind = Kind::message;
+    std::string_view bytes;  // valid until the next call of writable(), trim() or abandon()
+  };
+
+  static constexpr std::size_t kChunk = 64 << 10;  // bytes; what an ordinary read has room for
+
+  // `max_message` is in bytes, without octet count and terminator.
+  explicit Framer(std::size_t max_message) noexcept : max_message_{max_message} {}
+
+  // Where the next bytes of the stream go: at least kChunk / 2.
+  [[nodiscard]] std::span<char> writable();
+  void commit(std::size_t size) noexcept { end_ += size; }
+
+  // The next message or the notice of one that cannot be had; nothing if more bytes are needed.
+  [[nodiscard]] std::optional<Frame> next() noexcept;
+
+  // The message that the stream ends in without a terminator, if any. A counted one that is not whole is a bad_count.
+  [[nodiscard]] std::optional<Frame> finish() noexcept;
+
+  // Gives back what the unfinished message does not need: between messages, everything.
+  void trim();
+
+  // Drops the unfinished message and skips to its end. Returns whether there was one.
+  bool abandon() noexcept;
+
+  // Bytes of memory held, at most about twice max_message, or kChunk.
+  [[nodiscard]] std::size_t memory() const noexcept { return capacity_; }
+
+ private:
+  enum class Skip : std::uint8_t { nothing, line, count };
+
+  // Everything from the begin of the message up to `at` holds no `byte`.
+  struct Cursor {
+    char byte;
+    std::size_t at = 0;
+  };
+
+  [[nodiscard]] std::string_view view(std::size_t size) const noexcept { return {buffer_.get() + begin_, size}; }
+  [[nodiscard]] std::size_t held() const noexcept { return end_ - begin_; }
+  std::size_t find(Cursor& cursor, std::size_t end) noexcept;
+  std::size_t find_terminator() noexcept;
+  void drop_terminators() noexcept;
+  bool skip_on() noexcept;
+  bool skip_line() noexcept;
+  bool skip_count() noexcept;
+  std::optional<Frame> start_message() noexcept;
+  std::optional<Frame> next_line() noexcept;
+  std::optional<Frame> next_counted() noexcept;
+  void relocate(std::size_t capacity);
+
+  std::size_t max_message_;
+  std::unique_ptr<char[]> buffer_;
+  std::size_t capacity_ = 0;
+  std::size_t begin_ = 0;  // of the message that is looked at
+  std::size_t end_ = 0;    // of what was received
+  Cursor line_feed_{'\n'};
+  Cursor nul_{'\0'};
+  std::size_t count_ = 0;     // bytes of a counted message from begin_ on; 0: none is open
+  bool after_count_ = false;  // a counted message has just ended
+  Skip skip_ = Skip::nothing;
+};
+
+}  // namespace qatime::ingest

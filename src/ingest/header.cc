@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/header.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace qatime::ingest {
+namespace {
+
+// Cuts the text up to the next space off `rest`, and the space. Nothing if there is no space.
+std::optional<std::string_view> take_token(std::string_view& rest) noexcept {
+  const std::size_t end = rest.find(' ');
+  if (end == std::string_view::npos) return std::nullopt;
+  const std::string_view token = rest.substr(0, end);
+  rest.remove_prefix(end + 1);
+  return token;
+}
+
+bool skip(std::string_view& rest, std::string_view prefix) noexcept {
+  if (!rest.starts_with(prefix)) return false;
+  rest.remove_prefix(prefix.size());
+  return true;
+}
+
+// `<`, one to three digits, `>`.
+bool skip_priority(std::string_view& rest) noexcept {
+  const std::size_t end = rest.substr(0, 5).find('>');
+  if (!rest.starts_with('<') || end == std::string_view::npos || end < 2) return false;
+  if (!std::ranges::all_of(rest.substr(1, end - 1), [](char c) { return c >= '0' && c <= '9'; })) return false;
+  rest.remove_prefix(end + 1);
+  return true;
+}
+
+// STRUCTURED-DATA of RFC 5424 section 6.3 and the space behind it: `-`, or elements `[...]` in whose quoted values
+// a backslash escapes.
+bool skip_structured_data(std::string_view& rest) noexcept {
+  if (skip(rest, "- ")) return true;
+  bool quoted = false;
+  for (std::size_t i = 0; i < rest.size(); ++i) {
+    const char c = rest[i];
+    if (i == 0 && c != '[') return false;
+    if (quoted && c == '\\') {
+      ++i;
+    } else if (c == '"') {
+      quoted = !quoted;
+    } else if (!quoted && c == ' ' && rest[i - 1] == ']') {
+      rest.remove_prefix(i + 1);
+      return true;
+    }
+  }
+  return false;
+}
+
+bool is_tag(std::string_view token) noexcept { return token == "qumulo" || token == "qumulo:"; }
+
+Parsed<Header> make_header(HeaderForm form, std::string_view time, std::string_view host, std::string_view body) {
+  const std::optional<Time> parsed = parse_rfc3339(time);
+  if (!parsed) return Malformed::time;
+  body.remove_prefix(std::min(body.find_first_not_of(' '), body.size()));
+  skip(body, "\xEF\xBB\xBF");
+  return Header{form, *parsed, host, body};
+}
+
+// What follows `<PRI>1 `.
+Parsed<Header> parse_rfc5424(std::string_view rest) {
+  const auto time = take_token(rest);
+  const auto host = take_token(rest);
+  const auto tag = take_token(rest);
+  const auto process = take_token(rest);
+  const auto message = take_token(rest);
+  if (!process || !message || !skip_structured_data(rest) || host->empty()) return Malformed::header;
+  if (!is_tag(*tag)) return Malformed::tag;
+  return make_header(HeaderForm::rfc5424, *time, *host, rest);
+}
+
+// `token` is `TIME,HOST,qumulo`.
+Parsed<Header> parse_comma_joined(std::string_view token, std::string_view rest) {
+  const std::size_t time_end = token.find(',');
+  const std::size_t host_end = token.find(',', time_end + 1);
+  if (host_end == std::string_view::npos || host_end == time_end + 1) return Malformed::header;
+  if (!is_tag(token.substr(host_end + 1))) return Malformed::tag;
+  return make_header(HeaderForm::comma_joined, token.substr(0, time_end),
+                     token.substr(time_end + 1, host_end - time_end - 1), rest);
+}
+
+// `TIME HOST qumulo `. What has neither the tag nor a time in its place may be anything.
+Parsed<Header> parse_traditional(std::string_view rest, bool has_priority) {
+  const auto time = take_token(rest);
+  if (time && time->find(',') != std::string_view::npos) return parse_comma_joined(*time, rest);
+  const auto host = take_token(rest);
+  const auto tag = take_token(rest);
+  if (!tag || host->empty()) return Malformed::header;
+  if (!is_tag(*tag)) return parse_rfc3339(*time) ? Malformed::tag : Malformed::header;
+  if (skip(rest, "- - - ")) return make_header(HeaderForm::log_filter, *time, *host, rest);
+  return make_header(has_priority ? HeaderForm::forward : HeaderForm::file, *time, *host, rest);
+}
+
+}  // namespace
+
+std::string_view describe(HeaderForm form) noexcept {
+  switch (form) {
+    case HeaderForm::rfc5424:
+      return "RFC 5424";
+    case HeaderForm::forward:
+      return "rsyslog's forward format";
+    case HeaderForm::file:
+      return "rsyslog's file format";
+    case HeaderForm::log_filter:
+      return "LogFilter's format";
+    case HeaderForm::comma_joined:
+      return "comma-joined template";
+  }
+  return {};
+}
+
+Parsed<Header> parse_header(std::string_view message) noexcept {
+  const bool has_priority = skip_priority(message);
+  if (has_priority && skip(message, "1 ")) return parse_rfc5424(message);
+  return parse_traditional(message, has_priority);
+}
+
+}  // namespace qatime::ingest

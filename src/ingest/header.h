@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// The syslog header in front of an audit record, as the cluster or a forwarder writes it.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "ingest/reason.h"
+#include "timestamp.h"
+
+namespace qatime::ingest {
+
+enum class HeaderForm : std::uint8_t {
+  rfc5424,       // <PRI>1 TIME HOST qumulo PROCID MSGID STRUCTURED-DATA BODY: the cluster itself
+  forward,       // <PRI>TIME HOST qumulo BODY: RSYSLOG_ForwardFormat, Python's SysLogHandler
+  file,          // TIME HOST qumulo BODY: RSYSLOG_FileFormat
+  log_filter,    // TIME HOST qumulo - - - BODY, with and without <PRI>: LogFilter
+  comma_joined,  // TIME,HOST,qumulo  BODY: a template for rsyslog
+};
+
+struct Header {
+  HeaderForm form;
+  Time time;
+  std::string_view host;
+  std::string_view body;  // without byte order mark
+};
+
+// The form in words.
+[[nodiscard]] std::string_view describe(HeaderForm form) noexcept;
+
+// Reads the header of `message`; the views point into it. The priority may have any value, the tag may end in ':'.
+[[nodiscard]] Parsed<Header> parse_header(std::string_view message) noexcept;
+
+}  // namespace qatime::ingest

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/intake.h"
+
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "ingest/csv.h"
+#include "ingest/header.h"
+#include "timestamp.h"
+
+namespace qatime::ingest {
+namespace {
+
+constexpr log::Logger logger{"ingest"};
+
+// One counter for each reason, in the order of the enumerators.
+template <class Reason>
+std::vector<metrics::Counter*> make_counters(metrics::Registry& registry, std::string_view name, std::string_view help,
+                                             std::size_t reasons) {
+  std::vector<metrics::Counter*> counters;
+  for (std::size_t i = 0; i < reasons; ++i) {
+    const std::string_view reason = ingest::name(static_cast<Reason>(i));
+    counters.push_back(&registry.counter(name, help, {"reason", std::string{reason}}));
+  }
+  return counters;
+}
+
+}  // namespace
+
+Intake::Intake(const Policy& policy, metrics::Registry& registry, Sink sink)
+    : policy_{policy},
+      sink_{std::move(sink)},
+      traffic_{make_traffic(registry, "tcp"), make_traffic(registry, "udp")},
+      malformed_{make_counters<Malformed>(registry, "qatime_malformed_total", "Messages that are no audit record.",
+                                          kMalformedReasons)},
+      ignored_{make_counters<Ignored>(registry, "qatime_ignored_total", "Records that need no access time set.",
+                                      kIgnoredReasons)},
+      moves_{registry.counter("qatime_moves_total", "Records of a rename.")},
+      removals_{registry.counter("qatime_removals_total", "Records of a removal.")},
+      accepted_{registry.counter("qatime_accepted_total", "Records of an access.")} {}
+
+Intake::Traffic Intake::make_traffic(metrics::Registry& registry, const char* transport) {
+  return {registry.counter("qatime_received_messages_total", "Messages received.", {"transport", transport}),
+          registry.counter("qatime_received_bytes_total", "Bytes received.", {"transport", transport})};
+}
+
+void Intake::begin(Transport transport, std::size_t bytes) {
+  current_ = &traffic_.at(static_cast<std::size_t>(transport));
+  current_->bytes.add(bytes);
+  now_ = qatime::now();
+}
+
+bool Intake::message(std::string_view bytes) {
+  current_->messages.add();
+  const Decision decision = judge(bytes);
+  if (const auto* const reason = std::get_if<Malformed>(&decision)) {
+    count_malformed(*reason, bytes);
+    return false;
+  }
+  if (const auto* const reason = std::get_if<Ignored>(&decision)) {
+    ignored_[static_cast<std::size_t>(*reason)]->add();
+  } else {
+    take(std::get<Event>(decision));
+  }
+  return true;
+}
+
+void Intake::reject(Malformed reason) {
+  current_->messages.add();
+  count_malformed(reason, {});
+}
+
+void Intake::flush() {
+  if (!events_.empty()) sink_(events_);
+  events_.clear();
+  scratch_.release();
+}
+
+Decision Intake::judge(std::string_view bytes) {
+  const Parsed<Header> header = parse_header(bytes);
+  if (const auto* const reason = std::get_if<Malformed>(&header)) return *reason;
+  const auto& [form, time, host, body] = std::get<Header>(header);
+  const Parsed<Record> record = parse_csv(body, scratch_);
+  if (const auto* const reason = std::get_if<Malformed>(&record)) return *reason;
+  return policy_.decide(std::get<Record>(record), time, now_);
+}
+
+void Intake::take(const Event& event) {
+  events_.push_back(event);
+  if (std::holds_alternative<Access>(event)) {
+    accepted_.add();
+  } else if (std::holds_alternative<Move>(event)) {
+    moves_.add();
+  } else {
+    removals_.add();
+  }
+}
+
+void Intake::count_malformed(Malformed reason, std::string_view example) {
+  const auto index = static_cast<std::size_t>(reason);
+  malformed_[index]->add();
+  const auto times = throttles_[index].admit();
+  if (!times) return;
+  logger.warning("malformed messages ({}, {} times): {}{}{}", name(reason), *times, describe(reason),
+                 example.empty() ? "" : "; the last is ", log::escaped(example));
+}
+
+}  // namespace qatime::ingest

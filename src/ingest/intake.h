@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// Messages in, events out, every message counted.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <functional>
+#include <memory_resource>
+#include <string_view>
+#include <vector>
+
+#include "config.h"
+#include "event.h"
+#include "ingest/policy.h"
+#include "ingest/reason.h"
+#include "log.h"
+#include "metrics.h"
+
+namespace qatime::ingest {
+
+using Transport = SyslogConfig::Listener::Transport;
+
+// Parses, filters and counts what the listeners read, and hands the events of each read over together. Each message
+// ends in exactly one of the counters of malformed, ignored, moves, removals and accepted.
+//
+//   begin(transport, size of the read);  message(...), reject(...), ...;  flush();
+//
+// The intake thread.
+class Intake {
+ public:
+  // Gets the events of one read in their order; their paths are valid until it returns.
+  using Sink = std::function<void(Events)>;
+
+  // `policy` and `registry` outlive the intake.
+  Intake(const Policy& policy, metrics::Registry& registry, Sink sink);
+  Intake(const Intake&) = delete;
+  Intake& operator=(const Intake&) = delete;
+
+  // What follows was read just now, from `transport`; the whole read had this many bytes.
+  void begin(Transport transport, std::size_t bytes);
+
+  // Takes in one message, which is not empty and stays where it is until flush(). Returns whether it is a record.
+  bool message(std::string_view bytes);
+
+  // Counts one message that could not be had.
+  void reject(Malformed reason);
+
+  // Hands over the events since begin().
+  void flush();
+
+ private:
+  struct Traffic {
+    metrics::Counter& messages;
+    metrics::Counter& bytes;
+  };
+
+  [[nodiscard]] Decision judge(std::string_view bytes);
+  void take(const Event& event);
+  void count_malformed(Malformed reason, std::string_view example);
+  static Traffic make_traffic(metrics::Registry& registry, const char* transport);
+
+  const Policy& policy_;
+  Sink sink_;
+  std::array<Traffic, 2> traffic_;  // by Transport
+  std::vector<metrics::Counter*> malformed_;
+  std::vector<metrics::Counter*> ignored_;
+  metrics::Counter& moves_;
+  metrics::Counter& removals_;
+  metrics::Counter& accepted_;
+  std::array<log::Throttle, kMalformedReasons> throttles_;
+
+  // Of the read that is being taken in:
+  Time now_{};
+  Traffic* current_ = traffic_.data();
+  std::vector<Event> events_;
+  std::array<std::byte, 16 << 10> first_scratch_;
+  std::pmr::monotonic_buffer_resource scratch_{first_scratch_.data(), first_scratch_.size()};
+};
+
+}  // namespace qatime::ingest

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/listen_error.h"
+
+#include <string>
+
+#include <fmt/core.h>
+
+namespace qatime::ingest {
+
+ListenError::ListenError(const SyslogConfig::Listener& listener, std::string_view reason)
+    : std::runtime_error{fmt::format("cannot listen on {} (syslog.listen): {}", describe(listener), reason)} {}
+
+std::string describe(const SyslogConfig::Listener& listener) {
+  const bool is_v6 = listener.address.find(':') != std::string::npos;
+  return fmt::format("{}://{}{}{}:{}", listener.transport == SyslogConfig::Listener::Transport::tcp ? "tcp" : "udp",
+                     is_v6 ? "[" : "", listener.address, is_v6 ? "]" : "", listener.port);
+}
+
+}  // namespace qatime::ingest

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include "config.h"
+
+namespace qatime::ingest {
+
+// A listener cannot be opened. One line: which one and why. Nobody catches it below main.
+class ListenError : public std::runtime_error {
+ public:
+  ListenError(const SyslogConfig::Listener& listener, std::string_view reason);
+};
+
+// As in `syslog.listen`: "tcp://192.0.2.1:1514", "udp://[::1]:1514".
+[[nodiscard]] std::string describe(const SyslogConfig::Listener& listener);
+
+}  // namespace qatime::ingest

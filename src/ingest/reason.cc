@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/reason.h"
+
+#include <array>
+#include <cstddef>
+
+namespace qatime::ingest {
+namespace {
+
+struct Words {
+  std::string_view name;
+  std::string_view description;
+};
+
+// In the order of the enumerators.
+constexpr std::array<Words, kMalformedReasons> kMalformed{{
+    {"header", "it begins with none of the known syslog headers"},
+    {"tag", "another program than qumulo sent it"},
+    {"time", "its time is not a time"},
+    {"body", "its body is not CSV"},
+    {"fields", "its body does not have eight fields, the second and the last two of them quoted"},
+    {"quote", "a quote does not end, or has more behind it"},
+    {"path", "its path is not absolute, or has an empty, '.', '..' or overlong component"},
+    {"too_long", "it is longer than syslog.max_message"},
+    {"framing", "the octet count before it is wrong"},
+    {"memory", "unfinished messages took too much memory"},
+}};
+constexpr std::array<Words, kIgnoredReasons> kIgnored{{
+    {"operation", "policy.operations does not have its operation"},
+    {"status", "its status is not ok"},
+    {"snapshot", "it is in a .snapshot"},
+    {"self", "it is a listing by qatime itself"},
+    {"range", "NFSv3 holds times from 1970 to 2106 only"},
+    {"future", "its time is ahead of the clock by more than policy.future_limit"},
+    {"export", "its path is below none of nfs.exports"},
+}};
+
+const Words& words(Malformed reason) noexcept { return kMalformed[static_cast<std::size_t>(reason)]; }
+const Words& words(Ignored reason) noexcept { return kIgnored[static_cast<std::size_t>(reason)]; }
+
+}  // namespace
+
+std::string_view name(Malformed reason) noexcept { return words(reason).name; }
+std::string_view name(Ignored reason) noexcept { return words(reason).name; }
+std::string_view describe(Malformed reason) noexcept { return words(reason).description; }
+std::string_view describe(Ignored reason) noexcept { return words(reason).description; }
+
+}  // namespace qatime::ingest

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// Why a message becomes no event. Every reason is the label of a counter.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <variant>
+
+namespace qatime::ingest {
+
+// Why a message is no record of the audit stream: qatime_malformed_total{reason}.
+enum class Malformed : std::uint8_t {
+  header,    // none of the forms of a syslog header
+  tag,       // a header, of another program than qumulo
+  time,      // a header, with a time that is none
+  body,      // not CSV
+  fields,    // not the eight fields of which the second and the last two are quoted
+  quote,     // a quote that does not end, or has more behind it
+  path,      // a path that is not normal
+  too_long,  // over syslog.max_message
+  framing,   // an octet count that lies
+  memory,    // unfinished, and no memory to wait for the rest
+};
+inline constexpr std::size_t kMalformedReasons = 10;
+
+// Why a record is nobody's access, move or removal: qatime_ignored_total{reason}.
+enum class Ignored : std::uint8_t {
+  operation,  // not in policy.operations
+  status,     // the operation failed
+  snapshot,   // below a .snapshot
+  self,       // our own listing
+  range,      // before 1970 or after 2106: NFSv3 cannot say it
+  future,     // beyond policy.future_limit
+  no_export,  // below no export; the label is "export"
+};
+inline constexpr std::size_t kIgnoredReasons = 7;
+
+// The label: "too_long", "export".
+[[nodiscard]] std::string_view name(Malformed reason) noexcept;
+[[nodiscard]] std::string_view name(Ignored reason) noexcept;
+
+// The reason in words, to follow "because ".
+[[nodiscard]] std::string_view describe(Malformed reason) noexcept;
+[[nodiscard]] std::string_view describe(Ignored reason) noexcept;
+
+// What a parser makes of bytes.
+template <class T>
+using Parsed = std::variant<T, Malformed>;
+
+}  // namespace qatime::ingest

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/udp_listener.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <climits>
+#include <string_view>
+
+#include <boost/asio/ip/v6_only.hpp>
+#include <linux/sock_diag.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "ingest/framing.h"
+#include "ingest/listen_error.h"
+#include "log.h"
+
+namespace qatime::ingest {
+namespace {
+
+using boost::asio::ip::udp;
+using boost::system::error_code;
+using namespace std::chrono_literals;
+
+constexpr log::Logger logger{"ingest"};
+
+constexpr std::size_t kDatagrams = 64;        // of one recvmmsg
+constexpr std::size_t kMaxDatagram = 65'535;  // bytes, of IPv4 and IPv6 without jumbograms
+constexpr int kBatchesPerTurn = 16;
+constexpr auto kDropsInterval = 1s;
+constexpr auto kDrainLimit = 1s;
+
+}  // namespace
+
+// The buffers of one recvmmsg.
+class UdpListener::Batch {
+ public:
+  struct Datagram {
+    std::string_view bytes;
+    bool is_cut = false;
+  };
+
+  explicit Batch(std::size_t max_message) {
+    const std::size_t size = std::min(max_message, kMaxDatagram) + 1;  // its terminator
+    // A stride that is no power of two, or all the datagrams would share a few sets of the caches.
+    const std::size_t stride = size + 320;
+    storage_ = std::make_unique_for_overwrite<char[]>(stride * kDatagrams);
+    for (std::size_t i = 0; i < kDatagrams; ++i) {
+      pieces_[i] = {storage_.get() + i * stride, size};
+      headers_[i].msg_hdr.msg_iov = &pieces_[i];
+      headers_[i].msg_hdr.msg_iovlen = 1;
+    }
+  }
+
+  // How many datagrams came, or -1 and errno.
+  int receive(int socket) { return recvmmsg(socket, headers_.data(), kDatagrams, MSG_DONTWAIT, nullptr); }
+
+  [[nodiscard]] Datagram operator[](std::size_t i) const {
+    return {{static_cast<const char*>(pieces_[i].iov_base), headers_[i].msg_len},
+            (headers_[i].msg_hdr.msg_flags & MSG_TRUNC) != 0};
+  }
+
+ private:
+  std::unique_ptr<char[]> storage_;
+  std::array<iovec, kDatagrams> pieces_{};
+  std::array<mmsghdr, kDatagrams> headers_{};
+};
+
+UdpListener::UdpListener(boost::asio::io_context& context, const SyslogConfig::Listener& listener,
+                         const SyslogConfig& config, Intake& intake, metrics::Registry& registry)
+    : socket_{context},
+      drops_due_{context},
+      max_message_{config.max_message},
+      intake_{intake},
+      batch_{std::make_unique<Batch>(config.max_message)},
+      buffer_bytes_{registry.gauge("qatime_udp_buffer_bytes", "Receive buffer of the UDP sockets.")},
+      drops_{registry.counter("qatime_udp_kernel_drops_total", "Datagrams that the kernel dropped.")} {
+  open(listener);
+  logger.info("listening on {}", describe({listener.transport, listener.address, port()}));
+  size_buffer(config.udp_receive_buffer);
+  await_data();
+  await_drops();
+}
+
+UdpListener::~UdpListener() { buffer_bytes_.add(-static_cast<std::int64_t>(buffer_)); }
+
+std::uint16_t UdpListener::port() const { return socket_.local_endpoint().port(); }
+
+void UdpListener::open(const SyslogConfig::Listener& listener) {
+  try {
+    const udp::endpoint endpoint{boost::asio::ip::make_address(listener.address), listener.port};
+    socket_.open(endpoint.protocol());
+    if (endpoint.protocol() == udp::v6()) socket_.set_option(boost::asio::ip::v6_only{true});
+    socket_.bind(endpoint);
+  } catch (const boost::system::system_error& error) {
+    throw ListenError{listener, error.code().message()};
+  }
+}
+
+// The kernel grants up to net.core.rmem_max, and reports twice of that since it counts its own overhead (socket(7)).
+void UdpListener::size_buffer(std::size_t wanted) {
+  error_code ignored;
+  udp::socket::receive_buffer_size option{static_cast<int>(std::min<std::size_t>(wanted, INT_MAX / 2))};
+  socket_.set_option(option, ignored);
+  socket_.get_option(option, ignored);
+  buffer_ = static_cast<std::size_t>(option.value()) / 2;
+  buffer_bytes_.add(static_cast<std::int64_t>(buffer_));
+  if (buffer_ < wanted) {
+    logger.warning(
+        "the UDP receive buffer is {} bytes instead of {}: bursts may be lost; sysctl -w net.core.rmem_max={}", buffer_,
+        wanted, wanted);
+  } else {
+    logger.info("the UDP receive buffer is {} bytes", buffer_);
+  }
+}
+
+void UdpListener::await_data() {
+  socket_.async_wait(udp::socket::wait_read, [this](const error_code& error) {
+    if (error || !socket_.is_open()) return;
+    for (int i = 0; i < kBatchesPerTurn && receive(); ++i) {
+    }
+    await_data();
+  });
+}
+
+// Returns whether there may be more.
+bool UdpListener::receive() {
+  const int count = batch_->receive(socket_.native_handle());
+  if (count < 0) {
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return false;
+    const error_code error{errno, boost::system::system_category()};
+    if (const auto times = receive_errors_.admit()) {
+      logger.warning("cannot receive over UDP ({} times): {}", *times, error.message());
+    }
+    return false;
+  }
+  const auto size = static_cast<std::size_t>(count);
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < size; ++i) bytes += (*batch_)[i].bytes.size();
+  intake_.begin(Transport::udp, bytes);
+  for (std::size_t i = 0; i < size; ++i) {
+    const Batch::Datagram datagram = (*batch_)[i];
+    const std::string_view message = strip_trailer(datagram.bytes);
+    if (datagram.is_cut || message.size() > max_message_) {
+      intake_.reject(Malformed::too_long);
+    } else if (!message.empty()) {
+      intake_.message(message);
+    }
+  }
+  intake_.flush();
+  return size == kDatagrams;
+}
+
+void UdpListener::await_drops() {
+  drops_due_.expires_after(kDropsInterval);
+  drops_due_.async_wait([this](const error_code& error) {
+    if (error || !socket_.is_open()) return;
+    count_drops();
+    await_drops();
+  });
+}
+
+void UdpListener::count_drops() {
+  std::array<std::uint32_t, SK_MEMINFO_VARS> info{};
+  socklen_t size = sizeof info;
+  if (getsockopt(socket_.native_handle(), SOL_SOCKET, SO_MEMINFO, info.data(), &size) != 0) return;
+  drops_.add(info[SK_MEMINFO_DROPS] - counted_drops_);
+  counted_drops_ = info[SK_MEMINFO_DROPS];
+}
+
+void UdpListener::drain_and_close() {
+  if (!socket_.is_open()) return;
+  const auto deadline = std::chrono::steady_clock::now() + kDrainLimit;
+  while (receive() && std::chrono::steady_clock::now() < deadline) {
+  }
+  count_drops();
+  drops_due_.cancel();
+  error_code ignored;
+  socket_.close(ignored);
+}
+
+}  // namespace qatime::ingest

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// Syslog over UDP (RFC 5426): one datagram is one message.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/udp.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "config.h"
+#include "ingest/intake.h"
+#include "metrics.h"
+
+namespace qatime::ingest {
+
+// Lives on the thread that runs the io_context, and is destroyed when that no longer runs. An IPv6 address takes no
+// IPv4 datagrams.
+class UdpListener {
+ public:
+  // Receives from here on. Throws ListenError. `intake` and `registry` outlive the listener.
+  UdpListener(boost::asio::io_context& context, const SyslogConfig::Listener& listener, const SyslogConfig& config,
+              Intake& intake, metrics::Registry& registry);
+  ~UdpListener();
+  UdpListener(const UdpListener&) = delete;
+  UdpListener& operator=(const UdpListener&) = delete;
+
+  [[nodiscard]] std::uint16_t port() const;
+
+  // Takes in what has arrived, for a second at most, then closes. Blocks the thread.
+  void drain_and_close();
+
+ private:
+  class Batch;
+
+  void open(const SyslogConfig::Listener& listener);
+  void size_buffer(std::size_t wanted);
+  void await_data();
+  bool receive();
+  void await_drops();
+  void count_drops();
+
+  boost::asio::ip::udp::socket socket_;
+  boost::asio::steady_timer drops_due_;
+  const std::size_t max_message_;
+  Intake& intake_;
+  std::unique_ptr<Batch> batch_;
+  metrics::Gauge& buffer_bytes_;
+  metrics::Counter& drops_;
+  log::Throttle receive_errors_;
+  std::size_t buffer_ = 0;           // bytes, this socket's share of buffer_bytes_
+  std::uint32_t counted_drops_ = 0;  // of the kernel's counter, which wraps
+};
+
+}  // namespace qatime::ingest
