@@ -28,11 +28,6 @@ constexpr log::Logger logger{"nfs"};
 
 constexpr std::chrono::seconds kResolvePause{5};  // between two looks at one name
 
-std::string label_of(const asio::ip::address& address, std::uint16_t port) {
-  if (port == 0) return address.to_string();
-  return fmt::format(fmt::runtime(address.is_v6() ? "[{}]:{}" : "{}:{}"), address.to_string(), port);
-}
-
 // What keeps a name from being looked up, or ok.
 Status name_status(std::string_view name) {
   if (name.size() > kMaxComponent) return Status::nametoolong;
@@ -45,6 +40,12 @@ void note(Connection& connection, Status status) {
 }
 
 }  // namespace
+
+std::string server_label(const std::string& address, std::uint16_t port) {
+  if (port == 0) return address;
+  const bool is_v6 = address.find(':') != address.npos;
+  return is_v6 ? fmt::format("[{}]:{}", address, port) : fmt::format("{}:{}", address, port);
+}
 
 struct LibnfsClient::Host {
   Host(asio::io_context& io, std::string host, std::uint16_t service)
@@ -169,7 +170,8 @@ void LibnfsClient::add_server(const Host& host, const asio::ip::address& address
   const tcp::endpoint endpoint{address, host.port};
   const auto is_same = [&](const auto& server) { return server->peer.endpoint == endpoint; };
   if (std::any_of(servers_.begin(), servers_.end(), is_same)) return;
-  auto& server = *servers_.emplace_back(std::make_unique<Server>(endpoint, label_of(address, host.port), registry_));
+  auto& server = *servers_.emplace_back(
+      std::make_unique<Server>(endpoint, server_label(address.to_string(), host.port), registry_));
   for (std::size_t count = 0; count < environment_->config.connections; ++count) {
     server.connections.push_back(std::make_unique<Connection>(*environment_, server.peer, [this] { take_change(); }));
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -25,6 +26,9 @@ namespace qatime::nfs {
 
 class Connection;
 struct Environment;
+
+// How metrics, log lines and reports call a server: its address, and the port of NFS unless that is 0.
+[[nodiscard]] std::string server_label(const std::string& address, std::uint16_t port);
 
 // Every address that a configured name resolves to is one server, with connections of its own, for ever: lost ones are
 // made again with backoff, and names are resolved again when a server of theirs is lost. A request goes to the server

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+#include "nfs/blocking.h"
+
+#include <chrono>
+#include <utility>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <fmt/core.h>
+
+#include "log.h"
+#include "nfs/libnfs_client.h"
+
+namespace qatime::nfs {
+
+namespace asio = boost::asio;
+
+namespace {
+
+// A server that keeps silent is found out by the client, with a better reason, just before we give up.
+constexpr std::chrono::milliseconds kGrace{500};
+
+constexpr int kGuardTries = 3;  // of a root that changes between GETATTR and SETATTR
+
+Lanes lanes_of(const NfsConfig& config) {
+  std::vector<std::string> paths;
+  paths.reserve(config.exports.size());
+  for (const NfsConfig::Export& each : config.exports) paths.push_back(each.path);
+  return Lanes{std::move(paths)};
+}
+
+}  // namespace
+
+Session::Session(const NfsConfig& config)
+    : config_{config},
+      lanes_{lanes_of(config)},
+      io_{std::make_unique<asio::io_context>(1)},
+      client_{std::make_unique<LibnfsClient>(*io_, config_, registry_)} {}
+
+Session::~Session() = default;
+
+Handle Session::root(std::size_t lane) {
+  const auto work = asio::make_work_guard(*io_);
+  const auto deadline = std::chrono::steady_clock::now() + config_.timeout + kGrace;
+  for (;;) {
+    if (const auto root = client_->root(lane)) return *root;
+    if (const auto trouble = client_->trouble(lane)) throw Unreachable{*trouble};
+    if (io_->run_one_until(deadline) == 0) throw Unreachable{"no server of nfs.servers answers within nfs.timeout"};
+  }
+}
+
+void Session::run_until(const bool& done) {
+  const auto work = asio::make_work_guard(*io_);
+  while (!done) io_->run_one();
+}
+
+Session::Walk Session::walk(std::string_view path) {
+  const auto place = lanes_.place(path);
+  if (!place) throw Unreachable{fmt::format("no path of [[nfs.exports]] holds {}", log::escaped(path))};
+  Walk walk;
+  walk.object.handle = root(place->lane);
+  std::string_view rest = path.substr(lanes_.path(place->lane) == "/" ? 0 : lanes_.path(place->lane).size());
+  while (rest.size() > 1) {
+    rest.remove_prefix(1);
+    const std::string_view component = rest.substr(0, rest.find('/'));
+    walk = lookup(walk.object.handle, component);
+    if (walk.status != Status::ok) return walk;
+    rest.remove_prefix(component.size());
+  }
+  if (!walk.object.attributes) {
+    const Outcome outcome = getattr(walk.object.handle);
+    walk.status = outcome.status;
+    walk.object.attributes = outcome.attributes;
+  }
+  return walk;
+}
+
+Session::Walk Session::lookup(const Handle& directory, std::string_view name) {
+  Walk walk{Status::ok, std::string{name}, {}};
+  bool done = false;
+  client_->lookup(directory, name, [&](Status status, const Object& object) {
+    walk.status = status;
+    walk.object = object;
+    done = true;
+  });
+  run_until(done);
+  return walk;
+}
+
+Session::Outcome Session::getattr(const Handle& object) {
+  Outcome outcome;
+  bool done = false;
+  client_->getattr(object, [&](Status status, const std::optional<Attributes>& attributes) {
+    outcome = {status, attributes};
+    done = true;
+  });
+  run_until(done);
+  return outcome;
+}
+
+Session::Outcome Session::set_atime(const Handle& object, Time atime, std::optional<Time> guard) {
+  Outcome outcome;
+  bool done = false;
+  client_->set_atime(object, atime, guard, [&](Status status, const std::optional<Attributes>& attributes) {
+    outcome = {status, attributes};
+    done = true;
+  });
+  run_until(done);
+  return outcome;
+}
+
+namespace {
+
+// What an administrator should look at when SETATTR ends so.
+std::string setattr_advice(Status status) {
+  switch (status) {
+    case Status::perm:
+    case Status::acces:
+      return "root squash? Let this host be root there (no_root_squash; on Qumulo NFS_MAP_NONE), or set nfs.uid and "
+             "nfs.gid to a user who owns the files";
+    case Status::rofs:
+      return "a read-only export: let this host write to it";
+    case Status::auth:
+      return "the server refuses AUTH_SYS: allow it for the export";
+    case Status::not_sync:
+      return "its root is being changed all the time: try again";
+    case Status::timeout:
+    case Status::lost:
+      return "the server does not answer";
+    default:
+      return "see the server's log";
+  }
+}
+
+std::string refused(const char* procedure, Status status) {
+  return fmt::format("{}: {}: {}", procedure, name(status), setattr_advice(status));
+}
+
+// What is wrong with setting times on the root of an export; empty if nothing.
+std::string try_root(Session& session, std::size_t lane) {
+  const Handle root = session.root(lane);
+  Status status = Status::not_sync;
+  for (int tries = 0; tries < kGuardTries && status == Status::not_sync; ++tries) {
+    const auto found = session.getattr(root);
+    if (found.status != Status::ok) return refused("GETATTR", found.status);
+    status = session.set_atime(root, found.attributes->atime, found.attributes->ctime).status;
+  }
+  return status == Status::ok ? std::string{} : refused("SETATTR", status);
+}
+
+Report try_export(Session& session, const std::string& server, std::size_t lane, const std::string& target) {
+  Report report{server, target, false, {}};
+  try {
+    report.message = try_root(session, lane);
+  } catch (const Unreachable& unreachable) {
+    report.message = unreachable.what();
+    if (report.message.starts_with(server + ": ")) report.message.erase(0, server.size() + 2);
+  }
+  if (report.message.empty()) {
+    report.ok = true;
+    report.message = "mounted, and the atime of its root can be set";
+  }
+  return report;
+}
+
+std::vector<std::string> addresses_of(const std::string& host) {
+  asio::io_context io;
+  boost::system::error_code error;
+  std::vector<std::string> addresses;
+  for (const auto& result : asio::ip::tcp::resolver{io}.resolve(host, "", error)) {
+    auto address = result.endpoint().address().to_string();
+    if (addresses.empty() || addresses.back() != address) addresses.push_back(std::move(address));
+  }
+  // Left to the session, which says that it cannot be resolved.
+  if (addresses.empty()) addresses.push_back(host);
+  return addresses;
+}
+
+}  // namespace
+
+std::vector<Report> probe(const NfsConfig& config) {
+  std::vector<Report> reports;
+  for (const NfsConfig::Server& server : config.servers) {
+    for (const std::string& address : addresses_of(server.host)) {
+      NfsConfig one = config;
+      one.servers = {{address, server.port}};
+      Session session{one};
+      const std::string label = server_label(address, server.port != 0 ? server.port : config.port);
+      for (std::size_t lane = 0; lane < config.exports.size(); ++lane) {
+        reports.push_back(try_export(session, label, lane, config.exports[lane].target));
+      }
+    }
+  }
+  return reports;
+}
+
+}  // namespace qatime::nfs

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// NFS for commands: one thing at a time, waiting for each.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config.h"
+#include "metrics.h"
+#include "nfs/client.h"
+#include "path.h"
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace qatime::nfs {
+
+class LibnfsClient;
+
+// No server gives the export: one line that says which server, what failed, and what to look at.
+class Unreachable : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// A client with a loop of its own, which runs only inside the calls. Each waits for nfs.timeout at most, first for the
+// export and then for each reply. One thread.
+class Session {
+ public:
+  // Begins to connect to the servers of `config`.
+  explicit Session(const NfsConfig& config);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  struct Walk {
+    Status status = Status::ok;
+    std::string component;  // where it ended unless ok: a name, empty for the root of the export
+    Object object;          // with attributes, if ok
+  };
+  // Resolves a normal path, name by name, following no symlink. Throws Unreachable, also for a path below no export.
+  [[nodiscard]] Walk walk(std::string_view path);
+
+  struct Outcome {
+    Status status = Status::ok;
+    std::optional<Attributes> attributes;
+  };
+  [[nodiscard]] Outcome getattr(const Handle& object);
+  // As Client::set_atime.
+  [[nodiscard]] Outcome set_atime(const Handle& object, Time atime, std::optional<Time> guard);
+
+  // The root of an export. Throws Unreachable.
+  [[nodiscard]] Handle root(std::size_t lane);
+
+ private:
+  [[nodiscard]] Walk lookup(const Handle& directory, std::string_view name);
+  void run_until(const bool& done);
+
+  NfsConfig config_;
+  Lanes lanes_;
+  metrics::Registry registry_;
+  std::unique_ptr<boost::asio::io_context> io_;
+  std::unique_ptr<LibnfsClient> client_;
+};
+
+struct Report {
+  std::string server;  // address, and port if one is configured
+  std::string path;    // the export as it is mounted
+  bool ok = false;
+  std::string message;  // what was found, and unless ok what to look at; one line
+};
+
+// Tries every export on every address of every configured server: mounts it and sets the atime of its root to what it
+// is, guarded by its ctime. Only a real SETATTR shows squashed users and read-only exports.
+[[nodiscard]] std::vector<Report> probe(const NfsConfig& config);
+
+}  // namespace qatime::nfs
