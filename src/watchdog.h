@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// Whether loops that run on other threads still turn.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <utility>
+
+namespace qatime {
+
+// Asks each loop to answer, and tells whether all have. One thread; the loops answer on theirs, and end before the
+// watchdog does.
+class Watchdog {
+ public:
+  // Has a loop run a function soon, on its own thread.
+  using Post = std::function<void(std::function<void()>)>;
+
+  void watch(Post post) { loops_.emplace_back().post = std::move(post); }
+
+  // Whether every loop has answered since the last call that returned true; if so, asks them again. The first call has
+  // nothing to complain of.
+  [[nodiscard]] bool all_turn() {
+    if (!std::ranges::all_of(loops_, [](const Watched& loop) { return loop.answered.load(); })) return false;
+    for (Watched& loop : loops_) {
+      loop.answered.store(false);
+      loop.post([&loop] { loop.answered.store(true); });
+    }
+    return true;
+  }
+
+ private:
+  struct Watched {
+    Post post;
+    std::atomic<bool> answered{true};
+  };
+  std::deque<Watched> loops_;
+};
+
+}  // namespace qatime
