@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: MIT
+#include "backlog/local.h"
+
+#include <atomic>
+#include <map>
+#include <thread>
+
+#include "backlog/manual_clock.h"
+#include "catch.h"
+
+using namespace std::chrono_literals;
+using qatime::Access;
+using qatime::BacklogConfig;
+using qatime::Event;
+using qatime::Lanes;
+using qatime::Move;
+using qatime::Removal;
+using qatime::Time;
+using qatime::backlog::Entry;
+using qatime::backlog::Local;
+using qatime::backlog::ManualClock;
+using qatime::backlog::Slice;
+
+namespace {
+
+Time at(int seconds) { return Time{std::chrono::seconds{seconds}}; }
+
+struct Fixture {
+  explicit Fixture(std::vector<std::string> paths = {"/"}, std::size_t memory = 64 << 20)
+      : backlog{BacklogConfig{memory}, Lanes{std::move(paths)}, clock, registry} {}
+
+  void add(const Event& event) {
+    if (std::holds_alternative<Access>(event)) ++accepted;
+    backlog.add({&event, 1});
+  }
+  void access(std::string_view path, int time) { add(Access{path, at(time)}); }
+  void move(std::string_view path, std::string_view target, int time) { add(Move{path, target, at(time)}); }
+  void remove(std::string_view path, int time) { add(Removal{path, false, at(time)}); }
+  void remove_tree(std::string_view path, int time) { add(Removal{path, true, at(time)}); }
+
+  // Takes one entry, of which there must be one.
+  Entry take_one() {
+    const Slice slice = backlog.take(0, 1);
+    REQUIRE(slice.entries.size() == 1);
+    return slice.entries[0];
+  }
+  void settle(const Entry& entry) {
+    backlog.settle(entry.ticket);
+    ++settled;
+  }
+
+  // All that can be taken now: path -> seconds.
+  std::map<std::string, int> drain() {
+    std::map<std::string, int> found;
+    for (std::size_t lane = 0; lane < 2; ++lane) {
+      for (Slice slice = backlog.take(lane, 10); !slice.entries.empty(); slice = backlog.take(lane, 10)) {
+        for (const Entry& entry : slice.entries) {
+          found[qatime::join(slice.directory, entry.name)] = static_cast<int>(entry.time.time_since_epoch() / 1s);
+          settle(entry);
+        }
+      }
+    }
+    return found;
+  }
+
+  [[nodiscard]] std::int64_t sum(std::string_view name) const { return registry.sum(name); }
+  [[nodiscard]] bool adds_up() const {
+    const auto pending = static_cast<std::int64_t>(backlog.pending());
+    return pending == sum("qatime_pending_entries") && accepted == sum("qatime_coalesced_total") +
+                                                                       sum("qatime_cancelled_total") + settled +
+                                                                       sum("qatime_dropped_total") + pending;
+  }
+
+  ManualClock clock;
+  qatime::metrics::Registry registry;
+  Local backlog;
+  std::int64_t accepted = 0;
+  std::int64_t settled = 0;
+};
+
+using Found = std::map<std::string, int>;
+
+}  // namespace
+
+TEST_CASE("AccessesCoalesceToTheNewestTimeAndAreCounted", "[backlog]") {
+  Fixture f{{"/", "/data"}};
+  f.access("/d/a", 5);
+  f.access("/d/a", 7);
+  f.access("/d/a", 6);
+  f.access("/data/b", 1);
+  CHECK(f.backlog.pending() == 2);
+  CHECK(f.sum("qatime_coalesced_total") == 2);
+  CHECK(f.sum("qatime_backlog_bytes") > 0);
+  CHECK(f.adds_up());
+  CHECK(f.drain() == Found{{"/d/a", 7}, {"/data/b", 1}});
+  CHECK(f.sum("qatime_pending_entries") == 0);
+  CHECK(f.adds_up());
+}
+
+TEST_CASE("EventsAreCopied", "[backlog]") {
+  Fixture f{{"/", "/unused"}};
+  std::string path = "/directory/with/a/long/name/file-with-a-long-name";
+  const std::string copy = path;
+  f.access(path, 1);
+  path.assign(path.size(), 'x');
+  CHECK(f.drain() == Found{{copy, 1}});
+}
+
+TEST_CASE("SettlingTheOlderNeverLosesTheNewer", "[backlog]") {
+  Fixture f{{"/", "/unused"}};
+  f.access("/a", 1);
+  const Entry entry = f.take_one();
+  f.access("/a", 2);
+  CHECK(f.backlog.pending() == 2);
+  CHECK(f.sum("qatime_in_flight") == 1);
+  CHECK(f.adds_up());
+  f.settle(entry);
+  CHECK(f.sum("qatime_in_flight") == 0);
+  CHECK(f.adds_up());
+  CHECK(f.drain() == Found{{"/a", 2}});
+}
+
+TEST_CASE("WhatIsPutBackBecomesOneWithTheNewerThatWaits", "[backlog]") {
+  Fixture f{{"/", "/unused"}};
+  f.access("/a", 1);
+  const Entry entry = f.take_one();
+  f.access("/a", 2);
+  f.backlog.put_back(entry.ticket, f.clock.now() + 1s, {1, f.clock.now()});
+  CHECK(f.backlog.pending() == 1);
+  CHECK(f.sum("qatime_coalesced_total") == 1);
+  CHECK(f.adds_up());
+  CHECK(f.drain().empty());
+  CHECK(f.backlog.next_due() == f.clock.now() + 1s);
+  f.clock.advance(1s);
+  CHECK(f.drain() == Found{{"/a", 2}});
+  CHECK_FALSE(f.backlog.next_due());
+}
+
+TEST_CASE("ARenameMovesTheWholeSubtreeUpToItsTime", "[backlog]") {
+  Fixture f{{"/", "/unused"}};
+  f.access("/d", 1);
+  f.access("/d/a", 2);
+  f.access("/d/e/b", 3);
+  f.access("/d/late", 9);
+  f.access("/dd", 1);
+  f.move("/d", "/n", 5);
+  CHECK(f.adds_up());
+  CHECK(f.drain() == Found{{"/n", 1}, {"/n/a", 2}, {"/n/e/b", 3}, {"/d/late", 9}, {"/dd", 1}});
+}
+
+TEST_CASE("ARenameCancelsWhatItsTargetHad", "[backlog]") {
+  Fixture f{{"/", "/unused"}};
+  f.access("/a", 1);
+  f.access("/b", 2);
+  f.access("/b/x", 3);
+  f.access("/b/y", 9);
+  f.move("/a", "/b", 5);
+  CHECK(f.sum("qatime_cancelled_total") == 2);
+  CHECK(f.adds_up());
+  CHECK(f.drain() == Found{{"/b", 1}, {"/b/y", 9}});
+}
+
+TEST_CASE("WhatMovesOntoANewerTimeCoalesces", "[backlog]") {
+  Fixture f{{"/", "/unused"}};
+  f.access("/a", 1);
+  f.access("/b", 9);
+  f.move("/a", "/b", 5);
+  CHECK(f.sum("qatime_coalesced_total") == 1);
+  CHECK(f.adds_up());
+  CHECK(f.drain() == Found{{"/b", 9}});
+}
+
+TEST_CASE("RenamesThatChangeNothingChangeNothing", "[backlog]") {
+  Fixture f{{"/", "/unused"}};
+  f.access("/a/b", 1);
+  f.move("/a", "/a", 5);
+  f.move("/a", "/a/b/c", 5);
+  f.move("/a/b", "/a", 5);
+  CHECK(f.drain() == Found{{"/a/b", 1}});
+}
+
+TEST_CASE("RemovalsCancelOneObjectOrTheSubtree", "[backlog]") {
+  Fixture f{{"/", "/unused"}};
+  for (const char* path : {"/a", "/a/x", "/b", "/b/x", "/b/y/z"}) f.access(path, 1);
+  f.access("/b/recreated", 9);
+  f.remove("/a", 5);
+  f.remove_tree("/b", 5);
+  CHECK(f.sum("qatime_cancelled_total") == 4);
+  CHECK(f.adds_up());
+  CHECK(f.drain() == Found{{"/a/x", 1}, {"/b/recreated", 9}});
+}
+
+TEST_CASE("AccessesThatComeLateFollowTheChangesOfTheLastMinute", "[backlog]") {
+  Fixture f{{"/", "/unused"}};
+  f.move("/a", "/b", 5);
+  f.remove("/c", 5);
+  f.clock.advance(59s);
+  f.access("/a/x", 4);
+  f.access("/a/x", 6);
+  f.access("/c", 4);
+  CHECK(f.sum("qatime_cancelled_total") == 1);
+  CHECK(f.drain() == Found{{"/b/x", 4}, {"/a/x", 6}});
+  f.clock.advance(1s);
+  f.access("/a/x", 4);
+  CHECK(f.drain() == Found{{"/a/x", 4}});
+  CHECK(f.adds_up());
+}
+
+TEST_CASE("WhatALateRenameMovesGoesOnThroughLaterChanges", "[backlog]") {
+  Fixture f{{"/", "/unused"}};
+  f.access("/a", 1);
+  f.access("/d/x", 1);
+  f.access("/d/y/z", 1);
+  f.move("/b", "/c", 20);
+  f.remove("/e/x", 20);
+  f.move("/a", "/b", 10);
+  f.move("/d", "/e", 10);
+  CHECK(f.adds_up());
+  CHECK(f.drain() == Found{{"/c", 1}, {"/e/y/z", 1}});
+  CHECK(f.adds_up());
+}
+
+TEST_CASE("WhatMovesOutOfAllExportsIsCancelled", "[backlog]") {
+  Fixture f{{"/data", "/other"}};
+  f.access("/data/a", 1);
+  f.access("/data/d/b", 1);
+  f.access("/data/c", 1);
+  f.move("/data/a", "/trash/a", 5);
+  f.move("/data/d", "/trash/d", 5);
+  f.move("/data/c", "/other/c", 5);
+  CHECK(f.sum("qatime_cancelled_total") == 2);
+  CHECK(f.adds_up());
+  CHECK(f.drain() == Found{{"/other/c", 1}});
+}
+
+TEST_CASE("WhatIsInFlightIsLookedAtAgainInTheLightOfChanges", "[backlog]") {
+  Fixture f{{"/", "/unused"}};
+  f.access("/a", 1);
+  const Entry entry = f.take_one();
+  CHECK_FALSE(f.backlog.reconsider(entry.ticket));
+
+  SECTION("moved: it waits under its new name") {
+    f.move("/a", "/b", 5);
+    CHECK(f.backlog.reconsider(entry.ticket));
+    CHECK(f.adds_up());
+    CHECK(f.drain() == Found{{"/b", 1}});
+  }
+  SECTION("moved, and put back: the same") {
+    f.move("/a", "/b", 5);
+    f.backlog.put_back(entry.ticket, f.clock.now() + 1h, {});
+    CHECK(f.adds_up());
+    CHECK(f.drain() == Found{{"/b", 1}});
+  }
+  SECTION("removed: it is cancelled") {
+    f.remove("/a", 5);
+    CHECK(f.backlog.reconsider(entry.ticket));
+    CHECK(f.sum("qatime_cancelled_total") == 1);
+    CHECK(f.backlog.pending() == 0);
+  }
+  SECTION("something else changed: nothing happens") {
+    f.remove("/a", 0);
+    f.move("/x", "/y", 5);
+    CHECK_FALSE(f.backlog.reconsider(entry.ticket));
+    CHECK(f.backlog.pending() == 1);
+  }
+  SECTION("what waits behind it moves at once, and what is newer than the move stays") {
+    f.access("/a", 2);
+    f.move("/a", "/b", 5);
+    f.access("/a", 9);
+    CHECK(f.backlog.reconsider(entry.ticket));
+    CHECK(f.adds_up());
+    CHECK(f.drain() == Found{{"/b", 2}, {"/a", 9}});
+  }
+  CHECK(f.adds_up());
+}
+
+TEST_CASE("WhatWasTakenAfterAChangeIsNotMovedByItAgain", "[backlog]") {
+  Fixture f{{"/", "/unused"}};
+  f.access("/a", 1);
+  f.move("/a", "/b", 5);
+  const Entry entry = f.take_one();
+  CHECK_FALSE(f.backlog.reconsider(entry.ticket));
+  f.backlog.put_back(entry.ticket, f.clock.now(), {});
+  CHECK(f.drain() == Found{{"/b", 1}});
+  CHECK(f.adds_up());
+}
+
+TEST_CASE("MovesAndRemovalsMakeTheirPathsDoubtful", "[backlog]") {
+  Fixture f;
+  f.move("/a", "/b", 5);
+  f.remove("/c", 5);
+  const auto invalidations = f.backlog.take_invalidations();
+  CHECK(invalidations.paths == std::vector<std::string>{"/a", "/b", "/c"});
+  CHECK_FALSE(invalidations.everything);
+  CHECK(f.backlog.take_invalidations().paths.empty());
+}
+
+TEST_CASE("TooManyDoubtfulPathsAreEverything", "[backlog]") {
+  Fixture f;
+  const std::string path = "/" + std::string(200, 'x');
+  for (int i = 0; i < 10'000; ++i) f.remove(path, 5);
+  CHECK(f.backlog.take_invalidations().everything);
+  f.remove(path, 5);
+  const auto next = f.backlog.take_invalidations();
+  CHECK_FALSE(next.everything);
+  CHECK(next.paths.size() == 1);
+}
+
+TEST_CASE("MemoryIsBoundedWhatFindsNoRoomIsCountedAndWhatIsThereStillCoalesces", "[backlog]") {
+  Fixture f{{"/", "/unused"}, 4 << 20};
+  for (int i = 0; i < 100'000; ++i) f.access("/d" + std::to_string(i % 10) + "/name" + std::to_string(i), 1);
+  const auto dropped = f.sum("qatime_dropped_total");
+  CHECK(dropped > 10'000);
+  CHECK(f.backlog.pending() > 10'000);
+  CHECK(f.sum("qatime_backlog_bytes") < (4 << 20) + (1 << 18));
+  CHECK(f.adds_up());
+
+  f.access("/d0/name0", 9);
+  CHECK(f.sum("qatime_dropped_total") == dropped);
+  f.move("/d0", "/e0", 5);
+  f.move("/d1/name1", "/e1/other", 5);
+  f.remove_tree("/d2", 5);
+  CHECK(f.adds_up());
+  f.access("/new", 1);
+  CHECK(f.sum("qatime_dropped_total") == dropped);
+
+  const Found found = f.drain();
+  CHECK(found.at("/d0/name0") == 9);
+  CHECK(found.at("/e0/name10") == 1);
+  CHECK(found.at("/e1/other") == 1);
+  CHECK_FALSE(found.contains("/d2/name2"));
+  CHECK(f.adds_up());
+}
+
+TEST_CASE("WorkWakesItsOwnerOutsideTheLock", "[backlog]") {
+  Fixture f{{"/", "/data"}};
+  int woken = 0;
+  f.backlog.on_work([&] {
+    ++woken;
+    static_cast<void>(f.backlog.pending());  // would never return under the lock
+  });
+  f.access("/a", 1);
+  CHECK(woken == 1);
+  f.access("/data/a", 1);
+  CHECK(woken == 2);
+  f.move("/x", "/y", 1);
+  CHECK(woken == 2);
+  f.drain();
+  f.access("/a", 1);
+  CHECK(woken == 3);
+  const Entry entry = f.take_one();
+  f.move("/a", "/b", 5);
+  f.access("/a", 3);
+  CHECK(woken == 4);
+  f.settle(entry);
+}
+
+TEST_CASE("TheAgeOfTheOldestIsTold", "[backlog]") {
+  Fixture f{{"/", "/unused"}};
+  CHECK(f.backlog.oldest() == 0s);
+  f.access("/a", 1);
+  f.clock.advance(90s);
+  f.access("/b", 1);
+  CHECK(f.backlog.oldest() == 90s);
+  f.drain();
+  CHECK(f.backlog.oldest() == 0s);
+}
+
+// One thread adds ever newer times in an order of its own, another applies them: each path must come out in strictly
+// growing times, with the newest at the end.
+TEST_CASE("ApplyingWhileAddingLosesNothing", "[backlog][threads]") {
+  constexpr int kPaths = 97;
+  constexpr int kTimes = 20'000;
+  Fixture f;
+  std::atomic<bool> done{false};
+  std::atomic<int> woken{0};
+  f.backlog.on_work([&] { ++woken; });
+  std::thread intake{[&] {
+    std::vector<std::string> paths;
+    for (int i = 0; i < kPaths; ++i) paths.push_back("/d" + std::to_string(i % 7) + "/" + std::to_string(i));
+    std::vector<Event> batch;
+    for (int i = 0; i < kTimes; ++i) {
+      batch.emplace_back(Access{paths.at(static_cast<std::size_t>(i % kPaths)), at(i)});
+      if (batch.size() < 50 && i + 1 < kTimes) continue;
+      f.backlog.add(batch);
+      batch.clear();
+    }
+    done = true;
+  }};
+  std::map<std::string, Time> applied;
+  bool in_order = true;
+  std::int64_t settled = 0;
+  while (!done || f.backlog.pending() > 0) {
+    const Slice slice = f.backlog.take(0, 5);
+    for (const Entry& entry : slice.entries) {
+      if (entry.name.ends_with('3') && entry.retry.attempts == 0) {
+        f.backlog.put_back(entry.ticket, f.clock.now(), {1, f.clock.now()});
+        continue;
+      }
+      Time& last = applied[qatime::join(slice.directory, entry.name)];
+      in_order = in_order && (last == Time{} || last < entry.time);
+      last = entry.time;
+      f.backlog.settle(entry.ticket);
+      ++settled;
+    }
+  }
+  intake.join();
+  CHECK(in_order);
+  CHECK(woken > 0);
+  CHECK(f.sum("qatime_coalesced_total") + settled == kTimes);
+  REQUIRE(applied.size() == kPaths);
+  for (int i = kTimes - kPaths; i < kTimes; ++i) {
+    const int path = i % kPaths;
+    CHECK(applied.at("/d" + std::to_string(path % 7) + "/" + std::to_string(path)) == at(i));
+  }
+}
