@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+// A file server in memory that answers when and how a test says.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "nfs/client.h"
+
+namespace qatime::apply {
+
+enum class Procedure { lookup, getattr, setattr };
+
+// Requests are executed when they are delivered, not when they are started. Records every request, and what
+// must never happen.
+class FakeClient final : public nfs::Client {
+ public:
+  struct Request {
+    Procedure procedure;
+    std::string path;  // of the object, by where it is when the request is started; "?" if its handle is stale
+    std::optional<Time> atime;
+    std::optional<Time> guard;
+  };
+  // What a request meets instead of its execution; nothing: it is executed.
+  using Script = std::function<std::optional<nfs::Status>(const Request&)>;
+
+  // The exports' roots, each a directory of the tree.
+  explicit FakeClient(std::vector<std::string> roots = {"/"});
+
+  // The tree. Paths are those of the server. Missing directories above are made, too.
+  void make_file(std::string_view path);
+  void make_directory(std::string_view path);
+  void link(std::string_view from, std::string_view to);
+  void rename(std::string_view from, std::string_view to);
+  void remove(std::string_view path);
+  [[nodiscard]] bool exists(std::string_view path) const { return find(path) != 0; }
+  [[nodiscard]] Time atime(std::string_view path) const { return nodes_.at(find(path)).atime; }
+  [[nodiscard]] Time mtime(std::string_view path) const { return nodes_.at(find(path)).mtime; }
+  void set_atime_of(std::string_view path, Time time);
+  void touch_ctime(std::string_view path) { tick(nodes_.at(find(path))); }
+
+  // What requests meet.
+  Script script;
+  bool attributes_in_lookup = true;
+  bool guards = true;               // else a guard is INVAL
+  bool guards_never_match = false;  // a guard is always NOT_SYNC
+  std::size_t limit = 64;           // requests outstanding
+  std::vector<nfs::Status> mounts;  // by lane; not ok: not mounted
+  bool connected = true;
+
+  // Completes an outstanding request; false if there is none. The oldest, or any.
+  bool deliver();
+  bool deliver_any(std::minstd_rand& random);
+  // Completes the oldest with `status`; executed first, or late by deliver_late(), or never.
+  enum class Execution { never, first, late };
+  void complete_oldest(nfs::Status status, Execution execution);
+  void deliver_late();
+  // Every outstanding request ends with Status::lost, every other one of them executed.
+  void disconnect();
+  // As a restart of a server whose handles do not survive it, but for those of the roots.
+  void forget_handles();
+
+  // What was seen.
+  std::vector<Request> requests;
+  std::vector<std::string> violations;
+  [[nodiscard]] std::size_t outstanding() const noexcept { return outstanding_.size(); }
+  [[nodiscard]] std::size_t count(Procedure procedure) const;
+  [[nodiscard]] std::size_t count(Procedure procedure, std::string_view path) const;
+
+  [[nodiscard]] std::size_t room() const override;
+  [[nodiscard]] std::optional<nfs::Handle> root(std::size_t lane) const override;
+  [[nodiscard]] nfs::Status mount_status(std::size_t lane) const override { return mounts.at(lane); }
+  void lookup(const nfs::Handle& directory, std::string_view name, ObjectDone done) override;
+  void getattr(const nfs::Handle& object, AttributesDone done) override;
+  void set_atime(const nfs::Handle& object, Time atime, std::optional<Time> guard, AttributesDone done) override;
+  void on_change(std::function<void()>) override {}
+
+ private:
+  using Id = std::uint64_t;
+  struct Node {
+    bool is_directory = false;
+    std::uint32_t epoch = 0;  // of its handle
+    std::map<std::string, Id, std::less<>> children;
+    std::set<std::pair<Id, std::string>> places;  // parent and name, one per hard link
+    Time atime, mtime, ctime;
+  };
+  struct Outstanding {
+    Request request;
+    Id object = 0;                         // of a SETATTR
+    std::function<nfs::Status()> execute;  // keeps what it finds
+    std::function<void(nfs::Status)> complete;
+  };
+
+  [[nodiscard]] Id find(std::string_view path) const;
+  Id make(std::string_view path, bool is_directory);
+  std::pair<Id, std::string> parent_of(std::string_view path);
+  void tick(Node& node) { node.ctime = Time{std::chrono::seconds{1'000'000} + std::chrono::nanoseconds{++ticks_}}; }
+  [[nodiscard]] nfs::Handle handle_of(Id id) const;
+  [[nodiscard]] Id id_of(const nfs::Handle& handle) const;
+  [[nodiscard]] std::string path_of(Id id) const;
+  [[nodiscard]] nfs::Attributes attributes_of(Id id) const;
+  void start(Outstanding request);
+  nfs::Status look(const nfs::Handle& directory, const std::string& name, nfs::Object& object);
+  nfs::Status set(const nfs::Handle& object, Time atime, std::optional<Time> guard,
+                  std::optional<nfs::Attributes>& after);
+  void finish(std::size_t index);
+  Outstanding take(std::size_t index);
+
+  std::vector<std::string> roots_;
+  std::map<Id, Node> nodes_;
+  Id last_ = 1;
+  std::uint32_t epoch_ = 0;
+  std::uint64_t ticks_ = 0;
+  std::vector<Outstanding> outstanding_;
+  std::vector<std::function<nfs::Status()>> late_;
+  std::multiset<Id> setting_;
+};
+
+}  // namespace qatime::apply

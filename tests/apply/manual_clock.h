@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+// A clock that stands still until a test turns its hands.
+#pragma once
+
+#include "clock.h"
+
+namespace qatime::apply {
+
+class ManualClock final : public Clock {
+ public:
+  [[nodiscard]] Instant now() const noexcept override { return now_; }
+  void advance(Duration duration) { now_ += duration; }
+
+ private:
+  Instant now_{std::chrono::hours{1}};
+};
+
+}  // namespace qatime::apply
