@@ -77,7 +77,7 @@ std::string_view strip_trailer(std::string_view message) noexcept {
 std::span<char> Framer::writable() {
   const std::size_t size = held();
   std::size_t wanted = kChunk;
-  while (wanted - size < kChunk / 2) wanted *= 2;
+  while (wanted < size + kChunk / 2) wanted *= 2;
   if (wanted != capacity_ || begin_ > 0) relocate(wanted);
   return {buffer_.get() + end_, capacity_ - end_};
 }
