@@ -22,10 +22,10 @@ bool skip(std::string_view& rest, std::string_view prefix) noexcept {
   return true;
 }
 
-// `<`, one to three digits, `>`.
+// One to three digits between `<`, which is there, and `>`.
 bool skip_priority(std::string_view& rest) noexcept {
   const std::size_t end = rest.substr(0, 5).find('>');
-  if (!rest.starts_with('<') || end == std::string_view::npos || end < 2) return false;
+  if (end == std::string_view::npos || end < 2) return false;
   if (!std::ranges::all_of(rest.substr(1, end - 1), [](char c) { return c >= '0' && c <= '9'; })) return false;
   rest.remove_prefix(end + 1);
   return true;
@@ -114,7 +114,8 @@ std::string_view describe(HeaderForm form) noexcept {
 }
 
 Parsed<Header> parse_header(std::string_view message) noexcept {
-  const bool has_priority = skip_priority(message);
+  const bool has_priority = message.starts_with('<');
+  if (has_priority && !skip_priority(message)) return Malformed::header;
   if (has_priority && skip(message, "1 ")) return parse_rfc5424(message);
   return parse_traditional(message, has_priority);
 }

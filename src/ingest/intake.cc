@@ -7,12 +7,11 @@
 
 #include "ingest/csv.h"
 #include "ingest/header.h"
+#include "ingest/logger.h"
 #include "timestamp.h"
 
 namespace qatime::ingest {
 namespace {
-
-constexpr log::Logger logger{"ingest"};
 
 // One counter for each reason, in the order of the enumerators.
 template <class Reason>
@@ -102,8 +101,8 @@ void Intake::count_malformed(Malformed reason, std::string_view example) {
   malformed_[index]->add();
   const auto times = throttles_[index].admit();
   if (!times) return;
-  logger.warning("malformed messages ({}, {} times): {}{}{}", name(reason), *times, describe(reason),
-                 example.empty() ? "" : "; the last is ", log::escaped(example));
+  kLog.warning("malformed messages ({}, {} times): {}{}{}", name(reason), *times, describe(reason),
+               example.empty() ? "" : "; the last is ", log::escaped(example));
 }
 
 }  // namespace qatime::ingest

@@ -8,7 +8,7 @@
 namespace qatime::ingest {
 
 ListenError::ListenError(const SyslogConfig::Listener& listener, std::string_view reason)
-    : std::runtime_error{fmt::format("cannot listen on {} (syslog.listen): {}", describe(listener), reason)} {}
+    : ConfigError{fmt::format("cannot listen on {} (syslog.listen): {}", describe(listener), reason)} {}
 
 std::string describe(const SyslogConfig::Listener& listener) {
   const bool is_v6 = listener.address.find(':') != std::string::npos;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -9,8 +8,8 @@
 
 namespace qatime::ingest {
 
-// A listener cannot be opened. One line: which one and why. Nobody catches it below main.
-class ListenError : public std::runtime_error {
+// A listener cannot be opened. One line: which one and why.
+class ListenError : public ConfigError {
  public:
   ListenError(const SyslogConfig::Listener& listener, std::string_view reason);
 };

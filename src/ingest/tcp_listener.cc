@@ -19,7 +19,7 @@
 
 #include "ingest/framing.h"
 #include "ingest/listen_error.h"
-#include "log.h"
+#include "ingest/logger.h"
 
 namespace qatime::ingest {
 namespace {
@@ -27,8 +27,6 @@ namespace {
 using boost::asio::ip::tcp;
 using boost::system::error_code;
 using namespace std::chrono_literals;
-
-constexpr log::Logger logger{"ingest"};
 
 constexpr int kReadsPerTurn = 4;
 constexpr int kAcceptsPerTurn = 64;
@@ -71,7 +69,7 @@ TcpListener::TcpListener(boost::asio::io_context& context, const SyslogConfig::L
       displaced_{registry.counter("qatime_connections_refused_total", "Syslog connections closed for want of room.",
                                   {"reason", "displaced"})} {
   open(listener);
-  logger.info("listening on {}", describe({listener.transport, listener.address, port()}));
+  kLog.info("listening on {}", describe({listener.transport, listener.address, port()}));
   await_connection();
 }
 
@@ -116,8 +114,8 @@ TcpListener::Accepted TcpListener::accept_waiting() {
 
 void TcpListener::pause_accepting(const error_code& reason) {
   if (const auto times = accept_errors_.admit()) {
-    logger.warning("cannot accept connections ({} times): {}; {} are open, see the limit of open files", *times,
-                   reason.message(), connections());
+    kLog.warning("cannot accept connections ({} times): {}; {} are open, see the limit of open files", *times,
+                 reason.message(), connections());
   }
   accept_pause_.expires_after(kAcceptPause);
   accept_pause_.async_wait([this](const error_code& error) {
@@ -129,9 +127,8 @@ void TcpListener::admit(tcp::socket socket) {
   if (connections() >= max_connections_) {
     const bool is_refused = unproven_.empty();
     if (const auto times = refusals_.admit()) {
-      logger.warning("{} of {} connections are open: {} ({} times)", connections(), max_connections_,
-                     is_refused ? "a new one is refused" : "the oldest without a record is closed for a new one",
-                     *times);
+      kLog.warning("{} of {} connections are open: {} ({} times)", connections(), max_connections_,
+                   is_refused ? "a new one is refused" : "the oldest without a record is closed for a new one", *times);
     }
     (is_refused ? refused_ : displaced_).add();
     if (is_refused) return;

@@ -15,7 +15,7 @@
 
 #include "ingest/framing.h"
 #include "ingest/listen_error.h"
-#include "log.h"
+#include "ingest/logger.h"
 
 namespace qatime::ingest {
 namespace {
@@ -23,8 +23,6 @@ namespace {
 using boost::asio::ip::udp;
 using boost::system::error_code;
 using namespace std::chrono_literals;
-
-constexpr log::Logger logger{"ingest"};
 
 constexpr std::size_t kDatagrams = 64;        // of one recvmmsg
 constexpr std::size_t kMaxDatagram = 65'535;  // bytes, of IPv4 and IPv6 without jumbograms
@@ -78,7 +76,7 @@ UdpListener::UdpListener(boost::asio::io_context& context, const SyslogConfig::L
       buffer_bytes_{registry.gauge("qatime_udp_buffer_bytes", "Receive buffer of the UDP sockets.")},
       drops_{registry.counter("qatime_udp_kernel_drops_total", "Datagrams that the kernel dropped.")} {
   open(listener);
-  logger.info("listening on {}", describe({listener.transport, listener.address, port()}));
+  kLog.info("listening on {}", describe({listener.transport, listener.address, port()}));
   size_buffer(config.udp_receive_buffer);
   await_data();
   await_drops();
@@ -108,11 +106,10 @@ void UdpListener::size_buffer(std::size_t wanted) {
   buffer_ = static_cast<std::size_t>(option.value()) / 2;
   buffer_bytes_.add(static_cast<std::int64_t>(buffer_));
   if (buffer_ < wanted) {
-    logger.warning(
-        "the UDP receive buffer is {} bytes instead of {}: bursts may be lost; sysctl -w net.core.rmem_max={}", buffer_,
-        wanted, wanted);
+    kLog.warning("the UDP receive buffer is {} bytes instead of {}: bursts may be lost; sysctl -w net.core.rmem_max={}",
+                 buffer_, wanted, wanted);
   } else {
-    logger.info("the UDP receive buffer is {} bytes", buffer_);
+    kLog.info("the UDP receive buffer is {} bytes", buffer_);
   }
 }
 
@@ -132,7 +129,7 @@ bool UdpListener::receive() {
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return false;
     const error_code error{errno, boost::system::system_category()};
     if (const auto times = receive_errors_.admit()) {
-      logger.warning("cannot receive over UDP ({} times): {}", *times, error.message());
+      kLog.warning("cannot receive over UDP ({} times): {}", *times, error.message());
     }
     return false;
   }

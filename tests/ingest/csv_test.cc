@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/csv.h"
+
+#include <memory_resource>
+#include <string>
+#include <string_view>
+
+#include "catch.h"
+
+namespace qatime::ingest {
+namespace {
+
+using namespace std::string_literals;
+
+class Csv {
+ public:
+  Record read(std::string_view body) {
+    CAPTURE(body);
+    const Parsed<Record> record = parse_csv(body, scratch_);
+    REQUIRE(std::holds_alternative<Record>(record));
+    return std::get<Record>(record);
+  }
+
+  std::string refusal(std::string_view body) {
+    const Parsed<Record> record = parse_csv(body, scratch_);
+    const auto* const reason = std::get_if<Malformed>(&record);
+    return std::string{reason == nullptr ? "none" : name(*reason)};
+  }
+
+  // The path of a record that spells it like this.
+  std::string_view path(const std::string& spelled) {
+    return read(R"(1.2.3.4,"u",nfs3,fs_read_data,ok,7,")" + spelled + R"(","")").path;
+  }
+
+ private:
+  std::pmr::monotonic_buffer_resource scratch_;
+};
+
+TEST_CASE_METHOD(Csv, "The eight fields come in their order") {
+  const Record record = read(R"(192.168.240.1,"AD\alice",smb2,fs_rename,ok,6,"/a/b","/c")");
+  CHECK(record.client == "192.168.240.1");
+  CHECK(record.user == "AD\\alice");
+  CHECK(record.protocol == "smb2");
+  CHECK(record.operation == "fs_rename");
+  CHECK(record.status == "ok");
+  CHECK(record.file_id == "6");
+  CHECK(record.path == "/a/b");
+  CHECK(record.target == "/c");
+}
+
+TEST_CASE_METHOD(Csv, "Fields may be empty") {
+  const Record record = read(R"(::1,"",api,cluster_restart,ok,,"","")");
+  CHECK(record.client == "::1");
+  CHECK(record.user.empty());
+  CHECK(record.file_id.empty());
+  CHECK(record.path.empty());
+  CHECK(record.target.empty());
+}
+
+TEST_CASE_METHOD(Csv, "Names are bytes") {
+  for (const char* const name :
+       {"/a,b", "/a b", "/a\tb", "/a\\b", "/a#012b", "/%41", "/*", "/-rf", "/\xC3\xA4", "/\xE4\xFF", "/\x1B[31m",
+        "/a',b", "/,", "/,,", "/a/", "/", "/a#015", "/a\\", "/ends in comma,"}) {
+    CHECK(path(name) == name);
+  }
+}
+
+TEST_CASE_METHOD(Csv, "A doubled quote is one") {
+  CHECK(path(R"(/a""b)") == R"(/a"b)");
+  CHECK(path(R"(/"")") == R"(/")");
+  CHECK(path(R"(/"""")") == R"(/"")");
+  CHECK(path(R"(/a"",""b)") == R"(/a","b)");
+  CHECK(path(R"(/a\""b)") == R"(/a\"b)");
+  const Record record = read(R"(1.2.3.4,"""u""",nfs3,fs_rename,ok,7,"/""a","/b""")");
+  CHECK(record.user == R"("u")");
+  CHECK(record.path == R"(/"a)");
+  CHECK(record.target == R"(/b")");
+}
+
+TEST_CASE_METHOD(Csv, "A backslash escapes a quote only where doubling alone gives no record") {
+  CHECK(path(R"(/a\"b)") == R"(/a"b)");
+  CHECK(path(R"(/a\",\"b\c)") == R"(/a","b\c)");
+  CHECK(path(R"(/a\)") == R"(/a\)");
+}
+
+TEST_CASE_METHOD(Csv, "What forwarders leave behind the closing quote is stripped") {
+  for (const std::string& tail : {"#015"s, "#000"s, "\r"s, "\0"s, "\r\n"s, "#015#000"s, "\0\n"s}) {
+    CHECK(read(R"(1.2.3.4,"u",nfs3,fs_read_data,ok,7,"/a","")" + tail).path == "/a");
+  }
+}
+
+TEST_CASE_METHOD(Csv, "Seven and nine fields are malformed") {
+  CHECK(refusal(R"(1.2.3.4,"u",nfs3,fs_read_data,ok,"/a","")") == "fields");
+  CHECK(refusal(R"(1.2.3.4,"u",nfs3,fs_read_data,ok,7,"/a")") == "fields");
+  CHECK(refusal(R"(1.2.3.4,"u",nfs3,fs_read_data,ok,"/a,b","")") == "fields");
+  CHECK(refusal(R"(1.2.3.4,"u",nfs3,fs_read_data,ok,7,"/a","","")") == "fields");
+  CHECK(refusal(R"(1.2.3.4,"u",nfs3,fs_read_data,ok,7,"/a","",)") == "fields");
+  CHECK(refusal(R"(1.2.3.4,"u",x,nfs3,fs_read_data,ok,7,"/a","")") == "fields");
+  CHECK(refusal(R"(1.2.3.4,"u",nfs3,fs_read_data,ok,7,/a,"")") == "fields");
+  CHECK(refusal(R"(1.2.3.4,"u",nfs3,fs_read_data,ok,7,"/a",)") == "fields");
+  CHECK(refusal(R"(1.2.3.4,"u",nfs3,fs_read_data,ok,7,"/a",/b)") == "fields");
+  CHECK(refusal("hello") == "fields");
+}
+
+TEST_CASE_METHOD(Csv, "A record that was cut anywhere is malformed") {
+  const std::string whole = R"(1.2.3.4,"u",nfs3,fs_rename,ok,7,"/a""b","/target")";
+  REQUIRE(refusal(whole) == "none");
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    CAPTURE(size);
+    CHECK(refusal(whole.substr(0, size)) != "none");
+  }
+}
+
+TEST_CASE_METHOD(Csv, "A quote must end its field") {
+  CHECK(refusal(R"(1.2.3.4,"u",nfs3,fs_read_data,ok,7,"/a","/b)") == "quote");
+  CHECK(refusal(R"(1.2.3.4,"u",nfs3,fs_read_data,ok,7,"/a","")"
+                "x") == "quote");
+  CHECK(refusal(R"(1.2.3.4,"u",nfs3,fs_read_data,ok,7,"/a"b","")") == "quote");
+  CHECK(refusal(R"(1.2.3.4,"u",nfs3,fs_read_data,ok,7,"/a,"")") == "quote");
+}
+
+TEST_CASE_METHOD(Csv, "What is not CSV is told apart") {
+  CHECK(refusal("") == "body");
+  CHECK(refusal(R"({"user_ip": "203.0.113.0", "operation": "fs_read_data"})") == "body");
+}
+
+}  // namespace
+}  // namespace qatime::ingest
