@@ -312,6 +312,13 @@ void read_setting(const std::string& setting, Config& config) {
 
 }  // namespace
 
+Lanes NfsConfig::lanes() const {
+  std::vector<std::string> paths;
+  paths.reserve(exports.size());
+  for (const Export& exported : exports) paths.push_back(exported.path);
+  return Lanes{std::move(paths)};
+}
+
 Config load_config(const std::string& file, std::span<const std::string> settings) {
   Config config;
   if (!file.empty()) {

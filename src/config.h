@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "log.h"
+#include "path.h"
 
 namespace qatime {
 
@@ -61,6 +62,9 @@ struct NfsConfig {
   std::size_t handle_cache = 100'000;                            // directories, at least 1
   std::chrono::milliseconds handle_ttl = std::chrono::seconds{60};
   std::vector<Export> exports{{"/", "/"}};
+
+  // One lane for each export, in their order.
+  [[nodiscard]] Lanes lanes() const;
 };
 
 struct LogConfig {

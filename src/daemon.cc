@@ -82,13 +82,6 @@ class Loop {
   std::thread thread_;
 };
 
-Lanes make_lanes(const NfsConfig& config) {
-  std::vector<std::string> paths;
-  paths.reserve(config.exports.size());
-  for (const NfsConfig::Export& exported : config.exports) paths.push_back(exported.path);
-  return Lanes{std::move(paths)};
-}
-
 // Every connection is a descriptor, and the usual soft limit is there for select(2), which nothing here uses.
 void raise_descriptor_limit() {
   rlimit limit{};
@@ -100,7 +93,7 @@ void raise_descriptor_limit() {
 class Daemon {
  public:
   Daemon(const Config& config, bool dry_run)
-      : lanes_{make_lanes(config.nfs)},
+      : lanes_{config.nfs.lanes()},
         backlog_{config.backlog, lanes_, clock_, metrics_},
         client_{apply_.io(), config.nfs, metrics_},
         engine_{backlog_, client_, clock_, config.nfs, lanes_, metrics_, dry_run},
@@ -108,6 +101,7 @@ class Daemon {
         intake_stage_{policy_, metrics_, [this](Events events) { backlog_.add(events); }} {
     for (const SyslogConfig::Listener& listener : config.syslog.listen) listen(listener, config.syslog);
     backlog_.on_work([this] { wake_apply(); });
+    client_.on_change([this] { engine_.pump(); });
     client_.on_local_addresses([this](const auto& addresses) { self_.set(addresses); });
   }
 
@@ -172,9 +166,7 @@ class Daemon {
     asio::post(intake_.io(), [this] {
       for (auto& listener : tcp_) listener->drain_and_close();
       for (auto& listener : udp_) listener->drain_and_close();
-      asio::post(main_, [this] {
-        drain(std::chrono::steady_clock::now() + kDrain);
-      });
+      asio::post(main_, [this] { drain(std::chrono::steady_clock::now() + kDrain); });
     });
   }
 
@@ -196,7 +188,7 @@ class Daemon {
   }
 
   void log_counters() {
-    oldest_.set(std::chrono::duration_cast<std::chrono::seconds>(backlog_.oldest_age()).count());
+    oldest_.set(backlog_.oldest().count());
     std::string line;
     metrics_.visit([&](const metrics::Registry::Sample& sample) {
       line += line.empty() ? "" : ", ";

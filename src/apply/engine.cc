@@ -20,15 +20,14 @@
 #include <string>
 #include <utility>
 
+#include "apply/logger.h"
 #include "apply/outcome.h"
-#include "log.h"
 
 namespace qatime::apply {
 namespace {
 
 using nfs::Status;
 
-constexpr log::Logger kLog{"apply"};
 constexpr std::size_t kSlice = 256;   // entries of one directory before others have their turn
 constexpr std::size_t kAhead = 4;     // entries in work per request that can be outstanding
 constexpr unsigned kMaxLooks = 3;     // at once, after stale handles

@@ -5,12 +5,11 @@
 #include <string>
 #include <string_view>
 
-#include "log.h"
+#include "apply/logger.h"
 
 namespace qatime::apply {
 namespace {
 
-constexpr log::Logger kLog{"apply"};
 constexpr std::chrono::seconds kLineInterval{10};
 
 std::string_view advice(Reason reason) noexcept {

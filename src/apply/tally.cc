@@ -3,15 +3,12 @@
 
 #include <string>
 
+#include "apply/logger.h"
 #include "apply/outcome.h"
 #include "path.h"
 
 namespace qatime::apply {
-namespace {
-
-constexpr log::Logger kLog{"apply"};
-
-}  // namespace
+namespace {}  // namespace
 
 Tally::Tally(metrics::Registry& registry)
     : registry_{registry},

@@ -23,18 +23,11 @@ constexpr std::chrono::milliseconds kGrace{500};
 
 constexpr int kGuardTries = 3;  // of a root that changes between GETATTR and SETATTR
 
-Lanes lanes_of(const NfsConfig& config) {
-  std::vector<std::string> paths;
-  paths.reserve(config.exports.size());
-  for (const NfsConfig::Export& each : config.exports) paths.push_back(each.path);
-  return Lanes{std::move(paths)};
-}
-
 }  // namespace
 
 Session::Session(const NfsConfig& config)
     : config_{config},
-      lanes_{lanes_of(config)},
+      lanes_{config.lanes()},
       io_{std::make_unique<asio::io_context>(1)},
       client_{std::make_unique<LibnfsClient>(*io_, config_, registry_)} {}
 

@@ -6,6 +6,8 @@
 
 #include <fmt/core.h>
 
+#include "nfs/logger.h"
+
 namespace qatime::nfs {
 
 namespace {
@@ -13,8 +15,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using SteadyTime = std::chrono::steady_clock;
-
-constexpr log::Logger logger{"nfs"};
 
 constexpr milliseconds kFirstRetry{100};
 constexpr seconds kLastRetry{30};
@@ -72,9 +72,9 @@ bool Connection::take_root(const Mount::Root& root) {
   if (root.status == Status::ok) lane.root = root.handle;
   if (root.status != Status::ok) {
     if (const auto count = peer_.refused.admit()) {
-      logger.warning("{}: export \"{}\" not mounted: {}: {}{}", peer_.label,
-                     log::escaped(environment_.config.exports[root.lane].target), name(root.status),
-                     mount_advice(root.status), times(*count));
+      kLog.warning("{}: export \"{}\" not mounted: {}: {}{}", peer_.label,
+                   log::escaped(environment_.config.exports[root.lane].target), name(root.status),
+                   mount_advice(root.status), times(*count));
     }
   }
   return before.root != lane.root || before.status != lane.status;
@@ -120,7 +120,7 @@ void Connection::become_ready() {
   if (const auto count = peer_.connected.admit()) {
     const auto mounted =
         std::count_if(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.root.has_value(); });
-    logger.info("{}: connected, {} of {} exports mounted{}", peer_.label, mounted, lanes_.size(), times(*count));
+    kLog.info("{}: connected, {} of {} exports mounted{}", peer_.label, mounted, lanes_.size(), times(*count));
   }
   changed_();
 }
@@ -134,7 +134,7 @@ void Connection::lose(const std::string& why) {
   rpc_.reset();
   for (Lane& lane : lanes_) lane.root.reset();
   if (const auto count = peer_.failed.admit()) {
-    logger.warning("{}: {}; trying again{}", peer_.label, why, times(*count));
+    kLog.warning("{}: {}; trying again{}", peer_.label, why, times(*count));
   }
   retry_.set(SteadyTime::now() + backoff_.delay(attempts_++), [this] {
     peer_.reconnects.add();

@@ -10,9 +10,9 @@
 #include <boost/asio/post.hpp>
 #include <fmt/core.h>
 
-#include "log.h"
 #include "nfs/alarm.h"
 #include "nfs/connection.h"
+#include "nfs/logger.h"
 #include "nfs/rpc.h"
 #include "path.h"
 
@@ -23,8 +23,6 @@ using tcp = asio::ip::tcp;
 using SteadyTime = std::chrono::steady_clock;
 
 namespace {
-
-constexpr log::Logger logger{"nfs"};
 
 constexpr std::chrono::seconds kResolvePause{5};  // between two looks at one name
 
@@ -133,7 +131,7 @@ void LibnfsClient::resolve(Host& host) {
         host.is_resolving = false;
         if (error) {
           host.failure = fmt::format("cannot resolve \"{}\": {}", log::escaped(host.name), error.message());
-          if (host.failed.admit()) logger.warning("{}; trying again", host.failure);
+          if (host.failed.admit()) kLog.warning("{}; trying again", host.failure);
           resolve_later(host);
         } else {
           host.failure.clear();

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "commands/commands.h"
+#include "ingest/explain.h"
+#include "nfs/blocking.h"
+
+namespace qatime::commands {
+namespace {
+
+void print_fate(const std::string& line, const Config& config) {
+  const ingest::Explanation explanation = ingest::explain(line, config.policy, config.nfs.lanes(), now());
+  for (const auto& [name, value] : explanation.fields) fmt::print("{:10} {}\n", name, log::escaped(value));
+  const std::string counted = explanation.reason.empty() ? "" : fmt::format(" ({})", explanation.reason);
+  fmt::print("{:10} {}{}\n{:10} {}\n", "outcome", explanation.outcome, counted, "why", log::escaped(explanation.why));
+}
+
+bool print_probe(const NfsConfig& config) {
+  const auto reports = nfs::probe(config);
+  for (const nfs::Report& report : reports) {
+    fmt::print("{} {} {}: {}\n", report.ok ? "ok    " : "failed", report.server, log::escaped(report.path),
+               report.message);
+  }
+  return std::ranges::all_of(reports, &nfs::Report::ok);
+}
+
+}  // namespace
+
+int check(const Check& options) {
+  const Config config = options.config.load();
+  if (options.record) print_fate(*options.record, config);
+  if (options.connect) return print_probe(config.nfs) ? 0 : 1;
+  if (!options.record) fmt::print("the configuration is right\n");
+  return 0;
+}
+
+}  // namespace qatime::commands

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#include "commands/objects.h"
+
+#include <cstdio>
+
+#include <fmt/core.h>
+
+#include "log.h"
+#include "path.h"
+
+namespace qatime::commands {
+
+int for_each_object(const NfsConfig& config, const std::vector<std::string>& paths, const Act& act) {
+  nfs::Session session{config};
+  int exit_status = 0;
+  const auto fail = [&](const std::string& path, std::string_view why) {
+    fmt::print(stderr, "qatime: {}: {}\n", log::escaped(path), why);
+    exit_status = 1;
+  };
+  for (const std::string& path : paths) {
+    const auto normal = normal_path(path);
+    if (!normal) {
+      fail(path, "must be an absolute path without empty components, '.' and '..'");
+      continue;
+    }
+    const auto walk = session.walk(*normal);
+    if (walk.status != nfs::Status::ok) {
+      fail(path, fmt::format("{} at \"{}\"", nfs::name(walk.status), log::escaped(walk.component)));
+    } else if (const nfs::Status status = act(session, path, walk.object); status != nfs::Status::ok) {
+      fail(path, nfs::name(status));
+    }
+  }
+  return exit_status;
+}
+
+}  // namespace qatime::commands

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "log.h"
+
+namespace qatime::ingest {
+
+inline constexpr log::Logger kLog{"ingest"};
+
+}  // namespace qatime::ingest

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "log.h"
+
+namespace qatime::nfs {
+
+inline constexpr log::Logger kLog{"nfs"};
+
+}  // namespace qatime::nfs
