@@ -55,7 +55,7 @@ class Case(unittest.TestCase):
     def qatime(self, **settings):
         """The program, configured; keys with `__` for the dot. A daemon that still runs at the end is killed."""
         made = lab.Qatime(self.scratch, self.server, {key.replace("__", "."): value for key, value in settings.items()})
-        self.addCleanup(lambda: made.process and made.process.kill())
+        self.addCleanup(made.kill)
         return made
 
     def daemon(self, **settings):

@@ -334,11 +334,16 @@ class Qatime:
         assert status == 0, f"exit status {status}:\n{log[-4000:]}"
         return Counters(log)
 
+    def kill(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+
 
 class Counters:
-    """What the daemon counted, from the lines `qatime_name{label="value"} N` that it logs at its end."""
+    """What the daemon counted, from `qatime_name{label="value"} N, ...`, which it logs at its end."""
 
-    LINE = re.compile(r'\b(qatime_\w+)(?:\{\w+="([^"]*)"\})? (-?\d+)$', re.MULTILINE)
+    LINE = re.compile(r'\b(qatime_\w+)(?:\{\w+="([^"]*)"\})? (-?\d+)(?=,|$)', re.MULTILINE)
 
     def __init__(self, log):
         self.values = {(name, label): int(value) for name, label, value in self.LINE.findall(log)}

@@ -1,0 +1,21 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# How fast qatime is, as ratios of one run on this machine; Debian 12, as root or as a user with sudo:
+#
+#   sh tests/bench.sh [updates] [intake]
+#
+#   updates   access times set per second, beside a client that sets one after the other
+#   intake    CPU time per record received, beside a program that only reads the records and finds their ends
+#
+# Absolute figures differ from machine to machine and from hour to hour; the ratios are what to trust. Each is a median
+# of several alternating runs. tests/bench/bench.py says how they are measured.
+
+cd "$(dirname "$0")/.." || exit 1
+. tests/packages.sh
+# shellcheck disable=SC2086
+need $BUILD_PACKAGES $SERVER_PACKAGES python3 || exit 1
+build=build/bench
+[ -f $build/build.ninja ] || meson setup $build >&2 || exit 1
+meson compile -C $build qatime nfs_files naive count_lines >&2 || exit 1
+QATIME=$build/src/qatime QATIME_NFS_FILES=$build/tests/nfs_files QATIME_BENCH=$build/tests \
+  exec python3 tests/bench/bench.py "$@"

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+# Sourced by scripts that install what they need on Debian 12.
+#
+#   need PACKAGE...   installs the packages that are missing, with sudo when not root; silent when there are none
+
+# Needed to build qatime.
+BUILD_PACKAGES="g++ meson ninja-build pkg-config libnfs-dev libboost1.81-dev libspdlog-dev libfmt-dev
+  libtomlplusplus-dev libcli11-dev catch2"
+# Needed to try it.
+SERVER_PACKAGES="nfs-ganesha nfs-ganesha-mem nfs-ganesha-vfs"
+
+need() {
+  missing=
+  for package; do
+    dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing="$missing $package"
+  done
+  [ -n "$missing" ] || return 0
+  echo "installing:$missing"
+  # The package lists may be missing or older than what the mirror still has.
+  # shellcheck disable=SC2086
+  apt_get install $missing || { apt_get update && apt_get install $missing; }
+}
+
+apt_get() {
+  set -- env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
+  [ "$(id -u)" = 0 ] || set -- sudo "$@"
+  "$@" >/dev/null
+}

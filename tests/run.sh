@@ -1,0 +1,164 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Builds qatime and runs its tests, on Debian 12, as root or as a user with sudo:
+#
+#   sh tests/run.sh [--long] [SUITE...]
+#
+#   style        clang-format, clang-tidy; the syntax of the scripts
+#   layering     who includes whom
+#   headers      each header compiles alone
+#   unit         unit tests
+#   asan, tsan   the same under AddressSanitizer and UndefinedBehaviorSanitizer, under ThreadSanitizer
+#   clang        it compiles with clang, too
+#   system       the real program against a real NFS server (tests/system says more)
+#   system-asan  the same under AddressSanitizer and UndefinedBehaviorSanitizer
+#   system-tsan  a part of it under ThreadSanitizer
+#   quickstart   conf/quickstart.sh works
+#
+# Without a SUITE it runs all. --long gives the tests of endurance their long form. Missing Debian packages are installed
+# first. Everything is built in build/, and each suite leaves its log there. The last line is `N passed, N failed`;
+# exit status 1 if any did.
+
+cd "$(dirname "$0")/.." || exit 1
+. tests/packages.sh
+
+SUITES="style layering headers unit asan tsan clang system system-asan system-tsan quickstart"
+LOGS=build/logs
+CLANG=clang++-16
+
+# --- builds, in build/NAME; what is there already is only brought up to date -----------------------------------------
+
+# build NAME [MESON OPTION...]
+build() {
+  directory=build/$1
+  shift
+  configure "$directory" "$@" && meson compile -C "$directory" -j "$(nproc)"
+}
+
+configure() {
+  directory=$1
+  shift
+  [ -f "$directory/build.ninja" ] && return
+  rm -rf "$directory"
+  meson setup "$directory" -Dwerror=true -Db_ndebug=false "$@"
+}
+
+build_gcc() { build gcc -Dbuildtype=debugoptimized; }
+build_asan() {
+  build asan -Dbuildtype=debug -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false \
+    -Dcpp_args=-fno-sanitize-recover=all
+}
+build_tsan() { build tsan -Dbuildtype=debug -Doptimization=1 -Db_sanitize=thread -Db_lundef=false; }
+
+# --- suites ----------------------------------------------------------------------------------------------------------
+
+suite_style() {
+  CXX=g++ configure build/tidy >/dev/null || return
+  meson compile -C build/tidy version.h >/dev/null 2>&1
+  status=0
+  find src tests -name '*.h' -o -name '*.cc' | xargs clang-format-19 --dry-run -Werror || status=1
+  find src -name '*.cc' | xargs -P "$(nproc)" -n 1 clang-tidy-19 -p build/tidy --quiet || status=1
+  for script in conf/*.sh tests/*.sh; do sh -n "$script" || status=1; done
+  python3 -m compileall -q -f tests || status=1
+  return $status
+}
+
+suite_layering() { python3 tests/layering.py --self-test && python3 tests/layering.py src; }
+
+suite_headers() { configure build/gcc -Dbuildtype=debugoptimized && meson_test gcc headers; }
+
+suite_unit() { build_gcc && meson_test gcc unit; }
+
+suite_asan() { build_asan && meson_test asan unit; }
+
+suite_tsan() { build_tsan && meson_test tsan unit; }
+
+suite_clang() { CXX=$CLANG build clang -Dbuildtype=debug -Doptimization=0; }
+
+suite_system() { build_gcc && system_tests gcc; }
+
+suite_system_asan() { build_asan && system_tests asan; }
+
+suite_system_tsan() { build_tsan && system_tests tsan -k Load -k Faults -k EndToEnd.; }
+
+suite_quickstart() { sh conf/quickstart.sh; }
+
+# meson_test BUILD SUITE: what the tests print goes to our log, too.
+meson_test() {
+  meson test -C "build/$1" --suite "$2" --no-rebuild --timeout-multiplier 5
+  status=$?
+  cat "build/$1/meson-logs/testlog.txt"
+  return $status
+}
+
+# system_tests BUILD [OPTION...]
+system_tests() {
+  QATIME=build/$1/src/qatime QATIME_NFS_FILES=build/$1/tests/nfs_files
+  export QATIME QATIME_NFS_FILES
+  shift
+  python3 tests/system -v "$@"
+}
+
+# Seconds that a suite may take, its builds included.
+budget() {
+  case $1 in
+    style | system*) echo 900 ;;
+    *) echo 600 ;;
+  esac
+}
+
+# --- running them ----------------------------------------------------------------------------------------------------
+
+# count LOG STATUS: prints how many tests passed and failed, by the summaries of Catch2 and unittest; a suite without
+# any counts as one.
+count() {
+  awk -v status="$2" '
+    /All tests passed \(.* in [0-9]+ test case/ { sub(/.* in /, ""); passed += $1 }
+    /^ *test cases: / { n = split($0, part, "|"); for (i = 2; i <= n; i++) { split(part[i], word, " ");
+                        if (word[2] == "passed") passed += word[1]; else failed += word[1] } }
+    /^Ran [0-9]+ tests? in/ { ran = $2 }
+    /^(OK|FAILED)( \(|$)/ { gsub(/[(),]/, ""); bad = skipped = 0
+                            for (i = 2; i <= NF; i++) { split($i, word, "="); if (word[1] == "skipped") skipped = word[2];
+                                                        else bad += word[2] }
+                            failed += bad; passed += ran > bad + skipped ? ran - bad - skipped : 0 }
+    END { if (status != 0 && failed == 0) failed = 1
+          if (status == 0 && passed == 0) passed = 1
+          print passed + 0, failed + 0 }' "$1"
+}
+
+run_suite() {
+  log=$LOGS/$1.log
+  started=$(date +%s)
+  timeout -k 10 "$(budget "$1")" sh tests/run.sh --inside "$1" >"$log" 2>&1
+  status=$?
+  # shellcheck disable=SC2046
+  set -- "$1" $(count "$log" $status) $(($(date +%s) - started))
+  passed=$((passed + $2)) failed=$((failed + $3))
+  echo "$1: $2 passed, $3 failed ($4 s)"
+  [ $status = 0 ] && return
+  [ $status != 124 ] || echo "$1: took too long"
+  echo "--- the end of $log"
+  tail -n 60 "$log"
+  echo "---"
+}
+
+main() {
+  [ "$1" != --long ] || { QATIME_TEST_LONG=1 && export QATIME_TEST_LONG && shift; }
+  [ $# -gt 0 ] || set -- $SUITES
+  for suite; do
+    case " $SUITES " in *" $suite "*) ;; *) echo "no such suite: $suite (there are: $SUITES)" && exit 2 ;; esac
+  done
+  # shellcheck disable=SC2086
+  need $BUILD_PACKAGES $SERVER_PACKAGES clang-16 clang-tidy-19 clang-format-19 rpcbind iproute2 python3 || exit 1
+  mkdir -p $LOGS
+  passed=0 failed=0
+  for suite; do run_suite "$suite"; done
+  echo "$passed passed, $failed failed"
+  [ "$failed" = 0 ]
+}
+
+if [ "$1" = --inside ]; then
+  "suite_$(echo "$2" | tr - _)"
+else
+  main "$@"
+fi
