@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: MIT
+// A file's problem or an export's: nothing may be lost.
+#include <array>
+#include <optional>
+#include <string>
+
+#include "apply/stage.h"
+#include "catch.h"
+
+namespace qatime::apply {
+namespace {
+
+using nfs::Status;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+std::string file(int directory, int number) { return "/d" + std::to_string(directory) + "/" + std::to_string(number); }
+
+void make_and_access(Stage& stage, const std::string& path, int time = 5) {
+  stage.client.make_file(path);
+  stage.access(path, time);
+}
+
+FakeClient::Script deny(std::string prefix, Status status, Procedure procedure = Procedure::setattr) {
+  return [=](const FakeClient::Request& request) -> std::optional<Status> {
+    if (request.procedure == procedure && request.path.starts_with(prefix)) return status;
+    return {};
+  };
+}
+
+TEST_CASE("ASquashedExportKeepsItsEntriesUntilItIsPutRight", "[apply]") {
+  const auto [status, reason] = GENERATE(
+      table<Status, std::string>({{Status::perm, "denied"}, {Status::acces, "denied"}, {Status::rofs, "read_only"}}));
+  Stage stage;
+  for (int i = 0; i < 10'000; ++i) make_and_access(stage, file(i % 100, i));
+  stage.client.script = deny("/", status);
+  stage.run_for(minutes{5});
+  CHECK(stage.failed() == 0);
+  CHECK(stage.applied() == 0);
+  CHECK(stage.degraded(reason) == 1);
+  CHECK(stage.engine.work() == 0);
+  CHECK(stage.backlog.pending() == 10'000);
+  const auto tried = stage.client.count(Procedure::setattr);
+  stage.run_for(minutes{1});
+  CHECK(stage.client.count(Procedure::setattr) - tried <= 6);
+
+  stage.client.script = {};
+  stage.run_for(seconds{11});
+  CHECK(stage.applied() == 10'000);
+  CHECK(stage.degraded(reason) == 0);
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("AnExportSquashedUnderLoadLosesNothing", "[apply]") {
+  Stage stage;
+  for (int i = 0; i < 2'000; ++i) make_and_access(stage, file(i % 20, i));
+  stage.engine.pump();
+  while (stage.applied() < 500) REQUIRE(stage.client.deliver());
+  stage.client.script = deny("/", Status::perm);
+  stage.run_for(minutes{1});
+  CHECK(stage.failed() == 0);
+  stage.client.script = {};
+  stage.run_for(seconds{11});
+  CHECK(stage.applied() == 2'000);
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("OneSquashedDirectoryOfManyFilesLosesNothingEither", "[apply]") {
+  Stage stage;
+  for (int i = 0; i < 5'000; ++i) make_and_access(stage, file(0, i));
+  stage.client.script = deny("/", Status::perm);
+  stage.run_for(minutes{1});
+  CHECK(stage.failed() == 0);
+  CHECK(stage.degraded("denied") == 1);
+  stage.client.script = {};
+  stage.run_for(seconds{11});
+  CHECK(stage.applied() == 5'000);
+}
+
+TEST_CASE("SuspendedExportsAreTriedWithAnotherEntryEachTime", "[apply]") {
+  Stage stage;
+  for (int i = 0; i < 10; ++i) make_and_access(stage, file(i, i));
+  stage.client.script = deny("/", Status::perm);
+  stage.run();
+  REQUIRE(stage.degraded("denied") == 0);  // said at the next pump
+  stage.run();
+  REQUIRE(stage.degraded("denied") == 1);
+  stage.client.requests.clear();
+  stage.run_for(seconds{51});
+  CHECK(stage.client.count(Procedure::setattr) == 5);
+  for (int i = 0; i < 10; ++i) CHECK(stage.client.count(Procedure::setattr, file(i, i)) <= 1);
+}
+
+TEST_CASE("ASingleDeniedFileFailsWhileOthersGoOn", "[apply]") {
+  Stage stage;
+  stage.client.script = deny("/d0/locked", Status::perm);
+  make_and_access(stage, "/d0/locked");
+  stage.run();
+  CHECK(stage.failed() == 0);
+  CHECK(stage.backlog.pending() == 1);
+  make_and_access(stage, "/d0/free");
+  stage.run();
+  CHECK(stage.failed("perm") == 1);
+  CHECK(stage.applied() == 1);
+  CHECK(stage.degraded("denied") == 0);
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("ASuccessThatWasSentBeforeTheDenialProvesNothing", "[apply]") {
+  Stage stage;
+  make_and_access(stage, "/a");
+  make_and_access(stage, "/b");
+  stage.engine.pump();
+  REQUIRE(stage.client.deliver());
+  REQUIRE(stage.client.deliver());
+  REQUIRE(stage.client.outstanding() == 2);  // both SETATTRs
+  stage.client.complete_oldest(Status::perm, FakeClient::Execution::never);
+  REQUIRE(stage.client.deliver());
+  CHECK(stage.applied() == 1);
+  CHECK(stage.failed() == 0);
+  CHECK(stage.engine.work() == 1);
+}
+
+TEST_CASE("WhereNobodyElseDecidesTheRootsOwnAtimeDoes", "[apply]") {
+  Stage stage;
+  stage.client.set_atime_of("/", at(3));
+  stage.client.script = deny("/locked", Status::perm);
+  make_and_access(stage, "/locked");
+  stage.run_for(seconds{2});
+  CHECK(stage.failed("perm") == 1);
+  CHECK(stage.client.count(Procedure::setattr, "/") == 1);
+  CHECK(stage.client.requests.back().guard);
+  CHECK(stage.client.atime("/") == at(3));
+  CHECK(stage.applied() == 0);
+
+  SECTION("at most once per 10 s") {
+    make_and_access(stage, "/locked2");
+    stage.run_for(seconds{7});
+    CHECK(stage.failed() == 1);
+    stage.run_for(seconds{3});
+    CHECK(stage.failed() == 2);
+    CHECK(stage.client.count(Procedure::setattr, "/") == 2);
+  }
+}
+
+TEST_CASE("ADeniedRootSuspendsTheExport", "[apply]") {
+  Stage stage;
+  stage.client.script = deny("/", Status::rofs);
+  make_and_access(stage, "/f");
+  stage.run_for(seconds{2});
+  CHECK(stage.failed() == 0);
+  CHECK(stage.degraded("read_only") == 1);
+  stage.client.script = {};
+  stage.run_for(seconds{11});
+  CHECK(stage.applied() == 1);
+  CHECK(stage.degraded("read_only") == 0);
+}
+
+TEST_CASE("ARootThatDecidesNothingSuspendsTheExportInTheEnd", "[apply]") {
+  Stage stage;
+  stage.client.script = [](const FakeClient::Request& request) -> std::optional<Status> {
+    if (request.procedure != Procedure::setattr) return {};
+    return request.path == "/" ? Status::io : Status::perm;
+  };
+  make_and_access(stage, "/f");
+  stage.run_for(seconds{59});
+  CHECK(stage.degraded("denied") == 0);
+  stage.run_for(seconds{2});
+  CHECK(stage.degraded("denied") == 1);
+  CHECK(stage.failed() == 0);
+}
+
+TEST_CASE("ScatteredDenialsAmongSuccessesSuspendNothing", "[apply]") {
+  Stage stage;
+  stage.client.script = [](const FakeClient::Request& request) -> std::optional<Status> {
+    if (request.procedure == Procedure::setattr && request.path.ends_with("7")) return Status::perm;
+    return {};
+  };
+  for (int i = 0; i < 1'000; ++i) make_and_access(stage, file(i % 50, i));
+  stage.run_for(seconds{2});
+  CHECK(stage.failed("perm") == 100);
+  CHECK(stage.applied() == 900);
+  CHECK(stage.degraded("denied") == 0);
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("ADirectoryThatMayNotBeSearchedIsOneWitness", "[apply]") {
+  Stage stage;
+  stage.client.script = deny("/private/", Status::acces, Procedure::lookup);
+  for (int i = 0; i < 10; ++i) make_and_access(stage, "/private/" + std::to_string(i) + "/f");
+  stage.run();
+  stage.run();
+  CHECK(stage.degraded("denied") == 0);
+  stage.run_for(seconds{2});
+  CHECK(stage.failed("acces") == 10);
+}
+
+TEST_CASE("SuspectsAreBounded", "[apply]") {
+  Stage stage;
+  stage.client.script = deny("/", Status::perm);
+  for (int i = 0; i < 5'000; ++i) make_and_access(stage, file(0, i));
+  stage.run();
+  CHECK(stage.engine.work() <= Breaker::kMaxHeld + 4 * 64);
+}
+
+TEST_CASE("AWrongMappingSuspendsTheExport", "[apply]") {
+  Stage stage{{"/exp"}};
+  for (int i = 0; i < 100; ++i) stage.access("/exp/data/" + std::to_string(i), 5);
+  stage.run_for(minutes{1});
+  CHECK(stage.failed() == 0);
+  CHECK(stage.degraded("mapping") == 1);
+  CHECK(stage.backlog.pending() == 100);
+
+  for (int i = 0; i < 100; ++i) stage.client.make_file("/exp/data/" + std::to_string(i));
+  stage.run_for(seconds{11});
+  CHECK(stage.applied() == 100);
+  CHECK(stage.degraded("mapping") == 0);
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("ASingleMissingFirstComponentIsGoneAfterAWhile", "[apply]") {
+  Stage stage;
+  stage.access("/gone/f", 5);
+  stage.run_for(seconds{9});
+  CHECK(stage.failed() == 0);
+  stage.run_for(seconds{1});
+  CHECK(stage.failed("noent") == 1);
+  CHECK(stage.degraded("mapping") == 0);
+}
+
+TEST_CASE("AMissingFirstComponentIsGoneWhenAnotherIsFound", "[apply]") {
+  Stage stage;
+  stage.access("/gone/f", 5);
+  stage.access("/gone/g", 5);
+  stage.run();
+  CHECK(stage.failed() == 0);
+  make_and_access(stage, "/here/f");
+  stage.run();
+  CHECK(stage.failed("noent") == 2);
+}
+
+TEST_CASE("AMissingFirstComponentIsLookedAtAgainInTheLightOfALateRecord", "[apply]") {
+  Stage stage;
+  stage.client.make_file("/old/f");
+  stage.client.rename("/old", "/new");
+  stage.access("/old/f", 5);
+  stage.run();
+  stage.backlog.add(std::array{Event{Move{"/old", "/new", at(6)}}});
+  stage.run_for(seconds{11});
+  CHECK(stage.client.atime("/new/f") == at(5));
+  CHECK(stage.failed() == 0);
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("MissingNamesFurtherDownAreJustMissing", "[apply]") {
+  Stage stage;
+  stage.client.make_directory("/d/e");
+  for (int i = 0; i < 10; ++i) {
+    stage.access("/gone" + std::to_string(i), 5);
+    stage.access("/d/gone/" + std::to_string(i), 5);
+    stage.access("/d/e/gone" + std::to_string(i), 5);
+  }
+  stage.run();
+  CHECK(stage.failed("noent") == 30);
+  CHECK(stage.degraded("mapping") == 0);
+}
+
+TEST_CASE("RejectedCredentialsSuspendTheExport", "[apply]") {
+  Stage stage;
+  stage.client.script = deny("/", Status::auth, Procedure::lookup);
+  for (int i = 0; i < 100; ++i) make_and_access(stage, file(i % 10, i));
+  stage.run_for(minutes{1});
+  CHECK(stage.failed() == 0);
+  CHECK(stage.degraded("auth") == 1);
+  stage.client.script = {};
+  stage.run_for(seconds{11});
+  CHECK(stage.applied() == 100);
+  CHECK(stage.degraded("auth") == 0);
+}
+
+TEST_CASE("ASuspendedExportHoldsNoOtherUp", "[apply]") {
+  Stage stage{{"/a", "/b"}};
+  stage.client.script = deny("/a", Status::perm);
+  for (int i = 0; i < 100; ++i) {
+    make_and_access(stage, "/a" + file(i % 10, i));
+    make_and_access(stage, "/b" + file(i % 10, i));
+  }
+  stage.run_for(seconds{30});
+  CHECK(stage.applied() == 100);
+  CHECK(stage.failed() == 0);
+  CHECK(stage.backlog.pending() == 100);
+}
+
+TEST_CASE("ProbesThatSayNothingDoNotDelayTheNext", "[apply]") {
+  Stage stage;
+  for (int i = 0; i < 200; ++i) make_and_access(stage, file(i, i));
+  stage.client.script = deny("/", Status::perm);
+  stage.run();
+  for (int i = 0; i < 199; ++i) stage.client.remove(file(i, i));  // without a record
+  stage.client.script = {};
+  stage.run_for(seconds{12});
+  CHECK(stage.client.atime(file(199, 199)) == at(5));
+  CHECK(stage.adds_up());
+}
+
+}  // namespace
+}  // namespace qatime::apply

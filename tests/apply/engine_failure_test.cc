@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: MIT
+// What becomes of entries that fail.
+#include <optional>
+#include <string>
+
+#include "apply/stage.h"
+#include "catch.h"
+
+namespace qatime::apply {
+namespace {
+
+using nfs::Status;
+using std::chrono::hours;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+// Answers `procedure` with `status` while `times` lasts.
+FakeClient::Script answer(Procedure procedure, Status status, int times = 1'000'000'000) {
+  return [=](const FakeClient::Request& request) mutable -> std::optional<Status> {
+    if (request.procedure != procedure || times == 0) return {};
+    --times;
+    return status;
+  };
+}
+
+TEST_CASE("AFileThatIsGoneFailsAtOnce", "[apply]") {
+  Stage stage;
+  stage.client.make_directory("/d");
+  stage.access("/gone", 5);
+  stage.access("/d/gone", 5);
+  stage.run();
+  CHECK(stage.failed("noent") == 2);
+  CHECK(stage.backlog.pending() == 0);
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("AFileAsADirectoryFailsAtOnce", "[apply]") {
+  Stage stage;
+  stage.client.make_file("/f");
+  stage.access("/f/below", 5);
+  stage.access("/f/far/below", 5);
+  stage.run();
+  CHECK(stage.failed("notdir") == 2);
+}
+
+TEST_CASE("FinalStatusesFailAtOnce", "[apply]") {
+  const auto status = GENERATE(Status::notdir, Status::nametoolong, Status::inval);
+  Stage stage;
+  stage.client.make_file("/d/f");
+  stage.client.script = answer(GENERATE(Procedure::lookup, Procedure::setattr), status);
+  stage.access("/d/f", 5);
+  stage.run();
+  CHECK(stage.failed(nfs::name(status)) == 1);
+  CHECK(stage.engine.work() == 0);
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("AMinuteOfJukeboxIsWaitedOut", "[apply]") {
+  Stage stage;
+  stage.client.make_file("/d/f");
+  stage.client.script = answer(GENERATE(Procedure::lookup, Procedure::setattr), Status::jukebox);
+  stage.access("/d/f", 5);
+  stage.run_for(minutes{1});
+  const auto tried = stage.client.requests.size();
+  CHECK(tried > 4);
+  CHECK(tried < 60);
+  stage.client.script = {};
+  stage.run_for(minutes{1});
+  CHECK(stage.applied() == 1);
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("AWaitForTheServerIsNeverGivenUp", "[apply]") {
+  Stage stage;
+  stage.client.make_file("/f");
+  stage.client.script = answer(Procedure::setattr, GENERATE(Status::jukebox, Status::timeout, Status::lost));
+  stage.access("/f", 5);
+  for (int i = 0; i < 60; ++i) {
+    stage.clock.advance(hours{1});
+    stage.run();
+  }
+  CHECK(stage.failed() == 0);
+  stage.client.script = {};
+  stage.clock.advance(hours{1});
+  stage.run();
+  CHECK(stage.applied() == 1);
+}
+
+TEST_CASE("WhatMayPassIsRetriedForADay", "[apply]") {
+  const auto status =
+      GENERATE(Status::serverfault, Status::io, Status::nospc, Status::dquot, Status::nxio, Status::garbage);
+  Stage stage;
+  stage.client.make_file("/f");
+  stage.client.script = answer(Procedure::setattr, status);
+  stage.access("/f", 5);
+  stage.run();
+  for (int i = 0; i < 23; ++i) {
+    stage.clock.advance(hours{1});
+    stage.run();
+  }
+  CHECK(stage.failed() == 0);
+  stage.clock.advance(hours{1});
+  stage.run();
+  CHECK(stage.failed(nfs::name(status)) == 1);
+  CHECK(stage.backlog.pending() == 0);
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("TheDayBeginsAnewAfterTheServerWasAway", "[apply]") {
+  Stage stage;
+  stage.client.make_file("/f");
+  stage.client.script = answer(Procedure::setattr, Status::io, 1);
+  stage.access("/f", 5);
+  stage.run();
+  stage.client.script = answer(Procedure::setattr, Status::timeout, 1);
+  stage.clock.advance(hours{1});
+  stage.run();
+  stage.client.script = answer(Procedure::setattr, Status::io, 1);
+  stage.clock.advance(hours{30});
+  stage.run();
+  CHECK(stage.failed() == 0);
+  stage.clock.advance(hours{1});
+  stage.run();
+  CHECK(stage.applied() == 1);
+}
+
+TEST_CASE("AWaitingRetryHoldsNobodyUp", "[apply]") {
+  Stage stage;
+  stage.client.limit = 2;
+  stage.client.script = [](const FakeClient::Request& request) -> std::optional<Status> {
+    if (request.path.starts_with("/d/sick")) return Status::jukebox;
+    return {};
+  };
+  for (int i = 0; i < 100; ++i) {
+    stage.client.make_file("/d/sick" + std::to_string(i));
+    stage.client.make_file("/d/sound" + std::to_string(i));
+    stage.access("/d/sick" + std::to_string(i), 5);
+    stage.access("/d/sound" + std::to_string(i), 5);
+  }
+  stage.run();
+  CHECK(stage.applied() == 100);
+  CHECK(stage.engine.work() == 0);
+  REQUIRE(stage.engine.next_deadline());
+  CHECK(*stage.engine.next_deadline() > stage.clock.now());
+}
+
+TEST_CASE("HandlesThatDiedAreResolvedAgain", "[apply]") {
+  Stage stage;
+  stage.client.make_file("/a/b/c/d/f");
+  stage.access("/a/b/c/d/f", 5);
+  stage.run();
+  stage.client.forget_handles();
+  stage.access("/a/b/c/d/f", 6);
+  stage.run();
+  CHECK(stage.client.atime("/a/b/c/d/f") == at(6));
+  CHECK(stage.applied() == 2);
+  CHECK(stage.client.count(Procedure::lookup, "/a/b/c/d") == 2);
+}
+
+TEST_CASE("AHandleThatDiesBetweenLookupAndSetattrIsResolvedAgain", "[apply]") {
+  Stage stage;
+  stage.client.make_file("/d/f");
+  stage.client.script = answer(Procedure::setattr, GENERATE(Status::stale, Status::badhandle), 3);
+  stage.access("/d/f", 5);
+  stage.run();
+  CHECK(stage.applied() == 1);
+  CHECK(stage.client.count(Procedure::setattr) == 4);
+}
+
+TEST_CASE("AHandleThatIsAlwaysStaleIsRetriedLaterAndGivenUpAfterADay", "[apply]") {
+  Stage stage;
+  stage.client.make_file("/d/f");
+  stage.client.script = answer(Procedure::setattr, Status::stale);
+  stage.access("/d/f", 5);
+  stage.run();
+  CHECK(stage.client.count(Procedure::setattr) == 4);
+  CHECK(stage.engine.work() == 0);
+  CHECK(stage.backlog.pending() == 1);
+  for (int i = 0; i < 25; ++i) {
+    stage.clock.advance(hours{1});
+    stage.run();
+  }
+  CHECK(stage.failed("stale") == 1);
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("AnHourWithoutServerCostsNothingAndLosesNothing", "[apply]") {
+  Stage stage;
+  for (int i = 0; i < 1000; ++i) {
+    const std::string path = "/d" + std::to_string(i % 10) + "/" + std::to_string(i);
+    stage.client.make_file(path);
+    stage.access(path, 5);
+  }
+  stage.engine.pump();
+  for (int i = 0; i < 100; ++i) REQUIRE(stage.client.deliver());
+  stage.client.disconnect();
+  stage.engine.pump();
+  CHECK(stage.degraded("unreachable") == 1);
+  const auto requests = stage.client.requests.size();
+  stage.run_for(hours{1});
+  CHECK(stage.client.requests.size() == requests);
+  CHECK_FALSE(stage.engine.next_deadline());
+  CHECK(stage.failed() == 0);
+
+  stage.client.connected = true;
+  stage.run_for(minutes{1});
+  CHECK(stage.degraded("unreachable") == 0);
+  CHECK(stage.applied() + stage.unchanged() == 1000);
+  CHECK(stage.client.violations.empty());
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("AnExportThatIsNotMountedWaits", "[apply]") {
+  Stage stage{{"/a", "/b"}};
+  stage.client.make_file("/a/f");
+  stage.client.make_file("/b/f");
+  stage.client.mounts = {Status::acces, Status::ok};
+  stage.access("/a/f", 5);
+  stage.access("/b/f", 5);
+  stage.run_for(minutes{1});
+  CHECK(stage.applied() == 1);
+  CHECK(stage.failed() == 0);
+  CHECK(stage.degraded("mount") == 1);
+  stage.client.mounts = {Status::ok, Status::ok};
+  stage.run();
+  CHECK(stage.applied() == 2);
+  CHECK(stage.degraded("mount") == 0);
+}
+
+TEST_CASE("AFileRenamedWhileItsEntryIsInFlightIsFoundUnderItsNewName", "[apply]") {
+  Stage stage;
+  stage.client.make_file("/d/f");
+  stage.access("/d/f", 5);
+  stage.engine.pump();
+  stage.moved("/d/f", "/d/g", 6);
+  stage.run();
+  CHECK(stage.client.atime("/d/g") == at(5));
+  CHECK(stage.failed() == 0);
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("ADirectoryRenamedWhileItsFilesAreInFlightLosesNothing", "[apply]") {
+  Stage stage;
+  constexpr int kFiles = 300;
+  for (int i = 0; i < kFiles; ++i) {
+    stage.client.make_file("/old/sub/" + std::to_string(i));
+    stage.access("/old/sub/" + std::to_string(i), 5);
+  }
+  stage.engine.pump();
+  const int delivered = GENERATE(0, 1, 2, 40, 200);
+  for (int i = 0; i < delivered; ++i) REQUIRE(stage.client.deliver());
+  stage.moved("/old", "/new", 6);
+  stage.client.make_file("/old/sub/other");
+  stage.access("/old/sub/other", 7);
+  stage.run();
+  for (int i = 0; i < kFiles; ++i) CHECK(stage.client.atime("/new/sub/" + std::to_string(i)) == at(5));
+  CHECK(stage.client.atime("/old/sub/other") == at(7));
+  CHECK(stage.failed() == 0);
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("AFileRemovedWhileItsEntryIsInFlightIsCancelled", "[apply]") {
+  Stage stage;
+  stage.client.make_file("/d/f");
+  stage.client.make_file("/d/g");
+  stage.access("/d/f", 5);
+  stage.access("/d/g", 5);
+  stage.engine.pump();
+  REQUIRE(stage.client.deliver());  // /d
+  REQUIRE(stage.client.deliver());  // /d/f, which is removed before its SETATTR
+  stage.removed("/d/f", 6);
+  stage.removed("/d/g", 6);
+  stage.run();
+  CHECK(stage.failed() == 0);
+  CHECK(stage.sum("qatime_cancelled_total") == 2);
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("ANameThatMeansAnotherDirectoryNowIsLookedUpAgain", "[apply]") {
+  Stage stage;
+  stage.client.make_file("/d/f");
+  stage.access("/d/f", 5);
+  stage.run();
+  stage.moved("/d", "/e", 6);
+  stage.client.make_file("/d/f");
+  stage.access("/d/f", 7);
+  stage.run();
+  CHECK(stage.client.atime("/d/f") == at(7));
+  CHECK(stage.client.atime("/e/f") == at(5));
+}
+
+}  // namespace
+}  // namespace qatime::apply
