@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: MIT
+//
+// All state lives on the server's thread; the public calls run there and wait.
+#include "nfs/scripted_server.h"
+
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <future>
+#include <limits>
+#include <list>
+#include <map>
+#include <thread>
+#include <utility>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+
+#include "nfs/memory_tree.h"
+#include "nfs/messages.h"
+#include "nfs/xdr.h"
+
+namespace qatime::nfs::testing {
+
+namespace {
+
+namespace asio = boost::asio;
+using tcp = asio::ip::tcp;
+using boost::system::error_code;
+
+}  // namespace
+
+class ScriptedServer::Server {
+ public:
+  explicit Server(const std::string& address) : endpoint_{asio::ip::make_address(address), 0} {
+    listen();
+    endpoint_ = acceptor_.local_endpoint();
+    thread_ = std::thread{[this] { io_.run(); }};
+  }
+  ~Server() {
+    io_.stop();
+    thread_.join();
+  }
+
+  // Runs `function` on the server's thread and hands back what it returns or throws.
+  template <class Function>
+  auto run(Function function) {
+    std::packaged_task<decltype(function())()> task{std::move(function)};
+    auto result = task.get_future();
+    asio::post(io_, std::move(task));
+    return result.get();
+  }
+
+  void listen() {
+    acceptor_ = tcp::acceptor{io_, endpoint_};
+    accept();
+  }
+  void stop() {
+    acceptor_.close();
+    drop();
+  }
+  void drop();
+
+  struct Script {
+    Procedure procedure;
+    Action action;
+    std::size_t times;
+    When when;
+  };
+
+  asio::io_context io_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
+  tcp::acceptor acceptor_{io_};
+  tcp::endpoint endpoint_;
+  MemoryTree tree_;
+  std::vector<std::string> exports_;
+  std::list<Script> scripts_;
+  std::vector<Request> requests_;
+  bool close_new_ = false;
+
+  class Connection;
+  std::list<std::shared_ptr<Connection>> connections_;
+
+ private:
+  void accept();
+  Action action_for(const Request& request);
+  std::string execute(const Request& request, const Action& action);
+  std::string mnt(const Request& request, const Action& action);
+  std::string getattr(const Request& request, const Action& action);
+  std::string lookup(const Request& request, const Action& action);
+  std::string setattr(const Request& request, const Action& action);
+  std::string getport() const { return XdrWriter{}.word(endpoint_.port()).bytes(); }
+
+  std::uint32_t accepted_ = 0;
+  std::thread thread_;
+};
+
+class ScriptedServer::Server::Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(Server& server, tcp::socket socket, std::uint32_t number)
+      : server_{server}, socket_{std::move(socket)}, number_{number} {
+    socket_.set_option(tcp::no_delay{true});
+  }
+
+  void read() {
+    asio::async_read(socket_, asio::buffer(marker_), [self = shared_from_this()](error_code error, std::size_t) {
+      if (error) return self->leave();
+      const std::uint32_t size = XdrReader{{self->marker_.data(), 4}}.word() & 0x7fffffff;
+      self->record_.resize(size);
+      self->read_record();
+    });
+  }
+
+  void close() {
+    error_code ignored;
+    socket_.close(ignored);
+  }
+
+ private:
+  void read_record() {
+    asio::async_read(socket_, asio::buffer(record_), [self = shared_from_this()](error_code error, std::size_t) {
+      if (error) return self->leave();
+      self->take(read_call(self->record_));
+      if (self->socket_.is_open()) self->read();
+    });
+  }
+
+  void leave() {
+    close();
+    server_.connections_.remove(shared_from_this());
+  }
+
+  void take(Call call) {
+    if (call.acceptable != kSuccess) return write(accepted(call.xid, call.acceptable, {}));
+    call.request.connection = number_;
+    server_.requests_.push_back(call.request);
+    const Action action = server_.action_for(call.request);
+    if (action.delay.count() == 0) return perform(call, action);
+    auto timer = std::make_shared<asio::steady_timer>(socket_.get_executor(), action.delay);
+    timer->async_wait([self = shared_from_this(), timer, call, action](error_code) { self->perform(call, action); });
+  }
+
+  void perform(const Call& call, const Action& action) {
+    using Fault = Action::Fault;
+    switch (action.fault) {
+      case Fault::silence:
+        return;
+      case Fault::drop:
+        return leave();
+      case Fault::garbage:
+        return write("garbage!");
+      case Fault::deny:
+        return write(denied(call.xid));
+      case Fault::proc_unavail:
+        return write(accepted(call.xid, kProcUnavail, {}));
+      case Fault::garbage_args:
+        return write(accepted(call.xid, kGarbageArgs, {}));
+      case Fault::system_err:
+        return write(accepted(call.xid, kSystemErr, {}));
+      default:
+        break;
+    }
+    const std::string results = server_.execute(call.request, action);
+    if (action.fault == Fault::execute_silently) return;
+    if (action.fault == Fault::execute_and_drop) return leave();
+    const std::size_t size = action.fault == Fault::truncate ? results.size() / 8 * 4 : results.size();
+    write(accepted(call.xid, kSuccess, std::string_view{results}.substr(0, size)));
+  }
+
+  void write(std::string_view message) {
+    const auto marker = 0x80000000U | static_cast<std::uint32_t>(message.size());
+    out_.push_back(XdrWriter{}.word(marker).raw(message).bytes());
+    if (out_.size() == 1) write_next();
+  }
+
+  void write_next() {
+    asio::async_write(socket_, asio::buffer(out_.front()), [self = shared_from_this()](error_code error, std::size_t) {
+      self->out_.pop_front();
+      if (!error && !self->out_.empty()) self->write_next();
+    });
+  }
+
+  Server& server_;
+  tcp::socket socket_;
+  std::uint32_t number_;
+  std::array<char, 4> marker_{};
+  std::string record_;
+  std::deque<std::string> out_;
+};
+
+void ScriptedServer::Server::drop() {
+  for (auto& connection : std::exchange(connections_, {})) connection->close();
+}
+
+void ScriptedServer::Server::accept() {
+  acceptor_.async_accept([this](error_code error, tcp::socket socket) {
+    if (error) return;
+    if (!close_new_) {
+      connections_.push_back(std::make_shared<Connection>(*this, std::move(socket), ++accepted_));
+      connections_.back()->read();
+    }
+    accept();
+  });
+}
+
+Action ScriptedServer::Server::action_for(const Request& request) {
+  const auto script = std::find_if(scripts_.begin(), scripts_.end(), [&](const Script& each) {
+    return each.procedure == request.procedure && (!each.when || each.when(request));
+  });
+  if (script == scripts_.end()) return {};
+  Action action = script->action;
+  if (script->times != kForEver && --script->times == 0) scripts_.erase(script);
+  return action;
+}
+
+std::string ScriptedServer::Server::execute(const Request& request, const Action& action) {
+  switch (request.procedure) {
+    case Procedure::null:
+      return {};
+    case Procedure::getport:
+      return getport();
+    case Procedure::mnt:
+      return mnt(request, action);
+    case Procedure::getattr:
+      return getattr(request, action);
+    case Procedure::lookup:
+      return lookup(request, action);
+    case Procedure::setattr:
+      return setattr(request, action);
+  }
+  return {};
+}
+
+std::string ScriptedServer::Server::mnt(const Request& request, const Action& action) {
+  if (action.status) return status_only(*action.status).bytes();
+  const bool exported = exports_.empty() || std::count(exports_.begin(), exports_.end(), request.name) != 0;
+  const auto node = exported ? tree_.find(request.name) : nullptr;
+  if (node == nullptr) return status_only(Status::noent).bytes();
+  const bool huge = action.fault == Action::Fault::huge_handle;
+  return status_only(Status::ok)
+      .opaque(huge ? std::string(100, 'h') : MemoryTree::handle(*node))
+      .word(1)  // one flavor of authentication:
+      .word(1)  // AUTH_SYS
+      .bytes();
+}
+
+std::string ScriptedServer::Server::getattr(const Request& request, const Action& action) {
+  const auto node = tree_.by_handle(request.handle);
+  const Status status = action.status.value_or(node == nullptr ? Status::stale : Status::ok);
+  XdrWriter out = status_only(status);
+  if (status == Status::ok) write_attributes(out, *node);
+  return out.bytes();
+}
+
+std::string ScriptedServer::Server::lookup(const Request& request, const Action& action) {
+  const auto directory = tree_.by_handle(request.handle);
+  std::shared_ptr<Node> found;
+  Status status = Status::noent;
+  if (directory == nullptr) {
+    status = Status::stale;
+  } else if (directory->type != Node::Type::directory) {
+    status = Status::notdir;
+  } else if (const auto child = directory->children.find(request.name); child != directory->children.end()) {
+    status = Status::ok;
+    found = child->second;
+  }
+  status = action.status.value_or(status);
+  XdrWriter out = status_only(status);
+  const bool with_attributes = action.fault != Action::Fault::no_attributes;
+  if (status == Status::ok) {
+    out.opaque(action.fault == Action::Fault::huge_handle ? std::string(100, 'h') : MemoryTree::handle(*found));
+    write_optional(out, found.get(), with_attributes);
+  }
+  write_optional(out, directory.get(), with_attributes);
+  return out.bytes();
+}
+
+std::string ScriptedServer::Server::setattr(const Request& request, const Action& action) {
+  const auto node = tree_.by_handle(request.handle);
+  Status status = Status::stale;
+  if (action.status) {
+    status = *action.status;
+  } else if (node != nullptr) {
+    status = tree_.set_atime(*node, request.atime, request.guard);
+  }
+  XdrWriter out = status_only(status);
+  out.word(0);  // pre_op_attr
+  write_optional(out, node.get(), action.fault != Action::Fault::no_attributes);
+  return out.bytes();
+}
+
+ScriptedServer::ScriptedServer(const std::string& address) : server_{std::make_unique<Server>(address)} {}
+ScriptedServer::~ScriptedServer() = default;
+
+std::uint16_t ScriptedServer::port() const {
+  return server_->run([this] { return server_->endpoint_.port(); });
+}
+
+NfsConfig ScriptedServer::config() const {
+  NfsConfig config;
+  config.servers = {{server_->run([this] { return server_->endpoint_.address().to_string(); }), 0}};
+  config.port = config.mount_port = port();
+  config.timeout = std::chrono::milliseconds{500};
+  return config;
+}
+
+void ScriptedServer::add_directory(const std::string& path) {
+  server_->run([&] { server_->tree_.add(path, Node::Type::directory); });
+}
+void ScriptedServer::add_file(const std::string& path) {
+  server_->run([&] { server_->tree_.add(path, Node::Type::file); });
+}
+void ScriptedServer::add_symlink(const std::string& path) {
+  server_->run([&] { server_->tree_.add(path, Node::Type::symlink); });
+}
+void ScriptedServer::add_link(const std::string& path, const std::string& existing) {
+  server_->run([&] { server_->tree_.put(path, server_->tree_.at(existing)); });
+}
+void ScriptedServer::remove(const std::string& path) {
+  server_->run([&] { server_->tree_.remove(path); });
+}
+void ScriptedServer::rename(const std::string& path, const std::string& target) {
+  server_->run([&] {
+    server_->tree_.put(target, server_->tree_.at(path));
+    server_->tree_.remove(path);
+  });
+}
+void ScriptedServer::set_atime(const std::string& path, Time atime) {
+  server_->run([&] { (void)server_->tree_.set_atime(*server_->tree_.at(path), atime, std::nullopt); });
+}
+ScriptedServer::Times ScriptedServer::times(const std::string& path) const {
+  return server_->run([&] { return server_->tree_.at(path)->times; });
+}
+std::string ScriptedServer::handle(const std::string& path) const {
+  return server_->run([&] { return MemoryTree::handle(*server_->tree_.at(path)); });
+}
+void ScriptedServer::forget_handles() {
+  server_->run([&] { server_->tree_.forget_handles(false); });
+}
+void ScriptedServer::forget_all_handles() {
+  server_->run([&] { server_->tree_.forget_handles(true); });
+}
+void ScriptedServer::set_exports(std::vector<std::string> paths) {
+  server_->run([&] { server_->exports_ = std::move(paths); });
+}
+
+void ScriptedServer::script(Procedure procedure, Action action, std::size_t times, When when) {
+  server_->run([&] { server_->scripts_.push_back({procedure, action, times, std::move(when)}); });
+}
+void ScriptedServer::clear_scripts() {
+  server_->run([&] { server_->scripts_.clear(); });
+}
+
+std::size_t ScriptedServer::connections() const {
+  return server_->run([&] { return server_->connections_.size(); });
+}
+void ScriptedServer::drop_connections() {
+  server_->run([&] { server_->drop(); });
+}
+void ScriptedServer::close_new_connections(bool close) {
+  server_->run([&] { server_->close_new_ = close; });
+}
+void ScriptedServer::stop() {
+  server_->run([&] { server_->stop(); });
+}
+void ScriptedServer::start() {
+  server_->run([&] { server_->listen(); });
+}
+
+std::vector<Request> ScriptedServer::requests() const {
+  return server_->run([&] { return server_->requests_; });
+}
+std::size_t ScriptedServer::count(Procedure procedure) const {
+  return server_->run([&] {
+    return static_cast<std::size_t>(
+        std::count_if(server_->requests_.begin(), server_->requests_.end(),
+                      [&](const Request& request) { return request.procedure == procedure; }));
+  });
+}
+void ScriptedServer::clear_requests() {
+  server_->run([&] { server_->requests_.clear(); });
+}
+
+}  // namespace qatime::nfs::testing

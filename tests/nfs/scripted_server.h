@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+// An NFSv3 server in this process that does as it is told.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config.h"
+#include "nfs/status.h"
+#include "timestamp.h"
+
+namespace qatime::nfs::testing {
+
+enum class Procedure { null, getport, mnt, getattr, lookup, setattr };
+
+// One call as it came over the wire.
+struct Request {
+  Procedure procedure;
+  std::string handle;         // GETATTR, SETATTR; of the directory for LOOKUP
+  std::string name;           // LOOKUP; the path for MNT
+  std::optional<Time> atime;  // SETATTR with SET_TO_CLIENT_TIME
+  bool sets_more = false;     // SETATTR of anything else
+  std::optional<Time> guard;  // SETATTR
+  std::uint32_t uid = 0;      // AUTH_SYS
+  std::uint32_t gid = 0;
+  std::uint32_t connection = 0;  // counted from 1 as accepted
+};
+
+// What becomes of a request. The default is to execute it and to answer.
+struct Action {
+  enum class Fault {
+    none,
+    silence,  // not executed, never answered
+    execute_silently,
+    drop,  // not executed, the connection is closed
+    execute_and_drop,
+    garbage,        // bytes that are no RPC message, as one record
+    truncate,       // executed, half of the results missing
+    huge_handle,    // LOOKUP and MNT: one of 100 bytes
+    no_attributes,  // where they are optional
+    deny,           // MSG_DENIED, AUTH_ERROR
+    proc_unavail,   // and likewise the others of accept_stat
+    garbage_args,
+    system_err,
+  };
+  Fault fault = Fault::none;
+  std::optional<Status> status{};     // answered, not executed
+  std::chrono::milliseconds delay{};  // before it is executed and answered
+};
+
+// Serves NFS, MOUNT and a portmapper that knows them on one TCP port of 127.0.0.1 (or of another loopback address), on
+// a thread of its own, with a tree in memory. Runs from its construction on. Any thread may call it.
+class ScriptedServer {
+ public:
+  explicit ScriptedServer(const std::string& address = "127.0.0.1");
+  ~ScriptedServer();
+  ScriptedServer(const ScriptedServer&) = delete;
+  ScriptedServer& operator=(const ScriptedServer&) = delete;
+
+  [[nodiscard]] std::uint16_t port() const;
+  // For a client of this server: one export "/", a timeout of 500 ms.
+  [[nodiscard]] NfsConfig config() const;
+
+  // The tree: paths are absolute, their directories exist; "/" does from the beginning. Times of a new object are
+  // 2020-01-01T00:00:00Z, and ctime grows by at least 1 ns with each change.
+  struct Times {
+    Time atime;
+    Time mtime;
+    Time ctime;
+  };
+  void add_directory(const std::string& path);
+  void add_file(const std::string& path);
+  void add_symlink(const std::string& path);
+  void add_link(const std::string& path, const std::string& existing);
+  void remove(const std::string& path);
+  void rename(const std::string& path, const std::string& target);
+  // As somebody else would; the ctime changes.
+  void set_atime(const std::string& path, Time atime);
+  [[nodiscard]] Times times(const std::string& path) const;
+  [[nodiscard]] std::string handle(const std::string& path) const;
+  // All handles given out so far become stale; forget_handles() spares that of "/".
+  void forget_handles();
+  void forget_all_handles();
+  // Only these can be mounted, else any directory.
+  void set_exports(std::vector<std::string> paths);
+
+  // The next `times` requests of this procedure for which `when` holds are treated so. Scripts apply in the order in
+  // which they were given; each request takes the first that fits.
+  static constexpr std::size_t kForEver = SIZE_MAX;
+  using When = std::function<bool(const Request&)>;
+  void script(Procedure procedure, Action action, std::size_t times = kForEver, When when = {});
+  void clear_scripts();
+
+  // The connections that are there; whether new ones are closed as soon as accepted.
+  [[nodiscard]] std::size_t connections() const;
+  void drop_connections();
+  void close_new_connections(bool close);
+  // Stops listening and drops all connections; the tree stays. start() listens on the same port again.
+  void stop();
+  void start();
+
+  // What was received.
+  [[nodiscard]] std::vector<Request> requests() const;
+  [[nodiscard]] std::size_t count(Procedure procedure) const;
+  void clear_requests();
+
+ private:
+  class Server;
+  std::unique_ptr<Server> server_;
+};
+
+}  // namespace qatime::nfs::testing
