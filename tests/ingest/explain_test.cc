@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/explain.h"
+
+#include <string>
+#include <string_view>
+
+#include "catch.h"
+
+namespace qatime::ingest {
+namespace {
+
+Explanation explain_body(const std::string& body) {
+  return explain("2026-01-27T14:12:23Z q-1 qumulo " + body, {}, Lanes{}, *parse_rfc3339("2026-01-28T00:00:00Z"));
+}
+
+std::string field(const Explanation& explanation, std::string_view name) {
+  for (const Explanation::Field& one : explanation.fields) {
+    if (one.name == name) return one.value;
+  }
+  return "none";
+}
+
+TEST_CASE("A line is explained field by field") {
+  const Explanation line = explain_body(R"(192.0.2.1,"AD\alice",nfs3,fs_read_data,ok,7,"/a""b/","")"
+                                        "\r\n");
+  CHECK(field(line, "form") == "rsyslog's file format");
+  CHECK(field(line, "time") == "2026-01-27T14:12:23.000000000Z");
+  CHECK(field(line, "host") == "q-1");
+  CHECK(field(line, "client") == "192.0.2.1");
+  CHECK(field(line, "user") == "AD\\alice");
+  CHECK(field(line, "protocol") == "nfs3");
+  CHECK(field(line, "operation") == "fs_read_data");
+  CHECK(field(line, "status") == "ok");
+  CHECK(field(line, "file_id") == "7");
+  CHECK(field(line, "path") == "/a\"b/");
+  CHECK(field(line, "target").empty());
+  CHECK(line.outcome == "accepted");
+  CHECK(line.reason.empty());
+  CHECK_FALSE(line.why.empty());
+}
+
+TEST_CASE("Moves and removals are explained") {
+  CHECK(explain_body(R"(::1,"u",nfs3,fs_rename,ok,7,"/a","/b")").outcome == "move");
+  CHECK(explain_body(R"(::1,"u",nfs3,fs_delete,ok,7,"/a","")").outcome == "removal");
+}
+
+TEST_CASE("An ignored line has the reason that it is counted under, and words for it") {
+  const Explanation line = explain_body(R"(::1,"u",nfs3,fs_open,ok,7,"/a","")");
+  CHECK(line.outcome == "ignored");
+  CHECK(line.reason == "operation");
+  CHECK(line.why == "It is ignored because policy.operations does not have its operation.");
+}
+
+TEST_CASE("A malformed line is explained as far as it was readable") {
+  const Explanation no_header = explain("hello", {}, Lanes{}, now());
+  CHECK(no_header.outcome == "malformed");
+  CHECK(no_header.reason == "header");
+  CHECK(no_header.fields.empty());
+  const Explanation no_record = explain_body("hello");
+  CHECK(no_record.reason == "fields");
+  CHECK(field(no_record, "host") == "q-1");
+  CHECK(field(no_record, "path") == "none");
+  const Explanation no_path = explain_body(R"(::1,"u",nfs3,fs_read_data,ok,7,"a","")");
+  CHECK(no_path.outcome == "malformed");
+  CHECK(no_path.reason == "path");
+  CHECK(field(no_path, "path") == "a");
+}
+
+}  // namespace
+}  // namespace qatime::ingest

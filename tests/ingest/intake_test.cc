@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/intake.h"
+
+#include <map>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <fmt/core.h>
+
+#include "catch.h"
+#include "timestamp.h"
+
+namespace qatime::ingest {
+namespace {
+
+using namespace std::string_literals;
+
+const std::string kHeader = "<14>1 2026-01-27T14:12:23.9558Z q-1 qumulo - - - ";
+
+std::string record(std::string_view operation, std::string_view path, std::string_view target = {}) {
+  return fmt::format(R"({}192.0.2.1,"alice",nfs3,{},ok,7,"{}","{}")", kHeader, operation, path, target);
+}
+
+// An intake, and what it hands over.
+struct Fixture {
+  std::int64_t count(std::string_view name, std::string_view label = {}) {
+    std::int64_t found = -1;
+    metrics.visit([&](const metrics::Registry::Sample& sample) {
+      if (sample.name == name && sample.label.value == label) found = sample.value;
+    });
+    return found;
+  }
+
+  // The events of one read of these messages, in words.
+  std::vector<std::string> take(const std::vector<std::string>& messages) {
+    handed_over.clear();
+    intake.begin(Transport::tcp, 1000);
+    for (const std::string& message : messages) intake.message(message);
+    intake.flush();
+    return handed_over;
+  }
+
+  void keep(Events events) {
+    ++batches;
+    for (const Event& event : events) {
+      if (const auto* const access = std::get_if<Access>(&event)) {
+        handed_over.push_back(fmt::format("{} {}", access->path, format_rfc3339(access->time)));
+      } else if (const auto* const move = std::get_if<Move>(&event)) {
+        handed_over.push_back(fmt::format("{} to {}", move->path, move->target));
+      } else {
+        handed_over.push_back(fmt::format("{} gone", std::get<Removal>(event).path));
+      }
+    }
+  }
+
+  PolicyConfig config{.operations = {"fs_read_data"}, .self = {}, .future_limit = {}};
+  Lanes lanes;
+  SelfAddresses self;
+  Policy policy{config, lanes, self};
+  metrics::Registry metrics;
+  std::vector<std::string> handed_over;
+  int batches = 0;
+  Intake intake{policy, metrics, [this](Events events) { keep(events); }};
+};
+
+TEST_CASE_METHOD(Fixture, "A read becomes one batch of events in their order") {
+  CHECK(take({record("fs_read_data", "/a"), record("fs_rename", "/a", "/b"), record("fs_open", "/b"),
+              record("fs_delete", "/b")}) ==
+        std::vector<std::string>{"/a 2026-01-27T14:12:23.955800000Z", "/a to /b", "/b gone"});
+  CHECK(batches == 1);
+  CHECK(take({record("fs_open", "/b")}).empty());
+  CHECK(batches == 1);
+}
+
+TEST_CASE_METHOD(Fixture, "The record of the Python qatime is understood to the byte") {
+  CHECK(take({R"(<155>2040-01-01T21:41:55.861195Z qumulo-1 qumulo 192.168.240.1,"admin",smb2,fs_read_data,ok,6,)"
+              R"("/test_qatime/testfile","")"
+              "\0"s}) == std::vector<std::string>{"/test_qatime/testfile 2040-01-01T21:41:55.861195000Z"});
+}
+
+TEST_CASE_METHOD(Fixture, "Unescaped paths live until they are handed over") {
+  std::vector<std::string> messages;
+  std::vector<std::string> expected;
+  for (int i = 0; i < 2000; ++i) {
+    messages.push_back(record("fs_delete", fmt::format(R"(/a""{})", i)));
+    expected.push_back(fmt::format(R"(/a"{} gone)", i));
+  }
+  CHECK(take(messages) == expected);
+  CHECK(take(messages) == expected);
+}
+
+TEST_CASE_METHOD(Fixture, "Odd names come through") {
+  std::string deep;
+  for (int i = 0; i < 30; ++i) deep += "/level";
+  for (const std::string& name : {"/a,b"s, "/a b"s, "/a\tb"s, "/a\\b"s, "/a#012b"s, "/%41"s, "/*"s, "/-rf"s,
+                                  "/" + std::string(255, 'x'), deep, "/\xC3\xA4"s, "/\xE4"s, "/"s}) {
+    CAPTURE(name);
+    CHECK(take({record("fs_delete", name)}) == std::vector{name + " gone"});
+  }
+  CHECK(take({record("fs_delete", "/directory/")}) == std::vector{"/directory gone"s});
+  CHECK(take({record("fs_delete", R"(/a""b)")}) == std::vector{R"(/a"b gone)"s});
+}
+
+TEST_CASE_METHOD(Fixture, "Every counter is there from the start") {
+  for (const char* const reason :
+       {"header", "tag", "time", "body", "fields", "quote", "path", "too_long", "framing", "memory"}) {
+    CHECK(count("qatime_malformed_total", reason) == 0);
+  }
+  for (const char* const reason : {"operation", "status", "snapshot", "self", "range", "future", "export"}) {
+    CHECK(count("qatime_ignored_total", reason) == 0);
+  }
+  for (const char* const name : {"qatime_moves_total", "qatime_removals_total", "qatime_accepted_total"}) {
+    CHECK(count(name) == 0);
+  }
+  CHECK(count("qatime_received_messages_total", "tcp") == 0);
+  CHECK(count("qatime_received_bytes_total", "udp") == 0);
+}
+
+TEST_CASE_METHOD(Fixture, "Messages and bytes are counted by transport") {
+  intake.begin(Transport::udp, 100);
+  intake.message("a");
+  intake.begin(Transport::tcp, 50);
+  intake.message("a");
+  intake.reject(Malformed::too_long);
+  CHECK(count("qatime_received_messages_total", "udp") == 1);
+  CHECK(count("qatime_received_messages_total", "tcp") == 2);
+  CHECK(count("qatime_received_bytes_total", "udp") == 100);
+  CHECK(count("qatime_received_bytes_total", "tcp") == 50);
+}
+
+TEST_CASE_METHOD(Fixture, "A message says whether it was a record") {
+  intake.begin(Transport::tcp, 0);
+  CHECK(intake.message(record("fs_read_data", "/a")));
+  CHECK(intake.message(record("fs_open", "")));
+  CHECK_FALSE(intake.message("hello"));
+  CHECK_FALSE(intake.message(record("fs_read_data", "a")));
+  intake.flush();
+}
+
+TEST_CASE_METHOD(Fixture, "Every message ends in exactly one counter") {
+  struct Kind {
+    std::string message;
+    std::string metric;
+    std::string reason;
+  };
+  const std::vector<Kind> kinds{
+      {record("fs_read_data", "/a"), "qatime_accepted_total", ""},
+      {record("fs_rename", "/a", "/b"), "qatime_moves_total", ""},
+      {record("fs_delete", "/a"), "qatime_removals_total", ""},
+      {record("fs_tree_delete", "/a"), "qatime_removals_total", ""},
+      {record("fs_open", "/a"), "qatime_ignored_total", "operation"},
+      {record("rest_login", ""), "qatime_ignored_total", "operation"},
+      {kHeader + R"(::1,"u",nfs3,fs_read_data,denied,7,"/a","")", "qatime_ignored_total", "status"},
+      {record("fs_read_data", "/.snapshot/a"), "qatime_ignored_total", "snapshot"},
+      {R"(1969-01-01T00:00:00Z q-1 qumulo ::1,"u",nfs3,fs_read_data,ok,7,"/a","")", "qatime_ignored_total", "range"},
+      {"hello", "qatime_malformed_total", "header"},
+      {"Jun 6 14:52:28 q-1 qumulo " + record("fs_read_data", "/a").substr(kHeader.size()), "qatime_malformed_total",
+       "header"},
+      {"<46>1 2026-01-27T14:12:23Z q-1 rsyslogd - - - x", "qatime_malformed_total", "tag"},
+      {"<14>1 2026-13-27T14:12:23Z q-1 qumulo - - - x", "qatime_malformed_total", "time"},
+      {kHeader + R"({"user_ip": "::1"})", "qatime_malformed_total", "body"},
+      {kHeader + R"(::1,"u",nfs3,fs_read_data,ok,7,"/a")", "qatime_malformed_total", "fields"},
+      {kHeader + R"(::1,"u",nfs3,fs_read_data,ok,7,"/a","","")", "qatime_malformed_total", "fields"},
+      {kHeader + R"(::1,"u",nfs3,fs_read_data,ok,7,"/a",")", "qatime_malformed_total", "quote"},
+      {record("fs_read_data", "/a/../b"), "qatime_malformed_total", "path"},
+      {record("fs_read_data", "/a//b"), "qatime_malformed_total", "path"},
+  };
+  constexpr int kMessages = 50'000;
+  std::minstd_rand random{7};
+  std::map<std::pair<std::string, std::string>, int> expected;
+  for (int i = 0; i < kMessages; ++i) {
+    const Kind& kind = kinds[random() % kinds.size()];
+    ++expected[{kind.metric, kind.reason}];
+    if (i % 100 == 0) intake.begin(Transport::tcp, 1);
+    intake.message(kind.message);
+    if (i % 100 == 99) intake.flush();
+  }
+  for (const auto& [key, times] : expected) {
+    CAPTURE(key);
+    CHECK(count(key.first, key.second) == times);
+  }
+  CHECK(count("qatime_received_messages_total", "tcp") == kMessages);
+  CHECK(metrics.sum("qatime_malformed_total") + metrics.sum("qatime_ignored_total") +
+            metrics.sum("qatime_moves_total") + metrics.sum("qatime_removals_total") +
+            metrics.sum("qatime_accepted_total") ==
+        kMessages);
+  CHECK(handed_over.size() == static_cast<std::size_t>(count("qatime_accepted_total") + count("qatime_moves_total") +
+                                                       count("qatime_removals_total")));
+}
+
+}  // namespace
+}  // namespace qatime::ingest
