@@ -17,8 +17,6 @@ std::size_t heap_bytes(const std::string& text) {
 
 }  // namespace
 
-Directories::Directories() : by_path_{Paths{&slab_}}, in_order_{PathOrder{Paths{&slab_}}} {}
-
 Slot Directories::insert(std::string_view path, std::size_t lane) {
   const Slot slot = slab_.allocate();
   slab_[slot] = Directory{};
@@ -48,24 +46,25 @@ std::vector<Slot> Directories::subtree(std::string_view path) const {
   // What lies below `path` begins with it and a slash, and '0' is the byte that follows the slash.
   const std::string begin = path == "/" ? "/" : std::string{path} + '/';
   const std::string end = begin.substr(0, begin.size() - 1) + '0';
-  slots.insert(slots.end(), in_order_.lower_bound(begin), in_order_.lower_bound(end));
+  for (auto at = in_order_.lower_bound(begin); at != in_order_.end() && at->first < end; ++at)
+    slots.push_back(at->second);
   return slots;
 }
 
 std::size_t Directories::bytes() const noexcept {
-  constexpr std::size_t kNode = allocation_bytes(5 * sizeof(void*));  // of a red-black tree, with a slot in it
+  constexpr std::size_t kNode = allocation_bytes(4 * sizeof(void*) + sizeof(decltype(in_order_)::value_type));
   return slab_.bytes() + by_path_.bytes() + in_order_.size() * kNode + path_bytes_;
 }
 
 void Directories::link(Slot slot) {
   by_path_.insert(slot);
-  in_order_.insert(slot);
+  in_order_.emplace(slab_[slot].path, slot);
   path_bytes_ += heap_bytes(slab_[slot].path);
 }
 
 void Directories::unlink(Slot slot) {
   by_path_.erase(slot);
-  in_order_.erase(slot);
+  in_order_.erase(slab_[slot].path);
   path_bytes_ -= heap_bytes(slab_[slot].path);
 }
 

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <set>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,7 +29,7 @@ struct Directory {
 // Directories by path and in the order of their paths. Finding one is O(1), the rest O(log directories). One owner.
 class Directories {
  public:
-  Directories();
+  Directories() : by_path_{Paths{&slab_}} {}
   Directories(const Directories&) = delete;
   Directories& operator=(const Directories&) = delete;
 
@@ -52,7 +52,6 @@ class Directories {
   [[nodiscard]] const Directory& operator[](Slot slot) const noexcept { return slab_[slot]; }
   [[nodiscard]] Slab<Directory>& slab() noexcept { return slab_; }
 
-  [[nodiscard]] std::size_t size() const noexcept { return slab_.size(); }
   [[nodiscard]] std::size_t bytes() const noexcept;
 
  private:
@@ -62,20 +61,12 @@ class Directories {
     Key operator()(Slot slot) const { return (*slab)[slot].path; }
     static std::size_t hash(Key path) { return std::hash<Key>{}(path); }
   };
-  struct PathOrder {
-    using is_transparent = void;
-    Paths paths;
-    bool operator()(Slot a, Slot b) const { return paths(a) < paths(b); }
-    bool operator()(Slot a, std::string_view b) const { return paths(a) < b; }
-    bool operator()(std::string_view a, Slot b) const { return a < paths(b); }
-  };
-
   void link(Slot slot);
   void unlink(Slot slot);
 
   Slab<Directory> slab_;
   SlotSet<Paths> by_path_;
-  std::set<Slot, PathOrder> in_order_;
+  std::map<std::string_view, Slot> in_order_;  // the keys view Directory::path
   std::size_t path_bytes_ = 0;
 };
 

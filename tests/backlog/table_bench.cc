@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+// Prints what the local backlog costs: adds, take and settle, memory. Not a test; takes some seconds and a gigabyte.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <fstream>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backlog/local.h"
+
+using namespace qatime;
+using namespace qatime::backlog;
+
+namespace {
+
+constexpr std::size_t kBatch = 500;
+constexpr std::size_t kPerDirectory = 100;
+constexpr double kMillion = 1e6;
+
+std::size_t resident_bytes() {
+  std::size_t total = 0;
+  std::size_t resident = 0;
+  std::ifstream{"/proc/self/statm"} >> total >> resident;
+  return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+
+// 20-byte names, as many to a directory as `per_directory`.
+std::string path_of(std::uint64_t index, std::size_t per_directory) {
+  const std::string name = std::to_string(1'000'000'000ULL + index);
+  return "/projects/department/results/" + std::to_string(index / per_directory) + "/data-" + name + ".bin";
+}
+
+// Of CPU time, so that what else runs on the machine matters less.
+class Stopwatch {
+ public:
+  [[nodiscard]] double seconds() const { return static_cast<double>(std::clock() - start_) / CLOCKS_PER_SEC; }
+
+ private:
+  std::clock_t start_ = std::clock();
+};
+
+struct Subject {
+  SteadyClock clock;
+  metrics::Registry registry;
+  Local backlog{BacklogConfig{std::size_t{64} << 30}, Lanes{}, clock, registry};
+};
+
+// Adds an access to each of `indices`; returns the seconds of CPU inside add().
+double add(Backlog& backlog, const std::vector<std::uint32_t>& indices, std::size_t per_directory) {
+  double seconds = 0;
+  std::vector<std::string> paths;
+  std::vector<Event> events;
+  for (std::size_t begin = 0; begin < indices.size(); begin += kBatch) {
+    const std::size_t end = std::min(begin + kBatch, indices.size());
+    paths.clear();
+    events.clear();
+    for (std::size_t i = begin; i < end; ++i) paths.push_back(path_of(indices[i], per_directory));
+    for (std::size_t i = begin; i < end; ++i) {
+      events.emplace_back(Access{paths[i - begin], Time{std::chrono::microseconds{i}}});
+    }
+    const Stopwatch watch;
+    backlog.add(events);
+    seconds += watch.seconds();
+  }
+  return seconds;
+}
+
+double drain(Backlog& backlog) {
+  const Stopwatch watch;
+  for (Slice slice = backlog.take(0, 256); !slice.entries.empty(); slice = backlog.take(0, 256)) {
+    for (const Entry& entry : slice.entries) backlog.settle(entry.ticket);
+  }
+  return watch.seconds();
+}
+
+std::vector<std::uint32_t> shuffled(std::uint32_t count, std::mt19937& random) {
+  std::vector<std::uint32_t> indices(count);
+  for (std::uint32_t i = 0; i < count; ++i) indices[i] = i;
+  std::shuffle(indices.begin(), indices.end(), random);
+  return indices;
+}
+
+// Ranks with the exponent 1, by inverting the continuous distribution; rank -> path is scattered.
+std::vector<std::uint32_t> zipf(std::size_t count, std::uint32_t paths, std::mt19937& random) {
+  const std::vector<std::uint32_t> scattered = shuffled(paths, random);
+  std::uniform_real_distribution<double> share{0, std::log(static_cast<double>(paths))};
+  std::vector<std::uint32_t> indices(count);
+  for (auto& index : indices) index = scattered[static_cast<std::size_t>(std::exp(share(random))) - 1];
+  return indices;
+}
+
+void measure(const char* what, const std::vector<std::uint32_t>& indices, std::size_t per_directory) {
+  if (fork() > 0) {  // each in a process of its own, since freed memory stays with the process
+    wait(nullptr);
+    return;
+  }
+  Subject subject;
+  const std::size_t before = resident_bytes();
+  const double adding = add(subject.backlog, indices, per_directory);
+  const auto pending = static_cast<double>(subject.backlog.pending());
+  const auto resident = static_cast<double>(resident_bytes() - before);
+  const auto counted = static_cast<double>(subject.registry.sum("qatime_backlog_bytes"));
+  const double draining = drain(subject.backlog);
+  std::printf(
+      "%-34s %6.2f M adds/s  %6.2f M take+settle/s  %5.1f M pending, bytes each: %5.1f resident, %5.1f counted\n", what,
+      static_cast<double>(indices.size()) / adding / kMillion, pending / draining / kMillion, pending / kMillion,
+      resident / pending, counted / pending);
+  std::exit(0);
+}
+
+}  // namespace
+
+int main() {
+  std::mt19937 random{1};
+  measure("10 M, uniform", shuffled(10'000'000, random), kPerDirectory);
+  measure("1 M, uniform", shuffled(1'000'000, random), kPerDirectory);
+  measure("5 M adds, Zipf over 1 M", zipf(5'000'000, 1'000'000, random), kPerDirectory);
+  measure("1 M in one directory", shuffled(1'000'000, random), 1'000'000);
+  measure("1 M directories of one", shuffled(1'000'000, random), 1);
+}
