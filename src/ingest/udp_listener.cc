@@ -97,13 +97,14 @@ void UdpListener::open(const SyslogConfig::Listener& listener) {
   }
 }
 
-// The kernel grants up to net.core.rmem_max, and reports twice of that since it counts its own overhead (socket(7)).
+// The kernel grants up to net.core.rmem_max. It reports twice of that, for its own overhead (socket(7)); Asio halves
+// it.
 void UdpListener::size_buffer(std::size_t wanted) {
   error_code ignored;
   udp::socket::receive_buffer_size option{static_cast<int>(std::min<std::size_t>(wanted, INT_MAX / 2))};
   socket_.set_option(option, ignored);
   socket_.get_option(option, ignored);
-  buffer_ = static_cast<std::size_t>(option.value()) / 2;
+  buffer_ = static_cast<std::size_t>(option.value());
   buffer_bytes_.add(static_cast<std::int64_t>(buffer_));
   if (buffer_ < wanted) {
     kLog.warning("the UDP receive buffer is {} bytes instead of {}: bursts may be lost; sysctl -w net.core.rmem_max={}",
