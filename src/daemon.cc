@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Three threads, each with its own loop: intake (sockets to backlog), apply (backlog to servers) and main (signals and
-// the minute's counters). They share the backlog, the counters and our own addresses, nothing else. The order of the
-// members is the order of the stages; each thread is joined before anything that it uses goes away.
+// Three threads, each with its own loop: intake (sockets to backlog), apply (backlog to servers) and main (signals, the
+// minute's counters, the service manager). They share the backlog, the counters and our own addresses, nothing else.
+// The order of the members is the order of the stages; each thread is joined before anything that it uses goes away.
 #include "daemon.h"
 
 #include <atomic>
@@ -34,8 +34,10 @@
 #include "ingest/tcp_listener.h"
 #include "ingest/udp_listener.h"
 #include "nfs/libnfs_client.h"
+#include "notify.h"
 #include "path.h"
 #include "version.h"
+#include "watchdog.h"
 
 namespace qatime {
 namespace {
@@ -103,6 +105,8 @@ class Daemon {
     backlog_.on_work([this] { wake_apply(); });
     client_.on_change([this] { engine_.pump(); });
     client_.on_local_addresses([this](const auto& addresses) { self_.set(addresses); });
+    watchdog_.watch([this](auto answer) { asio::post(intake_.io(), std::move(answer)); });
+    watchdog_.watch([this](auto answer) { asio::post(apply_.io(), std::move(answer)); });
   }
 
   void run() {
@@ -112,6 +116,9 @@ class Daemon {
     apply_.start();
     intake_.start();
     kLog.info("ready: qatime {}", kVersion);
+    service_manager_.ready();
+    tell_status_every_10_seconds();
+    if (const auto timeout = watchdog_timeout()) tell_that_all_loops_turn(*timeout / 4);
     main_.run();
     intake_.stop();
     apply_.stop();
@@ -154,6 +161,7 @@ class Daemon {
   void stop_on_signal() {
     signals_.async_wait([this](boost::system::error_code, int signal) {
       kLog.info("stopping on {}", signal == SIGINT ? "SIGINT" : "SIGTERM");
+      service_manager_.stopping();
       signals_.async_wait([](boost::system::error_code, int) {
         kLog.error("stopped at once by a second signal: what was not set is lost");
         std::_Exit(EXIT_FAILURE);
@@ -199,6 +207,19 @@ class Daemon {
     kLog.info("counters: {}", line);
   }
 
+  void tell_status_every_10_seconds() {
+    service_manager_.status(
+        fmt::format("{} pending, {} applied", backlog_.pending(), metrics_.sum("qatime_applied_total")));
+    status_timer_.expires_after(10s);
+    status_timer_.async_wait([this](boost::system::error_code) { tell_status_every_10_seconds(); });
+  }
+
+  void tell_that_all_loops_turn(std::chrono::microseconds interval) {
+    if (watchdog_.all_turn()) service_manager_.alive();
+    watchdog_timer_.expires_after(interval);
+    watchdog_timer_.async_wait([this, interval](boost::system::error_code) { tell_that_all_loops_turn(interval); });
+  }
+
   // One of the loops ended with an exception: so does run().
   void fail(std::exception_ptr failure) {
     asio::post(main_, [this, failure = std::move(failure)] {
@@ -213,6 +234,8 @@ class Daemon {
   Lanes lanes_;
   asio::io_context main_{1};
   std::exception_ptr failure_;
+  Notifier service_manager_ = Notifier::from_environment();
+  Watchdog watchdog_;
 
   backlog::Local backlog_;
   ingest::SelfAddresses self_;
@@ -232,6 +255,8 @@ class Daemon {
   asio::signal_set signals_{main_, SIGTERM, SIGINT};
   asio::steady_timer main_timer_{main_};
   asio::steady_timer minute_timer_{main_};
+  asio::steady_timer status_timer_{main_};
+  asio::steady_timer watchdog_timer_{main_};
 };
 
 }  // namespace
