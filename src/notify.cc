@@ -77,7 +77,7 @@ std::optional<std::chrono::microseconds> watchdog_timeout() {
   const std::string_view process = environment("WATCHDOG_PID");
   if (!process.empty() && to_number(process) != static_cast<std::uint64_t>(getpid())) return std::nullopt;
   const auto timeout = to_number(environment("WATCHDOG_USEC"));
-  if (!timeout || *timeout == 0 || *timeout > INT64_MAX) return std::nullopt;
+  if (!timeout || *timeout == 0 || *timeout > INT64_MAX / 1000) return std::nullopt;  // what nanoseconds can hold
   return std::chrono::microseconds{static_cast<std::int64_t>(*timeout)};
 }
 

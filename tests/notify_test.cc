@@ -183,7 +183,7 @@ TEST_CASE("The watchdog's timeout is that of the environment") {
     CHECK_FALSE(watchdog_timeout());
   }
   SECTION("not a number, or none that is a time") {
-    for (const char* value : {"", "0", "-1", "30s", " 30", "99999999999999999999", "9223372036854775808"}) {
+    for (const char* value : {"", "0", "-1", "30s", " 30", "99999999999999999999", "9223372036854776"}) {
       CAPTURE(value);
       const Variable timeout{"WATCHDOG_USEC", value};
       CHECK_FALSE(watchdog_timeout());
