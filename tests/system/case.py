@@ -9,7 +9,7 @@ import unittest
 import lab
 from lab import SECOND
 
-OLD = 1_000_000_000  # seconds; when the files of a test were last accessed and modified before it
+OLD = 1_000_000_000 * SECOND  # when the files of a test were last accessed and modified before it
 NUMBER = itertools.count()
 
 
@@ -49,7 +49,7 @@ class Case(unittest.TestCase):
         with self.files as files:
             for path in paths:
                 files.do("create", path)
-                files.do("age", path, OLD)
+                files.do("age", path, OLD // SECOND)
         return paths
 
     def qatime(self, **settings):
@@ -78,13 +78,14 @@ class Case(unittest.TestCase):
             self.fail(f"{len(left)} of {len(expected)} atimes are wrong, the first is {path}: "
                       f"{self.files.atimes([path])[0]}, not {wanted}")
 
-    def expect_old_mtimes(self, paths):
-        for path, (_, mtime) in zip(paths, self.files.times(paths)):
-            self.assertEqual(mtime, OLD * SECOND, path)
+    def expect_mtimes(self, expected):
+        """Of {path: mtime}, where the server can be asked for it."""
+        if self.server.keeps_mtime:
+            self.assertEqual({path: mtime for path, (_, mtime) in zip(expected, self.files.times(expected))}, expected)
 
     def expect_untouched(self, paths):
         for path, times in zip(paths, self.files.times(paths)):
-            self.assertEqual(times, (OLD * SECOND, OLD * SECOND), path)
+            self.assertEqual(times, (OLD, OLD), path)
 
 
 class OwnServerCase(Case):

@@ -112,6 +112,8 @@ def stop(process, number=signal.SIGTERM, limit=60):
 class Server:
     """An NFSv3 server: where it is, what it exports."""
 
+    keeps_mtime = True
+
     def __init__(self, host, port, mount_port, export):
         self.host, self.port, self.mount_port, self.export = host, port, mount_port, export
 
@@ -150,6 +152,7 @@ class Ganesha(Server):
         self.tree = scratch.directory(f"{self.directory.name}-tree")
         super().__init__("127.0.0.1", free_port(), free_port(), str(self.tree) if fsal == "VFS" else "/mem")
         self.fsal = fsal
+        self.keeps_mtime = fsal != "MEM"  # which sets the other time to now when one is set
         self.options = {"access": "RW", "squash": "no_root_squash", "privileged": "false", **options}
         self.environment = dict(os.environ)
         if not portmapper:

@@ -4,7 +4,7 @@
 import unittest
 
 import lab
-from case import Case, now
+from case import OLD, Case, now
 from lab import SECOND, record, send_tcp, send_udp
 
 # A record as the rsyslog of an earlier qatime forwarded it, with the NUL that Python's syslog handler adds.
@@ -63,7 +63,7 @@ class EndToEnd(Case):
         daemon = self.daemon(policy__future_limit="0s")
         send_udp(daemon.port, [RECORD_OF_2040])
         self.expect_atimes({path: TIME_OF_2040})
-        self.expect_old_mtimes([path])
+        self.expect_mtimes({path: OLD})
         counters = daemon.stop()
         self.assertEqual(counters("received_messages", "udp"), 1)
         self.assertEqual(counters("received_bytes", "udp"), len(RECORD_OF_2040))
@@ -98,7 +98,7 @@ class EndToEnd(Case):
         daemon = self.daemon()
         send_tcp(daemon.port, [record(path, time) for path, time in times.items()])
         self.expect_atimes(times)
-        self.expect_old_mtimes(accessed)
+        self.expect_mtimes(dict.fromkeys(accessed, OLD))
         self.expect_untouched(decoys)
         counters = daemon.stop()
         self.assertEqual(counters("applied"), len(accessed))

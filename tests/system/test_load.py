@@ -24,7 +24,7 @@ class Load(Case):
 
     def test_shuffled_duplicated_records_over_tcp_and_udp_leave_the_newest_times(self):
         paths = self.make_tree(100, FILES // 100)
-        mtimes = [mtime for _, mtime in self.files.times(paths)]
+        mtimes = {path: mtime for path, (_, mtime) in zip(paths, self.files.times(paths))}
         shuffle, base = random.Random(SEED), now()
         accesses = [(path, base + 1000 * shuffle.randrange(1, 10**9)) for path in paths * (RECORDS * 9 // 10 // FILES)]
         newest = {}
@@ -43,7 +43,7 @@ class Load(Case):
         for sender in senders:
             sender.join()
         self.expect_atimes(newest, limit=300)
-        self.assertEqual([mtime for _, mtime in self.files.times(paths)], mtimes)
+        self.expect_mtimes(mtimes)
 
         counters = daemon.stop()
         self.assertEqual(counters("received_messages", "tcp"), RECORDS)
