@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+#include "apply/breaker.h"
+
+#include <chrono>
+#include <string>
+
+#include "apply/manual_clock.h"
+#include "apply/task.h"
+#include "catch.h"
+
+namespace qatime::apply {
+namespace {
+
+using nfs::Status;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using Tasks = std::vector<Task*>;
+
+struct Bench {
+  ManualClock clock;
+  Breaker breaker;
+  Task a, b, c, d;
+
+  void denied(Task& task, const char* directory, Status status = Status::perm) {
+    breaker.denied(task, status, directory, clock.now());
+  }
+  void missing(Task& task) { breaker.missing(task, clock.now()); }
+  void applied(Breaker::Stamp sent) { breaker.applied(sent, sent); }
+};
+
+TEST_CASE("ADenialIsHeldUntilALaterSuccess", "[apply]") {
+  Bench t;
+  const auto sent_before = t.breaker.stamp();
+  t.denied(t.a, "/1");
+  t.applied(sent_before);
+  CHECK_FALSE(t.breaker.has_verdicts());
+  const auto sent_between = t.breaker.stamp();
+  t.denied(t.b, "/1");
+  t.applied(sent_between);
+  CHECK(t.breaker.take_verdicts().fail == Tasks{&t.a});
+  t.applied(t.breaker.stamp());
+  CHECK(t.breaker.take_verdicts().fail == Tasks{&t.b});
+  CHECK(t.breaker.held() == 0);
+}
+
+TEST_CASE("DenialsFromSeveralDirectoriesSuspend", "[apply]") {
+  Bench t;
+  t.denied(t.a, "/1");
+  t.denied(t.b, "/2");
+  t.denied(t.c, "/2");
+  CHECK_FALSE(t.breaker.suspended());
+  t.denied(t.d, "/3", Status::rofs);
+  CHECK(t.breaker.suspended() == Reason::read_only);
+  CHECK(t.breaker.take_verdicts().put_back == Tasks{&t.a, &t.b, &t.c, &t.d});
+  CHECK(t.breaker.held() == 0);
+}
+
+TEST_CASE("ASuccessBetweenStartsTheCountAnew", "[apply]") {
+  Bench t;
+  const auto sent_before = t.breaker.stamp();
+  t.denied(t.a, "/1");
+  t.denied(t.b, "/2");
+  t.applied(sent_before);
+  t.denied(t.c, "/3");
+  CHECK_FALSE(t.breaker.suspended());
+  CHECK(t.breaker.held() == 3);
+}
+
+TEST_CASE("OnlyWhatWasTakenAfterTheTripResumes", "[apply]") {
+  Bench t;
+  const auto taken_before = t.breaker.stamp();
+  t.breaker.root_denied(Status::acces, t.clock.now());
+  CHECK(t.breaker.suspended() == Reason::denied);
+  t.breaker.applied(taken_before, t.breaker.stamp());
+  t.breaker.found(t.breaker.stamp());
+  t.breaker.answered(t.breaker.stamp());
+  CHECK(t.breaker.suspended() == Reason::denied);
+  t.applied(t.breaker.stamp());
+  CHECK_FALSE(t.breaker.suspended());
+}
+
+TEST_CASE("WhatFailsWhileSuspendedIsPutBack", "[apply]") {
+  Bench t;
+  t.breaker.root_denied(Status::acces, t.clock.now());
+  t.denied(t.a, "/1");
+  t.missing(t.b);
+  t.breaker.unauthorized(t.c, t.clock.now());
+  CHECK(t.breaker.take_verdicts().put_back == Tasks{&t.a, &t.b, &t.c});
+  CHECK(t.breaker.suspended() == Reason::denied);
+}
+
+TEST_CASE("SeveralMissingFirstComponentsSuspend", "[apply]") {
+  Bench t;
+  t.missing(t.a);
+  t.missing(t.b);
+  CHECK_FALSE(t.breaker.suspended());
+  t.missing(t.c);
+  CHECK(t.breaker.suspended() == Reason::mapping);
+  CHECK(t.breaker.take_verdicts().put_back == Tasks{&t.a, &t.b, &t.c});
+  t.applied(t.breaker.stamp());
+  CHECK(t.breaker.suspended());
+  t.breaker.found(t.breaker.stamp());
+  CHECK_FALSE(t.breaker.suspended());
+}
+
+TEST_CASE("AMissingFirstComponentIsGoneAfterTenSecondsOrWhenAnotherExists", "[apply]") {
+  Bench t;
+  t.missing(t.a);
+  t.clock.advance(seconds{6});
+  t.missing(t.b);
+  CHECK(t.breaker.next_deadline() == t.clock.now() + seconds{4});
+  t.clock.advance(seconds{4});
+  t.breaker.tick(t.clock.now());
+  CHECK(t.breaker.take_verdicts().fail == Tasks{&t.a});
+  t.missing(t.c);
+  CHECK_FALSE(t.breaker.suspended());
+  t.breaker.found(t.breaker.stamp());
+  CHECK(t.breaker.take_verdicts().fail == Tasks{&t.b, &t.c});
+}
+
+TEST_CASE("TheRootIsProbedAfterSomePatienceAndOncePerTenSeconds", "[apply]") {
+  Bench t;
+  CHECK_FALSE(t.breaker.root_probe_due(t.clock.now()));
+  t.denied(t.a, "/1");
+  CHECK_FALSE(t.breaker.root_probe_due(t.clock.now()));
+  CHECK(t.breaker.next_deadline() == t.clock.now() + Breaker::kPatience);
+  t.clock.advance(Breaker::kPatience);
+  CHECK(t.breaker.root_probe_due(t.clock.now()));
+  t.breaker.probed(t.clock.now());
+  CHECK(t.breaker.next_deadline() == t.clock.now() + Breaker::kProbeInterval);
+  t.clock.advance(Breaker::kProbeInterval - milliseconds{1});
+  CHECK_FALSE(t.breaker.root_probe_due(t.clock.now()));
+  t.clock.advance(milliseconds{1});
+  CHECK(t.breaker.root_probe_due(t.clock.now()));
+}
+
+TEST_CASE("AFullBreakerProbesTheRootAtOnce", "[apply]") {
+  Bench t;
+  for (std::size_t i = 0; i < Breaker::kMaxHeld; ++i) t.denied(t.a, "/1");
+  CHECK(t.breaker.full());
+  CHECK(t.breaker.root_probe_due(t.clock.now()));
+}
+
+TEST_CASE("WhatNothingDecidesSuspendsInTheEnd", "[apply]") {
+  Bench t;
+  t.denied(t.a, "/1");
+  t.clock.advance(Breaker::kIndecision - milliseconds{1});
+  t.breaker.tick(t.clock.now());
+  CHECK_FALSE(t.breaker.suspended());
+  t.clock.advance(milliseconds{1});
+  t.breaker.tick(t.clock.now());
+  CHECK(t.breaker.suspended() == Reason::denied);
+}
+
+TEST_CASE("ASuspendedExportIsProbedOncePerTenSecondsUnlessAProbeSaysNothing", "[apply]") {
+  Bench t;
+  t.breaker.root_denied(Status::perm, t.clock.now());
+  CHECK_FALSE(t.breaker.entry_probe_due(t.clock.now()));
+  CHECK(t.breaker.next_deadline() == t.clock.now() + Breaker::kProbeInterval);
+  t.clock.advance(Breaker::kProbeInterval);
+  CHECK(t.breaker.entry_probe_due(t.clock.now()));
+  CHECK_FALSE(t.breaker.root_probe_due(t.clock.now()));
+  t.breaker.probed(t.clock.now());
+  CHECK_FALSE(t.breaker.entry_probe_due(t.clock.now()));
+  t.breaker.undecided(t.clock.now());
+  CHECK(t.breaker.entry_probe_due(t.clock.now()));
+}
+
+TEST_CASE("RejectedCredentialsSuspendUntilTheServerTakesARequest", "[apply]") {
+  Bench t;
+  t.breaker.unauthorized(t.a, t.clock.now());
+  CHECK(t.breaker.suspended() == Reason::auth);
+  CHECK(t.breaker.take_verdicts().put_back == Tasks{&t.a});
+  t.breaker.answered(t.breaker.stamp());
+  CHECK_FALSE(t.breaker.suspended());
+}
+
+}  // namespace
+}  // namespace qatime::apply
