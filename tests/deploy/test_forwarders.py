@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: MIT
+"""The forwarder snippets of conf/: what rsyslog and syslog-ng make of a record on its way to qatime.
+
+The daemons are those of the system or, since Debian does not install both, unpacked from its packages, which are kept
+in build/forwarders. They run in the foreground as an ordinary user, with the snippet as it is but for ports and paths.
+"""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "system"))
+
+import lab
+import test_end_to_end
+from case import Case, now
+from lab import NOBODY, record, send_tcp
+
+CONTROLS = {"escape": (b"\x1b[31mred\x1b[0m", b"[31mred[0m"), "controls": (b"\x01\x7f\x85", b"#001")}
+NAMES = {**test_end_to_end.NAMES, **CONTROLS}
+PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
+
+
+def apt_get(directory, *arguments):
+    """As any user, with the package lists of `directory` where that has some; returns the exit status."""
+    options = {"Debug::NoLocking": "1", "APT::Sandbox::User": "", "Dir::Cache": directory,
+               "Dir::Cache::Archives": directory}
+    if (directory / "lists").exists():
+        options["Dir::State::Lists"] = directory / "lists"
+    words = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+    return subprocess.run(["apt-get", "-qq", "-y", *words, *arguments], stdin=subprocess.DEVNULL).returncode
+
+
+def packages(name):
+    """The packages of Debian that `name` needs and the system has not, itself included; as files."""
+    cache = ROOT / "build" / "forwarders" / name
+    if not cache.exists():
+        partial = cache.with_name(name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        (partial / "partial").mkdir(parents=True)
+        download = ["--no-install-recommends", "--download-only", "install", name]
+        if apt_get(partial, *download) != 0:
+            # The system's package lists are missing or older than what the mirror still has.
+            (partial / "lists").mkdir()
+            assert apt_get(partial, "update") == 0 and apt_get(partial, *download) == 0, f"cannot download {name}"
+        partial.rename(cache)
+    return sorted(cache.glob("*.deb"))
+
+
+def adapted(text, changes):
+    for old, new in changes.items():
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    return text
+
+
+class Forwarder:
+    """A syslog daemon that listens on self.port and forwards to `to` on loopback."""
+
+    def __init__(self, scratch, to):
+        self.directory = scratch.directory(f"forwarder-{lab.free_port()}", NOBODY)
+        self.port, self.to = lab.free_port(), to
+        self.file = self.directory / "audit.log"
+        self.output = self.directory / "output"
+        self.root = pathlib.Path("/")
+        if not shutil.which(self.program, path=PATH):
+            self.root = self.directory / "root"
+            for package in packages(self.package):
+                subprocess.run(["dpkg", "-x", package, self.root], check=True)
+        self.libraries = ":".join(str(self.root / folder) for folder in self.library_folders)
+        self.process = None
+
+    def command(self, *arguments):
+        program = shutil.which(self.program, path=PATH) or self.root / "usr/sbin" / self.program
+        return [program, *self.arguments(), *arguments]
+
+    def options(self):
+        environment = {} if self.root == pathlib.Path("/") else {"LD_LIBRARY_PATH": self.libraries}
+        return {"cwd": self.directory, "env": {**os.environ, **environment}, **lab.as_nobody()}
+
+    def check(self):
+        """The daemon's own check must have nothing to say."""
+        done = subprocess.run(self.command(*self.check_arguments), stdin=subprocess.DEVNULL, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **self.options())
+        said = [line for line in done.stdout.splitlines() if not self.chatter(line)]
+        assert done.returncode == 0 and not said, done.stdout
+
+    def start(self):
+        self.configure()
+        self.check()
+        self.process = lab.start(self.command(), self.output, **self.options())
+        lab.wait_until(lambda: self.process.poll() is not None or lab.accepts(self.port), f"{self.program} to listen")
+        assert self.process.poll() is None, self.output.read_text()
+        return self
+
+    def stop(self):
+        if self.process:
+            lab.stop(self.process)
+
+
+class Rsyslog(Forwarder):
+    package, program = "rsyslog", "rsyslogd"
+    library_folders = ("usr/lib/x86_64-linux-gnu",)
+    check_arguments = ("-N1",)
+
+    # Like Debian's /etc/rsyslog.conf: other modules and the work directory before the snippet, other rules behind it.
+    MAIN = """
+        module(load="imuxsock" SysSock.Use="off")
+        $WorkDirectory {directory}
+        $IncludeConfig {directory}/rsyslog-qatime.conf
+        *.* -{directory}/others.log
+    """
+
+    def arguments(self):
+        modules = self.root / "usr/lib/x86_64-linux-gnu/rsyslog"
+        return ["-n", "-i", "NONE", "-M", modules, "-f", self.directory / "main.conf"]
+
+    def configure(self):
+        snippet = adapted((ROOT / "conf" / "rsyslog-qatime.conf").read_text(), {
+            'port="514"': f'port="{self.port}" address="127.0.0.1"',
+            'port="1514"': f'port="{self.to}"',
+            "/var/log/qumulo-audit.log": str(self.file),
+        })
+        (self.directory / "rsyslog-qatime.conf").write_text(snippet)
+        (self.directory / "main.conf").write_text(self.MAIN.format(directory=self.directory))
+
+    @staticmethod
+    def chatter(line):
+        return "config validation run" in line or "End of config validation" in line
+
+
+class SyslogNg(Forwarder):
+    package, program = "syslog-ng-core", "syslog-ng"
+    library_folders = ("usr/lib/syslog-ng", "usr/lib/x86_64-linux-gnu")
+    check_arguments = ("--syntax-only",)
+
+    def arguments(self):
+        modules = next((self.root / "usr/lib/syslog-ng").glob("[0-9]*"))
+        return ["--foreground", "--stderr", "--no-caps", "--module-path", modules, "--cfgfile", self.directory / "main.conf",
+                "--persist-file", self.directory / "persist", "--control", self.directory / "control",
+                "--pidfile", self.directory / "pid"]
+
+    def configure(self):
+        snippet = adapted((ROOT / "conf" / "syslog-ng-qatime.conf").read_text(), {
+            'ip("0.0.0.0") port(514)': f'ip("127.0.0.1") port({self.port})',
+            "port(1514)": f"port({self.to})",
+            "/var/log/qumulo-audit.log": str(self.file),
+            "disk-buffer(": f'disk-buffer(dir("{self.directory}") ',
+        })
+        (self.directory / "main.conf").write_text("@version: 3.38\n" + snippet)
+
+    @staticmethod
+    def chatter(line):
+        return False
+
+
+class Forwarding:
+    """What both must do; a mixin."""
+
+    def forwarder(self, to):
+        made = self.make(self.scratch, to)
+        self.addCleanup(made.stop)
+        return made.start()
+
+    def expect_file(self, forwarder, records):
+        wanted = b"".join(line + b"\n" for line in records)
+        lab.wait_until(lambda: forwarder.file.exists() and forwarder.file.stat().st_size >= len(wanted), "the file")
+        self.assertEqual(forwarder.file.read_bytes(), wanted)
+
+    def test_every_record_reaches_qatime_and_the_file_as_the_bytes_that_came(self):
+        accessed, decoys = [], []
+        for name, decoy in NAMES.values():
+            accessed += self.make_files(name)
+            decoys += self.make_files(decoy)
+        # The fraction of a cluster has no trailing zeros, which a forwarder that writes the time anew would add.
+        times = {path: (1_600_000_000 + index) * lab.SECOND + 955_800_000 for index, path in enumerate(accessed)}
+        long_path = (self.root + "/" + "/".join(["n" * 250] * 120)).encode()
+        records = [record(path, time).replace(b".955800000Z", b".9558Z") for path, time in times.items()]
+        records += [
+            record(long_path, now()),
+            record(long_path, now(), "fs_rename", target=b'"' * 10_000 + long_path),
+            record(accessed[0], now(), operation="fs_read_metadata"),
+            record(accessed[0], now(), status="fs_access_denied_error"),
+            record(b"relative", now()),
+        ]
+        daemon = self.daemon()
+        forwarder = self.forwarder(daemon.port)
+        send_tcp(forwarder.port, records)
+        self.expect_atimes(times)
+        self.expect_untouched(decoys)
+        self.expect_file(forwarder, records)
+        forwarder.stop()
+        counters = daemon.stop()
+        counts = {name: counters(name) for name in ("received_messages", "applied", "ignored", "malformed")}
+        self.assertEqual(counts, {"received_messages": len(records), "applied": len(times), "ignored": 2, "malformed": 2})
+        counters.check_sums()
+
+    def test_records_wait_while_qatime_is_away_also_over_a_restart(self):
+        paths = self.make_files(*map(str, range(500)))
+        daemon = self.daemon()
+        daemon.stop()
+        forwarder = self.forwarder(daemon.port)
+        times = {path: now() for path in paths}
+        records = [record(path, time) for path, time in times.items()]
+        send_tcp(forwarder.port, records)
+        self.expect_file(forwarder, records)
+        forwarder.stop()
+        forwarder.start()
+        daemon.start()
+        self.expect_atimes(times)
+        counters = daemon.stop()
+        self.assertEqual(counters("malformed"), 0)
+        self.assertGreaterEqual(counters("accepted"), len(records))  # a forwarder may repeat one when it connects again
+        counters.check_sums()
+
+    def test_each_node_of_the_largest_cluster_is_heard(self):
+        forwarder = self.forwarder(lab.free_port())
+        records = [record(f"/{node}", now(), host=f"qumulo-{node}") for node in range(1, 266)]
+        with contextlib.ExitStack() as open_connections:
+            for line in records:
+                node = socket.create_connection(("127.0.0.1", forwarder.port))
+                open_connections.enter_context(node).sendall(line + b"\n")
+            size = sum(len(line) + 1 for line in records)
+            lab.wait_until(lambda: forwarder.file.exists() and forwarder.file.stat().st_size >= size, "265 records")
+        self.assertEqual(sorted(forwarder.file.read_bytes().splitlines()), sorted(records))
+
+
+class ThroughRsyslog(Forwarding, Case):
+    make = Rsyslog
+
+    def test_records_do_not_reach_the_files_of_other_messages(self):
+        forwarder = self.forwarder(lab.free_port())
+        records = [record("/a", now())]
+        send_tcp(forwarder.port, records)
+        self.expect_file(forwarder, records)
+        forwarder.stop()
+        others = forwarder.directory / "others.log"
+        self.assertNotIn("fs_read_data", others.read_text() if others.exists() else "")
+
+
+class ThroughSyslogNg(Forwarding, Case):
+    make = SyslogNg
