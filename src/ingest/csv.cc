@@ -3,41 +3,13 @@
 // be doubled (RFC 4180 section 2); only a body that does not have eight fields that way is read again with \".
 #include "ingest/csv.h"
 
-#include <algorithm>
-#include <array>
 #include <cstddef>
-#include <optional>
 
 namespace qatime::ingest {
 namespace {
 
-constexpr std::size_t kFields = 8;
-constexpr std::array<bool, kFields> kQuoted{false, true, false, false, false, false, true, true};
-
 // The character in front of a quote that does not end its field.
 enum class Escape : char { doubled = '"', backslash = '\\' };
-
-struct Quoted {
-  std::size_t size = 0;  // up to the closing quote
-  bool escaped = false;
-};
-
-// `text` begins behind an opening quote. Nothing if no quote closes it.
-std::optional<Quoted> find_closing_quote(std::string_view text, Escape escape) noexcept {
-  Quoted field;
-  std::size_t quote = text.find('"');
-  while (quote != std::string_view::npos) {
-    const bool doubled = escape == Escape::doubled && quote + 1 < text.size() && text[quote + 1] == '"';
-    const bool backslashed = escape == Escape::backslash && quote > 0 && text[quote - 1] == '\\';
-    if (!doubled && !backslashed) {
-      field.size = quote;
-      return field;
-    }
-    field.escaped = true;
-    quote = text.find('"', quote + (doubled ? 2 : 1));
-  }
-  return std::nullopt;
-}
 
 std::string_view unescape(std::string_view text, Escape escape, std::pmr::memory_resource& scratch) {
   char* const begin = static_cast<char*>(scratch.allocate(text.size(), 1));
@@ -49,35 +21,93 @@ std::string_view unescape(std::string_view text, Escape escape, std::pmr::memory
   return {begin, end};
 }
 
-// Cuts one field off `rest`.
-Parsed<std::string_view> take_field(std::string_view& rest, bool quoted, Escape escape,
-                                    std::pmr::memory_resource& scratch) {
-  if (rest.starts_with('"') != quoted) return Malformed::fields;
-  if (!quoted) {
-    const std::string_view field = rest.substr(0, rest.find(','));
-    rest.remove_prefix(field.size());
+// Reads the fields from left to right; once something did not fit, everything after fails too.
+class Reader {
+ public:
+  Reader(std::string_view body, Escape escape, std::pmr::memory_resource& scratch) noexcept
+      : rest_{body}, escape_{escape}, scratch_{scratch} {}
+
+  // A field without quotes, and the comma behind it.
+  std::string_view bare() {
+    const std::size_t end = rest_.find(',');
+    if (rest_.starts_with('"') || end == std::string_view::npos) return fail(Malformed::fields);
+    const std::string_view field = rest_.substr(0, end);
+    rest_.remove_prefix(end + 1);
     return field;
   }
-  rest.remove_prefix(1);
-  const std::optional<Quoted> found = find_closing_quote(rest, escape);
-  if (!found) return Malformed::quote;
-  const std::string_view field = rest.substr(0, found->size);
-  rest.remove_prefix(found->size + 1);
-  if (!rest.empty() && rest.front() != ',') return Malformed::quote;
-  return found->escaped ? unescape(field, escape, scratch) : field;
-}
 
-Parsed<Record> parse_fields(std::string_view rest, Escape escape, std::pmr::memory_resource& scratch) {
-  std::array<std::string_view, kFields> fields;
-  for (std::size_t i = 0; i < kFields; ++i) {
-    const Parsed<std::string_view> field = take_field(rest, kQuoted[i], escape, scratch);
-    if (const auto* const reason = std::get_if<Malformed>(&field)) return *reason;
-    fields[i] = std::get<std::string_view>(field);
-    const bool is_last = i + 1 == kFields;
-    if (rest.empty() != is_last) return Malformed::fields;
-    if (!is_last) rest.remove_prefix(1);
+  // A field in quotes, and the comma behind it.
+  std::string_view quoted() {
+    const std::string_view field = take_quoted();
+    if (rest_.empty()) return fail(Malformed::fields);
+    if (rest_.front() != ',') return fail(Malformed::quote);
+    rest_.remove_prefix(1);
+    return field;
   }
-  return Record{fields[0], fields[1], fields[2], fields[3], fields[4], fields[5], fields[6], fields[7]};
+
+  // A field in quotes that ends the body.
+  std::string_view last_quoted() {
+    const std::string_view field = take_quoted();
+    return rest_.empty() ? field : fail(rest_.front() == ',' ? Malformed::fields : Malformed::quote);
+  }
+
+  [[nodiscard]] bool ok() const noexcept { return ok_; }
+
+  // Unless it is ok.
+  [[nodiscard]] Malformed reason() const noexcept { return reason_; }
+
+ private:
+  std::string_view take_quoted() {
+    if (!rest_.starts_with('"')) return fail(Malformed::fields);
+    rest_.remove_prefix(1);
+    const std::size_t end = find_closing_quote();
+    if (end == std::string_view::npos) return fail(Malformed::quote);
+    const std::string_view field = rest_.substr(0, end);
+    rest_.remove_prefix(end + 1);
+    return is_escaped_ ? unescape(field, escape_, scratch_) : field;
+  }
+
+  std::size_t find_closing_quote() noexcept {
+    is_escaped_ = false;
+    std::size_t quote = rest_.find('"');
+    while (quote != std::string_view::npos) {
+      const bool doubled = escape_ == Escape::doubled && quote + 1 < rest_.size() && rest_[quote + 1] == '"';
+      const bool backslashed = escape_ == Escape::backslash && quote > 0 && rest_[quote - 1] == '\\';
+      if (!doubled && !backslashed) break;
+      is_escaped_ = true;
+      quote = rest_.find('"', quote + (doubled ? 2 : 1));
+    }
+    return quote;
+  }
+
+  // The first failure is the one that tells.
+  std::string_view fail(Malformed reason) noexcept {
+    if (ok_) reason_ = reason;
+    ok_ = false;
+    rest_ = {};
+    return {};
+  }
+
+  std::string_view rest_;
+  Escape escape_;
+  bool is_escaped_ = false;
+  bool ok_ = true;
+  Malformed reason_{};
+  std::pmr::memory_resource& scratch_;
+};
+
+Parsed<Record> parse_fields(std::string_view body, Escape escape, std::pmr::memory_resource& scratch) {
+  Reader fields{body, escape, scratch};
+  const Record record{.client = fields.bare(),
+                      .user = fields.quoted(),
+                      .protocol = fields.bare(),
+                      .operation = fields.bare(),
+                      .status = fields.bare(),
+                      .file_id = fields.bare(),
+                      .path = fields.quoted(),
+                      .target = fields.last_quoted()};
+  if (!fields.ok()) return fields.reason();
+  return record;
 }
 
 // What forwarders leave of a CR or NUL behind the closing quote, as it is or as rsyslog spells it.
@@ -98,10 +128,12 @@ std::string_view strip_tail(std::string_view body) noexcept {
 Parsed<Record> parse_csv(std::string_view body, std::pmr::memory_resource& scratch) {
   if (body.empty() || body.front() == '{') return Malformed::body;
   if (body.back() != '"') body = strip_tail(body);
-  const Parsed<Record> record = parse_fields(body, Escape::doubled, scratch);
-  if (std::holds_alternative<Record>(record) || body.find("\\\"") == std::string_view::npos) return record;
-  const Parsed<Record> other = parse_fields(body, Escape::backslash, scratch);
-  return std::holds_alternative<Record>(other) ? other : record;
+  Parsed<Record> record = parse_fields(body, Escape::doubled, scratch);
+  if (std::holds_alternative<Malformed>(record) && body.find("\\\"") != std::string_view::npos) {
+    Parsed<Record> other = parse_fields(body, Escape::backslash, scratch);
+    if (std::holds_alternative<Record>(other)) record = other;
+  }
+  return record;
 }
 
 }  // namespace qatime::ingest

@@ -53,10 +53,15 @@ bool skip_structured_data(std::string_view& rest) noexcept {
 
 bool is_tag(std::string_view token) noexcept { return token == "qumulo" || token == "qumulo:"; }
 
+bool skip_tag(std::string_view& rest) noexcept { return skip(rest, "qumulo ") || skip(rest, "qumulo: "); }
+
+// A token that does not matter, most often nil.
+bool skip_token(std::string_view& rest) noexcept { return skip(rest, "- ") || take_token(rest); }
+
 Parsed<Header> make_header(HeaderForm form, std::string_view time, std::string_view host, std::string_view body) {
   const std::optional<Time> parsed = parse_rfc3339(time);
   if (!parsed) return Malformed::time;
-  body.remove_prefix(std::min(body.find_first_not_of(' '), body.size()));
+  while (body.starts_with(' ')) body.remove_prefix(1);
   skip(body, "\xEF\xBB\xBF");
   return Header{form, *parsed, host, body};
 }
@@ -65,11 +70,9 @@ Parsed<Header> make_header(HeaderForm form, std::string_view time, std::string_v
 Parsed<Header> parse_rfc5424(std::string_view rest) {
   const auto time = take_token(rest);
   const auto host = take_token(rest);
-  const auto tag = take_token(rest);
-  const auto process = take_token(rest);
-  const auto message = take_token(rest);
-  if (!process || !message || !skip_structured_data(rest) || host->empty()) return Malformed::header;
-  if (!is_tag(*tag)) return Malformed::tag;
+  if (!host || host->empty()) return Malformed::header;
+  if (!skip_tag(rest)) return take_token(rest) ? Malformed::tag : Malformed::header;
+  if (!skip_token(rest) || !skip_token(rest) || !skip_structured_data(rest)) return Malformed::header;
   return make_header(HeaderForm::rfc5424, *time, *host, rest);
 }
 
@@ -88,9 +91,8 @@ Parsed<Header> parse_traditional(std::string_view rest, bool has_priority) {
   const auto time = take_token(rest);
   if (time && time->find(',') != std::string_view::npos) return parse_comma_joined(*time, rest);
   const auto host = take_token(rest);
-  const auto tag = take_token(rest);
-  if (!tag || host->empty()) return Malformed::header;
-  if (!is_tag(*tag)) return parse_rfc3339(*time) ? Malformed::tag : Malformed::header;
+  if (!host || host->empty()) return Malformed::header;
+  if (!skip_tag(rest)) return take_token(rest) && parse_rfc3339(*time) ? Malformed::tag : Malformed::header;
   if (skip(rest, "- - - ")) return make_header(HeaderForm::log_filter, *time, *host, rest);
   return make_header(has_priority ? HeaderForm::forward : HeaderForm::file, *time, *host, rest);
 }

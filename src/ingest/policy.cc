@@ -47,6 +47,14 @@ bool Policy::is_self(std::string_view client) const {
   return address && (std::ranges::find(own_, *address) != own_.end() || self_.contains(*address));
 }
 
+// As Lanes::place() has it, but for the search of the last component.
+bool Policy::is_exported(std::string_view path) const {
+  for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
+    if (is_within(path, lanes_.path(lane))) return true;
+  }
+  return false;
+}
+
 Decision Policy::decide_access(const Record& record, std::string_view path, Time time, Time now) const {
   if (has_component(path, ".snapshot")) return Ignored::snapshot;
   if (record.operation == "fs_list_directory" && is_self(record.client)) return Ignored::self;

@@ -38,7 +38,7 @@ class Policy {
   [[nodiscard]] Decision decide_access(const Record& record, std::string_view path, Time time, Time now) const;
   [[nodiscard]] Decision decide_move(std::string_view path, std::string_view target, Time time) const;
   [[nodiscard]] Decision decide_removal(std::string_view path, bool subtree, Time time) const;
-  [[nodiscard]] bool is_exported(std::string_view path) const noexcept { return lanes_.place(path).has_value(); }
+  [[nodiscard]] bool is_exported(std::string_view path) const;
 
   std::vector<std::string> operations_;
   std::vector<Address> own_;
