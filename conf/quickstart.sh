@@ -25,7 +25,7 @@ wait_for() {
     sleep 0.1
   done
   echo "waited in vain for: $*" >&2
-  tail "$work"/*.log >&2
+  tail -n 20 "$work"/*.log >&2
   return 1
 }
 
@@ -35,7 +35,7 @@ need $BUILD_PACKAGES $SERVER_PACKAGES python3
 build=build/quickstart
 [ -f $build/build.ninja ] || meson setup $build
 meson compile -C $build qatime nfs_files
-qatime() { "$build/src/qatime" "$@"; }
+PATH=$PWD/$build/src:$PATH
 
 # Whatever happens from here on, what was started is stopped and nothing is left behind.
 work=$(mktemp -d)
