@@ -2,6 +2,7 @@
 //
 // The procedures of Rpc: their arguments, and what is taken from their results (RFC 1813, RFC 1833).
 #include <array>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -19,11 +20,20 @@ namespace {
 // Statuses of our own begin here; no server may send one.
 constexpr auto kFirstOwnStatus = static_cast<std::uint32_t>(Status::timeout);
 
+// The number on the wire, which need not be one that the enumeration of libnfs has.
+template <class Enum>
+std::uint32_t number_of(const Enum& value) {
+  static_assert(sizeof(Enum) == sizeof(std::uint32_t));
+  std::uint32_t number = 0;
+  std::memcpy(&number, &value, sizeof number);
+  return number;
+}
+
 // nfsstat3, or mountstat3, which has the same numbers.
 template <class Enum>
-Status status_of(Enum number) {
-  const auto value = static_cast<std::uint32_t>(number);
-  return value < kFirstOwnStatus ? static_cast<Status>(value) : Status::garbage;
+Status status_of(const Enum& value) {
+  const std::uint32_t number = number_of(value);
+  return number < kFirstOwnStatus ? static_cast<Status>(number) : Status::garbage;
 }
 
 // libnfs reports an RPC that was answered but not executed by a text alone.
@@ -59,7 +69,7 @@ nfs_fh3 wire_handle(const Handle& handle) {
 }
 
 Attributes attributes_of(const fattr3& from) {
-  return {from.type == NF3DIR, from.fileid, time_of(from.atime), time_of(from.mtime), time_of(from.ctime)};
+  return {number_of(from.type) == NF3DIR, from.fileid, time_of(from.atime), time_of(from.mtime), time_of(from.ctime)};
 }
 
 std::optional<Attributes> attributes_of(const post_op_attr& from) {
