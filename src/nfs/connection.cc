@@ -23,7 +23,7 @@ constexpr seconds kSettled{1};
 
 constexpr seconds kFirstMountRetry{1};
 constexpr seconds kLastMountRetry{10};
-constexpr seconds kDoubtPause{10};  // between looks at roots that stale handles have made doubtful
+constexpr seconds kDoubtPause{3};  // between looks at roots that stale handles have made doubtful
 
 std::string times(std::uint64_t count) { return count == 1 ? "" : fmt::format(" ({} times)", count); }
 

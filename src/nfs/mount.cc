@@ -17,9 +17,9 @@ constexpr std::uint32_t kVersion = 3;  // of both
 
 // Why a portmapper's reply holds no port; empty if it does.
 std::string refusal(const Reply& reply, const char* service) {
-  if (reply.status != Status::ok) return fmt::format("the portmapper answers {}", name(reply.status));
+  if (reply.status != Status::ok) return fmt::format("portmapper: answers {}", name(reply.status));
   if (reply.port == 0 || reply.port > std::numeric_limits<std::uint16_t>::max()) {
-    return fmt::format("the portmapper knows no {} over TCP; is NFS version 3 enabled there?", service);
+    return fmt::format("portmapper: knows no {} over TCP; is NFS version 3 enabled there?", service);
   }
   return {};
 }
