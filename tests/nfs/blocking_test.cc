@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+#include "nfs/blocking.h"
+
+#include <string>
+
+#include "catch.h"
+#include "nfs/scripted_server.h"
+
+namespace qatime::nfs {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::Procedure;
+using testing::ScriptedServer;
+using Fault = testing::Action::Fault;
+
+constexpr Time kTime{1'700'000'000'123'456'789ns};
+
+bool has(const std::string& text, const std::string& words) { return text.find(words) != std::string::npos; }
+
+// What a walk that finds no server says.
+std::string complaint(Session& session, const std::string& path) {
+  try {
+    (void)session.walk(path);
+  } catch (const Unreachable& unreachable) {
+    return unreachable.what();
+  }
+  return "nothing";
+}
+
+TEST_CASE("A session walks to a path and sets its atime") {
+  ScriptedServer server;
+  server.add_directory("/a");
+  server.add_directory("/a/b");
+  server.add_file("/a/b/f");
+  Session session{server.config()};
+  const auto walk = session.walk("/a/b/f");
+  REQUIRE(walk.status == Status::ok);
+  CHECK(walk.object.handle.bytes() == server.handle("/a/b/f"));
+  CHECK(session.set_atime(walk.object.handle, kTime, walk.object.attributes.value().ctime).status == Status::ok);
+  CHECK(server.times("/a/b/f").atime == kTime);
+  CHECK(session.getattr(walk.object.handle).attributes.value().atime == kTime);
+}
+
+TEST_CASE("A session walks below the export that holds the path") {
+  ScriptedServer server;
+  server.add_directory("/e");
+  server.add_file("/e/f");
+  auto config = server.config();
+  config.exports = {{"/data", "/e"}};
+  Session session{config};
+  CHECK(session.walk("/data").object.handle.bytes() == server.handle("/e"));
+  CHECK(session.walk("/data/f").object.handle.bytes() == server.handle("/e/f"));
+  CHECK(has(complaint(session, "/other"), "/other"));
+}
+
+TEST_CASE("The root of an export is a path like any other") {
+  ScriptedServer server;
+  Session session{server.config()};
+  const auto walk = session.walk("/");
+  CHECK(walk.status == Status::ok);
+  CHECK(walk.object.attributes.value().is_directory);
+}
+
+TEST_CASE("A walk says where it ended") {
+  ScriptedServer server;
+  server.add_directory("/a");
+  server.add_file("/a/f");
+  Session session{server.config()};
+  const auto missing = session.walk("/a/missing/g");
+  CHECK(missing.status == Status::noent);
+  CHECK(missing.component == "missing");
+  const auto file = session.walk("/a/f/g");
+  CHECK(file.status == Status::notdir);
+  CHECK(file.component == "g");
+}
+
+TEST_CASE("A session asks for attributes that LOOKUP left out") {
+  ScriptedServer server;
+  server.add_file("/f");
+  server.script(Procedure::lookup, {Fault::no_attributes});
+  Session session{server.config()};
+  CHECK(session.walk("/f").object.attributes.value().atime == server.times("/f").atime);
+}
+
+TEST_CASE("A session without a server says which and why") {
+  ScriptedServer server;
+  const auto config = server.config();
+  server.stop();
+  Session session{config};
+  const auto said = complaint(session, "/f");
+  CHECK(has(said, "127.0.0.1:" + std::to_string(config.port)));
+  CHECK(has(said, "refused"));
+}
+
+TEST_CASE("A session waits for one server when another has failed") {
+  ScriptedServer server;
+  ScriptedServer gone;
+  auto config = server.config();
+  config.servers = {{"127.0.0.1", gone.port()}, {"127.0.0.1", server.port()}};
+  gone.stop();
+  Session session{config};
+  CHECK(session.walk("/").status == Status::ok);
+}
+
+TEST_CASE("A session gives up on a server that keeps silent") {
+  ScriptedServer server;
+  server.script(Procedure::mnt, {Fault::silence});
+  Session session{server.config()};
+  CHECK(has(complaint(session, "/"), "MOUNT"));
+}
+
+// ---- probe
+
+TEST_CASE("A probe of what works says so and leaves times as they are") {
+  ScriptedServer server;
+  const auto before = server.times("/");
+  const auto reports = probe(server.config());
+  REQUIRE(reports.size() == 1);
+  CHECK(reports[0].ok);
+  CHECK(reports[0].server == "127.0.0.1:" + std::to_string(server.port()));
+  CHECK(reports[0].path == "/");
+  CHECK(server.times("/").atime == before.atime);
+  CHECK(server.times("/").mtime == before.mtime);
+  CHECK(server.requests().back().procedure == Procedure::setattr);
+  CHECK(server.requests().back().guard == before.ctime);
+}
+
+TEST_CASE("A probe looks at every server and every export") {
+  ScriptedServer server;
+  server.add_directory("/a");
+  ScriptedServer gone;
+  auto config = server.config();
+  config.servers = {{"127.0.0.1", server.port()}, {"127.0.0.1", gone.port()}};
+  config.exports = {{"/a", "/a"}, {"/b", "/b"}};
+  gone.stop();
+  const auto reports = probe(config);
+  REQUIRE(reports.size() == 4);
+  CHECK(reports[0].ok);
+  CHECK_FALSE(reports[1].ok);
+  CHECK(has(reports[1].message, "\"/b\": noent: "));
+  CHECK(has(reports[2].message, "refused"));
+  CHECK_FALSE(reports[2].ok);
+  CHECK_FALSE(reports[3].ok);
+}
+
+TEST_CASE("A probe says what to look at") {
+  struct Case {
+    Procedure procedure;
+    testing::Action action;
+    std::string says;
+  };
+  const auto each = GENERATE(values<Case>({
+      {Procedure::setattr, {Fault::none, Status::perm}, "squash"},
+      {Procedure::setattr, {Fault::none, Status::acces}, "squash"},
+      {Procedure::setattr, {Fault::none, Status::rofs}, "read-only"},
+      {Procedure::setattr, {Fault::none, Status::not_sync}, "changed all the time"},
+      {Procedure::setattr, {Fault::deny}, "AUTH_SYS"},
+      {Procedure::mnt, {Fault::deny}, "AUTH_SYS"},
+      {Procedure::mnt, {Fault::none, Status::acces}, "may this host mount it"},
+      {Procedure::mnt, {Fault::none, Status::noent}, "list of exports"},
+      {Procedure::mnt, {Fault::proc_unavail}, "NFS version 3"},
+      {Procedure::getattr, {Fault::none, Status::acces}, "GETATTR"},
+  }));
+  ScriptedServer server;
+  server.script(each.procedure, each.action);
+  const auto reports = probe(server.config());
+  REQUIRE(reports.size() == 1);
+  CHECK_FALSE(reports[0].ok);
+  CHECK(has(reports[0].message, each.says));
+}
+
+TEST_CASE("A probe tries again when the root changed in between") {
+  ScriptedServer server;
+  server.script(Procedure::setattr, {Fault::none, Status::not_sync}, 1);
+  CHECK(probe(server.config()).at(0).ok);
+}
+
+}  // namespace
+}  // namespace qatime::nfs

@@ -1,0 +1,623 @@
+// SPDX-License-Identifier: MIT
+#include "nfs/libnfs_client.h"
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <boost/asio/ip/address.hpp>
+
+#include "catch.h"
+#include "metrics.h"
+#include "nfs/loop.h"
+#include "nfs/scripted_server.h"
+#include "path.h"
+
+namespace qatime::nfs {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::Action;
+using testing::Loop;
+using testing::Procedure;
+using testing::Request;
+using testing::ScriptedServer;
+using Fault = testing::Action::Fault;
+
+constexpr Time kTime{1'700'000'000'123'456'789ns};
+
+struct Answer {
+  Status status;
+  Object object;
+};
+
+// A client of one or more servers and its loop; calls wait for their replies.
+struct Lab {
+  explicit Lab(const NfsConfig& config) { client = std::make_unique<LibnfsClient>(loop.io(), config, registry); }
+  explicit Lab(const ScriptedServer& server) : Lab(server.config()) {}
+
+  [[nodiscard]] bool wait_for_root() {
+    return loop.run_until([this] { return client->root(0).has_value(); });
+  }
+  [[nodiscard]] Handle root() {
+    REQUIRE(wait_for_root());
+    return *client->root(0);
+  }
+  Answer lookup(const Handle& directory, const std::string& name) {
+    return wait([&](auto done) { client->lookup(directory, name, std::move(done)); });
+  }
+  Answer getattr(const Handle& object) {
+    return wait([&](auto done) { client->getattr(object, attributes_only(std::move(done))); });
+  }
+  Answer set_atime(const Handle& object, Time atime, std::optional<Time> guard = {}) {
+    return wait([&](auto done) { client->set_atime(object, atime, guard, attributes_only(std::move(done))); });
+  }
+  [[nodiscard]] std::int64_t rpcs(const std::string& procedure) { return value("qatime_rpcs_total", procedure); }
+  [[nodiscard]] std::int64_t value(const std::string& metric, const std::string& label) {
+    std::int64_t found = -1;
+    registry.visit([&](const metrics::Registry::Sample& sample) {
+      if (sample.name == metric && sample.label.value == label) found = sample.value;
+    });
+    return found;
+  }
+
+  Loop loop;
+  metrics::Registry registry;
+  std::unique_ptr<LibnfsClient> client;
+
+ private:
+  static Client::AttributesDone attributes_only(Client::ObjectDone done) {
+    return [done = std::move(done)](Status status, const std::optional<Attributes>& attributes) {
+      done(status, {{}, attributes});
+    };
+  }
+  template <class Start>
+  Answer wait(Start start) {
+    std::optional<Answer> answer;
+    start([&](Status status, const Object& object) { answer = Answer{status, object}; });
+    CHECK_FALSE(answer);  // never inside the call
+    REQUIRE(loop.run_until([&] { return answer.has_value(); }));
+    return *answer;
+  }
+};
+
+std::size_t open_descriptors() {
+  const std::filesystem::directory_iterator open{"/proc/self/fd"};
+  return static_cast<std::size_t>(std::distance(begin(open), end(open)));
+}
+
+Action refuse(Status status) { return {Fault::none, status}; }
+
+// ---- mounting
+
+TEST_CASE("An export is mounted and its root is usable") {
+  ScriptedServer server;
+  Lab lab{server};
+  CHECK(lab.client->room() == 0);
+  CHECK_FALSE(lab.client->root(0));
+  const auto answer = lab.getattr(lab.root());
+  CHECK(answer.status == Status::ok);
+  CHECK(answer.object.attributes.value().is_directory);
+  CHECK(lab.client->mount_status(0) == Status::ok);
+  CHECK(lab.client->room() == 64);
+  CHECK(lab.rpcs("mnt") == 1);
+  CHECK(lab.rpcs("null") == 1);
+  CHECK(lab.rpcs("getattr") == 1);
+  CHECK(lab.rpcs("getport") == 0);
+  CHECK(lab.value("qatime_server_up", "127.0.0.1:" + std::to_string(server.port())) == 1);
+}
+
+TEST_CASE("Each export is a lane with a root of its own, mounted by its target") {
+  ScriptedServer server;
+  server.add_directory("/a");
+  server.add_directory("/b");
+  auto config = server.config();
+  config.exports = {{"/first", "/a"}, {"/second", "/b"}};
+  Lab lab{config};
+  REQUIRE(lab.wait_for_root());
+  CHECK(lab.client->root(0)->bytes() == server.handle("/a"));
+  CHECK(lab.client->root(1)->bytes() == server.handle("/b"));
+}
+
+TEST_CASE("Credentials are AUTH_SYS with the configured user and group") {
+  ScriptedServer server;
+  auto config = server.config();
+  config.uid = 1234;
+  config.gid = 4294967294;
+  Lab lab{config};
+  REQUIRE(lab.wait_for_root());
+  for (const Request& request : server.requests()) {
+    CHECK(request.uid == 1234);
+    CHECK(request.gid == 4294967294);
+  }
+}
+
+TEST_CASE("A refused export has its status while the others are served, and is asked for again") {
+  ScriptedServer server;
+  server.add_directory("/a");
+  server.add_directory("/b");
+  server.set_exports({"/b"});
+  auto config = server.config();
+  config.exports = {{"/a", "/a"}, {"/b", "/b"}};
+  Lab lab{config};
+  REQUIRE(lab.loop.run_until([&] { return lab.client->root(1).has_value(); }));
+  CHECK(lab.client->mount_status(0) == Status::noent);
+  CHECK_FALSE(lab.client->root(0));
+  CHECK(lab.client->room() > 0);
+  CHECK(lab.client->trouble(0).value().find("\"/a\"") != std::string::npos);
+  int changes = 0;
+  lab.client->on_change([&] { ++changes; });
+  server.set_exports({"/a", "/b"});
+  REQUIRE(lab.wait_for_root());
+  CHECK(lab.client->mount_status(0) == Status::ok);
+  CHECK(changes == 1);
+}
+
+TEST_CASE("A MOUNT service that refuses the credentials is an auth status") {
+  ScriptedServer server;
+  server.script(Procedure::mnt, {Fault::deny});
+  Lab lab{server};
+  REQUIRE(lab.loop.run_until([&] { return lab.client->mount_status(0) != Status::ok; }));
+  CHECK(lab.client->mount_status(0) == Status::auth);
+}
+
+TEST_CASE("A root handle over 64 bytes is garbage") {
+  ScriptedServer server;
+  server.script(Procedure::mnt, {Fault::huge_handle});
+  Lab lab{server};
+  REQUIRE(lab.loop.run_until([&] { return lab.client->mount_status(0) != Status::ok; }));
+  CHECK(lab.client->mount_status(0) == Status::garbage);
+}
+
+TEST_CASE("Nothing is served by what does not answer NULL") {
+  ScriptedServer server;
+  server.script(Procedure::null, {Fault::proc_unavail}, 2);
+  Lab lab{server};
+  REQUIRE(lab.wait_for_root());
+  CHECK(lab.rpcs("null") == 3);
+}
+
+TEST_CASE("A root that became stale is asked for again") {
+  ScriptedServer server;
+  Lab lab{server};
+  const Handle old = lab.root();
+  server.forget_all_handles();
+  CHECK(lab.getattr(old).status == Status::stale);
+  // Not within seconds of the last time, so that a storm of stale handles is none of MNT.
+  CHECK(lab.getattr(old).status == Status::stale);
+  lab.loop.run_for(100ms);
+  CHECK(lab.rpcs("mnt") == 1);
+  lab.loop.run_for(3s);
+  CHECK(lab.getattr(old).status == Status::stale);
+  REQUIRE(lab.loop.run_until([&] { return lab.client->root(0) != old; }));
+  CHECK(lab.getattr(lab.root()).status == Status::ok);
+}
+
+// ---- requests
+
+TEST_CASE("LOOKUP finds names of any bytes") {
+  ScriptedServer server;
+  Lab lab{server};
+  const std::vector<std::string> names{"a,b", "\"q\"", " ",  "\t",       "\\", "#012",
+                                       "%41", "*",     "-f", "\xe4\xff", "ü",  std::string(kMaxComponent, 'x')};
+  for (const std::string& name : names) {
+    server.add_file("/" + name);
+    const auto answer = lab.lookup(lab.root(), name);
+    REQUIRE(answer.status == Status::ok);
+    CHECK(answer.object.handle.bytes() == server.handle("/" + name));
+    CHECK_FALSE(answer.object.attributes.value().is_directory);
+    CHECK(answer.object.attributes.value().atime == server.times("/" + name).atime);
+  }
+}
+
+TEST_CASE("Names that no server can have never reach one") {
+  ScriptedServer server;
+  Lab lab{server};
+  CHECK(lab.lookup(lab.root(), std::string(kMaxComponent + 1, 'x')).status == Status::nametoolong);
+  CHECK(lab.lookup(lab.root(), std::string("a\0b", 3)).status == Status::inval);
+  CHECK(lab.lookup(lab.root(), "a/b").status == Status::inval);
+  CHECK(lab.lookup(lab.root(), "").status == Status::inval);
+  CHECK(server.count(Procedure::lookup) == 0);
+}
+
+TEST_CASE("SETATTR carries atime alone, to the nanosecond") {
+  ScriptedServer server;
+  server.add_file("/f");
+  const auto before = server.times("/f");
+  Lab lab{server};
+  const auto file = lab.lookup(lab.root(), "f").object.handle;
+  const auto answer = lab.set_atime(file, kTime);
+  CHECK(answer.status == Status::ok);
+  CHECK(answer.object.attributes.value().atime == kTime);
+  CHECK(server.times("/f").atime == kTime);
+  CHECK(server.times("/f").mtime == before.mtime);
+  const Request request = server.requests().back();
+  CHECK(request.procedure == Procedure::setattr);
+  CHECK(request.atime == kTime);
+  CHECK_FALSE(request.sets_more);
+  CHECK_FALSE(request.guard);
+}
+
+TEST_CASE("The times at both ends of nfstime3 arrive") {
+  ScriptedServer server;
+  Lab lab{server};
+  const Time end{std::chrono::seconds{(std::int64_t{1} << 32) - 1} + 999'999'999ns};
+  CHECK(lab.set_atime(lab.root(), Time{}).object.attributes.value().atime == Time{});
+  CHECK(lab.set_atime(lab.root(), end).object.attributes.value().atime == end);
+}
+
+TEST_CASE("A guard that is no longer the ctime is NOT_SYNC, and nothing is set") {
+  ScriptedServer server;
+  server.add_file("/f");
+  Lab lab{server};
+  const auto found = lab.lookup(lab.root(), "f").object;
+  const Time ctime = found.attributes.value().ctime;
+  server.set_atime("/f", Time{1s});
+  CHECK(lab.set_atime(found.handle, kTime, ctime).status == Status::not_sync);
+  CHECK(server.times("/f").atime == Time{1s});
+  CHECK(lab.set_atime(found.handle, kTime, server.times("/f").ctime).status == Status::ok);
+  CHECK(server.requests().back().guard);
+}
+
+TEST_CASE("Statuses of the server come through as they are") {
+  ScriptedServer server;
+  Lab lab{server};
+  for (const Status status : {Status::perm, Status::noent, Status::io, Status::acces, Status::notdir, Status::inval,
+                              Status::nospc, Status::rofs, Status::dquot, Status::stale, Status::badhandle,
+                              Status::serverfault, Status::jukebox, static_cast<Status>(4711)}) {
+    server.script(Procedure::lookup, refuse(status), 1);
+    server.script(Procedure::getattr, refuse(status), 1);
+    server.script(Procedure::setattr, refuse(status), 1);
+    CHECK(lab.lookup(lab.root(), "f").status == status);
+    CHECK(lab.getattr(lab.root()).status == status);
+    CHECK(lab.set_atime(lab.root(), kTime).status == status);
+  }
+}
+
+TEST_CASE("A status that is one of our own is garbage from a server") {
+  ScriptedServer server;
+  server.script(Procedure::getattr, refuse(Status::lost));
+  Lab lab{server};
+  CHECK(lab.getattr(lab.root()).status == Status::garbage);
+}
+
+TEST_CASE("A server may leave out attributes") {
+  ScriptedServer server;
+  server.add_file("/f");
+  server.script(Procedure::lookup, {Fault::no_attributes});
+  server.script(Procedure::setattr, {Fault::no_attributes});
+  Lab lab{server};
+  const auto answer = lab.lookup(lab.root(), "f");
+  CHECK(answer.status == Status::ok);
+  CHECK_FALSE(answer.object.attributes);
+  const auto set = lab.set_atime(answer.object.handle, kTime);
+  CHECK(set.status == Status::ok);
+  CHECK_FALSE(set.object.attributes);
+}
+
+TEST_CASE("RPCs that are answered but not executed tell why, and the connection goes on") {
+  ScriptedServer server;
+  server.add_file("/f");
+  const std::map<Fault, Status> expected{{Fault::deny, Status::auth},
+                                         {Fault::proc_unavail, Status::notsupp},
+                                         {Fault::garbage_args, Status::garbage},
+                                         {Fault::system_err, Status::serverfault},
+                                         {Fault::truncate, Status::garbage},
+                                         {Fault::huge_handle, Status::garbage}};
+  Lab lab{server};
+  for (const auto& [fault, status] : expected) {
+    server.script(Procedure::lookup, {fault}, 1);
+    CHECK(lab.lookup(lab.root(), "f").status == status);
+  }
+  CHECK(server.requests().back().connection == 2);  // the first was for MOUNT
+}
+
+TEST_CASE("A completion may start the next request") {
+  ScriptedServer server;
+  server.add_file("/f");
+  Lab lab{server};
+  const Handle root = lab.root();
+  Status last = Status::lost;
+  bool done = false;
+  lab.client->lookup(root, "f", [&](Status, const Object& object) {
+    lab.client->set_atime(object.handle, kTime, object.attributes->ctime, [&](Status status, const auto&) {
+      last = status;
+      done = true;
+    });
+  });
+  REQUIRE(lab.loop.run_until([&] { return done; }));
+  CHECK(last == Status::ok);
+}
+
+TEST_CASE("Room is what max_in_flight leaves, over all connections to a server") {
+  ScriptedServer server;
+  server.script(Procedure::getattr, {Fault::silence});
+  auto config = server.config();
+  config.connections = 3;
+  config.max_in_flight = 100;
+  config.timeout = 60s;
+  Lab lab{config};
+  int ready = 0;
+  lab.client->on_change([&] { ++ready; });
+  REQUIRE(lab.loop.run_until([&] { return ready == 3; }));
+  const Handle root = lab.root();
+  for (std::size_t room = 100; room > 0; --room) {
+    CHECK(lab.client->room() == room);
+    lab.client->getattr(root, [](Status, const auto&) {});
+  }
+  CHECK(lab.client->room() == 0);
+  REQUIRE(lab.loop.run_until([&] { return server.count(Procedure::getattr) == 100; }));
+  std::map<std::uint32_t, int> by_connection;
+  for (const Request& request : server.requests()) {
+    if (request.procedure == Procedure::getattr) ++by_connection[request.connection];
+  }
+  REQUIRE(by_connection.size() == 3);
+  for (const auto& [connection, count] : by_connection) CHECK(count >= 33);
+}
+
+TEST_CASE("Thousands of requests complete, each once") {
+  ScriptedServer server;
+  server.add_file("/f");
+  auto config = server.config();
+  config.connections = 3;
+  config.timeout = 60s;
+  Lab lab{config};
+  const Handle root = lab.root();
+  std::size_t started = 0;
+  std::size_t completed = 0;
+  std::function<void()> fill = [&] {
+    while (started < 5000 && lab.client->room() > 0) {
+      ++started;
+      lab.client->lookup(root, "f", [&](Status status, const Object&) {
+        CHECK(status == Status::ok);
+        ++completed;
+        fill();
+      });
+    }
+  };
+  fill();
+  REQUIRE(lab.loop.run_until([&] { return completed == 5000; }));
+  lab.loop.run_for(20ms);
+  CHECK(completed == 5000);
+  CHECK(server.count(Procedure::lookup) == 5000);
+  CHECK(lab.client->room() == 64);
+}
+
+// ---- faults
+
+TEST_CASE("Without a server requests are lost, not forgotten") {
+  ScriptedServer server;
+  const auto config = server.config();
+  server.stop();
+  Lab lab{config};
+  CHECK(lab.client->room() == 0);
+  CHECK(lab.lookup(Handle{std::string_view{"h"}}, "f").status == Status::lost);
+  CHECK(lab.getattr(Handle{std::string_view{"h"}}).status == Status::lost);
+  CHECK(lab.set_atime(Handle{std::string_view{"h"}}, kTime).status == Status::lost);
+}
+
+TEST_CASE("A server that is not there is found when it comes, and says meanwhile what is wrong") {
+  ScriptedServer server;
+  const auto config = server.config();
+  server.stop();
+  Lab lab{config};
+  REQUIRE(lab.loop.run_until([&] { return lab.client->trouble(0).has_value(); }));
+  CHECK(lab.client->trouble(0)->find("refused") != std::string::npos);
+  CHECK(lab.client->trouble(0)->find("127.0.0.1:" + std::to_string(config.port)) == 0);
+  server.start();
+  REQUIRE(lab.wait_for_root());
+  CHECK_FALSE(lab.client->trouble(0));
+  CHECK(lab.value("qatime_reconnects_total", "127.0.0.1:" + std::to_string(config.port)) >= 1);
+}
+
+TEST_CASE("What is outstanding when the connection drops is lost, and the connection comes back") {
+  ScriptedServer server;
+  const auto fault = GENERATE(Fault::drop, Fault::execute_and_drop);
+  Lab lab{server};
+  const Handle root = lab.root();
+  server.script(Procedure::setattr, {Fault::silence}, 2);
+  server.script(Procedure::setattr, {fault}, 1);
+  std::vector<Status> statuses;
+  std::vector<std::size_t> rooms;
+  for (int count = 0; count < 3; ++count) {
+    lab.client->set_atime(root, kTime, {}, [&](Status status, const auto&) {
+      statuses.push_back(status);
+      rooms.push_back(lab.client->room());
+    });
+  }
+  REQUIRE(lab.loop.run_until([&] { return statuses.size() == 3; }));
+  CHECK(statuses == std::vector(3, Status::lost));
+  CHECK(rooms == std::vector<std::size_t>(3, 0));
+  CHECK(lab.set_atime(lab.root(), kTime).status == Status::ok);
+}
+
+TEST_CASE("Bytes that are no reply end the request one way or the other") {
+  ScriptedServer server;
+  server.script(Procedure::getattr, {Fault::garbage}, 1);
+  Lab lab{server};
+  const Status status = lab.getattr(lab.root()).status;
+  CHECK((status == Status::timeout || status == Status::lost));
+  CHECK(lab.getattr(lab.root()).status == Status::ok);
+}
+
+TEST_CASE("A drop at any step of connecting is got over") {
+  ScriptedServer server;
+  const auto step = GENERATE(Procedure::mnt, Procedure::null);
+  const auto fault = GENERATE(Fault::drop, Fault::silence, Fault::garbage);
+  server.script(step, {fault}, 2);
+  Lab lab{server};
+  CHECK(lab.getattr(lab.root()).status == Status::ok);
+}
+
+TEST_CASE("Connections that are closed as soon as they are accepted are got over") {
+  ScriptedServer server;
+  server.close_new_connections(true);
+  Lab lab{server};
+  REQUIRE(lab.loop.run_until([&] { return lab.client->trouble(0).has_value(); }));
+  CHECK(lab.client->trouble(0)->find("MOUNT") != std::string::npos);
+  server.close_new_connections(false);
+  CHECK(lab.getattr(lab.root()).status == Status::ok);
+}
+
+TEST_CASE("A reply that is late is a timeout, and the connection is kept") {
+  ScriptedServer server;
+  Lab lab{server};
+  const Handle root = lab.root();
+  server.script(Procedure::getattr, {Fault::none, {}, 800ms}, 1);
+  CHECK(lab.getattr(root).status == Status::timeout);
+  lab.loop.run_for(600ms);  // the late reply belongs to nobody
+  CHECK(lab.getattr(root).status == Status::ok);
+  CHECK(server.requests().back().connection == 2);
+}
+
+TEST_CASE("A server that swallows one request in many loses no connection") {
+  ScriptedServer server;
+  Lab lab{server};
+  const Handle root = lab.root();
+  server.script(Procedure::setattr, {Fault::silence}, 1);
+  std::optional<Status> swallowed;
+  lab.client->set_atime(root, kTime, {}, [&](Status status, const auto&) { swallowed = status; });
+  while (!swallowed) CHECK(lab.getattr(root).status == Status::ok);
+  CHECK(*swallowed == Status::timeout);
+  CHECK(lab.getattr(root).status == Status::ok);
+  CHECK(server.requests().back().connection == 2);
+}
+
+TEST_CASE("A server that answers nothing any more is left, and tried again") {
+  ScriptedServer server;
+  Lab lab{server};
+  const Handle root = lab.root();
+  server.script(Procedure::getattr, {Fault::silence});
+  std::vector<Status> statuses;
+  for (int count = 0; count < 2; ++count) {
+    lab.client->getattr(root, [&](Status status, const auto&) { statuses.push_back(status); });
+  }
+  lab.loop.run_for(250ms);
+  lab.client->getattr(root, [&](Status status, const auto&) { statuses.push_back(status); });
+  REQUIRE(lab.loop.run_until([&] { return statuses.size() == 3; }));
+  CHECK(statuses == std::vector{Status::timeout, Status::timeout, Status::lost});
+  server.clear_scripts();
+  CHECK(lab.getattr(lab.root()).status == Status::ok);
+  CHECK(server.requests().back().connection > 2);
+}
+
+TEST_CASE("Work goes to the server that answers while another is away, and to both when it is back") {
+  ScriptedServer first;
+  ScriptedServer second;
+  auto config = first.config();  // MOUNT is the first one's for both; their trees are alike
+  config.servers = {{"127.0.0.1", first.port()}, {"127.0.0.1", second.port()}};
+  Lab lab{config};
+  REQUIRE(lab.loop.run_until([&] { return lab.client->room() == 128; }));
+  second.stop();
+  REQUIRE(lab.loop.run_until([&] { return lab.client->room() == 64; }));
+  for (int count = 0; count < 10; ++count) CHECK(lab.getattr(lab.root()).status == Status::ok);
+  CHECK(lab.value("qatime_server_up", "127.0.0.1:" + std::to_string(first.port())) == 1);
+  CHECK(lab.value("qatime_server_up", "127.0.0.1:" + std::to_string(second.port())) == 0);
+  second.start();
+  REQUIRE(lab.loop.run_until([&] { return lab.client->room() == 128; }));
+  const auto before = second.count(Procedure::getattr);
+  std::size_t completed = 0;
+  const Handle root = lab.root();
+  for (int count = 0; count < 20; ++count) lab.client->getattr(root, [&](Status, const auto&) { ++completed; });
+  REQUIRE(lab.loop.run_until([&] { return completed == 20; }));
+  CHECK(second.count(Procedure::getattr) == before + 10);
+}
+
+TEST_CASE("A name is resolved, and each of its addresses is a server") {
+  ScriptedServer server;
+  auto config = server.config();
+  config.servers = {{"localhost"}};
+  Lab lab{config};
+  REQUIRE(lab.wait_for_root());
+  CHECK(lab.value("qatime_server_up", "127.0.0.1:" + std::to_string(server.port())) == 1);
+}
+
+TEST_CASE("A name that does not resolve is said") {
+  ScriptedServer server;
+  auto config = server.config();
+  config.servers = {{"no-such-host.invalid"}};
+  Lab lab{config};
+  REQUIRE(lab.loop.run_until([&] { return lab.client->trouble(0).has_value(); }));
+  CHECK(lab.client->trouble(0)->find("no-such-host.invalid") != std::string::npos);
+}
+
+TEST_CASE("Our own addresses are reported once each") {
+  ScriptedServer server;
+  Lab lab{server};
+  std::vector<std::vector<boost::asio::ip::address>> reports;
+  lab.client->on_local_addresses([&](const auto& addresses) { reports.push_back(addresses); });
+  REQUIRE(lab.wait_for_root());
+  server.drop_connections();
+  REQUIRE(lab.loop.run_until([&] { return lab.client->room() == 0; }));
+  REQUIRE(lab.wait_for_root());
+  REQUIRE(reports.size() == 1);
+  CHECK(reports[0] == std::vector{boost::asio::ip::make_address("127.0.0.1")});
+}
+
+TEST_CASE("Changes are told when a server comes and when it goes") {
+  ScriptedServer server;
+  Lab lab{server};
+  std::vector<std::size_t> rooms;
+  lab.client->on_change([&] { rooms.push_back(lab.client->room()); });
+  REQUIRE(lab.loop.run_until([&] { return rooms.size() == 1; }));
+  server.stop();
+  REQUIRE(lab.loop.run_until([&] { return rooms.size() >= 2; }));
+  CHECK(rooms[0] == 64);
+  CHECK(rooms[1] == 0);
+}
+
+// ---- lifetime
+
+TEST_CASE("A client that is destroyed forgets what is outstanding") {
+  ScriptedServer server;
+  server.script(Procedure::getattr, {Fault::silence});
+  Lab lab{server};
+  const Handle root = lab.root();
+  bool called = false;
+  for (int count = 0; count < 10; ++count) lab.client->getattr(root, [&](Status, const auto&) { called = true; });
+  SECTION("before anything was sent") {}
+  SECTION("while the server holds them") {
+    REQUIRE(lab.loop.run_until([&] { return server.count(Procedure::getattr) == 10; }));
+  }
+  SECTION("when they are lost already, but not told") { server.stop(); }
+  lab.client.reset();
+  lab.loop.run_for(700ms);
+  CHECK_FALSE(called);
+}
+
+TEST_CASE("A completion may destroy the client") {
+  ScriptedServer server;
+  const auto fault = GENERATE(Fault::none, Fault::drop, Fault::silence);
+  Lab lab{server};
+  const Handle root = lab.root();
+  server.script(Procedure::getattr, {fault});
+  int calls = 0;
+  for (int count = 0; count < 3; ++count) {
+    lab.client->getattr(root, [&](Status, const auto&) {
+      ++calls;
+      lab.client.reset();
+    });
+  }
+  REQUIRE(lab.loop.run_until([&] { return lab.client == nullptr; }));
+  lab.loop.run_for(50ms);
+  CHECK(calls == 1);
+}
+
+TEST_CASE("Clients that come and go in every state leave no descriptor open") {
+  ScriptedServer server;
+  Lab warm{server};
+  REQUIRE(warm.wait_for_root());
+  const auto before = open_descriptors();
+  for (int round = 0; round < 50; ++round) {
+    metrics::Registry registry;
+    LibnfsClient client{warm.loop.io(), server.config(), registry};
+    for (int step = 0; step < round; ++step) warm.loop.io().poll_one();
+  }
+  warm.loop.run_for(50ms);
+  CHECK(warm.loop.run_until([&] { return open_descriptors() == before; }));
+}
+
+}  // namespace
+}  // namespace qatime::nfs

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+#include "nfs/rpc.h"
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <boost/asio/ip/tcp.hpp>
+
+#include "catch.h"
+#include "nfs/loop.h"
+#include "nfs/mount.h"
+#include "nfs/scripted_server.h"
+
+namespace qatime::nfs {
+namespace {
+
+using namespace std::chrono_literals;
+using boost::asio::ip::tcp;
+using testing::Loop;
+using testing::Procedure;
+using testing::ScriptedServer;
+using Fault = testing::Action::Fault;
+
+tcp::endpoint endpoint_of(std::uint16_t port) { return {boost::asio::ip::address_v4::loopback(), port}; }
+
+std::size_t open_descriptors() {
+  const std::filesystem::directory_iterator open{"/proc/self/fd"};
+  return static_cast<std::size_t>(std::distance(begin(open), end(open)));
+}
+
+struct Lab {
+  explicit Lab(const NfsConfig& config) : environment{loop.io(), config, registry} {}
+
+  [[nodiscard]] Mount::Result mount(std::uint16_t nfs_port, std::uint16_t portmapper_port) {
+    std::optional<Mount::Result> result;
+    Mount mount{
+        environment, endpoint_of(nfs_port), {0}, [&](const Mount::Result& got) { result = got; }, portmapper_port};
+    REQUIRE(loop.run_until([&] { return result.has_value(); }));
+    return *result;
+  }
+
+  Loop loop;
+  metrics::Registry registry;
+  Environment environment;
+};
+
+TEST_CASE("A thousand connections one after the other leave no descriptor open") {
+  ScriptedServer server;
+  server.script(Procedure::null, {Fault::drop});
+  Lab lab{server.config()};
+  std::size_t before = 0;  // once the loop has those of its own
+  for (int count = 0; count < 1000; ++count) {
+    bool lost = false;
+    std::unique_ptr<Rpc> rpc;
+    rpc = std::make_unique<Rpc>(
+        lab.environment, endpoint_of(server.port()), [&] { rpc->null([](const Reply&) {}); },
+        [&](const std::string&) {
+          lost = true;
+          rpc.reset();  // allowed in its own callback
+        });
+    REQUIRE(lab.loop.run_until([&] { return lost; }));
+    if (count == 0) before = open_descriptors();
+  }
+  CHECK(lab.loop.run_until([&] { return open_descriptors() <= before; }));
+}
+
+TEST_CASE("A connection is lost once, with the reason, after its requests") {
+  ScriptedServer server;
+  Lab lab{server.config()};
+  std::vector<std::string> events;
+  std::unique_ptr<Rpc> rpc;
+  rpc = std::make_unique<Rpc>(
+      lab.environment, endpoint_of(server.port()),
+      [&] {
+        rpc->null([&](const Reply& reply) { events.emplace_back(name(reply.status)); });
+        server.stop();
+      },
+      [&](const std::string& why) { events.push_back(why); });
+  REQUIRE(lab.loop.run_until([&] { return events.size() == 2; }));
+  lab.loop.run_for(50ms);
+  REQUIRE(events.size() == 2);
+  CHECK(events[0] == "lost");
+  CHECK((events[1] == "the server closed the connection" || events[1] == "Connection reset by peer"));
+  CHECK_FALSE(rpc->is_open());
+  CHECK(rpc->room() == 0);
+}
+
+TEST_CASE("A server that does not accept is given up after the timeout") {
+  // A listener whose queue is full: what comes further waits for an answer to its SYN.
+  Loop full;
+  tcp::acceptor acceptor{full.io(), endpoint_of(0)};
+  acceptor.listen(0);
+  std::vector<tcp::socket> fill;
+  for (int count = 0; count < 3; ++count) {
+    fill.emplace_back(full.io());
+    fill.back().async_connect(acceptor.local_endpoint(), [](const auto&) {});
+  }
+  full.run_for(50ms);
+
+  NfsConfig config;
+  config.timeout = 300ms;
+  Lab lab{config};
+  std::string why;
+  Rpc rpc{lab.environment, acceptor.local_endpoint(), [] {}, [&](const std::string& reason) { why = reason; }};
+  REQUIRE(lab.loop.run_until([&] { return !why.empty(); }));
+  CHECK(why == "no answer to the connection for 0.3 s");
+}
+
+TEST_CASE("Requests beyond what a context bears are refused room, not queued") {
+  ScriptedServer server;
+  auto config = server.config();
+  config.max_in_flight = 4096;
+  server.script(Procedure::null, {Fault::silence});
+  Lab lab{config};
+  bool opened = false;
+  Rpc rpc{lab.environment, endpoint_of(server.port()), [&] { opened = true; }, [](const std::string&) {}};
+  CHECK(rpc.room() == 0);
+  REQUIRE(lab.loop.run_until([&] { return opened; }));
+  CHECK(rpc.room() == Rpc::kMaxOutstanding);
+  for (std::size_t count = 0; count < Rpc::kMaxOutstanding; ++count) rpc.null([](const Reply&) {});
+  CHECK(rpc.room() == 0);
+  CHECK(Rpc::kMaxOutstanding < 512);
+}
+
+TEST_CASE("A portmapper tells the ports that are not given") {
+  ScriptedServer server;
+  auto config = server.config();
+  config.mount_port = 0;
+  Lab lab{config};
+  const auto result = lab.mount(0, server.port());
+  CHECK(result.failure.empty());
+  CHECK(result.nfs_port == server.port());
+  REQUIRE(result.roots.size() == 1);
+  CHECK(result.roots[0].status == Status::ok);
+  CHECK(result.roots[0].handle.bytes() == server.handle("/"));
+  CHECK(server.count(Procedure::getport) == 2);
+}
+
+TEST_CASE("A portmapper is asked for nothing that is given") {
+  ScriptedServer server;
+  Lab lab{server.config()};
+  CHECK(lab.mount(server.port(), 1).failure.empty());
+  CHECK(lab.mount(0, server.port()).failure.empty());
+  CHECK(server.count(Procedure::getport) == 1);
+}
+
+TEST_CASE("A portmapper that is not there is said, with the keys that do without it") {
+  ScriptedServer server;
+  auto config = server.config();
+  config.mount_port = 0;
+  server.stop();
+  Lab lab{config};
+  const auto failure = lab.mount(0, config.port).failure;
+  CHECK(failure.find("refused") != std::string::npos);
+  CHECK(failure.find("nfs.port and nfs.mount_port") != std::string::npos);
+}
+
+TEST_CASE("A portmapper that fails at any point is a failure, not a hang") {
+  ScriptedServer server;
+  const auto fault = GENERATE(Fault::silence, Fault::drop, Fault::garbage, Fault::truncate, Fault::deny);
+  server.script(Procedure::getport, {fault}, 1);
+  auto config = server.config();
+  config.mount_port = 0;
+  Lab lab{config};
+  CHECK(lab.mount(0, server.port()).failure.find("portmapper") == 0);
+}
+
+}  // namespace
+}  // namespace qatime::nfs
