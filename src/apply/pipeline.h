@@ -36,9 +36,6 @@ class Pipeline {
     go_on_();
   }
 
-  // Whether nothing waits for room.
-  [[nodiscard]] bool idle() const noexcept { return ready_.empty(); }
-
   // How many requests the client can have outstanding at once, by what it has and what it has room for.
   [[nodiscard]] std::size_t width() const { return outstanding_ + client_.room(); }
 

@@ -66,6 +66,17 @@ TEST_CASE("ASuccessBetweenStartsTheCountAnew", "[apply]") {
   CHECK(t.breaker.held() == 3);
 }
 
+TEST_CASE("ATripForgetsTheWitnessesBeforeIt", "[apply]") {
+  Bench t;
+  t.denied(t.a, "/1");
+  t.denied(t.b, "/2");
+  t.breaker.unauthorized(t.c, t.clock.now());
+  t.breaker.answered(t.breaker.stamp());
+  REQUIRE_FALSE(t.breaker.suspended());
+  t.denied(t.d, "/3");
+  CHECK_FALSE(t.breaker.suspended());
+}
+
 TEST_CASE("OnlyWhatWasTakenAfterTheTripResumes", "[apply]") {
   Bench t;
   const auto taken_before = t.breaker.stamp();

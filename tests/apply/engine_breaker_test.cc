@@ -143,6 +143,20 @@ TEST_CASE("WhereNobodyElseDecidesTheRootsOwnAtimeDoes", "[apply]") {
   }
 }
 
+TEST_CASE("ARootThatIsBeingWrittenIsLeftAlone", "[apply]") {
+  Stage stage;
+  stage.client.script = [&](const FakeClient::Request& request) -> std::optional<Status> {
+    if (request.procedure != Procedure::setattr) return {};
+    if (request.path != "/") return Status::perm;
+    stage.client.touch_ctime("/");
+    return {};
+  };
+  make_and_access(stage, "/locked");
+  stage.run_for(seconds{5});
+  CHECK(stage.client.count(Procedure::setattr, "/") == 1);
+  CHECK(stage.failed() == 0);
+}
+
 TEST_CASE("ADeniedRootSuspendsTheExport", "[apply]") {
   Stage stage;
   stage.client.script = deny("/", Status::rofs);
@@ -252,6 +266,41 @@ TEST_CASE("AMissingFirstComponentIsLookedAtAgainInTheLightOfALateRecord", "[appl
   CHECK(stage.adds_up());
 }
 
+TEST_CASE("AMissingFirstComponentIsGoneWhenAnotherIsKnownToExist", "[apply]") {
+  Stage stage;
+  stage.client.make_directory("/d");
+  stage.access("/gone/f", 5);
+  stage.run();
+  stage.access("/d/gone", 5);
+  stage.run();
+  CHECK(stage.failed("noent") == 2);
+}
+
+TEST_CASE("AnExportThatNothingWaitsForIsStillProbed", "[apply]") {
+  Stage stage;
+  for (int i = 0; i < 5; ++i) make_and_access(stage, file(i, i));
+  stage.client.script = deny("/", Status::perm);
+  stage.run_for(seconds{2});
+  REQUIRE(stage.degraded("denied") == 1);
+  for (int i = 0; i < 5; ++i) stage.removed(file(i, i), 6);
+  REQUIRE(stage.backlog.pending() == 0);
+  stage.client.script = {};
+  stage.run_for(seconds{11});
+  CHECK(stage.degraded("denied") == 0);
+}
+
+TEST_CASE("AfterAWrongMappingTheNextEntryIsTriedAtOnce", "[apply]") {
+  Stage stage{{"/exp"}};
+  for (int i = 0; i < 5; ++i) stage.access("/exp/data/" + std::to_string(i), 5);
+  stage.run_for(seconds{2});
+  REQUIRE(stage.degraded("mapping") == 1);
+  stage.removed("/exp/data", 6, true);
+  stage.run_for(seconds{31});
+  make_and_access(stage, "/exp/data/f", 7);
+  stage.run();
+  CHECK(stage.applied() == 1);
+}
+
 TEST_CASE("MissingNamesFurtherDownAreJustMissing", "[apply]") {
   Stage stage;
   stage.client.make_directory("/d/e");
@@ -278,6 +327,18 @@ TEST_CASE("RejectedCredentialsSuspendTheExport", "[apply]") {
   CHECK(stage.degraded("auth") == 0);
 }
 
+TEST_CASE("AnyAnswerButARejectionShowsThatCredentialsAreTaken", "[apply]") {
+  Stage stage;
+  stage.client.script = deny("/", Status::auth, Procedure::lookup);
+  stage.access("/gone", 5);
+  stage.access("/gone2", 5);
+  stage.run_for(seconds{1});
+  stage.client.script = {};
+  stage.run_for(seconds{10});
+  CHECK(stage.failed("noent") == 2);
+  CHECK(stage.degraded("auth") == 0);
+}
+
 TEST_CASE("ASuspendedExportHoldsNoOtherUp", "[apply]") {
   Stage stage{{"/a", "/b"}};
   stage.client.script = deny("/a", Status::perm);
@@ -301,6 +362,21 @@ TEST_CASE("ProbesThatSayNothingDoNotDelayTheNext", "[apply]") {
   stage.run_for(seconds{12});
   CHECK(stage.client.atime(file(199, 199)) == at(5));
   CHECK(stage.adds_up());
+}
+
+TEST_CASE("AProbeWhoseFileMovedAwayDoesNotDelayTheNext", "[apply]") {
+  Stage stage;
+  for (int i = 0; i < 10; ++i) make_and_access(stage, file(i, i));
+  stage.client.script = deny("/", Status::perm);
+  stage.run();
+  stage.client.script = {};
+  stage.clock.advance(seconds{10});
+  stage.engine.pump();
+  REQUIRE(stage.client.outstanding() == 1);
+  stage.moved(stage.client.requests.back().path, "/moved", 6);
+  stage.run();
+  CHECK(stage.applied() == 10);
+  CHECK(stage.client.atime("/moved") == at(5));
 }
 
 }  // namespace

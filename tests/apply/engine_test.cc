@@ -97,6 +97,15 @@ TEST_CASE("RequestsFillTheRoomAndNoMore", "[apply]") {
   CHECK(stage.client.violations.empty());
 }
 
+TEST_CASE("EntriesThatWaitForOneLookupAreBounded", "[apply]") {
+  Stage stage;
+  stage.client.limit = 4;
+  for (int i = 0; i < 1000; ++i) stage.access("/d/" + std::to_string(i), 5);
+  stage.engine.pump();
+  CHECK(stage.client.outstanding() == 1);
+  CHECK(stage.engine.work() == 4 * 4);
+}
+
 TEST_CASE("OneHugeDirectoryHoldsNobodyUp", "[apply]") {
   Stage stage;
   stage.client.limit = 4;
@@ -152,6 +161,7 @@ TEST_CASE("HardLinksAreSetOneAfterTheOtherAndNeverBackwards", "[apply]") {
   CHECK(stage.client.violations.empty());
   CHECK(stage.applied() + stage.unchanged() == 3);
   CHECK(stage.unchanged() == 1);
+  CHECK(stage.client.count(Procedure::setattr) == 2);
   CHECK(stage.adds_up());
 }
 
@@ -206,6 +216,23 @@ TEST_CASE("AServerThatCannotGuardIsServedWithout", "[apply]") {
   CHECK(stage.client.requests.size() == before + 2);
   CHECK_FALSE(stage.client.requests.back().guard);
   CHECK(stage.applied() == 7);
+}
+
+TEST_CASE("GuardsThatAreMostlyHonouredAreKept", "[apply]") {
+  Stage stage;
+  stage.client.script = [](const FakeClient::Request& request) -> std::optional<nfs::Status> {
+    if (request.guard && request.path.starts_with("/odd")) return nfs::Status::inval;
+    return {};
+  };
+  for (int i = 0; i < 6; ++i) {
+    for (const std::string& path : {"/odd" + std::to_string(i), "/even" + std::to_string(i)}) {
+      stage.client.make_file(path);
+      stage.access(path, 5);
+      stage.run();
+    }
+  }
+  CHECK(stage.applied() == 12);
+  CHECK(stage.client.requests.back().guard);
 }
 
 TEST_CASE("AnInvalidTimeIsNoDoubtAboutGuards", "[apply]") {
