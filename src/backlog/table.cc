@@ -37,7 +37,7 @@ Slice Table::take(std::size_t lane, std::size_t limit, std::uint64_t mark) {
   release_due();
   const Slot slot = queues_.at(lane).first;
   if (slot == kNoSlot) return {};
-  Directory& directory = directories_[slot];
+  const Directory& directory = directories_[slot];
   Slice slice{lane, directory.path, {}};
   while (slice.entries.size() < limit && !directory.waiting.empty()) {
     slice.entries.push_back(depart(directory.waiting.first, mark));
@@ -95,14 +95,16 @@ std::size_t Table::cancel(std::string_view path, bool subtree, Time until) {
 
 void Table::move_directories(std::string_view path, std::string_view target, Time until) {
   for (const Slot slot : directories_.subtree(path)) {
-    Directory& directory = directories_[slot];
+    const Directory& directory = directories_[slot];
     const std::string from = directory.path;
     const std::string to = rebase(from, path, target);
-    if (directory.newest > until || directories_.find(to) != kNoSlot || !moves_whole(from, to)) continue;
+    const auto place = lanes_.place(to);
+    if (!place || !moves_whole(from, to)) continue;
+    if (directory.newest > until || directories_.find(to) != kNoSlot) continue;
     const std::size_t old_lane = directory.lane;
     const bool queued = !directory.waiting.empty();
     if (queued) dequeue(slot);
-    directories_.rename(slot, to, lanes_.place(to)->lane);
+    directories_.rename(slot, to, place->lane);
     if (queued) enqueue(slot);
     leave_flights(slot, from, old_lane);
     if (directory.waiting.empty() && directory.apart.empty()) directories_.erase(slot);
@@ -277,13 +279,13 @@ void Table::leave_flights(Slot moved, const std::string& old_path, std::size_t o
 }
 
 // Whether all that is in the directory `from` belongs into the directory `to` once it has moved there: no root of an
-// export is involved, and it stays within the exports.
+// export is involved.
 bool Table::moves_whole(std::string_view from, std::string_view to) const {
   for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
     const std::string& root = lanes_.path(lane);
     if (root == from || (root != to && is_within(root, to))) return false;
   }
-  return lanes_.place(to).has_value();
+  return true;
 }
 
 // Hands the waiting times up to `until` to `sink`, which does not touch the table, and removes them.

@@ -187,6 +187,18 @@ TEST_CASE("ATicketThatHasEndedDoesNothing", "[backlog]") {
   CHECK(f.table.pending() == 0);
 }
 
+TEST_CASE("ATicketEndsWhenItsEntryIsPutBack", "[backlog]") {
+  Fixture f;
+  f.add("/a", 1);
+  const Ticket old = f.take().entries.at(0).ticket;
+  f.table.put_back(old, kStart + 5s, {});
+  CHECK_FALSE(f.table.flight(old));
+  f.table.settle(old);
+  CHECK(f.table.pending() == 1);
+  f.table.advance(kStart + 5s);
+  CHECK(f.drain() == Found{"/a 1"});
+}
+
 TEST_CASE("AFlightKnowsItsPathTimeAndMark", "[backlog]") {
   Fixture f;
   f.add("/d/a", 1);
@@ -267,20 +279,45 @@ TEST_CASE("DirectoriesWithNewerTimesOrAnExistingTargetDoNotMoveAsAWhole", "[back
 
 TEST_CASE("AMovedDirectoryLeavesItsFlightsBehind", "[backlog]") {
   Fixture f;
-  f.add("/d/a", 1);
-  f.add("/d/b", 1);
+  for (const char* path : {"/d/a", "/d/b", "/d/c"}) f.add(path, 1);
   const Slice slice = f.take();
+  f.table.put_back(slice.entries.at(2).ticket, kStart + 1s, {});
   f.add("/d/b", 2);
-  f.add("/d/c", 1);
+  f.add("/d/e", 1);
   f.table.move_directories("/d", "/n", at(5));
-  CHECK(f.table.pending() == 4);
+  CHECK(f.table.pending() == 5);
   CHECK(f.table.flight(slice.entries.at(0).ticket)->path == "/d/a");
   CHECK(f.table.flight(slice.entries.at(1).ticket)->path == "/d/b");
-  CHECK(f.drain() == Found{"/n/b 2", "/n/c 1"});
+  f.table.advance(kStart + 1s);
+  CHECK(f.drain() == Found{"/n/b 2", "/n/c 1", "/n/e 1"});
   CHECK(f.add("/d/b", 7) == Table::Added::waits);
-  for (const auto& entry : slice.entries) f.table.settle(entry.ticket);
+  f.table.settle(slice.entries.at(0).ticket);
+  f.table.settle(slice.entries.at(1).ticket);
   CHECK(f.drain() == Found{"/d/b 7"});
   CHECK(f.table.pending() == 0);
+}
+
+TEST_CASE("WhatWasLeftBehindIsNotMovedByAnOlderMove", "[backlog]") {
+  Fixture f;
+  f.add("/d/a", 4);
+  const Slice slice = f.take();
+  f.table.move_directories("/d", "/n", at(5));
+  f.table.put_back(slice.entries.at(0).ticket, kStart, {});
+  f.table.move_directories("/d", "/m", at(3));
+  CHECK(f.drain() == Found{"/d/a 4"});
+}
+
+TEST_CASE("AMoveOfFlightsAloneLeavesNoDirectoryBehind", "[backlog]") {
+  Fixture f;
+  const std::size_t empty = f.table.bytes();
+  for (int i = 0; i < 1'000; ++i) {
+    f.add("/d/a", 1);
+    const Slice slice = f.take();
+    f.table.move_directories("/d", '/' + std::string(200, 'n') + std::to_string(i), at(5));
+    f.table.settle(slice.entries.at(0).ticket);
+  }
+  CHECK(f.table.pending() == 0);
+  CHECK(f.table.bytes() < empty + 1'000 * 200);
 }
 
 TEST_CASE("AMovedDirectoryGoesToTheQueueOfItsNewExport", "[backlog]") {
@@ -339,6 +376,18 @@ TEST_CASE("TheAgeOfTheOldestIsKnownToTheSecond", "[backlog]") {
   CHECK(f.table.oldest(kStart + 15s) == 5s);
   f.table.settle(slice.entries.at(0).ticket);
   CHECK(f.table.oldest(kStart + 15s) == 2s);
+  f.drain();
+  CHECK(f.table.oldest(kStart + 15s) == 0s);
+}
+
+TEST_CASE("ANewerTimeIsAsOldAsTheEndOfTheFlightBeforeIt", "[backlog]") {
+  Fixture f;
+  f.add("/a", 1);
+  const Slice slice = f.take();
+  f.add("/a", 2);
+  f.table.advance(kStart + 10s);
+  f.table.settle(slice.entries.at(0).ticket);
+  CHECK(f.table.oldest(kStart + 15s) == 5s);
   f.drain();
   CHECK(f.table.oldest(kStart + 15s) == 0s);
 }
