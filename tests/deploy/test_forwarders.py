@@ -141,9 +141,9 @@ class SyslogNg(Forwarder):
 
     def arguments(self):
         modules = next((self.root / "usr/lib/syslog-ng").glob("[0-9]*"))
-        return ["--foreground", "--stderr", "--no-caps", "--module-path", modules, "--cfgfile", self.directory / "main.conf",
-                "--persist-file", self.directory / "persist", "--control", self.directory / "control",
-                "--pidfile", self.directory / "pid"]
+        return ["--foreground", "--stderr", "--no-caps", "--module-path", modules,
+                "--cfgfile", self.directory / "main.conf", "--persist-file", self.directory / "persist",
+                "--control", self.directory / "control", "--pidfile", self.directory / "pid"]
 
     def configure(self):
         snippet = adapted((ROOT / "conf" / "syslog-ng-qatime.conf").read_text(), {
@@ -196,8 +196,8 @@ class Forwarding:
         self.expect_file(forwarder, records)
         forwarder.stop()
         counters = daemon.stop()
-        counts = {name: counters(name) for name in ("received_messages", "applied", "ignored", "malformed")}
-        self.assertEqual(counts, {"received_messages": len(records), "applied": len(times), "ignored": 2, "malformed": 2})
+        wanted = {"received_messages": len(records), "applied": len(times), "ignored": 2, "malformed": 2}
+        self.assertEqual({name: counters(name) for name in wanted}, wanted)
         counters.check_sums()
 
     def test_records_wait_while_qatime_is_away_also_over_a_restart(self):

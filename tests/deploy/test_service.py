@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: MIT
+"""conf/qatime.service, and what qatime tells a service manager."""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import unittest
+from unittest import mock
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "system"))
+
+import lab
+from case import Case, now
+from lab import record, send_tcp
+
+UNIT = ROOT / "conf" / "qatime.service"
+
+
+class UnitFile(unittest.TestCase):
+    def setUp(self):
+        scratch = lab.Scratch()
+        self.addCleanup(scratch.remove)
+        self.unit = scratch.path / "qatime.service"
+        # The program need not be installed for this.
+        self.unit.write_text(UNIT.read_text().replace("/usr/local/bin/qatime", lab.binary("QATIME")))
+
+    def analyze(self, *arguments):
+        done = subprocess.run(["systemd-analyze", *arguments, self.unit], text=True, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return done.returncode, done.stdout
+
+    def test_systemd_has_nothing_to_say_about_it(self):
+        self.assertEqual(self.analyze("verify"), (0, ""))
+
+    def test_it_is_locked_down(self):
+        status, report = self.analyze("security", "--offline=true", "--threshold=20", "--no-pager")
+        self.assertEqual(status, 0, report)
+        self.assertLessEqual(float(re.search(r"Overall exposure level.*: ([0-9.]+)", report)[1]), 2.0)
+
+
+class ServiceManager:
+    """The socket that $NOTIFY_SOCKET names."""
+
+    def __init__(self, test):
+        self.name = f"@qatime-test-{os.getpid()}-{lab.free_port()}"
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.name.replace("@", "\0", 1))
+        self.socket.settimeout(60)
+        test.addCleanup(self.socket.close)
+
+    def receive(self):
+        return self.socket.recv(4096).decode()
+
+    def receive_until(self, message):
+        """All messages up to this one."""
+        received = [self.receive()]
+        while received[-1] != message:
+            received.append(self.receive())
+        return received
+
+
+class Notifications(Case):
+    def start(self, **environment):
+        self.manager = ServiceManager(self)
+        daemon = self.qatime()
+        with mock.patch.dict(os.environ, NOTIFY_SOCKET=self.manager.name, **environment):
+            daemon.start()
+        return daemon
+
+    def test_ready_then_status_then_stopping_and_no_watchdog_that_nobody_asked_for(self):
+        daemon = self.start()
+        self.assertEqual(self.manager.receive(), "READY=1")
+        self.assertTrue(lab.accepts(daemon.port))
+        daemon.stop()
+        self.assertEqual(self.manager.receive_until("STOPPING=1"), ["STATUS=0 pending, 0 applied", "STOPPING=1"])
+
+    def test_the_status_says_what_was_done(self):
+        (path,) = self.make_files("file")
+        daemon, time = self.start(), now()
+        send_tcp(daemon.port, [record(path, time)])
+        self.expect_atimes({path: time})
+        self.manager.receive_until("STATUS=0 pending, 1 applied")
+        daemon.stop()
+
+    def test_the_watchdog_hears_of_it_for_as_long_as_it_works(self):
+        daemon = self.start(WATCHDOG_USEC="400000")
+        for _ in range(5):
+            self.manager.receive_until("WATCHDOG=1")
+        daemon.process.send_signal(signal.SIGSTOP)
+        self.manager.socket.settimeout(1)
+        with self.assertRaises(TimeoutError):
+            self.manager.receive_until("a message that never comes")
+        daemon.process.send_signal(signal.SIGCONT)
+        self.manager.socket.settimeout(60)
+        self.manager.receive_until("WATCHDOG=1")
+        daemon.stop()
+
+
+class Systemd:
+    """A systemd of our own with the unit as it is in conf/, but for drop-ins."""
+
+    # What the unit refers to, and systemd itself.
+    TARGETS = ("basic", "sysinit", "shutdown", "multi-user", "network-online")
+
+    def __init__(self, scratch, qatime, **settings):
+        self.directory = scratch.directory(f"systemd-{lab.free_port()}")
+        units, program, configuration = (scratch.directory(f"{self.directory.name}/{name}")
+                                         for name in ("units", "bin", "etc"))
+        for target in self.TARGETS:
+            (units / f"{target}.target").write_text("[Unit]\nDefaultDependencies=no\n")
+        shutil.copy2(UNIT, units)
+        shutil.copy2(qatime.program, program)
+        self.configuration = configuration / "qatime.toml"
+        shutil.copy2(qatime.configuration, self.configuration)
+        self.log = self.directory / "log"
+        drop_in = {"StandardError": f"append:{self.log}", **settings}
+        scratch.directory(f"{self.directory.name}/units/qatime.service.d")
+        (units / "qatime.service.d" / "test.conf").write_text(
+            "[Service]\n" + "".join(f"{key}={value}\n" for key, value in drop_in.items()))
+        self.process = None
+
+    def start(self):
+        command = ["sh", pathlib.Path(__file__).with_name("boot_systemd.sh"), self.directory]
+        self.process = lab.start(command, self.directory / "output")
+        lab.wait_until(lambda: self.process.poll() is not None or self.run("is-system-running").stdout.strip() in
+                       ("running", "degraded"), "systemd to start")
+        assert self.process.poll() is None, (self.directory / "output").read_text()
+        return self
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+        cgroup = pathlib.Path((self.directory / "cgroup").read_text().strip())
+        lab.wait_until(lambda: "populated 0" in (cgroup / "cgroup.events").read_text(), "the services to be gone")
+        for group in [*sorted(cgroup.rglob("*/"), key=lambda path: -len(path.parts)), cgroup]:
+            group.rmdir()
+
+    def run(self, *arguments):
+        """systemctl."""
+        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return subprocess.run(["nsenter", "-t", (children or ["0"])[0], "-m", "-p", "systemctl", *arguments], text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
+
+    def show(self, name):
+        return self.run("show", "-P", name, "qatime").stdout.strip()
+
+    def outcome(self):
+        return tuple(self.show(name) for name in ("Result", "ExecMainStatus", "NRestarts"))
+
+
+def reason_to_skip():
+    if not lab.ROOT:
+        return "needs root, as systemd does"
+    if not any(line.split()[2] == "cgroup2" for line in open("/proc/mounts")):
+        return "no cgroup2 is mounted here"
+    if subprocess.run(["unshare", "--mount", "--pid", "--uts", "--ipc", "--cgroup", "--fork", "true"]).returncode != 0:
+        return "this root may not make namespaces"
+    return None
+
+
+@unittest.skipIf(reason_to_skip(), reason_to_skip())
+class UnderSystemd(Case):
+    def boot(self, qatime=None, **settings):
+        made = Systemd(self.scratch, qatime or self.qatime(), **settings)
+        self.addCleanup(made.stop)
+        return made.start()
+
+    def test_it_works_locked_up_and_stops_in_order(self):
+        (path,) = self.make_files("file")
+        qatime, time = self.qatime(), now()
+        systemd = self.boot(qatime)
+        self.assertEqual(systemd.show("ActiveState"), "active")
+        self.assertRegex(systemd.show("StatusText"), r"\d+ pending, \d+ applied")
+        send_tcp(qatime.port, [record(path, time)])
+        self.expect_atimes({path: time})
+        self.assertNotIn(systemd.show("UID"), ("0", "[not set]"))
+        self.assertEqual(systemd.run("stop", "qatime").returncode, 0)
+        self.assertEqual(systemd.outcome(), ("success", "0", "0"))
+        counters = lab.Counters(systemd.log.read_text())
+        self.assertEqual(counters("applied"), 1)
+        counters.check_sums()
+
+    def test_it_resolves_names(self):
+        qatime = self.qatime(nfs__servers=["localhost"])
+        (path,) = self.make_files("file")
+        self.boot(qatime)
+        time = now()
+        send_tcp(qatime.port, [record(path, time)])
+        self.expect_atimes({path: time})
+
+    def test_it_is_started_again_when_it_hangs(self):
+        systemd = self.boot(WatchdogSec="2s", TimeoutAbortSec="1s")
+        self.assertEqual(systemd.run("kill", "--kill-who=main", "--signal=STOP", "qatime").returncode, 0)
+        lab.wait_until(lambda: systemd.show("NRestarts") == "1", "systemd to start it again")
+        lab.wait_until(lambda: systemd.show("ActiveState") == "active", "it to be ready again")
+
+    def test_it_is_not_ended_while_it_only_waits(self):
+        systemd = self.boot(WatchdogSec="1s")
+        process, begin = systemd.show("MainPID"), int(systemd.show("ActiveEnterTimestampMonotonic"))
+        lab.wait_until(lambda: int(systemd.show("WatchdogTimestampMonotonic")) > begin + 3_000_000,  # microseconds
+                       "the watchdog to hear of it three times over")
+        self.assertEqual((systemd.show("MainPID"), systemd.show("NRestarts")), (process, "0"))
+
+    def test_a_wrong_configuration_is_not_tried_again(self):
+        qatime = self.qatime(nfs__prot=2049)
+        systemd = self.boot(qatime, RestartSec="100ms")
+        lab.wait_until(lambda: systemd.show("ActiveState") == "failed", "it to fail")
+        self.assertEqual(systemd.outcome(), ("exit-code", "2", "0"))
+        self.assertIn("nfs.prot", systemd.log.read_text())
