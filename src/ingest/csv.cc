@@ -130,7 +130,7 @@ Parsed<Record> parse_csv(std::string_view body, std::pmr::memory_resource& scrat
   if (body.back() != '"') body = strip_tail(body);
   Parsed<Record> record = parse_fields(body, Escape::doubled, scratch);
   if (std::holds_alternative<Malformed>(record) && body.find("\\\"") != std::string_view::npos) {
-    Parsed<Record> other = parse_fields(body, Escape::backslash, scratch);
+    const Parsed<Record> other = parse_fields(body, Escape::backslash, scratch);
     if (std::holds_alternative<Record>(other)) record = other;
   }
   return record;

@@ -70,9 +70,11 @@ Parsed<Header> make_header(HeaderForm form, std::string_view time, std::string_v
 Parsed<Header> parse_rfc5424(std::string_view rest) {
   const auto time = take_token(rest);
   const auto host = take_token(rest);
-  if (!host || host->empty()) return Malformed::header;
+  if (!time || !host || host->empty()) return Malformed::header;
   if (!skip_tag(rest)) return take_token(rest) ? Malformed::tag : Malformed::header;
-  if (!skip_token(rest) || !skip_token(rest) || !skip_structured_data(rest)) return Malformed::header;
+  const bool has_process = skip_token(rest);
+  const bool has_message = skip_token(rest);
+  if (!has_process || !has_message || !skip_structured_data(rest)) return Malformed::header;
   return make_header(HeaderForm::rfc5424, *time, *host, rest);
 }
 
@@ -91,7 +93,7 @@ Parsed<Header> parse_traditional(std::string_view rest, bool has_priority) {
   const auto time = take_token(rest);
   if (time && time->find(',') != std::string_view::npos) return parse_comma_joined(*time, rest);
   const auto host = take_token(rest);
-  if (!host || host->empty()) return Malformed::header;
+  if (!time || !host || host->empty()) return Malformed::header;
   if (!skip_tag(rest)) return take_token(rest) && parse_rfc3339(*time) ? Malformed::tag : Malformed::header;
   if (skip(rest, "- - - ")) return make_header(HeaderForm::log_filter, *time, *host, rest);
   return make_header(has_priority ? HeaderForm::forward : HeaderForm::file, *time, *host, rest);

@@ -5,8 +5,6 @@
 #include <utility>
 
 #include <arpa/inet.h>
-#include <boost/asio/ip/address.hpp>
-
 namespace qatime::ingest {
 
 std::optional<Address> parse_address(std::string_view text) noexcept {
@@ -25,6 +23,7 @@ std::optional<Address> parse_address(std::string_view text) noexcept {
 void SelfAddresses::set(const std::vector<boost::asio::ip::address>& addresses) {
   using namespace boost::asio::ip;
   std::vector<Address> converted;
+  converted.reserve(addresses.size());
   for (const address& one : addresses) {
     converted.push_back((one.is_v4() ? make_address_v6(v4_mapped, one.to_v4()) : one.to_v6()).to_bytes());
   }

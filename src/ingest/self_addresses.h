@@ -8,9 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace boost::asio::ip {
-class address;
-}
+#include <boost/asio/ip/address.hpp>
 
 namespace qatime::ingest {
 

@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/v6_only.hpp>
@@ -220,15 +221,15 @@ void TcpListener::end_turn(Connection& connection) {
   connection.framer.trim();
   unfinished_ += connection.framer.memory() - connection.unfinished;
   connection.unfinished = connection.framer.memory();
-  if (unfinished_ > kMaxUnfinished) bound_unfinished();
+  if (unfinished_ > kMaxUnfinished) bound_unfinished(connection);
 }
 
-// Drops the largest unfinished message of all.
-void TcpListener::bound_unfinished() {
-  Connection* largest = nullptr;
+// Drops the largest unfinished message of all; `latest` has one.
+void TcpListener::bound_unfinished(Connection& latest) {
+  Connection* largest = &latest;
   for (const Connections* const list : {&unproven_, &proven_}) {
     for (const auto& connection : *list) {
-      if (largest == nullptr || connection->unfinished > largest->unfinished) largest = connection.get();
+      if (connection->unfinished > largest->unfinished) largest = connection.get();
     }
   }
   if (largest->framer.abandon()) {
@@ -275,8 +276,9 @@ void TcpListener::drain_and_close() {
 // Gives each of `connections` a turn. Returns whether anything came.
 bool TcpListener::drain(Connections& connections) {
   bool is_any = false;
-  const Connections now = connections;  // a turn may move or close its connection
-  for (const auto& connection : now) {
+  // A turn may move its connection to the other list, or end it.
+  const std::vector<std::shared_ptr<Connection>> all{connections.begin(), connections.end()};
+  for (const auto& connection : all) {
     const Turn turn = read(*connection);
     is_any = is_any || turn.bytes > 0;
     if (turn.open) {

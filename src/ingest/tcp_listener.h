@@ -61,7 +61,7 @@ class TcpListener {
   void deliver(Connection& connection);
   void deliver_rest(Connection& connection);
   void end_turn(Connection& connection);
-  void bound_unfinished();
+  void bound_unfinished(Connection& latest);
   void prove(Connection& connection);
   void close(Connection& connection);
   void close_all();

@@ -28,8 +28,8 @@ class Csv {
   }
 
   // The path of a record that spells it like this.
-  std::string_view path(const std::string& spelled) {
-    return read(R"(1.2.3.4,"u",nfs3,fs_read_data,ok,7,")" + spelled + R"(","")").path;
+  std::string path(const std::string& spelled) {
+    return std::string{read(R"(1.2.3.4,"u",nfs3,fs_read_data,ok,7,")" + spelled + R"(","")").path};
   }
 
  private:

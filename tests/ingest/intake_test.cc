@@ -131,11 +131,14 @@ TEST_CASE_METHOD(Fixture, "Messages and bytes are counted by transport") {
 }
 
 TEST_CASE_METHOD(Fixture, "A message says whether it was a record") {
+  const std::string access = record("fs_read_data", "/a");
+  const std::string other = record("fs_open", "");
+  const std::string no_path = record("fs_read_data", "a");
   intake.begin(Transport::tcp, 0);
-  CHECK(intake.message(record("fs_read_data", "/a")));
-  CHECK(intake.message(record("fs_open", "")));
+  CHECK(intake.message(access));
+  CHECK(intake.message(other));
   CHECK_FALSE(intake.message("hello"));
-  CHECK_FALSE(intake.message(record("fs_read_data", "a")));
+  CHECK_FALSE(intake.message(no_path));
   intake.flush();
 }
 
