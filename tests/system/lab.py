@@ -2,10 +2,11 @@
 """What the system tests are made of: an NFSv3 server, files on it, the daemon, audit records.
 
 Everything runs on loopback, on ports that were free a moment ago and in a directory of its own under /tmp. Where the
-tests run as root, the daemon runs as `nobody` without groups and capabilities; nfs-ganesha runs as root then (FSAL VFS,
-whose files survive a restart and can be seen with os.stat), else as the same ordinary user (FSAL MEM).
+tests run as root, the daemon runs as `nobody` without groups and capabilities. nfs-ganesha runs as root then, if it can
+(FSAL VFS, whose files survive a restart and lie in a local directory), else as an ordinary user (FSAL MEM).
 """
 
+import ctypes
 import datetime
 import json
 import os
@@ -16,6 +17,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -65,11 +67,31 @@ def accepts(port):
         return False
 
 
+def has_handles(directory):
+    """Whether we may open files of this directory by handle, as FSAL VFS does: not on the overlay of a container."""
+    libc, handle, mount = ctypes.CDLL(None), ctypes.create_string_buffer(8 + 128), ctypes.c_int()
+    ctypes.memmove(handle, (128).to_bytes(4, sys.byteorder), 4)
+    here = os.open(directory, os.O_RDONLY)
+    try:
+        if libc.name_to_handle_at(here, b".", handle, ctypes.byref(mount), 0) != 0:
+            return False
+        opened = libc.open_by_handle_at(here, handle, os.O_RDONLY)
+        if opened >= 0:
+            os.close(opened)
+        return opened >= 0
+    finally:
+        os.close(here)
+
+
+PLACE = next((place for place in (tempfile.gettempdir(), "/dev/shm") if has_handles(place)), None) if ROOT else None
+FSAL = "VFS" if PLACE else "MEM"
+
+
 class Scratch:
     """A directory that every user may enter, removed at the end. KEEP=1 keeps it."""
 
     def __init__(self):
-        self.path = pathlib.Path(tempfile.mkdtemp(prefix="qatime-test-"))
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix="qatime-test-", dir=PLACE))
         self.path.chmod(0o755)
 
     def directory(self, name, owner=None):
@@ -147,7 +169,7 @@ class Ganesha(Server):
         LOG {{ Default_Log_Level = EVENT; }}
     """
 
-    def __init__(self, scratch, fsal="VFS" if ROOT else "MEM", portmapper=False, **options):
+    def __init__(self, scratch, fsal=FSAL, portmapper=False, **options):
         self.directory = scratch.directory(f"ganesha-{free_port()}", NOBODY if fsal == "MEM" else None)
         self.tree = scratch.directory(f"{self.directory.name}-tree")
         super().__init__("127.0.0.1", free_port(), free_port(), str(self.tree) if fsal == "VFS" else "/mem")

@@ -4,6 +4,7 @@
 import os
 import re
 import signal
+import unittest
 
 import lab
 from case import OwnServerCase, now
@@ -11,6 +12,9 @@ from lab import record, send_tcp, wait_until
 
 DIRECTORIES = 20
 FILES = 4000
+KILLS = 50 if "QATIME_TEST_LONG" in os.environ else 2
+
+survives = unittest.skipUnless(lab.FSAL == "VFS", "only root has a server whose files survive its end")
 
 
 class Faults(OwnServerCase):
@@ -44,11 +48,10 @@ class Faults(OwnServerCase):
     def wait_for_line(self, daemon, pattern):
         return wait_until(lambda: re.search(pattern, daemon.log, re.MULTILINE | re.IGNORECASE), pattern).group()
 
+    @survives
     def test_a_server_killed_in_the_middle_and_started_again(self):
-        if self.server.fsal != "VFS":
-            self.skipTest("only root has a server whose files survive it")
         daemon = self.daemon()
-        for round_number in range(2):
+        for round_number in range(KILLS):
             times, records = self.round(round_number)
             send_tcp(daemon.port, records[: FILES // 2])
             self.wait_for_work(times)
@@ -59,9 +62,8 @@ class Faults(OwnServerCase):
             self.expect_atimes(times, limit=180)
         self.expect_all_applied(daemon, times)
 
+    @survives
     def test_a_server_that_is_away_at_the_start(self):
-        if self.server.fsal != "VFS":
-            self.skipTest("only root has a server whose files survive it")
         self.server.stop(signal.SIGKILL)
         daemon = self.daemon()
         times, records = self.round(0)
@@ -70,9 +72,8 @@ class Faults(OwnServerCase):
         self.server.start()
         self.expect_all_applied(daemon, times)
 
+    @survives
     def test_names_changed_while_the_server_was_away(self):
-        if self.server.fsal != "VFS":
-            self.skipTest("only root has a server whose files survive it")
         daemon = self.daemon()
         self.server.stop(signal.SIGKILL)
         times, records = self.round(0)

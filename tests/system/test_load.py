@@ -9,7 +9,7 @@ from case import Case, now
 from lab import record, send_tcp, send_udp
 
 FILES = 10_000
-RECORDS = 100_000
+RECORDS = 1_000_000 if "QATIME_TEST_LONG" in os.environ else 100_000
 SEED = int(os.environ.get("SEED", "1"))
 
 
