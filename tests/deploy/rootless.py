@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""Podman as an ordinary user, where the tests run as root and where there is no systemd, too."""
+
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import subprocess
+import unittest
+
+import lab
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+# What a container needs of a machine and a test machine may lack, in a mount namespace of our own: crun refuses cgroups
+# of both versions at once, and slirp4netns opens /dev/net/tun as the ordinary user.
+PREPARE = """
+  if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi
+  mknod -m 0666 "$1" c 10 200 && mount --bind "$1" /dev/net/tun
+  mount --make-rshared /
+  echo ready
+  exec sleep infinity
+"""
+STORAGE = '[storage]\ndriver = "overlay"\n'
+CONTAINERS = '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
+
+
+class Rootless:
+    """The ordinary user: made for the test where it runs as root. Where he may have no user namespaces, it is skipped."""
+
+    def __init__(self, scratch, test):
+        self.home, self.runtime = scratch.directory("home"), scratch.directory("runtime")
+        self.prefix = []
+        if lab.ROOT:
+            self._become_ordinary(scratch, test)
+        self.runtime.chmod(0o700)
+        if self.run("unshare", "--user", "true", check=False).returncode != 0:
+            raise unittest.SkipTest("an ordinary user may not make user namespaces here")
+        test.addClassCleanup(self._remove_everything)
+        self.write(".config/containers/storage.conf", STORAGE)
+        self.write(".config/containers/containers.conf", CONTAINERS)
+
+    def _become_ordinary(self, scratch, test):
+        name = f"qatime-test-{os.getpid()}"
+        subprocess.run(["useradd", "--home-dir", self.home, "--no-create-home", name], check=True)
+        test.addClassCleanup(subprocess.run, ["userdel", name], check=True, stderr=subprocess.DEVNULL)
+        user = pwd.getpwnam(name)
+        for directory in (self.home, self.runtime):
+            os.chown(directory, user.pw_uid, user.pw_gid)
+        holder = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-ec", PREPARE, "sh",
+                                   scratch.path / "tun"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        test.addClassCleanup(lambda: (holder.kill(), holder.wait(), holder.stdout.close()))
+        assert holder.stdout.readline() == "ready\n"
+        self.prefix = ["nsenter", "-t", str(holder.pid), "--mount", "setpriv", f"--reuid={user.pw_uid}",
+                       f"--regid={user.pw_gid}", "--init-groups", "--inh-caps=-all"]
+
+    def _remove_everything(self):
+        self.run("podman", "system", "reset", "--force", check=False)
+        pause = self.runtime / "libpod/tmp/pause.pid"  # what keeps his namespaces between commands
+        if pause.exists():
+            process = int(pause.read_text())
+            os.kill(process, signal.SIGKILL)
+            lab.wait_until(lambda: not pathlib.Path(f"/proc/{process}").exists(), "podman's process to be gone")
+
+    def run(self, *command, check=True, **environment):
+        environment = {"HOME": self.home, "XDG_RUNTIME_DIR": self.runtime, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+                       **environment}
+        done = subprocess.run([*self.prefix, *command], env=environment, text=True, stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=600)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{command}: status {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def write(self, name, text):
+        """A file below his home, readable by everybody."""
+        path = self.home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        owner = self.home.stat()
+        for made in [path.relative_to(self.home), *path.relative_to(self.home).parents]:
+            os.chown(self.home / made, owner.st_uid, owner.st_gid)
+        return path
+
+
+def build_image(user, name):
+    """An image like that of the Containerfile, of the program under test and the libraries that it needs."""
+    program = lab.binary("QATIME")
+    context = user.home / "context"
+    libraries = subprocess.run(["ldd", program], capture_output=True, text=True).stdout.split()
+    for file in [program, *(word for word in libraries if word.startswith("/"))]:
+        place = context / "root" / ("qatime" if file == program else file.lstrip("/"))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(file, place)
+    shutil.copy2(ROOT / "LICENSE", context)
+    stage = "FROM scratch" + (ROOT / "Containerfile").read_text().partition("FROM scratch")[2]
+    assert "COPY --from=build /root-of-image /" in stage
+    (context / "Containerfile").write_text(stage.replace("COPY --from=build /root-of-image /", "COPY root /"))
+    user.run("buildah", "build", "--isolation", "chroot", "--pull-never", "--format", "docker", "-t", name, context)

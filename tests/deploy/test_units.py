@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: MIT
+"""The container units of conf/: what they say, and that containers made from them work.
+
+podman 4.3 has no Quadlet and Debian no compose of its own. So the keys of qatime.container are checked against the
+documented ones, and its container is run with the options that they are documented to be; compose.yaml must say the
+same. kube.yaml is played.
+"""
+
+import os
+import pathlib
+import socket
+import sys
+import unittest
+
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "system"), str(pathlib.Path(__file__).parent)]
+
+import lab
+import rootless
+from case import Case, now
+from lab import record, send_tcp, send_udp
+
+CONF = ROOT / "conf"
+SEEN_FROM_CONTAINER = "10.0.2.2"  # the loopback of the host, for slirp4netns
+NETWORK = "slirp4netns:allow_host_loopback=true"
+
+# podman-systemd.unit(5) of podman 5 (containers/podman 00b40dba52da), its table of [Container] options.
+DOCUMENTED = set("""
+    AddCapability AddDevice AddHost Annotation AutoUpdate CgroupsMode ContainerName ContainersConfModule DNS DNSOption
+    DNSSearch DropCapability Entrypoint Environment EnvironmentFile EnvironmentHost Exec ExposeHostPort GIDMap
+    GlobalArgs Group GroupAdd HealthCmd HealthInterval HealthLogDestination HealthMaxLogCount HealthMaxLogSize
+    HealthOnFailure HealthRetries HealthStartPeriod HealthStartupCmd HealthStartupInterval HealthStartupRetries
+    HealthStartupSuccess HealthStartupTimeout HealthTimeout HostName Image IP IP6 Label LogDriver LogOpt Mask Memory
+    Mount Network NetworkAlias NoNewPrivileges Notify PidsLimit Pod PodmanArgs PublishPort Pull ReadOnly ReadOnlyTmpfs
+    ReloadCmd ReloadSignal Retry RetryDelay Rootfs RunInit SeccompProfile Secret SecurityLabelDisable
+    SecurityLabelFileType SecurityLabelLevel SecurityLabelNested SecurityLabelType ShmSize StartWithPod StopSignal
+    StopTimeout SubGIDMap SubUIDMap Sysctl Timezone Tmpfs UIDMap Ulimit Unmask User UserNS Volume WorkingDir
+""".split())
+# Of its section on [Install].
+INSTALL = {"Alias", "WantedBy", "RequiredBy", "UpheldBy"}
+
+# The options of `podman run` that the same table gives for the keys that we use.
+OPTIONS = {
+    "Volume": "--volume={}",
+    "PublishPort": "--publish={}",
+    "ReadOnly": "--read-only={}",
+    "DropCapability": "--cap-drop={}",
+    "NoNewPrivileges": "--security-opt=no-new-privileges",
+    "Notify": "--sdnotify=container",
+}
+
+
+def unit():
+    """The unit as [(section, key, value)]."""
+    section, found = None, []
+    for line in (CONF / "qatime.container").read_text().splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif line and not line.startswith("#"):
+            found.append((section, *line.split("=", 1)))
+    return found
+
+
+def values(section, key):
+    return [value for of, name, value in unit() if (of, name) == (section, key)]
+
+
+class Text(unittest.TestCase):
+    def test_podman_knows_every_key_of_the_unit(self):
+        keys = {key for section, key, _ in unit() if section == "Container"}
+        self.assertEqual(keys - DOCUMENTED, set())
+        self.assertEqual({key for section, key, _ in unit() if section == "Install"} - INSTALL, set())
+        self.assertEqual({section for section, _, _ in unit()}, {"Unit", "Container", "Service", "Install"})
+
+    def test_its_service_is_that_of_the_system_unit_which_systemd_has_checked(self):
+        system_unit = (CONF / "qatime.service").read_text().splitlines()
+        for section, key, value in unit():
+            if section == "Service":
+                self.assertIn(f"{key}={value}", system_unit)
+
+    def test_compose_says_what_the_unit_says(self):
+        compose = yaml.safe_load((CONF / "compose.yaml").read_text())
+        self.assertEqual(set(compose), {"services"})
+        self.assertEqual(set(compose["services"]), {"qatime"})
+        service = compose["services"]["qatime"]
+        build, (volume,) = service.pop("build"), service.pop("volumes")
+        self.assertEqual(service, {
+            "image": values("Container", "Image")[0],
+            "ports": values("Container", "PublishPort"),
+            "read_only": values("Container", "ReadOnly") == ["true"],
+            "cap_drop": [name.upper() for name in values("Container", "DropCapability")],
+            "security_opt": [f"no-new-privileges:{value}" for value in values("Container", "NoNewPrivileges")],
+            "restart": values("Service", "Restart")[0],
+            "stop_grace_period": values("Service", "TimeoutStopSec")[0],
+        })
+        self.assertTrue((CONF / build.pop("context") / build.pop("dockerfile")).is_file())
+        self.assertEqual(build, {})
+        source, target, options = volume.split(":")
+        self.assertTrue((CONF / source).is_file())
+        (unit_volume,) = values("Container", "Volume")
+        self.assertEqual(f"{pathlib.Path(target).parent}:{options}", unit_volume.split(":", 1)[1])
+
+    def test_kube_says_what_the_unit_says(self):
+        configuration, pod = yaml.safe_load_all((CONF / "kube.yaml").read_text())
+        (container,) = pod["spec"]["containers"]
+        self.assertEqual([container["image"]], values("Container", "Image"))
+        ports = [f"{port['hostPort']}:{port['containerPort']}/{port['protocol'].lower()}"
+                 for port in container["ports"]]
+        self.assertEqual(ports, values("Container", "PublishPort"))
+        self.assertEqual(pod["spec"]["volumes"][0]["configMap"]["name"], configuration["metadata"]["name"])
+        self.assertEqual(f"{pod['spec']['terminationGracePeriodSeconds']}s", values("Service", "TimeoutStopSec")[0])
+
+
+class Containers(Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.user = rootless.Rootless(cls.scratch, cls)
+        rootless.build_image(cls.user, values("Container", "Image")[0])
+
+    def setUp(self):
+        super().setUp()
+        self.port = lab.free_port()
+
+    def configuration(self):
+        """Lines for a server on the loopback of the host."""
+        settings = {
+            "nfs.servers": [SEEN_FROM_CONTAINER],
+            "nfs.port": self.server.port,
+            "nfs.mount_port": self.server.mount_port,
+            "nfs.exports": [{"path": "/", "export": self.server.export}],
+        }
+        return [f"{key} = {lab.toml(value)}" for key, value in settings.items()]
+
+    def expect_work(self):
+        """Records that are sent to the published ports have their effect."""
+        over_tcp, over_udp = self.make_files("tcp", "udp")
+        time = now()
+        lab.wait_until(lambda: lab.accepts(self.port), "the published port")
+        send_tcp(self.port, [record(over_tcp, time)])
+        send_udp(self.port, [record(over_udp, time)])
+        self.expect_atimes({over_tcp: time, over_udp: time})
+
+    def inspect(self, container):
+        return yaml.safe_load(self.user.run("podman", "inspect", container).stdout)[0]
+
+    def expect_locked_up(self, container):
+        facts = self.inspect(container)
+        self.assertEqual(facts["EffectiveCaps"] or [], [])
+        self.assertEqual(facts["BoundingCaps"] or [], [])
+        self.assertTrue(facts["HostConfig"]["ReadonlyRootfs"])
+        self.assertIn("no-new-privileges", facts["HostConfig"]["SecurityOpt"])
+        with open(f"/proc/{facts['State']['Pid']}/status") as status:
+            status = dict(line.rstrip().split(":\t", 1) for line in status if ":\t" in line)
+        self.assertEqual(status["NoNewPrivs"], "1")
+        self.assertEqual({int(status[key], 16) for key in ("CapPrm", "CapEff", "CapBnd")}, {0})
+
+    def test_the_container_of_the_unit_works(self):
+        self.user.write(".config/qatime/qatime.toml", "\n".join(self.configuration()))
+        options = [OPTIONS[key].format(value) for section, key, value in unit()
+                   if section == "Container" and key != "Image"]
+        for old, new in (("%E", f"{self.user.home}/.config"), ("publish=1514:", f"publish=127.0.0.1:{self.port}:")):
+            self.assertIn(old, " ".join(options))
+            options = [option.replace(old, new) for option in options]
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(str(self.user.runtime / "notify"))
+            os.chmod(self.user.runtime / "notify", 0o666)
+            manager.settimeout(60)
+            name = f"qatime-{self.port}"
+            self.user.run("podman", "run", "--detach", f"--name={name}", f"--network={NETWORK}", *options,
+                          values("Container", "Image")[0], NOTIFY_SOCKET=str(self.user.runtime / "notify"))
+            self.addCleanup(self.user.run, "podman", "rm", "--force", name)
+            while manager.recv(4096) != b"READY=1":
+                pass
+        self.expect_locked_up(name)
+        self.expect_work()
+        self.user.run("podman", "stop", name)
+        self.assertEqual(self.inspect(name)["State"]["ExitCode"], 0)
+
+    def test_kube_yaml_plays(self):
+        text = (CONF / "kube.yaml").read_text()
+        for old, new, count in (("hostPort: 1514", f"hostPort: {self.port}", 2),
+                                ('    [nfs]\n    servers = ["192.0.2.1"]\n    exports = [{path = "/", export = "/"}]\n',
+                                 "".join(f"    {line}\n" for line in self.configuration()), 1)):
+            self.assertEqual(text.count(old), count, old)
+            text = text.replace(old, new)
+        file = self.user.write("kube.yaml", text)
+        self.user.run("podman", "kube", "play", f"--network={NETWORK}", file)
+        self.addCleanup(self.user.run, "podman", "kube", "down", file)
+        self.expect_locked_up("qatime-qatime")
+        self.expect_work()
+        self.user.run("podman", "stop", "qatime-qatime")
+        self.assertEqual(self.inspect("qatime-qatime")["State"]["ExitCode"], 0)
