@@ -27,7 +27,7 @@ CONTAINERS = '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
 
 
 class Rootless:
-    """The ordinary user: made for the test where it runs as root. Where he may have no user namespaces, it is skipped."""
+    """The ordinary user: made for the test where it runs as root. Where he may have no user namespaces, it skips."""
 
     def __init__(self, scratch, test):
         self.home, self.runtime = scratch.directory("home"), scratch.directory("runtime")

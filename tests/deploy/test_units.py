@@ -125,9 +125,10 @@ class Containers(Case):
         self.port = lab.free_port()
 
     def configuration(self):
-        """Lines for a server on the loopback of the host."""
+        """Its lines, for the server of the test."""
+        host = self.server.host
         settings = {
-            "nfs.servers": [SEEN_FROM_CONTAINER],
+            "nfs.servers": [SEEN_FROM_CONTAINER if host == "127.0.0.1" else host],
             "nfs.port": self.server.port,
             "nfs.mount_port": self.server.mount_port,
             "nfs.exports": [{"path": "/", "export": self.server.export}],
@@ -135,10 +136,9 @@ class Containers(Case):
         return [f"{key} = {lab.toml(value)}" for key, value in settings.items()]
 
     def expect_work(self):
-        """Records that are sent to the published ports have their effect."""
+        """Records that are sent to the published ports have their effect. What publishes them accepts before qatime."""
         over_tcp, over_udp = self.make_files("tcp", "udp")
         time = now()
-        lab.wait_until(lambda: lab.accepts(self.port), "the published port")
         send_tcp(self.port, [record(over_tcp, time)])
         send_udp(self.port, [record(over_udp, time)])
         self.expect_atimes({over_tcp: time, over_udp: time})
@@ -189,6 +189,7 @@ class Containers(Case):
         file = self.user.write("kube.yaml", text)
         self.user.run("podman", "kube", "play", f"--network={NETWORK}", file)
         self.addCleanup(self.user.run, "podman", "kube", "down", file)
+        lab.wait_until(lambda: "ready:" in self.user.run("podman", "logs", "qatime-qatime").stderr, "qatime to be ready")
         self.expect_locked_up("qatime-qatime")
         self.expect_work()
         self.user.run("podman", "stop", "qatime-qatime")
