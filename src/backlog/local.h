@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "backlog/backlog.h"
 #include "backlog/changes.h"
@@ -56,7 +57,7 @@ class Local final : public Backlog {
   const std::size_t memory_;
   const Lanes lanes_;
   const Clock& clock_;
-  std::function<void()> wake_;
+  std::function<void()> wake_;  // of the thread that calls add()
 
   mutable std::mutex mutex_;
   // guarded by mutex_:

@@ -9,7 +9,6 @@ using namespace std::chrono_literals;
 using qatime::Clock;
 using qatime::Lanes;
 using qatime::Time;
-using qatime::backlog::Retry;
 using qatime::backlog::Slice;
 using qatime::backlog::Table;
 using qatime::backlog::Ticket;
@@ -45,6 +44,7 @@ struct Fixture {
 
 std::vector<std::string> names(const Slice& slice) {
   std::vector<std::string> found;
+  found.reserve(slice.entries.size());
   for (const auto& entry : slice.entries) found.push_back(entry.name);
   return found;
 }
