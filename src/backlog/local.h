@@ -23,8 +23,8 @@
 namespace qatime::backlog {
 
 // Every event is taken in at once: moves and removals change what is pending, and are remembered for a minute for
-// accesses that come later. What is pending takes `backlog.memory` at most; beyond it, accesses to other paths are
-// dropped and counted, while what can coalesce still does.
+// accesses that come later. All of it takes `backlog.memory` at most, or one block of a slab more; beyond it, accesses
+// to other paths are dropped and counted, while coalescing, moves and removals go on.
 //
 // At every moment between two calls, the accesses added = coalesced + cancelled + settled + dropped + pending.
 class Local final : public Backlog {
