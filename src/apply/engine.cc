@@ -154,7 +154,7 @@ void Engine::probe_root(std::size_t lane, Clock::Instant now) {
   locate(task);
 }
 
-void Engine::carry_out(Breaker::Verdicts verdicts) {
+void Engine::carry_out(const Breaker::Verdicts& verdicts) {
   for (Task* task : verdicts.fail) {
     if (name_is_gone(task->status) && backlog_.reconsider(task->entry.ticket)) {
       tasks_.erase(task->self);

@@ -65,7 +65,7 @@ class Engine {
   void watch(std::size_t lane, Clock::Instant now);
   [[nodiscard]] std::optional<Reason> state(std::size_t lane) const;
   void probe_root(std::size_t lane, Clock::Instant now);
-  void carry_out(Breaker::Verdicts verdicts);
+  void carry_out(const Breaker::Verdicts& verdicts);
 
   // The way of a task.
   Task& begin(std::size_t lane, std::shared_ptr<const std::string> directory, backlog::Entry entry);

@@ -40,7 +40,8 @@ class Storm {
   }
 
   void check() {
-    CHECK(stage_.client.violations == std::vector<std::string>{});
+    CAPTURE(stage_.client.violations);
+    CHECK(stage_.client.violations.empty());
     CHECK(stage_.failed() == 0);
     CHECK(stage_.backlog.pending() == 0);
     CHECK(stage_.engine.work() == 0);

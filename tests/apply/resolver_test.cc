@@ -14,7 +14,7 @@ namespace {
 using nfs::Status;
 
 struct Bed {
-  explicit Bed(std::vector<std::string> paths = {"/"}) : lanes{paths}, client{paths} {}
+  explicit Bed(const std::vector<std::string>& paths = {"/"}) : lanes{paths}, client{paths} {}
 
   // The statuses, and for failures where, in the order of the answers.
   void resolve(std::string_view directory, std::size_t lane = 0) {
