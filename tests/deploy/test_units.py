@@ -189,7 +189,7 @@ class Containers(Case):
         file = self.user.write("kube.yaml", text)
         self.user.run("podman", "kube", "play", f"--network={NETWORK}", file)
         self.addCleanup(self.user.run, "podman", "kube", "down", file)
-        lab.wait_until(lambda: "ready:" in self.user.run("podman", "logs", "qatime-qatime").stderr, "qatime to be ready")
+        lab.wait_until(lambda: "ready:" in self.user.run("podman", "logs", "qatime-qatime").stderr, "qatime's start")
         self.expect_locked_up("qatime-qatime")
         self.expect_work()
         self.user.run("podman", "stop", "qatime-qatime")
