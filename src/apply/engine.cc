@@ -89,7 +89,7 @@ void Engine::advance() {
 
 // Takes a slice of the lane whose turn it is; false if there is none, or work enough.
 bool Engine::take() {
-  if (draining_ || client_.room() == 0) return false;
+  if (client_.room() == 0) return false;
   std::size_t held = 0;
   for (const auto& subject : exports_) held += subject.breaker.held();
   const std::size_t most = kAhead * pipeline_.width();

@@ -44,9 +44,6 @@ class Engine {
   // When there will be something to do again that no completion and no callback tells; nothing if that is never.
   [[nodiscard]] std::optional<Clock::Instant> next_deadline() const;
 
-  // Takes nothing more from the backlog; what is in flight goes on.
-  void drain() noexcept { draining_ = true; }
-
   // Entries in flight here.
   [[nodiscard]] std::size_t work() const noexcept { return tasks_.size(); }
 
@@ -93,7 +90,6 @@ class Engine {
   const Clock& clock_;
   const Lanes& lanes_;
   const bool dry_run_;
-  bool draining_ = false;
   Tally tally_;
   Pipeline pipeline_;
   Resolver resolver_;

@@ -287,20 +287,6 @@ TEST_CASE("ADryRunDecidesAndCountsButSetsNothing", "[apply]") {
   CHECK(stage.failed("noent") == 1);
 }
 
-TEST_CASE("ADrainingEngineFinishesWhatItHasAndTakesNothing", "[apply]") {
-  Stage stage;
-  stage.client.make_file("/f");
-  stage.client.make_file("/g");
-  stage.access("/f", 5);
-  stage.engine.pump();
-  stage.access("/g", 5);
-  stage.engine.drain();
-  stage.run();
-  CHECK(stage.applied() == 1);
-  CHECK(stage.engine.work() == 0);
-  CHECK(stage.backlog.pending() == 1);
-}
-
 TEST_CASE("FinalStatusesShowAsZeroFromTheStart", "[apply]") {
   const Stage stage;
   std::string seen;
