@@ -5,6 +5,7 @@
 // The order of the members is the order of the stages; each thread is joined before anything that it uses goes away.
 #include "daemon.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -49,6 +50,8 @@ constexpr log::Logger kLog{"daemon"};
 
 // How long what waits may still be applied after the signal to stop.
 constexpr auto kDrain = 5s;
+// How long the engine is left alone when nothing happens.
+constexpr auto kTick = 50ms;
 
 // A loop and the thread that runs it.
 class Loop {
@@ -149,9 +152,10 @@ class Daemon {
     });
   }
 
-  // Retries fall due without anybody's call.
+  // Retries and probes fall due without anybody's call; what changes meanwhile is seen at the next tick.
   void apply_tick() {
-    apply_timer_.expires_after(20ms);
+    const auto latest = clock_.now() + kTick;
+    apply_timer_.expires_at(std::min(latest, engine_.next_deadline().value_or(latest)));
     apply_timer_.async_wait([this](boost::system::error_code) {
       engine_.pump();
       apply_tick();
