@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Podman as an ordinary user, where the tests run as root and where there is no systemd, too."""
+"""Podman as an ordinary user, where the tests run as root, too; on a machine without systemd with root or sudo."""
 
 import os
 import pathlib
 import pwd
 import shutil
-import signal
 import subprocess
 import unittest
 
@@ -13,14 +12,15 @@ import lab
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-# What a container needs of a machine and a test machine may lack, in a mount namespace of our own: crun refuses cgroups
-# of both versions at once, and slirp4netns opens /dev/net/tun as the ordinary user.
-PREPARE = """
-  if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi
+# What rootless podman needs and a test machine may lack, in a mount namespace of its own that ends with its input: crun
+# refuses cgroups of both versions at once, and slirp4netns opens /dev/net/tun.
+BOTH_CGROUPS = "/sys/fs/cgroup/unified"
+PREPARE = f"""
+  if mountpoint -q {BOTH_CGROUPS}; then umount {BOTH_CGROUPS}; fi
   mknod -m 0666 "$1" c 10 200 && mount --bind "$1" /dev/net/tun
   mount --make-rshared /
-  echo ready
-  exec sleep infinity
+  echo $$
+  read -r _ || true
 """
 STORAGE = '[storage]\ndriver = "overlay"\n'
 CONTAINERS = '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
@@ -31,9 +31,11 @@ class Rootless:
 
     def __init__(self, scratch, test):
         self.home, self.runtime = scratch.directory("home"), scratch.directory("runtime")
-        self.prefix = []
+        self.uid, self.gid, self.prefix = os.getuid(), os.getgid(), []
         if lab.ROOT:
-            self._become_ordinary(scratch, test)
+            self._make_user(test)
+        if lab.ROOT or os.path.ismount(BOTH_CGROUPS) or not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+            self._make_namespace(scratch, test)
         self.runtime.chmod(0o700)
         if self.run("unshare", "--user", "true", check=False).returncode != 0:
             raise unittest.SkipTest("an ordinary user may not make user namespaces here")
@@ -41,33 +43,34 @@ class Rootless:
         self.write(".config/containers/storage.conf", STORAGE)
         self.write(".config/containers/containers.conf", CONTAINERS)
 
-    def _become_ordinary(self, scratch, test):
+    def _make_user(self, test):
         name = f"qatime-test-{os.getpid()}"
         subprocess.run(["useradd", "--home-dir", self.home, "--no-create-home", name], check=True)
         test.addClassCleanup(subprocess.run, ["userdel", name], check=True, stderr=subprocess.DEVNULL)
         user = pwd.getpwnam(name)
+        self.uid, self.gid = user.pw_uid, user.pw_gid
         for directory in (self.home, self.runtime):
-            os.chown(directory, user.pw_uid, user.pw_gid)
-        holder = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-ec", PREPARE, "sh",
-                                   scratch.path / "tun"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-        test.addClassCleanup(lambda: (holder.kill(), holder.wait(), holder.stdout.close()))
-        assert holder.stdout.readline() == "ready\n"
-        self.prefix = ["nsenter", "-t", str(holder.pid), "--mount", "setpriv", f"--reuid={user.pw_uid}",
-                       f"--regid={user.pw_gid}", "--init-groups", "--inh-caps=-all"]
+            os.chown(directory, self.uid, self.gid)
+
+    def _make_namespace(self, scratch, test):
+        sudo = [] if lab.ROOT else ["sudo", "-n"]
+        holder = subprocess.Popen([*sudo, "unshare", "--mount", "--propagation", "private", "sh", "-ec", PREPARE, "sh",
+                                   scratch.path / "tun"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        test.addClassCleanup(holder.communicate)
+        process = holder.stdout.readline().strip()
+        assert process, "the machine could not be prepared for podman"
+        self.prefix = [*sudo, "nsenter", "-t", process, "--mount", "setpriv", f"--reuid={self.uid}",
+                       f"--regid={self.gid}", "--init-groups", "--inh-caps=-all"]
 
     def _remove_everything(self):
-        self.run("podman", "system", "reset", "--force", check=False)
-        pause = self.runtime / "libpod/tmp/pause.pid"  # what keeps his namespaces between commands
-        if pause.exists():
-            process = int(pause.read_text())
-            os.kill(process, signal.SIGKILL)
-            lab.wait_until(lambda: not pathlib.Path(f"/proc/{process}").exists(), "podman's process to be gone")
+        self.run("podman", "system", "reset", "--force")  # also ends the process that keeps his namespaces
 
     def run(self, *command, check=True, **environment):
         environment = {"HOME": self.home, "XDG_RUNTIME_DIR": self.runtime, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
                        **environment}
-        done = subprocess.run([*self.prefix, *command], env=environment, text=True, stdin=subprocess.DEVNULL,
-                              capture_output=True, timeout=600)
+        words = ["env", "-i", *(f"{name}={value}" for name, value in environment.items()), *command]
+        done = subprocess.run([*self.prefix, *words], text=True, stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=600)
         if check and done.returncode != 0:
             raise AssertionError(f"{command}: status {done.returncode}\n{done.stdout}{done.stderr}")
         return done
@@ -77,9 +80,8 @@ class Rootless:
         path = self.home / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-        owner = self.home.stat()
         for made in [path.relative_to(self.home), *path.relative_to(self.home).parents]:
-            os.chown(self.home / made, owner.st_uid, owner.st_gid)
+            os.chown(self.home / made, self.uid, self.gid)
         return path
 
 
