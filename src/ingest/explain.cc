@@ -8,7 +8,6 @@
 #include <fmt/core.h>
 
 #include "ingest/csv.h"
-#include "ingest/framing.h"
 #include "ingest/header.h"
 #include "ingest/policy.h"
 #include "ingest/self_addresses.h"
@@ -65,7 +64,7 @@ void decide(Explanation& explanation, const Decision& decision) {
 
 Explanation explain(std::string_view line, const PolicyConfig& policy, const Lanes& lanes, Time now) {
   Explanation explanation;
-  const Parsed<Header> header = parse_header(strip_trailer(strip_trailer(line)));
+  const Parsed<Header> header = parse_header(line);
   if (const auto* const reason = std::get_if<Malformed>(&header)) {
     refuse(explanation, "malformed", *reason);
     return explanation;

@@ -102,6 +102,11 @@ TEST_CASE_METHOD(Csv, "Seven and nine fields are malformed") {
   CHECK(refusal("hello") == "fields");
 }
 
+TEST_CASE_METHOD(Csv, "Quotes where none belong are malformed") {
+  CHECK(refusal(R"("1.2.3.4","u",nfs3,fs_read_data,ok,7,"/a","")") == "fields");
+  CHECK(refusal(R"(1.2.3.4,"u",nfs3,fs_read_data,"ok",7,"/a","")") == "fields");
+}
+
 TEST_CASE_METHOD(Csv, "A record that was cut anywhere is malformed") {
   const std::string whole = R"(1.2.3.4,"u",nfs3,fs_rename,ok,7,"/a""b","/target")";
   REQUIRE(refusal(whole) == "none");
