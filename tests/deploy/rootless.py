@@ -46,7 +46,9 @@ class Rootless:
     def _make_user(self, test):
         name = f"qatime-test-{os.getpid()}"
         subprocess.run(["useradd", "--home-dir", self.home, "--no-create-home", name], check=True)
-        test.addClassCleanup(subprocess.run, ["userdel", name], check=True, stderr=subprocess.DEVNULL)
+        userdel = ["userdel", name]
+        test.addClassCleanup(lab.wait_until, lambda: subprocess.run(userdel, stderr=subprocess.DEVNULL).returncode == 0,
+                             "the last of his processes to be gone")
         user = pwd.getpwnam(name)
         self.uid, self.gid = user.pw_uid, user.pw_gid
         for directory in (self.home, self.runtime):
