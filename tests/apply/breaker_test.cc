@@ -4,9 +4,9 @@
 #include <chrono>
 #include <string>
 
-#include "apply/manual_clock.h"
 #include "apply/task.h"
 #include "catch.h"
+#include "manual_clock.h"
 
 namespace qatime::apply {
 namespace {

@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-#include "apply/manual_clock.h"
 #include "catch.h"
+#include "manual_clock.h"
 
 namespace qatime::apply {
 namespace {

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "apply/fake_client.h"
-#include "apply/manual_clock.h"
 #include "catch.h"
+#include "manual_clock.h"
 
 namespace qatime::apply {
 namespace {

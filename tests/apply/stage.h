@@ -12,9 +12,9 @@
 
 #include "apply/engine.h"
 #include "apply/fake_client.h"
-#include "apply/manual_clock.h"
 #include "backlog/local.h"
 #include "config.h"
+#include "manual_clock.h"
 #include "metrics.h"
 #include "path.h"
 

@@ -5,8 +5,8 @@
 #include <map>
 #include <thread>
 
-#include "backlog/manual_clock.h"
 #include "catch.h"
+#include "manual_clock.h"
 
 using namespace std::chrono_literals;
 using qatime::Access;

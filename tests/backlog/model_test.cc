@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "backlog/local.h"
-#include "backlog/manual_clock.h"
 #include "catch.h"
+#include "manual_clock.h"
 
 using namespace std::chrono_literals;
 using namespace qatime;

@@ -4,7 +4,7 @@
 
 #include "clock.h"
 
-namespace qatime::backlog {
+namespace qatime {
 
 class ManualClock final : public Clock {
  public:
@@ -15,4 +15,4 @@ class ManualClock final : public Clock {
   Instant now_{std::chrono::hours{1}};
 };
 
-}  // namespace qatime::backlog
+}  // namespace qatime
