@@ -136,7 +136,7 @@ std::string try_root(Session& session, std::size_t lane) {
   Status status = Status::not_sync;
   for (int tries = 0; tries < kGuardTries && status == Status::not_sync; ++tries) {
     const auto found = session.getattr(root);
-    if (found.status != Status::ok) return refused("GETATTR", found.status);
+    if (!found.attributes) return refused("GETATTR", found.status);
     status = session.set_atime(root, found.attributes->atime, found.attributes->ctime).status;
   }
   return status == Status::ok ? std::string{} : refused("SETATTR", status);

@@ -15,7 +15,7 @@
 #include "path.h"
 
 namespace boost::asio {
-class io_context;
+class io_context;  // NOLINT(readability-identifier-naming)
 }
 
 namespace qatime::nfs {

@@ -22,19 +22,19 @@ extern "C" void rpc_set_timeout(rpc_context* rpc, int milliseconds);
 namespace qatime::nfs::libnfs {
 
 #ifdef LIBNFS_API_V2
-inline constexpr auto* getport = rpc_pmap2_getport_task;
-inline constexpr auto* mnt = rpc_mount3_mnt_task;
-inline constexpr auto* null = rpc_nfs3_null_task;
-inline constexpr auto* getattr = rpc_nfs3_getattr_task;
-inline constexpr auto* lookup = rpc_nfs3_lookup_task;
-inline constexpr auto* setattr = rpc_nfs3_setattr_task;
+inline auto& getport = rpc_pmap2_getport_task;
+inline auto& mnt = rpc_mount3_mnt_task;
+inline auto& null = rpc_nfs3_null_task;
+inline auto& getattr = rpc_nfs3_getattr_task;
+inline auto& lookup = rpc_nfs3_lookup_task;
+inline auto& setattr = rpc_nfs3_setattr_task;
 #else
-inline constexpr auto* getport = rpc_pmap2_getport_async;
-inline constexpr auto* mnt = rpc_mount3_mnt_async;
-inline constexpr auto* null = rpc_nfs3_null_async;
-inline constexpr auto* getattr = rpc_nfs3_getattr_async;
-inline constexpr auto* lookup = rpc_nfs3_lookup_async;
-inline constexpr auto* setattr = rpc_nfs3_setattr_async;
+inline auto& getport = rpc_pmap2_getport_async;
+inline auto& mnt = rpc_mount3_mnt_async;
+inline auto& null = rpc_nfs3_null_async;
+inline auto& getattr = rpc_nfs3_getattr_async;
+inline auto& lookup = rpc_nfs3_lookup_async;
+inline auto& setattr = rpc_nfs3_setattr_async;
 #endif
 
 [[nodiscard]] inline bool queued(int result) noexcept { return result == 0; }

@@ -62,7 +62,7 @@ struct LibnfsClient::Host {
 };
 
 struct LibnfsClient::Server {
-  Server(tcp::endpoint endpoint, const std::string& label, metrics::Registry& registry)
+  Server(const tcp::endpoint& endpoint, const std::string& label, metrics::Registry& registry)
       : peer{endpoint, label, registry.gauge("qatime_server_up", "Whether an NFS server answers.", {"server", label}),
              registry.counter("qatime_reconnects_total", "Attempts to connect to an NFS server again.",
                               {"server", label})} {}

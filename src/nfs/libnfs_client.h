@@ -16,9 +16,9 @@
 #include "nfs/client.h"
 
 namespace boost::asio {
-class io_context;
+class io_context;  // NOLINT(readability-identifier-naming)
 namespace ip {
-class address;
+class address;  // NOLINT(readability-identifier-naming)
 }
 }  // namespace boost::asio
 

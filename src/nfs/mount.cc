@@ -105,19 +105,19 @@ void Mount::finish(std::string failure) {
 
 std::string mount_advice(Status status) {
   // nfs-ganesha answers ACCES for what it does not export.
-  static const std::string kPath = "is it in the server's list of exports? (`export` in [[nfs.exports]])";
-  static const std::string kPort = ::geteuid() == 0 ? "" : ", and are ports above 1023 allowed?";
+  const char* const path = "is it in the server's list of exports? (`export` in [[nfs.exports]])";
+  const char* const port = ::geteuid() == 0 ? "?" : ", and are ports above 1023 allowed?";
   switch (status) {
     case Status::noent:
     case Status::notdir:
     case Status::inval:
     case Status::nametoolong:
-      return kPath;
+      return path;
     case Status::acces:
     case Status::perm:
-      return kPath + " may this host mount it" + (kPort.empty() ? "?" : kPort);
+      return fmt::format("{} may this host mount it{}", path, port);
     case Status::auth:
-      return "the server refuses AUTH_SYS for it" + (kPort.empty() ? "" : kPort);
+      return fmt::format("is AUTH_SYS allowed for it{}", port);
     case Status::notsupp:
       return "is NFS version 3 enabled on the server?";
     default:

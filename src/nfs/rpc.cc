@@ -27,6 +27,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "nfs/libnfs_api.h"
 
@@ -261,8 +262,7 @@ void Rpc::fail(const std::string& why) {
 void Rpc::close() noexcept {
   open_ = false;
   alarm_.cancel();
-  boost::system::error_code ignored;
-  (void)descriptor_.close(ignored);
+  if (descriptor_.is_open()) (void)::close(descriptor_.release());
   if (context_ != nullptr) rpc_destroy_context(std::exchange(context_, nullptr));
 }
 
