@@ -284,9 +284,14 @@ def record(path, when, operation="fs_read_data", status="ok", client="192.168.24
     return head.encode() + quoted(path) + b"," + quoted(target)
 
 
-def send_tcp(port, records, end=b"\n"):
+def send_tcp(port, records, wait=True):
+    """Returns when the receiver has read all, which is when it closes, too; or without waiting for that."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.sendall(b"".join(line + end for line in records))
+        connection.sendall(b"".join(line + b"\n" for line in records))
+        if wait:
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(4096):
+                pass
 
 
 def send_udp(port, datagrams, burst=50):

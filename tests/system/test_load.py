@@ -70,7 +70,7 @@ class Load(Case):
         base = now()
         times = {path: base + 1000 * index for index, path in enumerate(paths)}
         daemon = self.daemon()
-        send_tcp(daemon.port, [record(path, time) for path, time in times.items()])
+        send_tcp(daemon.port, [record(path, time) for path, time in times.items()], wait=False)
         counters = daemon.stop()
         self.assertEqual(counters("received_messages", "tcp"), len(paths))
         self.assertEqual(counters("applied"), len(paths))
