@@ -59,10 +59,10 @@ class Wraps(unittest.TestCase):
 class Missing(unittest.TestCase):
     """Setting up without a library that only the system can have names its packages."""
 
-    def setup(self, **environment):
+    def setup(self, *options, **environment):
         with tempfile.TemporaryDirectory() as directory:
-            done = subprocess.run(["meson", "setup", directory, ROOT, "--wrap-mode=nodownload", "-Dtests=false"],
-                                  env={**os.environ, **environment}, capture_output=True, text=True)
+            command = ["meson", "setup", directory, ROOT, "--wrap-mode=nodownload", "-Dtests=false", *options]
+            done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
         self.assertNotEqual(done.returncode, 0)
         return done.stdout
 
@@ -73,6 +73,13 @@ class Missing(unittest.TestCase):
     def test_boost(self):
         self.assertRegex(self.setup(BOOST_ROOT="/nonexistent"),
                          r"ERROR:.* no Boost .*libboost1.81-dev.*Debian.*boost-devel.*Fedora.*boost-dev.*Alpine")
+
+    def test_a_static_libnfs(self):
+        with tempfile.TemporaryDirectory() as directory:
+            pathlib.Path(directory, "libnfs.pc").write_text(
+                "Name: libnfs\nDescription: of nothing\nVersion: 4.0.0\nLibs: -lmissing\n")
+            self.assertRegex(self.setup("-Dstatic=true", PKG_CONFIG_PATH=directory),
+                             r"ERROR:.*libnfs\.a.*libnfs-dev.*Debian.*libnfs-static.*Alpine.*Fedora")
 
 
 if __name__ == "__main__":
