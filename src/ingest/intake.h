@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory_resource>
@@ -19,6 +20,9 @@
 namespace qatime::ingest {
 
 using Transport = SyslogConfig::Listener::Transport;
+
+// How long a listener that is told to stop may still read what has arrived.
+inline constexpr std::chrono::seconds kDrainLimit{1};
 
 // Parses, filters and counts what the listeners read, and hands the events of each read over together. Each message
 // ends in exactly one of the counters of malformed, ignored, moves, removals and accepted.

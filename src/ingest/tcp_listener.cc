@@ -32,7 +32,6 @@ using namespace std::chrono_literals;
 constexpr int kReadsPerTurn = 4;
 constexpr int kAcceptsPerTurn = 64;
 constexpr auto kAcceptPause = 100ms;
-constexpr auto kDrainLimit = 1s;
 
 bool would_block(const error_code& error) {
   return error == boost::asio::error::would_block || error == boost::asio::error::try_again;

@@ -28,7 +28,6 @@ constexpr std::size_t kDatagrams = 64;        // of one recvmmsg
 constexpr std::size_t kMaxDatagram = 65'535;  // bytes, of IPv4 and IPv6 without jumbograms
 constexpr int kBatchesPerTurn = 16;
 constexpr auto kDropsInterval = 1s;
-constexpr auto kDrainLimit = 1s;
 
 }  // namespace
 
