@@ -14,6 +14,9 @@
 #   system-asan  the same under AddressSanitizer and UndefinedBehaviorSanitizer
 #   system-tsan  a part of it under ThreadSanitizer
 #   quickstart   conf/quickstart.sh works
+#   deploy       the unit under systemd, the forwarders, the wraps
+#   static       the static program, built twice, in an empty root
+#   container    the image, built and run by an ordinary user, and its units
 #
 # Without a SUITE it runs all. --long gives the tests of endurance their long form. Missing Debian packages are installed
 # first. Everything is built in build/, and each suite leaves its log there. The last line is `N passed, N failed`;
@@ -22,7 +25,7 @@
 cd "$(dirname "$0")/.." || exit 1
 . tests/packages.sh
 
-SUITES="style layering headers unit asan tsan clang system system-asan system-tsan quickstart"
+SUITES="style layering headers unit asan tsan clang system system-asan system-tsan quickstart deploy static container"
 LOGS=build/logs
 CLANG=clang++-16
 
@@ -84,6 +87,12 @@ suite_system_tsan() { build_tsan && without_aslr && system_tests tsan -k Load -k
 
 suite_quickstart() { sh conf/quickstart.sh; }
 
+suite_deploy() { build_gcc && deploy_tests test_service test_forwarders test_wraps; }
+
+suite_static() { build_gcc && deploy_tests test_static; }
+
+suite_container() { build_gcc && deploy_tests test_container test_units; }
+
 # ThreadSanitizer of gcc 12 cannot live with as much address randomisation as newer kernels do.
 without_aslr() { setarch -R true 2>/dev/null && prefix="setarch -R" || prefix=; }
 
@@ -101,6 +110,23 @@ system_tests() {
   export QATIME QATIME_NFS_FILES
   shift
   $prefix python3 tests/system -v "$@"
+}
+
+# deploy_tests TEST...
+deploy_tests() {
+  QATIME=$PWD/build/gcc/src/qatime QATIME_NFS_FILES=$PWD/build/gcc/tests/nfs_files
+  export QATIME QATIME_NFS_FILES
+  (cd tests/deploy && python3 -m unittest -v "$@")
+}
+
+packages_of() {
+  case $1 in
+    style) echo clang-tidy-19 clang-format-19 ;;
+    clang) echo clang-16 ;;
+    system*) echo rpcbind iproute2 ;;
+    deploy) echo systemd python3-yaml util-linux ;;
+    container) echo podman buildah crun uidmap slirp4netns debootstrap catatonit passwd python3-yaml util-linux ;;
+  esac
 }
 
 # Seconds that a suite may take, its builds included: some four times what it takes on two cores.
@@ -154,7 +180,7 @@ main() {
     case " $SUITES " in *" $suite "*) ;; *) echo "no such suite: $suite (there are: $SUITES)" && exit 2 ;; esac
   done
   # shellcheck disable=SC2086
-  need $BUILD_PACKAGES $SERVER_PACKAGES clang-16 clang-tidy-19 clang-format-19 rpcbind iproute2 python3 || exit 1
+  need $BUILD_PACKAGES $SERVER_PACKAGES python3 $(for suite; do packages_of "$suite"; done) || exit 1
   mkdir -p $LOGS
   passed=0 failed=0
   for suite; do run_suite "$suite"; done
