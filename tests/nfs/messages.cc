@@ -89,13 +89,15 @@ Call read_call(std::string_view record) {
   const std::uint32_t program = in.word();
   const std::uint32_t version = in.word();
   const auto procedure = procedure_of(program, version, in.word());
-  in.word();  // AUTH_SYS
+  const bool has_user = in.word() == 1;  // AUTH_SYS; AUTH_NONE has none
   const std::string credentials = in.opaque();
-  XdrReader auth{credentials};
-  auth.word();
-  auth.opaque();
-  call.request.uid = auth.word();
-  call.request.gid = auth.word();
+  if (has_user) {
+    XdrReader auth{credentials};
+    auth.word();
+    auth.opaque();
+    call.request.uid = auth.word();
+    call.request.gid = auth.word();
+  }
   in.word();
   in.opaque();
   if (!procedure) {

@@ -68,6 +68,7 @@ TEST_CASE("A thousand connections one after the other leave no descriptor open")
 
 TEST_CASE("A connection is lost once, with the reason, after its requests") {
   ScriptedServer server;
+  server.script(Procedure::null, {Fault::silence});
   Lab lab{server.config()};
   std::vector<std::string> events;
   std::unique_ptr<Rpc> rpc;
@@ -122,6 +123,34 @@ TEST_CASE("Requests beyond what a context bears are refused room, not queued") {
   for (std::size_t count = 0; count < Rpc::kMaxOutstanding; ++count) rpc.null([](const Reply&) {});
   CHECK(rpc.room() == 0);
   CHECK(Rpc::kMaxOutstanding < 512);
+}
+
+TEST_CASE("A request on what is not open is lost, and not inside the call") {
+  ScriptedServer server;
+  Lab lab{server.config()};
+  Rpc rpc{lab.environment, endpoint_of(server.port()), [] {}, [](const std::string&) {}};
+  std::optional<Status> status;
+  rpc.null([&](const Reply& reply) { status = reply.status; });
+  CHECK_FALSE(status);
+  REQUIRE(lab.loop.run_until([&] { return status.has_value(); }));
+  CHECK(*status == Status::lost);
+  CHECK(server.count(Procedure::null) == 0);
+}
+
+TEST_CASE("A late reply frees the room that its request still took") {
+  ScriptedServer server;
+  server.script(Procedure::null, {Fault::none, {}, 700ms}, 1);
+  Lab lab{server.config()};
+  std::optional<Status> status;
+  std::unique_ptr<Rpc> rpc;
+  rpc = std::make_unique<Rpc>(
+      lab.environment, endpoint_of(server.port()),
+      [&] { rpc->null([&](const Reply& reply) { status = reply.status; }); }, [](const std::string&) {});
+  REQUIRE(lab.loop.run_until([&] { return status.has_value(); }));
+  CHECK(*status == Status::timeout);
+  CHECK(rpc->waiting() == 0);
+  CHECK(rpc->room() == Rpc::kMaxOutstanding - 1);
+  CHECK(lab.loop.run_until([&] { return rpc->room() == Rpc::kMaxOutstanding; }));
 }
 
 TEST_CASE("A portmapper tells the ports that are not given") {
