@@ -154,6 +154,15 @@ Wrong read_exports(const toml::node& node, std::vector<NfsConfig::Export>& field
   return nullptr;
 }
 
+std::optional<std::string> parse_word(const std::string& text) {
+  return text.empty() ? std::nullopt : std::optional{text};
+}
+
+std::optional<std::string> parse_path(const std::string& text) {
+  const auto normal = normal_path(text);
+  return normal ? std::optional{std::string{*normal}} : std::nullopt;
+}
+
 struct Key {
   std::string_view name;
   std::string_view allowed;  // completes "must be"
@@ -163,20 +172,42 @@ struct Key {
 constexpr std::int64_t kMostPort = std::numeric_limits<std::uint16_t>::max();
 constexpr std::int64_t kMostId = std::numeric_limits<std::uint32_t>::max();
 
+constexpr std::string_view kNetworks = R"(a list of networks and addresses, like ["192.0.2.0/24", "2001:db8::1"])";
+constexpr std::string_view kPaths = R"(a list of absolute paths without "." or "..", like ["/projects"])";
+constexpr std::string_view kUsers = R"(a list of user names, like ['AD\alice', "1000"])";
+constexpr std::string_view kProtocols = R"(a list of protocols, like ["nfs3", "smb2"])";
+
 constexpr std::array kKeys{
     Key{"syslog.listen", R"(a list of "tcp://ADDRESS:PORT" and "udp://ADDRESS:PORT" with numeric addresses)",
         [](const toml::node& n, Config& c) { return read_array(n, 1, c.syslog.listen, parse_listener); }},
+    Key{"syslog.allow", kNetworks,
+        [](const toml::node& n, Config& c) { return read_array(n, 0, c.syslog.allow, parse_network); }},
     Key{"syslog.max_message", R"(a size from "1 KiB" to "8 MiB")",
         [](const toml::node& n, Config& c) { return read_size(n, 1 << 10, 8 << 20, c.syslog.max_message); }},
     Key{"syslog.max_connections", "a number from 1 to 1000000",
         [](const toml::node& n, Config& c) { return read_number(n, 1, 1'000'000, c.syslog.max_connections); }},
     Key{"syslog.udp_receive_buffer", R"(a size from "4 KiB" to "1 GiB")",
         [](const toml::node& n, Config& c) { return read_size(n, 4 << 10, 1 << 30, c.syslog.udp_receive_buffer); }},
+    Key{"policy.clusters", R"(a list of names of clusters, like ["qumulo"])",
+        [](const toml::node& n, Config& c) { return read_array(n, 0, c.policy.clusters, parse_word); }},
     Key{"policy.operations", R"(a list of operation names, like ["fs_read_data"])",
-        [](const toml::node& n, Config& c) {
-          return read_array(n, 1, c.policy.operations,
-                            [](const std::string& s) { return s.empty() ? std::nullopt : std::optional{s}; });
-        }},
+        [](const toml::node& n, Config& c) { return read_array(n, 1, c.policy.operations, parse_word); }},
+    Key{"policy.include_paths", kPaths,
+        [](const toml::node& n, Config& c) { return read_array(n, 0, c.policy.include_paths, parse_path); }},
+    Key{"policy.exclude_paths", kPaths,
+        [](const toml::node& n, Config& c) { return read_array(n, 0, c.policy.exclude_paths, parse_path); }},
+    Key{"policy.include_users", kUsers,
+        [](const toml::node& n, Config& c) { return read_array(n, 0, c.policy.include_users, parse_word); }},
+    Key{"policy.exclude_users", kUsers,
+        [](const toml::node& n, Config& c) { return read_array(n, 0, c.policy.exclude_users, parse_word); }},
+    Key{"policy.include_clients", kNetworks,
+        [](const toml::node& n, Config& c) { return read_array(n, 0, c.policy.include_clients, parse_network); }},
+    Key{"policy.exclude_clients", kNetworks,
+        [](const toml::node& n, Config& c) { return read_array(n, 0, c.policy.exclude_clients, parse_network); }},
+    Key{"policy.include_protocols", kProtocols,
+        [](const toml::node& n, Config& c) { return read_array(n, 0, c.policy.include_protocols, parse_word); }},
+    Key{"policy.exclude_protocols", kProtocols,
+        [](const toml::node& n, Config& c) { return read_array(n, 0, c.policy.exclude_protocols, parse_word); }},
     Key{"policy.self", R"(a list of numeric addresses, like ["192.0.2.7"])",
         [](const toml::node& n, Config& c) {
           return read_array(n, 0, c.policy.self,

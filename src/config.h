@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "address.h"
 #include "log.h"
 #include "path.h"
 
@@ -25,13 +26,24 @@ struct SyslogConfig {
   };
   std::vector<Listener> listen{{Listener::Transport::tcp, "0.0.0.0", 1514},
                                {Listener::Transport::udp, "0.0.0.0", 1514}};
+  std::vector<Network> allow;                 // who may send; empty: everyone
   std::size_t max_message = 256 << 10;        // bytes, 1 KiB to 8 MiB
   std::size_t max_connections = 1024;         // TCP, 1 to 1,000,000
   std::size_t udp_receive_buffer = 16 << 20;  // bytes asked of the kernel, 4 KiB to 1 GiB
 };
 
+// An empty list to include has everything; what is excluded is so even if it is included.
 struct PolicyConfig {
+  std::vector<std::string> clusters;  // the names of ours; empty: any
   std::vector<std::string> operations{"fs_read_data", "fs_write_data", "fs_list_directory"};
+  std::vector<std::string> include_paths{"/"};  // normal; with all below them
+  std::vector<std::string> exclude_paths;
+  std::vector<std::string> include_users;  // without case
+  std::vector<std::string> exclude_users;
+  std::vector<Network> include_clients;
+  std::vector<Network> exclude_clients;
+  std::vector<std::string> include_protocols;  // without case
+  std::vector<std::string> exclude_protocols;
   std::vector<std::string> self;                                   // our addresses as the cluster sees them
   std::chrono::nanoseconds future_limit = std::chrono::hours{24};  // 0: none
 };

@@ -62,10 +62,20 @@ TEST_CASE("The sample configuration says exactly the defaults") {
   const Config sample = load_config(QATIME_SAMPLE_CONFIG, {});
   const Config defaults;
   CHECK(sample.syslog.listen == defaults.syslog.listen);
+  CHECK(sample.syslog.allow == defaults.syslog.allow);
   CHECK(sample.syslog.max_message == defaults.syslog.max_message);
   CHECK(sample.syslog.max_connections == defaults.syslog.max_connections);
   CHECK(sample.syslog.udp_receive_buffer == defaults.syslog.udp_receive_buffer);
+  CHECK(sample.policy.clusters == defaults.policy.clusters);
   CHECK(sample.policy.operations == defaults.policy.operations);
+  CHECK(sample.policy.include_paths == defaults.policy.include_paths);
+  CHECK(sample.policy.exclude_paths == defaults.policy.exclude_paths);
+  CHECK(sample.policy.include_users == defaults.policy.include_users);
+  CHECK(sample.policy.exclude_users == defaults.policy.exclude_users);
+  CHECK(sample.policy.include_clients == defaults.policy.include_clients);
+  CHECK(sample.policy.exclude_clients == defaults.policy.exclude_clients);
+  CHECK(sample.policy.include_protocols == defaults.policy.include_protocols);
+  CHECK(sample.policy.exclude_protocols == defaults.policy.exclude_protocols);
   CHECK(sample.policy.self == defaults.policy.self);
   CHECK(sample.policy.future_limit == defaults.policy.future_limit);
   CHECK(sample.backlog.memory == defaults.backlog.memory);
@@ -104,7 +114,17 @@ TEST_CASE("Every kind of value is read") {
 [syslog]
 listen = ["udp://127.0.0.1:5514", "tcp://[::1]:0"]
 max_message = "1 MiB"
+allow = ["192.0.2.0/24", "2001:db8::1"]
 [policy]
+clusters = ["big-store"]
+include_paths = ["/projects/", "/"]
+exclude_paths = ["/projects/scratch"]
+include_users = ['AD\alice']
+exclude_users = ["1000", "system"]
+include_clients = ["10.0.0.0/8"]
+exclude_clients = []
+include_protocols = ["nfs3"]
+exclude_protocols = ["api", "internal"]
 self = ["192.0.2.1", "2001:db8::1"]
 future_limit = "0s"
 [nfs]
@@ -120,6 +140,16 @@ level = "debug"
   CHECK(config.syslog.listen[0] == SyslogConfig::Listener{SyslogConfig::Listener::Transport::udp, "127.0.0.1", 5514});
   CHECK(config.syslog.listen[1] == SyslogConfig::Listener{SyslogConfig::Listener::Transport::tcp, "::1", 0});
   CHECK(config.syslog.max_message == 1U << 20);
+  CHECK(config.syslog.allow == std::vector<Network>{*parse_network("192.0.2.0/24"), *parse_network("2001:db8::1")});
+  CHECK(config.policy.clusters == std::vector<std::string>{"big-store"});
+  CHECK(config.policy.include_paths == std::vector<std::string>{"/projects", "/"});
+  CHECK(config.policy.exclude_paths == std::vector<std::string>{"/projects/scratch"});
+  CHECK(config.policy.include_users == std::vector<std::string>{"AD\\alice"});
+  CHECK(config.policy.exclude_users == std::vector<std::string>{"1000", "system"});
+  CHECK(config.policy.include_clients == std::vector<Network>{*parse_network("10.0.0.0/8")});
+  CHECK(config.policy.exclude_clients.empty());
+  CHECK(config.policy.include_protocols == std::vector<std::string>{"nfs3"});
+  CHECK(config.policy.exclude_protocols == std::vector<std::string>{"api", "internal"});
   CHECK(config.policy.self.size() == 2);
   CHECK(config.policy.future_limit == 0s);
   CHECK(config.nfs.servers ==
@@ -146,6 +176,13 @@ TEST_CASE("A wrong value is named with its place, its key and what is allowed") 
   CHECK_THAT(error_in("[syslog]\nmax_message = 4096\n"), Contains("syslog.max_message must be a size"));
   CHECK_THAT(error_in("[policy]\nfuture_limit = \"24\"\n"), Contains("policy.future_limit must be a duration"));
   CHECK_THAT(error_in("[policy]\nself = [\"10.0.0.0/8\"]\n"), Contains("policy.self must be"));
+  CHECK_THAT(error_in("[syslog]\nallow = [\"10.0.0.0/8\", \"10.0.0.0/33\"]\n"),
+             Contains(":2:24: syslog.allow must be a list of networks"));
+  CHECK_THAT(error_in("[policy]\nexclude_clients = [\"host\"]\n"), Contains("policy.exclude_clients must be"));
+  CHECK_THAT(error_in("[policy]\ninclude_paths = [\"projects\"]\n"), Contains("policy.include_paths must be"));
+  CHECK_THAT(error_in("[policy]\nexclude_paths = \"/a\"\n"), Contains("policy.exclude_paths must be"));
+  CHECK_THAT(error_in("[policy]\ninclude_users = [1000]\n"), Contains("policy.include_users must be"));
+  CHECK_THAT(error_in("[policy]\nclusters = [\"\"]\n"), Contains("policy.clusters must be"));
   CHECK_THAT(error_in("[nfs]\nservers = [\"a b\"]\n"), Contains("nfs.servers must be"));
   CHECK_THAT(error_in("[log]\nlevel = \"warn\"\n"), Contains("log.level must be one of"));
   CHECK_THAT(error_in("[[nfs.exports]]\npath = \"/a\"\nexprot = \"/\"\n"), Contains("nfs.exports must be"));

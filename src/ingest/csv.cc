@@ -51,6 +51,9 @@ class Reader {
     return rest_.empty() ? field : fail(rest_.front() == ',' ? Malformed::fields : Malformed::quote);
   }
 
+  // The last quoted field, as it stands between its quotes.
+  [[nodiscard]] std::string_view written() const noexcept { return written_; }
+
   [[nodiscard]] bool ok() const noexcept { return ok_; }
 
   // Unless it is ok.
@@ -62,9 +65,9 @@ class Reader {
     rest_.remove_prefix(1);
     const std::size_t end = find_closing_quote();
     if (end == std::string_view::npos) return fail(Malformed::quote);
-    const std::string_view field = rest_.substr(0, end);
+    written_ = rest_.substr(0, end);
     rest_.remove_prefix(end + 1);
-    return is_escaped_ ? unescape(field, escape_, scratch_) : field;
+    return is_escaped_ ? unescape(written_, escape_, scratch_) : written_;
   }
 
   std::size_t find_closing_quote() noexcept {
@@ -89,6 +92,7 @@ class Reader {
   }
 
   std::string_view rest_;
+  std::string_view written_;
   Escape escape_;
   bool is_escaped_ = false;
   bool ok_ = true;
@@ -100,6 +104,7 @@ Parsed<Record> parse_fields(std::string_view body, Escape escape, std::pmr::memo
   Reader fields{body, escape, scratch};
   const Record record{.client = fields.bare(),
                       .user = fields.quoted(),
+                      .written_user = fields.written(),
                       .protocol = fields.bare(),
                       .operation = fields.bare(),
                       .status = fields.bare(),

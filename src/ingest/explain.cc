@@ -81,7 +81,7 @@ Explanation explain(std::string_view line, const PolicyConfig& policy, const Lan
   add_record(explanation, std::get<Record>(record));
 
   const SelfAddresses none;
-  decide(explanation, Policy{policy, lanes, none}.decide(std::get<Record>(record), read.time, now));
+  decide(explanation, Policy{policy, lanes, none}.decide(read, std::get<Record>(record), now));
   return explanation;
 }
 

@@ -37,7 +37,8 @@ Intake::Intake(const Policy& policy, metrics::Registry& registry, Sink sink)
                                       kIgnoredReasons)},
       moves_{registry.counter("qatime_moves_total", "Records of a rename.")},
       removals_{registry.counter("qatime_removals_total", "Records of a removal.")},
-      accepted_{registry.counter("qatime_accepted_total", "Records of an access.")} {}
+      accepted_{registry.counter("qatime_accepted_total", "Records of an access.")},
+      clusters_{registry} {}
 
 Intake::Traffic Intake::make_traffic(metrics::Registry& registry, const char* transport) {
   return {registry.counter("qatime_received_messages_total", "Messages received.", {"transport", transport}),
@@ -70,6 +71,11 @@ void Intake::reject(Malformed reason) {
   count_malformed(reason, {});
 }
 
+void Intake::reject(Ignored reason) {
+  current_->messages.add();
+  ignored_[static_cast<std::size_t>(reason)]->add();
+}
+
 void Intake::flush() {
   if (!events_.empty()) sink_(events_);
   events_.clear();
@@ -79,10 +85,11 @@ void Intake::flush() {
 Decision Intake::judge(std::string_view bytes) {
   const Parsed<Header> header = parse_header(bytes);
   if (const auto* const reason = std::get_if<Malformed>(&header)) return *reason;
-  const auto& [form, time, host, body] = std::get<Header>(header);
-  const Parsed<Record> record = parse_csv(body, scratch_);
+  const auto& read = std::get<Header>(header);
+  const Parsed<Record> record = parse_csv(read.body, scratch_);
   if (const auto* const reason = std::get_if<Malformed>(&record)) return *reason;
-  return policy_.decide(std::get<Record>(record), time, now_);
+  if (policy_.takes_any_cluster()) clusters_.see(read.host);
+  return policy_.decide(read, std::get<Record>(record), now_);
 }
 
 void Intake::take(const Event& event) {

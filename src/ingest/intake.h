@@ -12,6 +12,7 @@
 
 #include "config.h"
 #include "event.h"
+#include "ingest/cluster.h"
 #include "ingest/policy.h"
 #include "ingest/reason.h"
 #include "log.h"
@@ -46,8 +47,9 @@ class Intake {
   // Takes in one message, which is not empty and stays where it is until flush(). Returns whether it is a record.
   bool message(std::string_view bytes);
 
-  // Counts one message that could not be had.
+  // Counts one message that could not be had, or was not looked at.
   void reject(Malformed reason);
+  void reject(Ignored reason);
 
   // Hands over the events since begin().
   void flush();
@@ -72,6 +74,7 @@ class Intake {
   metrics::Counter& removals_;
   metrics::Counter& accepted_;
   std::array<log::Throttle, kMalformedReasons> throttles_;
+  ClusterWatch clusters_;
 
   // Of the read that is being taken in:
   Time now_{};

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The order of the checks, the cheapest and most frequent refusal first, is part of the contract, since a record is
-// counted under the first that refuses it: operation, status, path, and for accesses .snapshot, self, range, future,
-// export.
+// counted under the first that refuses it: operation, status, cluster, path, and for accesses .snapshot, the filters
+// of path, user, client and protocol, self, range, future, export.
+//
+// No filter of accesses holds for moves and removals: whoever made them, the names have changed. But a cluster that is
+// not ours has names of its own, and what becomes of those is nothing to us.
 //
 // A move that crosses the border of the exports is what it looks like from inside: out of all of them, the removal of
 // what it moves; into one, the removal of what its target named before, since accesses to the source were never taken
@@ -9,28 +12,52 @@
 #include "ingest/policy.h"
 
 #include <algorithm>
-#include <optional>
+#include <span>
+#include <string>
+
+#include "address.h"
+#include "ingest/cluster.h"
 
 namespace qatime::ingest {
+namespace {
+
+char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+// Without the case of ASCII letters.
+bool equal_words(std::string_view a, std::string_view b) noexcept {
+  return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
+}
+
+bool has_word(std::span<const std::string> words, std::string_view word) noexcept {
+  return std::ranges::any_of(words, [&](const std::string& one) { return equal_words(one, word); });
+}
+
+// Whether `path` is one of `prefixes` or below it.
+bool has_path(std::span<const std::string> prefixes, std::string_view path) noexcept {
+  return std::ranges::any_of(prefixes, [&](const std::string& prefix) { return is_within(path, prefix); });
+}
+
+}  // namespace
 
 Policy::Policy(const PolicyConfig& config, const Lanes& lanes, const SelfAddresses& self)
-    : operations_{config.operations}, future_limit_{config.future_limit}, lanes_{lanes}, self_{self} {
+    : config_{config}, lanes_{lanes}, self_{self} {
   for (const std::string& text : config.self) {
     if (const auto address = parse_address(text)) own_.push_back(*address);
   }
 }
 
-Decision Policy::decide(const Record& record, Time time, Time now) const {
+Decision Policy::decide(const Header& header, const Record& record, Time now) const {
   const Kind kind = kind_of(record.operation);
   if (kind == Kind::other) return Ignored::operation;
   if (record.status != "ok") return Ignored::status;
+  if (!is_ours(header.host)) return Ignored::cluster;
   const std::optional<std::string_view> path = normal_path(record.path);
   if (!path) return Malformed::path;
-  if (kind == Kind::access) return decide_access(record, *path, time, now);
-  if (kind != Kind::move) return decide_removal(*path, kind == Kind::subtree_removal, time);
+  if (kind == Kind::access) return decide_access(record, *path, header.time, now);
+  if (kind != Kind::move) return decide_removal(*path, kind == Kind::subtree_removal, header.time);
   const std::optional<std::string_view> target = normal_path(record.target);
   if (!target) return Malformed::path;
-  return decide_move(*path, *target, time);
+  return decide_move(*path, *target, header.time);
 }
 
 // An operation that changes names is that even if it is listed as an access.
@@ -38,8 +65,45 @@ Policy::Kind Policy::kind_of(std::string_view operation) const noexcept {
   if (operation == "fs_rename") return Kind::move;
   if (operation == "fs_delete") return Kind::removal;
   if (operation == "fs_tree_delete") return Kind::subtree_removal;
-  const bool listed = std::ranges::find(operations_, operation) != operations_.end();
+  const bool listed = std::ranges::find(config_.operations, operation) != config_.operations.end();
   return listed ? Kind::access : Kind::other;
+}
+
+bool Policy::is_ours(std::string_view host) const {
+  const auto& ours = config_.clusters;
+  return ours.empty() || std::ranges::find(ours, cluster_of(host)) != ours.end();
+}
+
+std::optional<Ignored> Policy::filter(const Record& record, std::string_view path) const {
+  const PolicyConfig& c = config_;
+  if (!c.include_paths.empty() && !has_path(c.include_paths, path)) return Ignored::path_left_out;
+  if (has_path(c.exclude_paths, path)) return Ignored::path_excluded;
+  if (const auto reason = filter_user(record)) return reason;
+  if (const auto reason = filter_client(record.client)) return reason;
+  if (!c.include_protocols.empty() && !has_word(c.include_protocols, record.protocol)) {
+    return Ignored::protocol_left_out;
+  }
+  if (has_word(c.exclude_protocols, record.protocol)) return Ignored::protocol_excluded;
+  return std::nullopt;
+}
+
+std::optional<Ignored> Policy::filter_user(const Record& record) const {
+  const auto has_user = [&](const std::vector<std::string>& users) {
+    return has_word(users, record.user) || has_word(users, record.written_user);
+  };
+  if (!config_.include_users.empty() && !has_user(config_.include_users)) return Ignored::user_left_out;
+  if (has_user(config_.exclude_users)) return Ignored::user_excluded;
+  return std::nullopt;
+}
+
+// A client without an address is in no network.
+std::optional<Ignored> Policy::filter_client(std::string_view client) const {
+  if (config_.include_clients.empty() && config_.exclude_clients.empty()) return std::nullopt;
+  const std::optional<Address> address = parse_address(client);
+  const auto has_client = [&](const std::vector<Network>& networks) { return address && contains(networks, *address); };
+  if (!config_.include_clients.empty() && !has_client(config_.include_clients)) return Ignored::client_left_out;
+  if (has_client(config_.exclude_clients)) return Ignored::client_excluded;
+  return std::nullopt;
 }
 
 bool Policy::is_self(std::string_view client) const {
@@ -57,9 +121,11 @@ bool Policy::is_exported(std::string_view path) const {
 
 Decision Policy::decide_access(const Record& record, std::string_view path, Time time, Time now) const {
   if (has_component(path, ".snapshot")) return Ignored::snapshot;
+  if (const auto reason = filter(record, path)) return *reason;
   if (record.operation == "fs_list_directory" && is_self(record.client)) return Ignored::self;
   if (!fits_nfstime3(time)) return Ignored::range;
-  if (future_limit_ > future_limit_.zero() && time - now > future_limit_) return Ignored::future;
+  const auto limit = config_.future_limit;
+  if (limit > limit.zero() && time - now > limit) return Ignored::future;
   if (!is_exported(path)) return Ignored::no_export;
   return Event{Access{path, time}};
 }

@@ -23,17 +23,28 @@ enum class Malformed : std::uint8_t {
 };
 inline constexpr std::size_t kMalformedReasons = 10;
 
-// Why a record is nobody's access, move or removal: qatime_ignored_total{reason}.
+// Why a message is nobody's access, move or removal: qatime_ignored_total{reason}. The two reasons of one filter have
+// one label.
 enum class Ignored : std::uint8_t {
-  operation,  // not in policy.operations
-  status,     // the operation failed
-  snapshot,   // below a .snapshot
-  self,       // our own listing
-  range,      // before 1970 or after 2106: NFSv3 cannot say it
-  future,     // beyond policy.future_limit
-  no_export,  // below no export; the label is "export"
+  sender,             // a datagram from outside syslog.allow; the label is "allow"
+  operation,          // not in policy.operations
+  status,             // the operation failed
+  cluster,            // not in policy.clusters
+  snapshot,           // below a .snapshot
+  path_left_out,      // below none of policy.include_paths; the label is "path"
+  path_excluded,      // below one of policy.exclude_paths
+  user_left_out,      // likewise below
+  user_excluded,      //
+  client_left_out,    //
+  client_excluded,    //
+  protocol_left_out,  //
+  protocol_excluded,  //
+  self,               // our own listing
+  range,              // before 1970 or after 2106: NFSv3 cannot say it
+  future,             // beyond policy.future_limit
+  no_export,          // below no export; the label is "export"
 };
-inline constexpr std::size_t kIgnoredReasons = 7;
+inline constexpr std::size_t kIgnoredReasons = 17;
 
 // The label: "too_long", "export".
 [[nodiscard]] std::string_view name(Malformed reason) noexcept;

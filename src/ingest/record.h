@@ -9,6 +9,7 @@ namespace qatime::ingest {
 struct Record {
   std::string_view client;  // numeric address
   std::string_view user;
+  std::string_view written_user;  // before it was unescaped
   std::string_view protocol;
   std::string_view operation;
   std::string_view status;

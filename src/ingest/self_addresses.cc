@@ -4,21 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include <arpa/inet.h>
 namespace qatime::ingest {
-
-std::optional<Address> parse_address(std::string_view text) noexcept {
-  text = text.substr(0, text.find('%'));
-  std::array<char, INET6_ADDRSTRLEN> terminated{};
-  if (text.size() >= terminated.size()) return std::nullopt;
-  std::ranges::copy(text, terminated.begin());
-
-  Address address{};
-  if (inet_pton(AF_INET6, terminated.data(), address.data()) == 1) return address;
-  address = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
-  if (inet_pton(AF_INET, terminated.data(), address.data() + 12) == 1) return address;
-  return std::nullopt;
-}
 
 void SelfAddresses::set(const std::vector<boost::asio::ip::address>& addresses) {
   using namespace boost::asio::ip;

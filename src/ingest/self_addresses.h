@@ -2,22 +2,14 @@
 // Which addresses are ours.
 #pragma once
 
-#include <array>
 #include <mutex>
-#include <optional>
-#include <string_view>
 #include <vector>
 
 #include <boost/asio/ip/address.hpp>
 
+#include "address.h"
+
 namespace qatime::ingest {
-
-// An IPv6 address in network order; an IPv4 one is mapped into it (RFC 4291 section 2.5.5.2), so that both spellings
-// are equal.
-using Address = std::array<unsigned char, 16>;
-
-// Reads a numeric address; the zone of a link-local one is left out. Nothing for other text.
-[[nodiscard]] std::optional<Address> parse_address(std::string_view text) noexcept;
 
 // The local addresses of our NFS connections. Any thread.
 class SelfAddresses {

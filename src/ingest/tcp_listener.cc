@@ -12,6 +12,7 @@
 #include <chrono>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -32,6 +33,7 @@ using namespace std::chrono_literals;
 constexpr int kReadsPerTurn = 4;
 constexpr int kAcceptsPerTurn = 64;
 constexpr auto kAcceptPause = 100ms;
+constexpr std::string_view kRefusedHelp = "Syslog connections closed because they are not allowed or there is no room.";
 
 bool would_block(const error_code& error) {
   return error == boost::asio::error::would_block || error == boost::asio::error::try_again;
@@ -62,12 +64,12 @@ TcpListener::TcpListener(boost::asio::io_context& context, const SyslogConfig::L
       accept_pause_{context},
       max_message_{config.max_message},
       max_connections_{config.max_connections},
+      allow_{config.allow},
       intake_{intake},
       open_{registry.gauge("qatime_connections", "Open syslog connections.", {"transport", "tcp"})},
-      refused_{registry.counter("qatime_connections_refused_total", "Syslog connections closed for want of room.",
-                                {"reason", "full"})},
-      displaced_{registry.counter("qatime_connections_refused_total", "Syslog connections closed for want of room.",
-                                  {"reason", "displaced"})} {
+      refused_{registry.counter("qatime_connections_refused_total", kRefusedHelp, {"reason", "full"})},
+      displaced_{registry.counter("qatime_connections_refused_total", kRefusedHelp, {"reason", "displaced"})},
+      not_allowed_{registry.counter("qatime_connections_refused_total", kRefusedHelp, {"reason", "allow"})} {
   open(listener);
   kLog.info("listening on {}", describe({listener.transport, listener.address, port()}));
   await_connection();
@@ -123,7 +125,21 @@ void TcpListener::pause_accepting(const error_code& reason) {
   });
 }
 
+bool TcpListener::is_allowed(const tcp::socket& socket) {
+  if (allow_.empty()) return true;
+  error_code error;
+  const tcp::endpoint peer = socket.remote_endpoint(error);  // an error: it has gone already
+  if (!error && contains(allow_, address_of(*peer.data()))) return true;
+  not_allowed_.add();
+  if (const auto times = strangers_.admit()) {
+    kLog.warning("syslog.allow does not have {}: its connections are closed ({} times)", peer.address().to_string(),
+                 *times);
+  }
+  return false;
+}
+
 void TcpListener::admit(tcp::socket socket) {
+  if (!is_allowed(socket)) return;
   if (connections() >= max_connections_) {
     const bool is_refused = unproven_.empty();
     if (const auto times = refusals_.admit()) {

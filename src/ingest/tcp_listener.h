@@ -6,20 +6,22 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "address.h"
 #include "config.h"
 #include "ingest/intake.h"
 #include "metrics.h"
 
 namespace qatime::ingest {
 
-// One listening socket and its connections. It reads whatever comes, whether or not there is use for it: a cluster is
-// never made to wait. When max_connections are open, the oldest that never sent a record makes room for a new one; if
-// all did, the new one is refused.
+// One listening socket and its connections. A peer outside `syslog.allow` is closed at once. It reads
+// whatever comes, whether or not there is use for it: a cluster is never made to wait. When max_connections are open,
+// the oldest that never sent a record makes room for a new one; if all did, the new one is refused.
 //
 // Lives on the thread that runs the io_context, and is destroyed when that no longer runs. An IPv6 address takes no
 // IPv4 connections.
@@ -54,6 +56,7 @@ class TcpListener {
   void await_connection();
   Accepted accept_waiting();
   void pause_accepting(const boost::system::error_code& reason);
+  [[nodiscard]] bool is_allowed(const boost::asio::ip::tcp::socket& socket);
   void admit(boost::asio::ip::tcp::socket socket);
   void await_data(const std::shared_ptr<Connection>& connection);
   Turn read(Connection& connection);
@@ -72,12 +75,15 @@ class TcpListener {
   boost::asio::steady_timer accept_pause_;
   const std::size_t max_message_;
   const std::size_t max_connections_;
+  const std::vector<Network> allow_;
   Intake& intake_;
   metrics::Gauge& open_;
   metrics::Counter& refused_;
   metrics::Counter& displaced_;
+  metrics::Counter& not_allowed_;
   log::Throttle accept_errors_;
   log::Throttle refusals_;
+  log::Throttle strangers_;
   Connections unproven_;  // never sent a record, the oldest first
   Connections proven_;
   std::size_t unfinished_ = 0;  // bytes that the connections' framers hold between turns

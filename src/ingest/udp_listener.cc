@@ -39,7 +39,8 @@ class UdpListener::Batch {
     bool is_cut = false;
   };
 
-  explicit Batch(std::size_t max_message) {
+  // The kernel tells the senders only if they are wanted: it takes time.
+  Batch(std::size_t max_message, bool with_senders) : with_senders_{with_senders} {
     const std::size_t size = std::min(max_message, kMaxDatagram) + 1;  // its terminator
     // A stride that is no power of two, or all the datagrams would share a few sets of the caches.
     const std::size_t stride = size + 320;
@@ -52,17 +53,30 @@ class UdpListener::Batch {
   }
 
   // How many datagrams came, or -1 and errno.
-  int receive(int socket) { return recvmmsg(socket, headers_.data(), kDatagrams, MSG_DONTWAIT, nullptr); }
+  int receive(int socket) {
+    for (std::size_t i = 0; with_senders_ && i < kDatagrams; ++i) {
+      headers_[i].msg_hdr.msg_name = &senders_[i];
+      headers_[i].msg_hdr.msg_namelen = sizeof senders_[i];
+    }
+    return recvmmsg(socket, headers_.data(), kDatagrams, MSG_DONTWAIT, nullptr);
+  }
 
   [[nodiscard]] Datagram operator[](std::size_t i) const {
     return {{static_cast<const char*>(pieces_[i].iov_base), headers_[i].msg_len},
             (headers_[i].msg_hdr.msg_flags & MSG_TRUNC) != 0};
   }
 
+  // If they are wanted.
+  [[nodiscard]] Address sender(std::size_t i) const {
+    return address_of(*static_cast<const sockaddr*>(headers_[i].msg_hdr.msg_name));
+  }
+
  private:
   std::unique_ptr<char[]> storage_;
   std::array<iovec, kDatagrams> pieces_{};
   std::array<mmsghdr, kDatagrams> headers_{};
+  bool with_senders_;
+  std::array<sockaddr_storage, kDatagrams> senders_{};
 };
 
 UdpListener::UdpListener(boost::asio::io_context& context, const SyslogConfig::Listener& listener,
@@ -70,8 +84,9 @@ UdpListener::UdpListener(boost::asio::io_context& context, const SyslogConfig::L
     : socket_{context},
       drops_due_{context},
       max_message_{config.max_message},
+      allow_{config.allow},
       intake_{intake},
-      batch_{std::make_unique<Batch>(config.max_message)},
+      batch_{std::make_unique<Batch>(config.max_message, !config.allow.empty())},
       buffer_bytes_{registry.gauge("qatime_udp_buffer_bytes", "Receive buffer of the UDP sockets.")},
       drops_{registry.counter("qatime_udp_kernel_drops_total", "Datagrams that the kernel dropped.")} {
   open(listener);
@@ -140,14 +155,26 @@ bool UdpListener::receive() {
   for (std::size_t i = 0; i < size; ++i) {
     const Batch::Datagram datagram = (*batch_)[i];
     const std::string_view message = strip_trailer(datagram.bytes);
-    if (datagram.is_cut || message.size() > max_message_) {
+    if (message.empty()) continue;
+    if (!allow_.empty() && !is_allowed(batch_->sender(i))) {
+      intake_.reject(Ignored::sender);
+    } else if (datagram.is_cut || message.size() > max_message_) {
       intake_.reject(Malformed::too_long);
-    } else if (!message.empty()) {
+    } else {
       intake_.message(message);
     }
   }
   intake_.flush();
   return size == kDatagrams;
+}
+
+bool UdpListener::is_allowed(const Address& sender) {
+  if (contains(allow_, sender)) return true;
+  if (const auto times = strangers_.admit()) {
+    kLog.warning("syslog.allow does not have {}: its datagrams are ignored ({} of them)", format_address(sender),
+                 *times);
+  }
+  return false;
 }
 
 void UdpListener::await_drops() {

@@ -5,17 +5,21 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/udp.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "address.h"
 #include "config.h"
 #include "ingest/intake.h"
 #include "metrics.h"
 
 namespace qatime::ingest {
 
+// A datagram from outside `syslog.allow` is counted and not looked at.
+//
 // Lives on the thread that runs the io_context, and is destroyed when that no longer runs. An IPv6 address takes no
 // IPv4 datagrams.
 class UdpListener {
@@ -39,17 +43,20 @@ class UdpListener {
   void size_buffer(std::size_t wanted);
   void await_data();
   bool receive();
+  [[nodiscard]] bool is_allowed(const Address& sender);
   void await_drops();
   void count_drops();
 
   boost::asio::ip::udp::socket socket_;
   boost::asio::steady_timer drops_due_;
   const std::size_t max_message_;
+  const std::vector<Network> allow_;
   Intake& intake_;
   std::unique_ptr<Batch> batch_;
   metrics::Gauge& buffer_bytes_;
   metrics::Counter& drops_;
   log::Throttle receive_errors_;
+  log::Throttle strangers_;
   std::size_t buffer_ = 0;           // bytes, this socket's share of buffer_bytes_
   std::uint32_t counted_drops_ = 0;  // of the kernel's counter, which wraps
 };

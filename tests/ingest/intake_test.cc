@@ -55,7 +55,14 @@ struct Fixture {
     }
   }
 
-  PolicyConfig config{.operations = {"fs_read_data"}, .self = {}, .future_limit = {}};
+  static PolicyConfig make_config() {
+    PolicyConfig config;
+    config.operations = {"fs_read_data"};
+    config.future_limit = {};
+    return config;
+  }
+
+  PolicyConfig config = make_config();
   Lanes lanes;
   SelfAddresses self;
   Policy policy{config, lanes, self};
@@ -108,10 +115,12 @@ TEST_CASE_METHOD(Fixture, "Every counter is there from the start") {
        {"header", "tag", "time", "body", "fields", "quote", "path", "too_long", "framing", "memory"}) {
     CHECK(count("qatime_malformed_total", reason) == 0);
   }
-  for (const char* const reason : {"operation", "status", "snapshot", "self", "range", "future", "export"}) {
+  for (const char* const reason : {"allow", "operation", "status", "cluster", "snapshot", "path", "user", "client",
+                                   "protocol", "self", "range", "future", "export"}) {
     CHECK(count("qatime_ignored_total", reason) == 0);
   }
-  for (const char* const name : {"qatime_moves_total", "qatime_removals_total", "qatime_accepted_total"}) {
+  for (const char* const name :
+       {"qatime_moves_total", "qatime_removals_total", "qatime_accepted_total", "qatime_other_cluster_records_total"}) {
     CHECK(count(name) == 0);
   }
   CHECK(count("qatime_received_messages_total", "tcp") == 0);
@@ -124,8 +133,11 @@ TEST_CASE_METHOD(Fixture, "Messages and bytes are counted by transport") {
   intake.begin(Transport::tcp, 50);
   intake.message("a");
   intake.reject(Malformed::too_long);
+  intake.reject(Ignored::sender);
   CHECK(count("qatime_received_messages_total", "udp") == 1);
-  CHECK(count("qatime_received_messages_total", "tcp") == 2);
+  CHECK(count("qatime_received_messages_total", "tcp") == 3);
+  CHECK(count("qatime_malformed_total", "too_long") == 1);
+  CHECK(count("qatime_ignored_total", "allow") == 1);
   CHECK(count("qatime_received_bytes_total", "udp") == 100);
   CHECK(count("qatime_received_bytes_total", "tcp") == 50);
 }
@@ -140,6 +152,16 @@ TEST_CASE_METHOD(Fixture, "A message says whether it was a record") {
   CHECK_FALSE(intake.message("hello"));
   CHECK_FALSE(intake.message(no_path));
   intake.flush();
+}
+
+TEST_CASE_METHOD(Fixture, "Records of a second cluster are counted while nobody said which are ours") {
+  const auto of = [](std::string_view host) {
+    return fmt::format(R"(2026-01-27T14:12:23Z {} qumulo ::1,"u",nfs3,fs_open,ok,7,"/a","")", host);
+  };
+  take({of("a-b-1"), of("a-b-22"), of("a-b-1")});
+  CHECK(count("qatime_other_cluster_records_total") == 0);
+  take({of("a-1"), of("a-b-1"), of("a-b-c-1"), of("c-1")});
+  CHECK(count("qatime_other_cluster_records_total") == 3);
 }
 
 TEST_CASE_METHOD(Fixture, "Every message ends in exactly one counter") {

@@ -19,7 +19,15 @@ const Time kNow = *parse_rfc3339("2026-01-27T12:00:00Z");
 const Time kTime = *parse_rfc3339("2026-01-27T11:59:59.5Z");
 
 Record record(std::string_view operation, std::string_view path, std::string_view target = {}) {
-  return {"192.0.2.1", "alice", "nfs3", operation, "ok", "7", path, target};
+  return {.client = "192.0.2.1",
+          .user = "AD\\Alice",
+          .written_user = "AD\\Alice",
+          .protocol = "nfs3",
+          .operation = operation,
+          .status = "ok",
+          .file_id = "7",
+          .path = path,
+          .target = target};
 }
 
 // What becomes of a record, in one word or so.
@@ -34,12 +42,15 @@ std::string text(const Decision& decision) {
 }
 
 struct Fixture {
+  std::string host = "big-store-12";
   PolicyConfig config;
   Lanes lanes;
   SelfAddresses self;
 
+  [[nodiscard]] Header header(Time time) const { return {HeaderForm::rfc5424, time, host, {}}; }
+
   [[nodiscard]] std::string decide(const Record& of, Time time = kTime) const {
-    return text(Policy{config, lanes, self}.decide(of, time, kNow));
+    return text(Policy{config, lanes, self}.decide(header(time), of, kNow));
   }
 };
 
@@ -51,7 +62,7 @@ TEST_CASE_METHOD(Fixture, "Reads, writes and listings are accesses") {
 }
 
 TEST_CASE_METHOD(Fixture, "An access carries the record's time") {
-  const Decision decision = Policy{config, lanes, self}.decide(record("fs_read_data", "/a"), kTime, kNow);
+  const Decision decision = Policy{config, lanes, self}.decide(header(kTime), record("fs_read_data", "/a"), kNow);
   CHECK(std::get<Access>(std::get<Event>(decision)).time == kTime);
 }
 
@@ -127,8 +138,128 @@ TEST_CASE_METHOD(Fixture, "Renames and deletes move and remove") {
   CHECK(decide(record("fs_tree_delete", "/a/")) == "removal /a and below");
 }
 
+TEST_CASE_METHOD(Fixture, "Paths are included and excluded by whole components") {
+  config.include_paths = {"/a", "/b/c"};
+  config.exclude_paths = {"/a/x"};
+  CHECK(decide(record("fs_list_directory", "/a/")) == "access /a");
+  CHECK(decide(record("fs_read_data", "/b/c/d")) == "access /b/c/d");
+  CHECK(decide(record("fs_read_data", "/ab")) == "ignored path");
+  CHECK(decide(record("fs_list_directory", "/b/")) == "ignored path");
+  CHECK(decide(record("fs_read_data", "/A/b")) == "ignored path");
+  CHECK(decide(record("fs_list_directory", "/a/x/")) == "ignored path");
+  CHECK(decide(record("fs_read_data", "/a/x/y")) == "ignored path");
+  CHECK(decide(record("fs_read_data", "/a/xy")) == "access /a/xy");
+  config.include_paths = {};
+  CHECK(decide(record("fs_read_data", "/ab")) == "access /ab");
+  CHECK(decide(record("fs_read_data", "/a/x/y")) == "ignored path");
+}
+
+TEST_CASE_METHOD(Fixture, "Users are included and excluded without case, as written and as decoded") {
+  Record of = record("fs_read_data", "/a");
+  config.include_users = {"bob", "ad\\ALICE"};
+  CHECK(decide(of) == "access /a");
+  of.user = of.written_user = "AD\\alic";
+  CHECK(decide(of) == "ignored user");
+  of.user = of.written_user = "";
+  CHECK(decide(of) == "ignored user");
+  config.include_users = {};
+  config.exclude_users = {"AD\\Tom"};
+  CHECK(decide(of) == "access /a");
+  of.user = "AD\tom";
+  of.written_user = R"(AD\tom)";
+  CHECK(decide(of) == "ignored user");
+  of.user = R"(ad\tom)";
+  of.written_user = R"(ad\\tom)";
+  CHECK(decide(of) == "ignored user");
+}
+
+TEST_CASE_METHOD(Fixture, "Clients are included and excluded by network") {
+  Record of = record("fs_read_data", "/a");
+  config.include_clients = {*parse_network("192.0.2.0/24"), *parse_network("2001:db8::/32")};
+  config.exclude_clients = {*parse_network("192.0.2.128/25"), *parse_network("2001:db8::1")};
+  for (const char* const client : {"192.0.2.1", "192.0.2.127", "::ffff:192.0.2.1", "2001:db8::2"}) {
+    of.client = client;
+    CAPTURE(client);
+    CHECK(decide(of) == "access /a");
+  }
+  for (const char* const client :
+       {"192.0.3.1", "192.0.2.128", "::ffff:192.0.2.200", "2001:db8::1", "2001:db9::2", ""}) {
+    of.client = client;
+    CAPTURE(client);
+    CHECK(decide(of) == "ignored client");
+  }
+  config.include_clients = {};
+  CHECK(decide(of) == "access /a");
+}
+
+TEST_CASE_METHOD(Fixture, "Protocols are included and excluded without case") {
+  Record of = record("fs_read_data", "/a");
+  config.include_protocols = {"NFS3", "smb2"};
+  CHECK(decide(of) == "access /a");
+  of.protocol = "nfs";
+  CHECK(decide(of) == "ignored protocol");
+  config.include_protocols = {};
+  CHECK(decide(of) == "access /a");
+  config.exclude_protocols = {"Nfs"};
+  CHECK(decide(of) == "ignored protocol");
+}
+
+TEST_CASE_METHOD(Fixture, "A host is a cluster and, behind the last hyphen, a node") {
+  config.clusters = {"small", "big-store"};
+  CHECK(decide(record("fs_read_data", "/a")) == "access /a");
+  for (const char* const name : {"small-1", "small", "big-store-1"}) {
+    host = name;
+    CHECK(decide(record("fs_read_data", "/a")) == "access /a");
+  }
+  for (const char* const name : {"big-1", "big-store", "other-big-store-1", "Small-1", ""}) {
+    host = name;
+    CAPTURE(host);
+    CHECK(decide(record("fs_read_data", "/a")) == "ignored cluster");
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "Names of another cluster move without us") {
+  config.clusters = {"small"};
+  CHECK(decide(record("fs_rename", "/a", "/b")) == "ignored cluster");
+  CHECK(decide(record("fs_delete", "/a")) == "ignored cluster");
+  CHECK(decide(record("fs_tree_delete", "/a")) == "ignored cluster");
+}
+
+TEST_CASE_METHOD(Fixture, "The filter that decided is told") {
+  const auto reason = [&] {
+    const Record of = record("fs_read_data", "/a");
+    return describe(std::get<Ignored>(Policy{config, lanes, self}.decide(header(kTime), of, kNow)));
+  };
+  config.exclude_protocols = {"nfs3"};
+  CHECK(reason() == "policy.exclude_protocols has its protocol");
+  config.include_protocols = {"smb2"};
+  CHECK(reason() == "policy.include_protocols does not have its protocol");
+  config.exclude_clients = {*parse_network("192.0.2.1")};
+  CHECK(reason() == "its client is in one of policy.exclude_clients");
+  config.include_clients = {*parse_network("192.0.2.2")};
+  CHECK(reason() == "its client is in none of policy.include_clients");
+  config.exclude_users = {"AD\\alice"};
+  CHECK(reason() == "policy.exclude_users has its user");
+  config.include_users = {"alice"};
+  CHECK(reason() == "policy.include_users does not have its user");
+  config.exclude_paths = {"/"};
+  CHECK(reason() == "its path is below one of policy.exclude_paths");
+  config.include_paths = {"/b"};
+  CHECK(reason() == "its path is below none of policy.include_paths");
+  config.clusters = {"small"};
+  CHECK(reason() == "policy.clusters does not have its cluster");
+}
+
 TEST_CASE_METHOD(Fixture, "Moves and removals pass every filter of accesses") {
   config.operations = {"fs_rename"};
+  config.include_paths = {"/in"};
+  config.exclude_paths = {"/a"};
+  config.include_users = {"bob"};
+  config.exclude_users = {"AD\\alice"};
+  config.include_clients = {*parse_network("192.0.2.2")};
+  config.exclude_clients = {*parse_network("192.0.2.1")};
+  config.include_protocols = {"smb2"};
+  config.exclude_protocols = {"nfs3"};
   self.set({boost::asio::ip::make_address("192.0.2.1")});
   CHECK(decide(record("fs_rename", "/a", "/b"), kNow + 24h * 365) == "move /a to /b");
   CHECK(decide(record("fs_delete", "/.snapshot/a"), Time{} - 1h) == "removal /.snapshot/a");

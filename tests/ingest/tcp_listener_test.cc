@@ -75,6 +75,25 @@ TEST_CASE_METHOD(Fixture, "Records come in over several connections") {
   CHECK(count("qatime_received_bytes_total", "tcp") == static_cast<std::int64_t>(3 * record_of("/a").size() + around));
 }
 
+TEST_CASE_METHOD(Fixture, "Who is not allowed is closed, and takes nobody's room") {
+  SyslogConfig config;
+  config.max_connections = 1;
+  config.allow = {*parse_network("127.0.0.2/32")};
+  TcpListener& listener = listen(config);
+  tcp::socket friendly{context};
+  friendly.open(tcp::v4());
+  friendly.bind({boost::asio::ip::make_address_v4("127.0.0.2"), 0});
+  friendly.connect({boost::asio::ip::address_v4::loopback(), listener.port()});
+  run_until([&] { return open() == 1; });
+  tcp::socket stranger = connect(listener);
+  run_until([&] { return count("qatime_connections_refused_total", "allow") == 1; });
+  CHECK(is_closed(stranger));
+  CHECK(open() == 1);
+  send(friendly, record_of("/a") + "\n");
+  run_until([&] { return paths.size() == 1; });
+  CHECK(count("qatime_connections_refused_total", "displaced") == 0);
+}
+
 TEST_CASE_METHOD(Fixture, "What comes in one read is handed over at once") {
   tcp::socket client = connect(listen());
   send(client, record_of("/a") + "\n" + record_of("/b") + "\n" + record_of("/c") + "\n");

@@ -65,6 +65,28 @@ TEST_CASE_METHOD(Fixture, "An empty datagram is no message") {
   CHECK(count("qatime_received_messages_total", "udp") == 1);
 }
 
+TEST_CASE_METHOD(Fixture, "A datagram of a sender who is not allowed is ignored, whatever it holds") {
+  SyslogConfig config;
+  config.allow = {*parse_network("192.0.2.0/24"), *parse_network("127.0.0.2")};
+  listen(config);
+  send(record_of("/a"));
+  send("hello");
+  send("\n");
+  run_until([&] { return count("qatime_ignored_total", "allow") == 2; });
+  CHECK(paths.empty());
+  CHECK(count("qatime_malformed_total", "header") == 0);
+  CHECK(count("qatime_received_messages_total", "udp") == 2);
+}
+
+TEST_CASE_METHOD(Fixture, "Datagrams of allowed senders are taken in") {
+  SyslogConfig config;
+  config.allow = {*parse_network("127.0.0.0/8")};
+  listen(config);
+  for (int i = 0; i < 100; ++i) send(record_of("/a"));
+  run_until([&] { return paths.size() == 100; });
+  CHECK(count("qatime_ignored_total", "allow") == 0);
+}
+
 TEST_CASE_METHOD(Fixture, "A datagram over the limit is too long") {
   SyslogConfig config;
   config.max_message = 1024;

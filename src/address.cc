@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+#include "address.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <cstring>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+namespace qatime {
+namespace {
+
+constexpr Address kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
+constexpr unsigned kMappedLength = 96;
+
+}  // namespace
+
+std::optional<Address> parse_address(std::string_view text) noexcept {
+  text = text.substr(0, text.find('%'));
+  std::array<char, INET6_ADDRSTRLEN> terminated{};
+  if (text.size() >= terminated.size()) return std::nullopt;
+  std::ranges::copy(text, terminated.begin());
+
+  Address address{};
+  if (inet_pton(AF_INET6, terminated.data(), address.data()) == 1) return address;
+  address = kMapped;
+  if (inet_pton(AF_INET, terminated.data(), address.data() + kMappedLength / 8) == 1) return address;
+  return std::nullopt;
+}
+
+std::string format_address(const Address& address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (std::equal(kMapped.begin(), kMapped.begin() + kMappedLength / 8, address.begin())) {
+    inet_ntop(AF_INET, address.data() + kMappedLength / 8, text.data(), text.size());
+  } else {
+    inet_ntop(AF_INET6, address.data(), text.data(), text.size());
+  }
+  return text.data();
+}
+
+Address address_of(const sockaddr& socket) noexcept {
+  Address address{};
+  if (socket.sa_family == AF_INET6) {
+    sockaddr_in6 v6{};
+    std::memcpy(&v6, &socket, sizeof v6);
+    std::memcpy(address.data(), &v6.sin6_addr, address.size());
+  } else if (socket.sa_family == AF_INET) {
+    sockaddr_in v4{};
+    std::memcpy(&v4, &socket, sizeof v4);
+    address = kMapped;
+    std::memcpy(address.data() + kMappedLength / 8, &v4.sin_addr, sizeof v4.sin_addr);
+  }
+  return address;
+}
+
+std::optional<Network> parse_network(std::string_view text) noexcept {
+  const std::size_t slash = text.find('/');
+  const std::string_view front = text.substr(0, slash);
+  const auto address = parse_address(front);
+  if (!address || front.find('%') != std::string_view::npos) return std::nullopt;
+  if (slash == std::string_view::npos) return Network{*address, 128};
+
+  const std::string_view digits = text.substr(slash + 1);
+  const unsigned before = front.find(':') == std::string_view::npos ? kMappedLength : 0;
+  unsigned length = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
+  if (error != std::errc{} || end != digits.data() + digits.size() || length > 128 - before) return std::nullopt;
+  return Network{*address, before + length};
+}
+
+bool contains(const Network& network, const Address& address) noexcept {
+  const std::size_t bytes = network.length / 8;
+  if (!std::equal(address.begin(), address.begin() + bytes, network.address.begin())) return false;
+  const unsigned bits = network.length % 8;
+  return bits == 0 || (address[bytes] ^ network.address[bytes]) >> (8 - bits) == 0;
+}
+
+bool contains(std::span<const Network> networks, const Address& address) noexcept {
+  return std::ranges::any_of(networks, [&](const Network& network) { return contains(network, address); });
+}
+
+}  // namespace qatime

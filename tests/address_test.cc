@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+#include "address.h"
+
+#include <string_view>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "catch.h"
+
+using namespace qatime;
+
+namespace {
+
+bool is_in(std::string_view address, std::string_view network) {
+  CAPTURE(address, network);
+  const auto of = parse_network(network);
+  REQUIRE(of);
+  return contains(*of, *parse_address(address));
+}
+
+}  // namespace
+
+TEST_CASE("An address has one value however it is spelled") {
+  CHECK(parse_address("192.0.2.7") == parse_address("::ffff:192.0.2.7"));
+  CHECK(parse_address("::FFFF:C000:207") == parse_address("192.0.2.7"));
+  CHECK(parse_address("2001:db8::1") == parse_address("2001:0DB8:0:0:0:0:0:1"));
+  CHECK(parse_address("fe80::1%eth0") == parse_address("fe80::1"));
+  CHECK(parse_address("192.0.2.7") != parse_address("192.0.2.8"));
+}
+
+TEST_CASE("An address is written as people do") {
+  for (const char* const text : {"192.0.2.7", "2001:db8::1", "::", "::1"}) {
+    CHECK(format_address(*parse_address(text)) == text);
+  }
+  CHECK(format_address(*parse_address("::ffff:192.0.2.7")) == "192.0.2.7");
+}
+
+TEST_CASE("What is no address has no value") {
+  for (const char* const text : {"", "host", "1.2.3", "1.2.3.4.5", "1.2.3.4 ", ":::", "256.0.0.1",
+                                 "1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa:bbbb:cccc"}) {
+    CAPTURE(text);
+    CHECK_FALSE(parse_address(text));
+  }
+}
+
+TEST_CASE("A network has the addresses that begin like it") {
+  CHECK(is_in("192.0.2.0", "192.0.2.0/24"));
+  CHECK(is_in("192.0.2.255", "192.0.2.0/24"));
+  CHECK_FALSE(is_in("192.0.3.0", "192.0.2.0/24"));
+  CHECK(is_in("10.127.255.255", "10.0.0.0/9"));
+  CHECK_FALSE(is_in("10.128.0.0", "10.0.0.0/9"));
+  CHECK(is_in("192.0.2.7", "192.0.2.99/24"));
+  CHECK(is_in("2001:db8:ffff::1", "2001:db8::/32"));
+  CHECK_FALSE(is_in("2001:db9::1", "2001:db8::/32"));
+  CHECK(is_in("2001:db9::1", "2001:db8::/31"));
+}
+
+TEST_CASE("A network without length is one address") {
+  CHECK(is_in("192.0.2.7", "192.0.2.7"));
+  CHECK_FALSE(is_in("192.0.2.6", "192.0.2.7"));
+  CHECK(is_in("2001:db8::1", "2001:db8::1/128"));
+  CHECK_FALSE(is_in("2001:db8::2", "2001:db8::1"));
+}
+
+TEST_CASE("IPv4 addresses are in IPv4 networks however they are spelled") {
+  CHECK(is_in("::ffff:192.0.2.7", "192.0.2.0/24"));
+  CHECK(is_in("192.0.2.7", "::ffff:192.0.2.0/120"));
+  CHECK(is_in("192.0.2.7", "0.0.0.0/0"));
+  CHECK(is_in("192.0.2.7", "::/0"));
+  CHECK_FALSE(is_in("2001:db8::1", "0.0.0.0/0"));
+}
+
+TEST_CASE("What is no network has no value") {
+  for (const char* const text : {"", "/", "/8", "host/8", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/8 ",
+                                 "10.0.0/8", "2001:db8::/129", "fe80::1%eth0", "fe80::%eth0/10", "10.0.0.0/0x8"}) {
+    CAPTURE(text);
+    CHECK_FALSE(parse_network(text));
+  }
+}
+
+TEST_CASE("A socket's address is that of its family") {
+  sockaddr_storage storage{};
+  auto& socket = reinterpret_cast<sockaddr&>(storage);
+  CHECK(address_of(socket) == Address{});
+  auto& v4 = reinterpret_cast<sockaddr_in&>(storage);
+  v4.sin_family = AF_INET;
+  inet_pton(AF_INET, "192.0.2.7", &v4.sin_addr);
+  CHECK(address_of(socket) == parse_address("192.0.2.7"));
+  auto& v6 = reinterpret_cast<sockaddr_in6&>(storage);
+  v6.sin6_family = AF_INET6;
+  inet_pton(AF_INET6, "2001:db8::1", &v6.sin6_addr);
+  CHECK(address_of(socket) == parse_address("2001:db8::1"));
+}
