@@ -69,13 +69,13 @@ bool Connection::take_root(const Mount::Root& root) {
   if (root.status == Status::lost) return false;
   Lane& lane = lanes_[root.lane];
   const Lane before = std::exchange(lane, Lane{std::nullopt, root.status});
-  if (root.status == Status::ok) lane.root = root.handle;
-  if (root.status != Status::ok) {
-    if (const auto count = peer_.refused.admit()) {
-      kLog.warning("{}: export \"{}\" not mounted: {}: {}{}", peer_.label,
-                   log::escaped(environment_.config.exports[root.lane].target), name(root.status),
-                   mount_advice(root.status), times(*count));
-    }
+  const std::string target = log::escaped(environment_.config.exports[root.lane].target);
+  if (root.status == Status::ok) {
+    lane.root = root.handle;
+    if (before.status != Status::ok) kLog.info("{}: export \"{}\" mounted", peer_.label, target);
+  } else if (const auto count = peer_.refused.admit()) {
+    kLog.warning("{}: export \"{}\" not mounted: {}: {}{}", peer_.label, target, name(root.status),
+                 mount_advice(root.status), times(*count));
   }
   return before.root != lane.root || before.status != lane.status;
 }
@@ -117,10 +117,10 @@ void Connection::become_ready() {
   ready_ = true;
   ready_since_ = SteadyTime::now();
   failure_.clear();
-  if (const auto count = peer_.connected.admit()) {
+  if (std::exchange(peer_.was_said_away, false)) {
     const auto mounted =
         std::count_if(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.root.has_value(); });
-    kLog.info("{}: connected, {} of {} exports mounted{}", peer_.label, mounted, lanes_.size(), times(*count));
+    kLog.info("{}: connected, {} of {} exports mounted", peer_.label, mounted, lanes_.size());
   }
   changed_();
 }
@@ -135,6 +135,7 @@ void Connection::lose(const std::string& why) {
   for (Lane& lane : lanes_) lane.root.reset();
   if (const auto count = peer_.failed.admit()) {
     kLog.warning("{}: {}; trying again{}", peer_.label, why, times(*count));
+    peer_.was_said_away = true;
   }
   retry_.set(SteadyTime::now() + backoff_.delay(attempts_++), [this] {
     peer_.reconnects.add();

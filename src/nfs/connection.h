@@ -26,7 +26,7 @@ struct Peer {
   std::string label;                        // in metrics and log lines
   metrics::Gauge& up;
   metrics::Counter& reconnects;
-  log::Throttle connected{};
+  bool was_said_away = true;  // in the log: so is that it is back
   log::Throttle failed{};
   log::Throttle refused{};
 };
