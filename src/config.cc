@@ -188,6 +188,13 @@ constexpr std::array kKeys{
         [](const toml::node& n, Config& c) { return read_number(n, 1, 1'000'000, c.syslog.max_connections); }},
     Key{"syslog.udp_receive_buffer", R"(a size from "4 KiB" to "1 GiB")",
         [](const toml::node& n, Config& c) { return read_size(n, 4 << 10, 1 << 30, c.syslog.udp_receive_buffer); }},
+    Key{"syslog.rfc3164_timezone", R"("UTC" or an IANA name that /usr/share/zoneinfo has, like "Europe/Berlin")",
+        [](const toml::node& n, Config& c) -> Wrong {
+          const auto zone = TimeZone::load(n.value_or(std::string_view{}));
+          if (!zone) return &n;
+          c.syslog.rfc3164_timezone = *zone;
+          return nullptr;
+        }},
     Key{"policy.clusters", R"(a list of names of clusters, like ["qumulo"])",
         [](const toml::node& n, Config& c) { return read_array(n, 0, c.policy.clusters, parse_word); }},
     Key{"policy.operations", R"(a list of operation names, like ["fs_read_data"])",
@@ -246,7 +253,7 @@ constexpr std::array kKeys{
     Key{"nfs.exports",
         R"(tables of a "path" (absolute, without "." or "..", no two the same) and the "export" to mount for it)",
         [](const toml::node& n, Config& c) { return read_exports(n, c.nfs.exports); }},
-    Key{"log.level", R"(one of "trace", "debug", "info", "warning", "error")",
+    Key{"log.level", R"(one of "debug", "info", "warning", "error")",
         [](const toml::node& n, Config& c) -> Wrong {
           const auto level = log::parse_level(n.value_or(std::string_view{}));
           if (!level) return &n;

@@ -13,6 +13,7 @@
 #include "address.h"
 #include "log.h"
 #include "path.h"
+#include "timezone.h"
 
 namespace qatime {
 
@@ -30,6 +31,7 @@ struct SyslogConfig {
   std::size_t max_message = 256 << 10;        // bytes, 1 KiB to 8 MiB
   std::size_t max_connections = 1024;         // TCP, 1 to 1,000,000
   std::size_t udp_receive_buffer = 16 << 20;  // bytes asked of the kernel, 4 KiB to 1 GiB
+  TimeZone rfc3164_timezone;                  // of times without one
 };
 
 // An empty list to include has everything; what is excluded is so even if it is included.

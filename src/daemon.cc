@@ -103,13 +103,22 @@ class Daemon {
         client_{apply_.io(), config.nfs, metrics_},
         engine_{backlog_, client_, clock_, config.nfs, lanes_, metrics_, dry_run},
         policy_{config.policy, lanes_, self_},
-        intake_stage_{policy_, metrics_, [this](Events events) { backlog_.add(events); }} {
+        intake_stage_{policy_, config.syslog.rfc3164_timezone, metrics_,
+                      [this](Events events) { backlog_.add(events); }} {
     for (const SyslogConfig::Listener& listener : config.syslog.listen) listen(listener, config.syslog);
     backlog_.on_work([this] { wake_apply(); });
     client_.on_change([this] { engine_.pump(); });
     client_.on_local_addresses([this](const auto& addresses) { self_.set(addresses); });
     watchdog_.watch([this](auto answer) { asio::post(intake_.io(), std::move(answer)); });
     watchdog_.watch([this](auto answer) { asio::post(apply_.io(), std::move(answer)); });
+  }
+
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+  ~Daemon() {
+    intake_.stop();
+    apply_.stop();
   }
 
   void run() {

@@ -66,6 +66,7 @@ TEST_CASE("The sample configuration says exactly the defaults") {
   CHECK(sample.syslog.max_message == defaults.syslog.max_message);
   CHECK(sample.syslog.max_connections == defaults.syslog.max_connections);
   CHECK(sample.syslog.udp_receive_buffer == defaults.syslog.udp_receive_buffer);
+  CHECK(sample.syslog.rfc3164_timezone.name() == defaults.syslog.rfc3164_timezone.name());
   CHECK(sample.policy.clusters == defaults.policy.clusters);
   CHECK(sample.policy.operations == defaults.policy.operations);
   CHECK(sample.policy.include_paths == defaults.policy.include_paths);
@@ -115,6 +116,7 @@ TEST_CASE("Every kind of value is read") {
 listen = ["udp://127.0.0.1:5514", "tcp://[::1]:0"]
 max_message = "1 MiB"
 allow = ["192.0.2.0/24", "2001:db8::1"]
+rfc3164_timezone = "Europe/Berlin"
 [policy]
 clusters = ["big-store"]
 include_paths = ["/projects/", "/"]
@@ -141,6 +143,7 @@ level = "debug"
   CHECK(config.syslog.listen[1] == SyslogConfig::Listener{SyslogConfig::Listener::Transport::tcp, "::1", 0});
   CHECK(config.syslog.max_message == 1U << 20);
   CHECK(config.syslog.allow == std::vector<Network>{*parse_network("192.0.2.0/24"), *parse_network("2001:db8::1")});
+  CHECK(config.syslog.rfc3164_timezone.name() == "Europe/Berlin");
   CHECK(config.policy.clusters == std::vector<std::string>{"big-store"});
   CHECK(config.policy.include_paths == std::vector<std::string>{"/projects", "/"});
   CHECK(config.policy.exclude_paths == std::vector<std::string>{"/projects/scratch"});
@@ -178,6 +181,8 @@ TEST_CASE("A wrong value is named with its place, its key and what is allowed") 
   CHECK_THAT(error_in("[policy]\nself = [\"10.0.0.0/8\"]\n"), Contains("policy.self must be"));
   CHECK_THAT(error_in("[syslog]\nallow = [\"10.0.0.0/8\", \"10.0.0.0/33\"]\n"),
              Contains(":2:24: syslog.allow must be a list of networks"));
+  CHECK_THAT(error_in("[syslog]\nrfc3164_timezone = \"Europe/Berlim\"\n"),
+             Contains(":2:20: syslog.rfc3164_timezone must be \"UTC\" or an IANA name"));
   CHECK_THAT(error_in("[policy]\nexclude_clients = [\"host\"]\n"), Contains("policy.exclude_clients must be"));
   CHECK_THAT(error_in("[policy]\ninclude_paths = [\"projects\"]\n"), Contains("policy.include_paths must be"));
   CHECK_THAT(error_in("[policy]\nexclude_paths = \"/a\"\n"), Contains("policy.exclude_paths must be"));

@@ -11,7 +11,7 @@ namespace qatime::commands {
 namespace {
 
 void print_fate(const std::string& line, const Config& config) {
-  const ingest::Explanation explanation = ingest::explain(line, config.policy, config.nfs.lanes(), now());
+  const ingest::Explanation explanation = ingest::explain(line, config, now());
   for (const auto& [name, value] : explanation.fields) fmt::print("{:10} {}\n", name, log::escaped(value));
   const std::string counted = explanation.reason.empty() ? "" : fmt::format(" ({})", explanation.reason);
   fmt::print("{:10} {}{}\n{:10} {}\n", "outcome", explanation.outcome, counted, "why", log::escaped(explanation.why));

@@ -62,9 +62,9 @@ void decide(Explanation& explanation, const Decision& decision) {
 
 }  // namespace
 
-Explanation explain(std::string_view line, const PolicyConfig& policy, const Lanes& lanes, Time now) {
+Explanation explain(std::string_view line, const Config& config, Time now) {
   Explanation explanation;
-  const Parsed<Header> header = parse_header(line);
+  const Parsed<Header> header = parse_header(line, config.syslog.rfc3164_timezone, now);
   if (const auto* const reason = std::get_if<Malformed>(&header)) {
     refuse(explanation, "malformed", *reason);
     return explanation;
@@ -81,7 +81,8 @@ Explanation explain(std::string_view line, const PolicyConfig& policy, const Lan
   add_record(explanation, std::get<Record>(record));
 
   const SelfAddresses none;
-  decide(explanation, Policy{policy, lanes, none}.decide(read, std::get<Record>(record), now));
+  const Lanes lanes = config.nfs.lanes();
+  decide(explanation, Policy{config.policy, lanes, none}.decide(read, std::get<Record>(record), now));
   return explanation;
 }
 

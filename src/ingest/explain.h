@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "config.h"
-#include "path.h"
 #include "timestamp.h"
 
 namespace qatime::ingest {
@@ -26,6 +25,6 @@ struct Explanation {
 };
 
 // `line` may end in a line end. Our own addresses are those of `policy.self` alone.
-[[nodiscard]] Explanation explain(std::string_view line, const PolicyConfig& policy, const Lanes& lanes, Time now);
+[[nodiscard]] Explanation explain(std::string_view line, const Config& config, Time now);
 
 }  // namespace qatime::ingest

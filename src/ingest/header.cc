@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "ingest/rfc3164.h"
+
 namespace qatime::ingest {
 namespace {
 
@@ -58,12 +60,11 @@ bool skip_tag(std::string_view& rest) noexcept { return skip(rest, "qumulo ") ||
 // A token that does not matter, most often nil.
 bool skip_token(std::string_view& rest) noexcept { return skip(rest, "- ") || take_token(rest); }
 
-Parsed<Header> make_header(HeaderForm form, std::string_view time, std::string_view host, std::string_view body) {
-  const std::optional<Time> parsed = parse_rfc3339(time);
-  if (!parsed) return Malformed::time;
+Parsed<Header> make_header(HeaderForm form, std::optional<Time> time, std::string_view host, std::string_view body) {
+  if (!time) return Malformed::time;
   while (body.starts_with(' ')) body.remove_prefix(1);
   skip(body, "\xEF\xBB\xBF");
-  return Header{form, *parsed, host, body};
+  return Header{form, *time, host, body};
 }
 
 // What follows `<PRI>1 `.
@@ -75,7 +76,7 @@ Parsed<Header> parse_rfc5424(std::string_view rest) {
   const bool has_process = skip_token(rest);
   const bool has_message = skip_token(rest);
   if (!has_process || !has_message || !skip_structured_data(rest)) return Malformed::header;
-  return make_header(HeaderForm::rfc5424, *time, *host, rest);
+  return make_header(HeaderForm::rfc5424, parse_rfc3339(*time), *host, rest);
 }
 
 // `token` is `TIME,HOST,qumulo`.
@@ -84,19 +85,37 @@ Parsed<Header> parse_comma_joined(std::string_view token, std::string_view rest)
   const std::size_t host_end = token.find(',', time_end + 1);
   if (host_end == std::string_view::npos || host_end == time_end + 1) return Malformed::header;
   if (!is_tag(token.substr(host_end + 1))) return Malformed::tag;
-  return make_header(HeaderForm::comma_joined, token.substr(0, time_end),
+  return make_header(HeaderForm::comma_joined, parse_rfc3339(token.substr(0, time_end)),
                      token.substr(time_end + 1, host_end - time_end - 1), rest);
 }
 
+// `Mmm dd HH:MM:SS HOST qumulo `.
+Parsed<Header> parse_rfc3164(std::string_view message, const TimeZone& zone, Time now) {
+  std::string_view rest = message;
+  const auto month = take_token(rest);
+  skip(rest, " ");  // a day of one digit may be padded
+  const auto day = take_token(rest);
+  const auto clock = take_token(rest);
+  if (!month || !day || !clock) return Malformed::header;
+  const std::string_view text = message.substr(0, message.size() - rest.size() - 1);
+  const auto host = take_token(rest);
+  if (!host || host->empty()) return Malformed::header;
+  const std::optional<Time> time = parse_rfc3164_time(text, zone, now);
+  if (!skip_tag(rest)) return take_token(rest) && time ? Malformed::tag : Malformed::header;
+  skip(rest, "- - - ");
+  return make_header(HeaderForm::rfc3164, time, *host, rest);
+}
+
 // `TIME HOST qumulo `. What has neither the tag nor a time in its place may be anything.
-Parsed<Header> parse_traditional(std::string_view rest, bool has_priority) {
+Parsed<Header> parse_iso(std::string_view rest, bool has_priority) {
   const auto time = take_token(rest);
   if (time && time->find(',') != std::string_view::npos) return parse_comma_joined(*time, rest);
   const auto host = take_token(rest);
   if (!time || !host || host->empty()) return Malformed::header;
   if (!skip_tag(rest)) return take_token(rest) && parse_rfc3339(*time) ? Malformed::tag : Malformed::header;
-  if (skip(rest, "- - - ")) return make_header(HeaderForm::log_filter, *time, *host, rest);
-  return make_header(has_priority ? HeaderForm::forward : HeaderForm::file, *time, *host, rest);
+  const bool has_nils = skip(rest, "- - - ");
+  const HeaderForm form = has_nils ? HeaderForm::log_filter : has_priority ? HeaderForm::forward : HeaderForm::file;
+  return make_header(form, parse_rfc3339(*time), *host, rest);
 }
 
 }  // namespace
@@ -113,15 +132,18 @@ std::string_view describe(HeaderForm form) noexcept {
       return "LogFilter's format";
     case HeaderForm::comma_joined:
       return "comma-joined template";
+    case HeaderForm::rfc3164:
+      return "RFC 3164";
   }
   return {};
 }
 
-Parsed<Header> parse_header(std::string_view message) noexcept {
+Parsed<Header> parse_header(std::string_view message, const TimeZone& zone, Time now) {
   const bool has_priority = message.starts_with('<');
   if (has_priority && !skip_priority(message)) return Malformed::header;
   if (has_priority && skip(message, "1 ")) return parse_rfc5424(message);
-  return parse_traditional(message, has_priority);
+  if (message.size() > 3 && message[3] == ' ') return parse_rfc3164(message, zone, now);
+  return parse_iso(message, has_priority);
 }
 
 }  // namespace qatime::ingest

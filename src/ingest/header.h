@@ -7,6 +7,7 @@
 
 #include "ingest/reason.h"
 #include "timestamp.h"
+#include "timezone.h"
 
 namespace qatime::ingest {
 
@@ -16,6 +17,7 @@ enum class HeaderForm : std::uint8_t {
   file,          // TIME HOST qumulo BODY: RSYSLOG_FileFormat
   log_filter,    // TIME HOST qumulo - - - BODY, with and without <PRI>: LogFilter
   comma_joined,  // TIME,HOST,qumulo  BODY: a template for rsyslog
+  rfc3164,       // Mmm dd HH:MM:SS HOST qumulo BODY, with and without <PRI>: the traditional one
 };
 
 struct Header {
@@ -28,7 +30,8 @@ struct Header {
 // The form in words.
 [[nodiscard]] std::string_view describe(HeaderForm form) noexcept;
 
-// Reads the header of `message`; the views point into it. The priority may have any value, the tag may end in ':'.
-[[nodiscard]] Parsed<Header> parse_header(std::string_view message) noexcept;
+// Reads the header of `message`; the views point into it. The priority may have any value, the tag may end in ':'. A
+// traditional time is one of `zone`, in the latest year that puts it no more than a day after `now`.
+[[nodiscard]] Parsed<Header> parse_header(std::string_view message, const TimeZone& zone, Time now);
 
 }  // namespace qatime::ingest

@@ -27,8 +27,9 @@ std::vector<metrics::Counter*> make_counters(metrics::Registry& registry, std::s
 
 }  // namespace
 
-Intake::Intake(const Policy& policy, metrics::Registry& registry, Sink sink)
+Intake::Intake(const Policy& policy, TimeZone zone, metrics::Registry& registry, Sink sink)
     : policy_{policy},
+      zone_{std::move(zone)},
       sink_{std::move(sink)},
       traffic_{make_traffic(registry, "tcp"), make_traffic(registry, "udp")},
       malformed_{make_counters<Malformed>(registry, "qatime_malformed_total", "Messages that are no audit record.",
@@ -83,7 +84,7 @@ void Intake::flush() {
 }
 
 Decision Intake::judge(std::string_view bytes) {
-  const Parsed<Header> header = parse_header(bytes);
+  const Parsed<Header> header = parse_header(bytes, zone_, now_);
   if (const auto* const reason = std::get_if<Malformed>(&header)) return *reason;
   const auto& read = std::get<Header>(header);
   const Parsed<Record> record = parse_csv(read.body, scratch_);

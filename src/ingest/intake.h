@@ -17,6 +17,7 @@
 #include "ingest/reason.h"
 #include "log.h"
 #include "metrics.h"
+#include "timezone.h"
 
 namespace qatime::ingest {
 
@@ -36,8 +37,8 @@ class Intake {
   // Gets the events of one read in their order; their paths are valid until it returns.
   using Sink = std::function<void(Events)>;
 
-  // `policy` and `registry` outlive the intake.
-  Intake(const Policy& policy, metrics::Registry& registry, Sink sink);
+  // `zone` is that of RFC 3164. `policy` and `registry` outlive the intake.
+  Intake(const Policy& policy, TimeZone zone, metrics::Registry& registry, Sink sink);
   Intake(const Intake&) = delete;
   Intake& operator=(const Intake&) = delete;
 
@@ -66,6 +67,7 @@ class Intake {
   static Traffic make_traffic(metrics::Registry& registry, const char* transport);
 
   const Policy& policy_;
+  const TimeZone zone_;
   Sink sink_;
   std::array<Traffic, 2> traffic_;  // by Transport
   std::vector<metrics::Counter*> malformed_;

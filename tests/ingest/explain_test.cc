@@ -10,7 +10,7 @@ namespace qatime::ingest {
 namespace {
 
 Explanation explain_body(const std::string& body) {
-  return explain("2026-01-27T14:12:23Z q-1 qumulo " + body, {}, Lanes{}, *parse_rfc3339("2026-01-28T00:00:00Z"));
+  return explain("2026-01-27T14:12:23Z q-1 qumulo " + body, {}, *parse_rfc3339("2026-01-28T00:00:00Z"));
 }
 
 std::string field(const Explanation& explanation, std::string_view name) {
@@ -52,7 +52,7 @@ TEST_CASE("An ignored line has the reason that it is counted under, and words fo
 }
 
 TEST_CASE("A malformed line is explained as far as it was readable") {
-  const Explanation no_header = explain("hello", {}, Lanes{}, now());
+  const Explanation no_header = explain("hello", {}, now());
   CHECK(no_header.outcome == "malformed");
   CHECK(no_header.reason == "header");
   CHECK(no_header.fields.empty());

@@ -9,15 +9,17 @@
 namespace qatime::ingest {
 namespace {
 
+const Time kNow = *parse_rfc3339("2026-02-01T00:00:00Z");
+
 Header read(std::string_view message) {
-  const Parsed<Header> header = parse_header(message);
+  const Parsed<Header> header = parse_header(message, TimeZone{}, kNow);
   CAPTURE(message);
   REQUIRE(std::holds_alternative<Header>(header));
   return std::get<Header>(header);
 }
 
 std::string refusal(std::string_view message) {
-  const Parsed<Header> header = parse_header(message);
+  const Parsed<Header> header = parse_header(message, TimeZone{}, kNow);
   const auto* const reason = std::get_if<Malformed>(&header);
   return std::string{reason == nullptr ? "none" : name(*reason)};
 }
@@ -52,7 +54,43 @@ TEST_CASE("Every form gives its time, host and body") {
   CHECK_FALSE(describe(form).empty());
 }
 
+TEST_CASE("The traditional header has no year and no fraction") {
+  const std::string_view message =
+      GENERATE("Jan 27 14:12:23 a-b-1 qumulo BODY", "<14>Jan 27 14:12:23 a-b-1 qumulo: BODY",
+               "<14>Jan 27 14:12:23 a-b-1 qumulo BODY", "Jan 27 14:12:23 a-b-1 qumulo:  BODY",
+               "Jan 27 14:12:23 a-b-1 qumulo - - - BODY",
+               "Jan 27 14:12:23 a-b-1 qumulo \xEF\xBB\xBF"
+               "BODY");
+  const Header header = read(message);
+  CHECK(header.form == HeaderForm::rfc3164);
+  CHECK(format_rfc3339(header.time) == "2026-01-27T14:12:23.000000000Z");
+  CHECK(header.host == "a-b-1");
+  CHECK(header.body == "BODY");
+  CHECK(describe(header.form) == "RFC 3164");
+}
+
+TEST_CASE("A traditional day may be padded, or not") {
+  for (const char* const day : {"6", " 6", "06"}) {
+    const std::string message = "Jan " + std::string{day} + " 14:12:23 q-1 qumulo BODY";
+    const Header header = read(message);
+    CHECK(format_rfc3339(header.time) == "2026-01-06T14:12:23.000000000Z");
+    CHECK(header.host == "q-1");
+  }
+}
+
+TEST_CASE("A traditional time is local") {
+  const auto zone = TimeZone::load("Asia/Tokyo");
+  REQUIRE(zone);
+  const Parsed<Header> header = parse_header("Jan  1 08:00:00 q-1 qumulo BODY", *zone, kNow);
+  CHECK(format_rfc3339(std::get<Header>(header).time) == "2025-12-31T23:00:00.000000000Z");
+}
+
 TEST_CASE("Bytes that are no header are malformed by reason") {
+  CHECK(refusal("Jan 27 14:12:23") == "header");
+  CHECK(refusal("Jan 27 14:12:23 host") == "header");
+  CHECK(refusal("Jan 27 14:12:23  qumulo BODY") == "header");
+  CHECK(refusal("Foo 27 14:12:23 host cron: BODY") == "header");
+  CHECK(refusal("Jan 27 14:12:23 qumulo BODY") == "header");
   CHECK(refusal("") == "header");
   CHECK(refusal("<14>") == "header");
   CHECK(refusal("hello") == "header");
@@ -72,6 +110,7 @@ TEST_CASE("Other programs are told by their tag") {
   CHECK(refusal("<46>1 2026-01-27T14:12:23Z host rsyslogd - - - start") == "tag");
   CHECK(refusal("<46>2026-01-27T14:12:23Z host rsyslogd: start") == "tag");
   CHECK(refusal("2026-01-27T14:12:23Z,host,cron  start") == "tag");
+  CHECK(refusal("<46>Jan 27 14:12:23 host rsyslogd: start") == "tag");
   CHECK(refusal("2026-01-27T14:12:23Z host qumulos BODY") == "tag");
 }
 
@@ -80,6 +119,9 @@ TEST_CASE("A time that is no time is malformed") {
   CHECK(refusal("<14>1 2026-02-30T14:12:23Z host qumulo - - - BODY") == "time");
   CHECK(refusal("<14>yesterday host qumulo BODY") == "time");
   CHECK(refusal("2026-01-27T25:12:23Z host qumulo BODY") == "time");
+  CHECK(refusal("Jan 32 14:12:23 host qumulo BODY") == "time");
+  CHECK(refusal("Jan 27 24:12:23 host qumulo BODY") == "time");
+  CHECK(refusal("Foo 27 14:12:23 host qumulo BODY") == "time");
   CHECK(refusal("2026-01-27T14:12:23.1234567890Z,host,qumulo  BODY") == "time");
 }
 

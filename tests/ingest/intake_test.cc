@@ -69,7 +69,7 @@ struct Fixture {
   metrics::Registry metrics;
   std::vector<std::string> handed_over;
   int batches = 0;
-  Intake intake{policy, metrics, [this](Events events) { keep(events); }};
+  Intake intake{policy, {}, metrics, [this](Events events) { keep(events); }};
 };
 
 TEST_CASE_METHOD(Fixture, "A read becomes one batch of events in their order") {
@@ -181,8 +181,7 @@ TEST_CASE_METHOD(Fixture, "Every message ends in exactly one counter") {
       {record("fs_read_data", "/.snapshot/a"), "qatime_ignored_total", "snapshot"},
       {R"(1969-01-01T00:00:00Z q-1 qumulo ::1,"u",nfs3,fs_read_data,ok,7,"/a","")", "qatime_ignored_total", "range"},
       {"hello", "qatime_malformed_total", "header"},
-      {"Jun 6 14:52:28 q-1 qumulo " + record("fs_read_data", "/a").substr(kHeader.size()), "qatime_malformed_total",
-       "header"},
+      {"Jun 6 14:52:28 q-1 qumulo " + record("fs_read_data", "/a").substr(kHeader.size()), "qatime_accepted_total", ""},
       {"<46>1 2026-01-27T14:12:23Z q-1 rsyslogd - - - x", "qatime_malformed_total", "tag"},
       {"<14>1 2026-13-27T14:12:23Z q-1 qumulo - - - x", "qatime_malformed_total", "time"},
       {kHeader + R"({"user_ip": "::1"})", "qatime_malformed_total", "body"},

@@ -56,7 +56,7 @@ class ListenerFixture {
   metrics::Registry metrics;
   std::vector<std::string> paths;    // of the accesses
   std::vector<std::size_t> batches;  // their sizes
-  Intake intake{policy, metrics, [this](Events events) {
+  Intake intake{policy, {}, metrics, [this](Events events) {
                   batches.push_back(events.size());
                   for (const Event& event : events) paths.emplace_back(std::get<Access>(event).path);
                 }};

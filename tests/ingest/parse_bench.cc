@@ -74,7 +74,7 @@ int main() {
   const ingest::Policy policy{PolicyConfig{}, lanes, self};
   metrics::Registry metrics;
   std::uint64_t events = 0;
-  ingest::Intake intake{policy, metrics, [&](Events batch) { events += batch.size(); }};
+  ingest::Intake intake{policy, {}, metrics, [&](Events batch) { events += batch.size(); }};
   const std::string stream = make_stream();
 
   std::uint64_t bytes = 0;

@@ -22,9 +22,8 @@ struct Unread {
 };
 // ... the first that fits decides.
 constexpr Unread kUnread[] = {
-    {"rfc3164.log", "", "header"},
-    {"json.log", "7", "body"},
-    {"json.log", "", "header"},
+    {"rfc3164.log", "6", "quote"},
+    {"json.log", "", "body"},
 };
 
 std::vector<std::string> read_lines(const std::string& file) {
@@ -42,6 +41,10 @@ std::vector<std::string> split(const std::string& row) {
   return cells;
 }
 
+// When the lines without a year are read.
+const Time kNow = *parse_rfc3339("2024-07-01T00:00:00Z");
+constexpr std::string_view kYear = "2024";
+
 std::string cell(std::string_view value) { return value.empty() ? "-" : std::string{value}; }
 
 // The verdict and the rest of the row, as in expected.tsv; for malformed lines the verdict and the reason.
@@ -49,7 +52,7 @@ std::vector<std::string> parse(std::string_view line) {
   const auto malformed = [](Malformed reason) {
     return std::vector<std::string>{"malformed", std::string{name(reason)}};
   };
-  const Parsed<Header> header = parse_header(line);
+  const Parsed<Header> header = parse_header(line, TimeZone{}, kNow);
   if (const auto* const reason = std::get_if<Malformed>(&header)) return malformed(*reason);
   const auto& read = std::get<Header>(header);
   std::pmr::monotonic_buffer_resource scratch;
@@ -72,7 +75,9 @@ std::vector<std::string> expectation(const std::vector<std::string>& row) {
       return {"malformed", std::string{unread.reason}};
     }
   }
-  return {row.begin() + 2, row.end()};
+  std::vector<std::string> expected{row.begin() + 2, row.end()};
+  if (expected[1].starts_with("YYYY")) expected[1].replace(0, 4, kYear);
+  return expected;
 }
 
 TEST_CASE("Every published line is understood, or malformed for the reason said here") {

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/rfc3164.h"
+
+#include <cstddef>
+
+namespace qatime::ingest {
+namespace {
+
+using namespace std::chrono;
+
+// 29 February may be eight years away: 1896 and 1904.
+constexpr years kLongestWayToLeapYear{8};
+
+constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+
+constexpr unsigned digit(char c) noexcept { return static_cast<unsigned>(c - '0'); }
+
+// From 1 on; 0 for other text.
+unsigned month_number(std::string_view name) noexcept {
+  constexpr std::string_view kNames = "JanFebMarAprMayJunJulAugSepOctNovDec";
+  const std::size_t at = name.size() == 3 ? kNames.find(name) : std::string_view::npos;
+  return at == std::string_view::npos || at % 3 != 0 ? 0 : static_cast<unsigned>(at / 3 + 1);
+}
+
+// " 6", "06", "6" or "27"; 0 for other text.
+unsigned day_number(std::string_view text) noexcept {
+  if (text.starts_with(' ')) text.remove_prefix(1);
+  if (text.empty() || text.size() > 2 || !is_digit(text.front()) || !is_digit(text.back())) return 0;
+  return text.size() == 1 ? digit(text[0]) : digit(text[0]) * 10 + digit(text[1]);
+}
+
+// "14:12:23".
+std::optional<seconds> time_of_day(std::string_view text) noexcept {
+  constexpr std::string_view kPattern = "00:00:00";
+  if (text.size() != kPattern.size()) return std::nullopt;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (kPattern[i] == '0' ? !is_digit(text[i]) : text[i] != kPattern[i]) return std::nullopt;
+  }
+  const auto number = [&](std::size_t at) { return digit(text[at]) * 10 + digit(text[at + 1]); };
+  if (number(0) > 23 || number(3) > 59 || number(6) > 60) return std::nullopt;
+  return hours{number(0)} + minutes{number(3)} + seconds{number(6)};
+}
+
+}  // namespace
+
+std::optional<Time> parse_rfc3164_time(std::string_view text, const TimeZone& zone, Time now) {
+  const std::size_t space = text.rfind(' ');
+  if (text.size() < 5 || text[3] != ' ' || space < 4 || space == std::string_view::npos) return std::nullopt;
+  const month of{month_number(text.substr(0, 3))};
+  const day on{day_number(text.substr(4, space - 4))};
+  const std::optional<seconds> clock = time_of_day(text.substr(space + 1));
+  if (!clock) return std::nullopt;
+
+  const auto latest = floor<seconds>(now) + days{1};
+  // In the zone it may be next year already.
+  const year newest = year_month_day{floor<days>(latest)}.year() + years{1};
+  for (year in = newest; in >= newest - kLongestWayToLeapYear - years{1}; --in) {
+    const year_month_day date{in, of, on};
+    if (!date.ok()) continue;
+    const sys_seconds time = zone.to_utc(local_days{date} + *clock);
+    if (time <= latest) return time;
+  }
+  return std::nullopt;
+}
+
+}  // namespace qatime::ingest

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// Times of the traditional syslog header (RFC 3164 section 4.1.2): "Jan 27 14:12:23", without year and zone.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "timestamp.h"
+#include "timezone.h"
+
+namespace qatime::ingest {
+
+// Reads all of `text`. The day may be padded with a space or a zero, or not at all. The year is the latest that puts
+// the time no more than a day after `now`. Nothing for text that is no time of any year.
+[[nodiscard]] std::optional<Time> parse_rfc3164_time(std::string_view text, const TimeZone& zone, Time now);
+
+}  // namespace qatime::ingest

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/rfc3164.h"
+
+#include <string>
+#include <string_view>
+
+#include "catch.h"
+
+namespace qatime::ingest {
+namespace {
+
+// The time that `text` says to somebody who reads it in `zone` at `now`.
+std::string read(std::string_view text, std::string_view now, const char* zone = "UTC") {
+  const auto loaded = TimeZone::load(zone);
+  REQUIRE(loaded);
+  const auto time = parse_rfc3164_time(text, *loaded, *parse_rfc3339(now));
+  return time ? format_rfc3339(*time).substr(0, 19) : "nothing";
+}
+
+TEST_CASE("The year is the latest that puts the time no more than a day ahead") {
+  CHECK(read("Jun  6 14:52:28", "2026-06-06T14:52:28Z") == "2026-06-06T14:52:28");
+  CHECK(read("Jun  6 14:52:28", "2026-06-05T14:52:28Z") == "2026-06-06T14:52:28");
+  CHECK(read("Jun  6 14:52:28", "2026-06-05T14:52:27.999Z") == "2025-06-06T14:52:28");
+  CHECK(read("Jun  7 00:00:00", "2026-06-05T12:00:00Z") == "2025-06-07T00:00:00");
+}
+
+TEST_CASE("The turn of the year may lie between the time and its reading") {
+  CHECK(read("Dec 31 23:59:59", "2026-01-01T00:00:01Z") == "2025-12-31T23:59:59");
+  CHECK(read("Jan  1 00:00:01", "2025-12-31T23:59:59Z") == "2026-01-01T00:00:01");
+  CHECK(read("Jan  1 00:00:00", "2026-01-01T00:00:00Z") == "2026-01-01T00:00:00");
+  CHECK(read("Jan  1 13:59:59", "2025-12-31T10:00:00Z", "Pacific/Kiritimati") == "2025-12-31T23:59:59");
+  CHECK(read("Dec 31 12:00:00", "2026-01-01T10:00:00Z", "Pacific/Pago_Pago") == "2025-12-31T23:00:00");
+}
+
+TEST_CASE("29 February is of the latest leap year") {
+  CHECK(read("Feb 29 12:00:00", "2028-02-29T12:00:00Z") == "2028-02-29T12:00:00");
+  CHECK(read("Feb 29 12:00:00", "2028-02-28T12:00:00Z") == "2028-02-29T12:00:00");
+  CHECK(read("Feb 29 12:00:00", "2028-02-28T11:59:59Z") == "2024-02-29T12:00:00");
+  CHECK(read("Feb 29 12:00:00", "2027-03-01T00:00:00Z") == "2024-02-29T12:00:00");
+  CHECK(read("Feb 29 12:00:00", "2104-02-01T00:00:00Z") == "2096-02-29T12:00:00");
+}
+
+TEST_CASE("A leap second is the first instant of the next minute") {
+  CHECK(read("Dec 31 23:59:60", "2026-06-01T00:00:00Z") == "2026-01-01T00:00:00");
+}
+
+TEST_CASE("Text that is no traditional time is nothing") {
+  for (const char* const text : {"",
+                                 "Jun",
+                                 "Jun  6",
+                                 "Jun  6 ",
+                                 "Jun 14:52:28",
+                                 "Jun  14:52:28",
+                                 "jun  6 14:52:28",
+                                 "Jnu  6 14:52:28",
+                                 "unJ  6 14:52:28",
+                                 "Jun  0 14:52:28",
+                                 "Jun 31 14:52:28",
+                                 "Feb 30 14:52:28",
+                                 "Jun 006 14:52:28",
+                                 "Jun   6 14:52:28",
+                                 "Jun  6 24:00:00",
+                                 "Jun  6 14:60:00",
+                                 "Jun  6 14:52:61",
+                                 "Jun  6 14:52",
+                                 "Jun  6 1:52:28",
+                                 "Jun  6 14:52:28 ",
+                                 "Jun  6 14:52:28.5",
+                                 "Jun  6 14.52.28",
+                                 "Jun -6 14:52:28",
+                                 "2026 Jun  6 14:52:28"}) {
+    CAPTURE(text);
+    CHECK(read(text, "2026-06-06T14:52:28Z") == "nothing");
+  }
+}
+
+}  // namespace
+}  // namespace qatime::ingest
