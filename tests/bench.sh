@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.." || exit 1
 # shellcheck disable=SC2086
 need $BUILD_PACKAGES $SERVER_PACKAGES python3 || exit 1
 build=build/bench
-[ -f $build/build.ninja ] || meson setup $build >&2 || exit 1
+[ -f $build/build.ninja ] || meson setup $build --wrap-mode=nodownload >&2 || exit 1
 meson compile -C $build qatime nfs_files naive count_lines >&2 || exit 1
 QATIME=$build/src/qatime QATIME_NFS_FILES=$build/tests/nfs_files QATIME_BENCH=$build/tests \
   exec python3 tests/bench/bench.py "$@"

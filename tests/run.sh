@@ -43,7 +43,7 @@ configure() {
   shift
   [ -f "$directory/build.ninja" ] && return
   rm -rf "$directory"
-  meson setup "$directory" -Dwerror=true -Db_ndebug=false "$@"
+  meson setup "$directory" --wrap-mode=nodownload -Dwerror=true -Db_ndebug=false "$@"
 }
 
 GCC="-Dbuildtype=debug -Doptimization=1"
@@ -62,7 +62,7 @@ suite_style() {
   status=0
   find src tests -name '*.h' -o -name '*.cc' | xargs clang-format-19 --dry-run -Werror || status=1
   find src -name '*.cc' | xargs -P "$(nproc)" -n 1 clang-tidy-19 -p build/gcc --quiet || status=1
-  for script in conf/*.sh tests/*.sh; do sh -n "$script" || status=1; done
+  for script in conf/*.sh tests/*.sh tests/*/*.sh; do sh -n "$script" || status=1; done
   python3 -m compileall -q -f tests || status=1
   return $status
 }
