@@ -17,8 +17,9 @@ struct Name {
 };
 
 constexpr std::array kNames{
-    Name{Level::trace, "trace", spdlog::level::trace}, Name{Level::debug, "debug", spdlog::level::debug},
-    Name{Level::info, "info", spdlog::level::info},    Name{Level::warning, "warning", spdlog::level::warn},
+    Name{Level::debug, "debug", spdlog::level::debug},
+    Name{Level::info, "info", spdlog::level::info},
+    Name{Level::warning, "warning", spdlog::level::warn},
     Name{Level::error, "error", spdlog::level::err},
 };
 
@@ -29,7 +30,7 @@ spdlog::logger& logger() {
   static spdlog::logger instance = [] {
     spdlog::logger made{"qatime", std::make_shared<spdlog::sinks::stderr_sink_mt>()};
     made.set_pattern("%Y-%m-%dT%H:%M:%S.%fZ %l %v", spdlog::pattern_time_type::utc);
-    made.flush_on(spdlog::level::trace);
+    made.flush_on(spdlog::level::debug);
     return made;
   }();
   return instance;

@@ -6,7 +6,6 @@
 //   warning  an administrator should look, qatime goes on
 //   info     a change of state: started, listening, connected, suspended, resumed, stopped; and the minute's counters
 //   debug    one line per connection or decision, for somebody who hunts one
-//   trace    one line per record or request
 #pragma once
 
 #include <chrono>
@@ -21,9 +20,9 @@
 
 namespace qatime::log {
 
-enum class Level { trace, debug, info, warning, error };
+enum class Level { debug, info, warning, error };
 
-// The names that `log.level` takes: trace, debug, info, warning, error.
+// The names that `log.level` takes: debug, info, warning, error.
 [[nodiscard]] std::optional<Level> parse_level(std::string_view name) noexcept;
 
 void set_level(Level level) noexcept;

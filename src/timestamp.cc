@@ -50,17 +50,18 @@ class Reader {
     return nanoseconds{value};
   }
 
+  // Returns 0.
+  int fail() noexcept {
+    ok_ = false;
+    text_ = {};
+    return 0;
+  }
+
   [[nodiscard]] bool done() const noexcept { return ok_ && text_.empty(); }
 
  private:
   [[nodiscard]] bool at_digit() const noexcept {
     return !text_.empty() && text_.front() >= '0' && text_.front() <= '9';
-  }
-
-  int fail() noexcept {
-    ok_ = false;
-    text_ = {};
-    return 0;
   }
 
   std::string_view text_;
@@ -74,7 +75,7 @@ minutes read_offset(Reader& reader) noexcept {
   const int h = reader.number(2);
   reader.expect(':');
   const int m = reader.number(2);
-  if (h > 23 || m > 59) reader.expect('\0');
+  if (h > 23 || m > 59) reader.fail();
   return ahead ? minutes{h * 60 + m} : -minutes{h * 60 + m};
 }
 

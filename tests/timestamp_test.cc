@@ -49,6 +49,11 @@ TEST_CASE("Text that is no time is nothing") {
   }
 }
 
+TEST_CASE("A NUL after a time is not part of it") {
+  CHECK_FALSE(parse_rfc3339({"2026-01-01T00:00:00+24:00\0", 26}));
+  CHECK_FALSE(parse_rfc3339({"2026-01-01T00:00:00Z\0", 21}));
+}
+
 TEST_CASE("nfstime3 begins in 1970 and ends in 2106") {
   CHECK_FALSE(fits_nfstime3(*parse_rfc3339("1969-12-31T23:59:59.999999999Z")));
   CHECK(fits_nfstime3(*parse_rfc3339("1970-01-01T00:00:00Z")));

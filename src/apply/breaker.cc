@@ -5,8 +5,8 @@
 // is the object's own. Denials from several directories without a success between show that it cannot. Where nobody
 // else decides, the root's own atime is written back, which decides either way.
 //
-// Missing first components. One that exists shows that the mapping is right. Several paths without one suspend the
-// export; fewer are gone after a while.
+// Missing first components. One that exists shows that the mapping is right, for a minute: meanwhile those that are
+// missing are just gone. Without one, several paths suspend the export, and fewer are gone after a while.
 //
 // A suspended export is tried with one entry at a time, and only an entry that was taken after the trip resumes it:
 // what was in flight before may have been answered by a server, or at a time, of which the trip knows better. So an
@@ -56,6 +56,7 @@ void Breaker::denied(Task& task, nfs::Status status, std::string_view directory,
 
 void Breaker::missing(Task& task, Clock::Instant now) {
   if (reason_) return verdicts_.put_back.push_back(&task);
+  if (found_ && now - *found_ < kMappingTrust) return verdicts_.fail.push_back(&task);
   missing_.push_back({&task, stamp(), now});
   if (missing_.size() >= kWitnesses) trip(Reason::mapping, now);
 }
@@ -66,7 +67,8 @@ void Breaker::unauthorized(Task& task, Clock::Instant now) {
 }
 
 void Breaker::root_denied(nfs::Status status, Clock::Instant now) {
-  if (!reason_) trip(reason_of(status), now);
+  const bool decides = is_root_ || status == nfs::Status::rofs;
+  if (!reason_ && decides) trip(reason_of(status), now);
 }
 
 void Breaker::applied(Stamp taken, Stamp sent) {
@@ -77,7 +79,8 @@ void Breaker::applied(Stamp taken, Stamp sent) {
   resume_if(reason_ == Reason::denied || reason_ == Reason::read_only, taken);
 }
 
-void Breaker::found(Stamp taken) {
+void Breaker::found(Stamp taken, Clock::Instant now) {
+  found_ = now;
   release(missing_, missing_.size(), verdicts_.fail);
   resume_if(reason_ == Reason::mapping, taken);
 }
@@ -88,7 +91,9 @@ void Breaker::tick(Clock::Instant now) {
   const auto later = std::find_if(missing_.begin(), missing_.end(),
                                   [now](const Suspect& suspect) { return now - suspect.since < kMissingHold; });
   release(missing_, static_cast<std::size_t>(later - missing_.begin()), verdicts_.fail);
-  if (!denied_.empty() && now - denied_.front().since >= kIndecision) trip(suspicion_, now);
+  if (denied_.empty() || now - denied_.front().since < kIndecision) return;
+  if (is_root_) return trip(suspicion_, now);
+  release(denied_, denied_.size(), verdicts_.fail);
 }
 
 bool Breaker::root_probe_due(Clock::Instant now) const {

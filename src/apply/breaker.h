@@ -47,15 +47,20 @@ class Breaker {
   static constexpr std::size_t kWitnesses = 3;
   static constexpr std::size_t kMaxHeld = 1024;
   static constexpr std::chrono::seconds kProbeInterval{10};
-  static constexpr std::chrono::seconds kPatience{1};      // for others to decide before the root is probed
-  static constexpr std::chrono::seconds kMissingHold{10};  // then a missing first component is just missing
-  static constexpr std::chrono::seconds kIndecision{60};   // then a denial that nothing decides suspends the export
+  static constexpr std::chrono::seconds kPatience{1};       // for others to decide before the root is probed
+  static constexpr std::chrono::seconds kMissingHold{10};   // then a missing first component is just missing
+  static constexpr std::chrono::seconds kIndecision{60};    // then a denial that nothing decides suspends the export
+  static constexpr std::chrono::seconds kMappingTrust{60};  // after a first component was found
 
   struct Verdicts {
     std::vector<Task*> fail;
     std::vector<Task*> put_back;
     [[nodiscard]] bool empty() const noexcept { return fail.empty() && put_back.empty(); }
   };
+
+  // `is_root`: we are root, who may write every root of an export. For anybody else, a denial there says no more than
+  // one elsewhere, and one that nothing decides is final.
+  explicit Breaker(bool is_root = true) noexcept : is_root_{is_root} {}
 
   // The stamp of what starts now: an entry that is taken, a SETATTR that is sent.
   [[nodiscard]] Stamp stamp() noexcept { return ++stamp_; }
@@ -73,7 +78,7 @@ class Breaker {
   // A SETATTR sent at `sent` for a task taken at `taken` succeeded.
   void applied(Stamp taken, Stamp sent);
   // A first component below the export exists.
-  void found(Stamp taken);
+  void found(Stamp taken, Clock::Instant now);
   // The server took a request.
   void answered(Stamp taken);
 
@@ -109,7 +114,9 @@ class Breaker {
   void resume_if(bool right_reason, Stamp taken);
   static void release(Suspects& suspects, std::size_t count, std::vector<Task*>& to);
 
+  bool is_root_;
   std::optional<Reason> reason_;
+  std::optional<Clock::Instant> found_;  // when a first component was last known to exist
   Stamp stamp_ = 0;
   Stamp tripped_ = 0;
   Clock::Instant next_probe_{};

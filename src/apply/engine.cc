@@ -33,6 +33,7 @@ constexpr std::size_t kAhead = 4;     // entries in work per request that can be
 constexpr unsigned kMaxLooks = 3;     // at once, after stale handles
 constexpr unsigned kMaxNotSyncs = 3;  // in a row, before going without the guard
 constexpr std::chrono::hours kGiveUp{24};
+constexpr std::chrono::seconds kNewsDelay{2};  // for the record of a rename or removal to come
 constexpr std::chrono::milliseconds kFirstRetry{200};
 constexpr std::chrono::seconds kLastRetry{30};
 
@@ -55,7 +56,8 @@ Engine::Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& cloc
       resolver_{client, pipeline_, clock, config, lanes, registry},
       backoff_{kFirstRetry, kLastRetry} {
   assert(config.exports.size() == lanes.size());
-  for (const auto& subject : config.exports) exports_.push_back({{}, {}, Notice{subject, registry}});
+  for (const auto& subject : config.exports)
+    exports_.push_back({Breaker{config.uid == 0}, {}, Notice{subject, registry}});
 }
 
 // What there is to do.
@@ -203,7 +205,7 @@ void Engine::looked(Task& task, Status status, const nfs::Object& object) {
     if (status == Status::stale || status == Status::badhandle) resolver_.distrust(*task.directory, task.parent);
     return failed(task, status, *task.directory);
   }
-  exports_[task.lane].breaker.found(task.taken);
+  exports_[task.lane].breaker.found(task.taken, clock_.now());
   task.object = object.handle;
   if (!object.attributes) return read(task);
   decide(task, *object.attributes);
@@ -327,15 +329,22 @@ void Engine::failed(Task& task, Status status, std::string_view where) {
   }
 }
 
-// A name that does not exist: a file that is gone, unless the mapping may be wrong.
+// A name that does not exist. At first sight it waits for the record of a rename or a removal, which the backlog
+// follows: nodes report independently, and the access was heard of first. At the second the file is gone, unless the
+// mapping may be wrong.
 void Engine::missed(Task& task, std::string_view where) {
   auto& breaker = exports_[task.lane].breaker;
+  const auto now = clock_.now();
   const std::string_view root = lanes_.path(task.lane);
-  if (where != root) {
-    breaker.found(task.taken);
-  } else if (*task.directory != root || breaker.suspended() == Reason::mapping) {
-    return breaker.missing(task, clock_.now());
+  if (where != root) breaker.found(task.taken, now);
+  const bool is_mapping_wrong = breaker.suspended() == Reason::mapping;
+  if (!task.entry.retry.missed && !is_mapping_wrong) {
+    breaker.undecided(now);
+    backlog::Retry next = task.entry.retry;
+    next.missed = true;
+    return put_back(task, kNewsDelay, next);
   }
+  if (where == root && (*task.directory != root || is_mapping_wrong)) return breaker.missing(task, now);
   fail(task);
 }
 

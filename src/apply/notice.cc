@@ -21,14 +21,13 @@ std::string_view advice(Reason reason) noexcept {
       return "read-only: make the export writable for this host";
     case Reason::mapping:
       return "no audit path exists below it: correct path and export in nfs.exports";
-    case Reason::mount:
-      return "it cannot be mounted: check that the export exists and allows this host, and nfs.exports";
     case Reason::auth:
       return "the server rejects our credentials: allow AUTH_SYS, and source ports above 1023, for this host";
+    case Reason::mount:
     case Reason::unreachable:
-      return "no server answers";
+      break;  // the client says which server, and why
   }
-  return "";
+  return {};
 }
 
 }  // namespace
@@ -48,12 +47,12 @@ void Notice::update(std::optional<Reason> reason, std::size_t pending, Clock::In
   }
   if (!reason && said_) {
     said_ = false;
-    kLog.info("export {}: resumed, {} entries pending", log::escaped(subject_.target), pending);
+    kLog.info("export {}: resumed, {} entries pending in all", log::escaped(subject_.target), pending);
   }
-  if (!reason || *reason == Reason::unreachable || now < next_line_) return;
+  if (!reason || advice(*reason).empty() || now < next_line_) return;
   next_line_ = now + kLineInterval;
   said_ = true;
-  kLog.warning("export {} (path {}): {}; {} entries pending", log::escaped(subject_.target),
+  kLog.warning("export {} (path {}): {}; {} entries pending in all", log::escaped(subject_.target),
                log::escaped(subject_.path), advice(*reason), pending);
 }
 

@@ -8,8 +8,6 @@
 #include "path.h"
 
 namespace qatime::apply {
-namespace {}  // namespace
-
 Tally::Tally(metrics::Registry& registry)
     : registry_{registry},
       applied_{registry.counter("qatime_applied_total", "Entries whose atime was set.")},

@@ -25,6 +25,7 @@ struct Ticket {
 struct Retry {
   unsigned attempts = 0;   // failures so far
   Clock::Instant since{};  // the first of them
+  bool missed = false;     // its name was not there
 };
 
 struct Entry {

@@ -29,7 +29,7 @@ bool print_probe(const NfsConfig& config) {
 }  // namespace
 
 int check(const Check& options) {
-  const Config config = options.config.load();
+  const Config config = options.config.load(log::Level::warning);
   if (options.record) print_fate(*options.record, config);
   if (options.connect) return print_probe(config.nfs) ? 0 : 1;
   if (!options.record) fmt::print("the configuration is right\n");

@@ -25,8 +25,8 @@ struct ConfigSource {
   std::string file;
   std::vector<std::string> settings;
 
-  // The configuration, its log level in force. Throws ConfigError.
-  [[nodiscard]] Config load() const;
+  // The configuration, with its log level in force, or `least` if that says less. Throws ConfigError.
+  [[nodiscard]] Config load(log::Level least = log::Level::debug) const;
 };
 
 // The daemon, until a signal ends it.

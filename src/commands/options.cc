@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
+
 #include "commands/commands.h"
 
 namespace qatime::commands {
 
-Config ConfigSource::load() const {
+Config ConfigSource::load(log::Level least) const {
   Config config = load_config(file, settings);
-  log::set_level(config.log.level);
+  log::set_level(std::max(config.log.level, least));
   return config;
 }
 

@@ -124,9 +124,9 @@ std::string quoted(std::string_view text) {
   return quoted + '"';
 }
 
-// As a cluster sends it (RFC 5424 with a CSV body).
+// As a cluster sends it (RFC 5424 with a CSV body), from a client whose address nobody has (RFC 5737).
 std::string make_record(const Send& options, const std::string& path) {
-  return fmt::format("<14>1 {} qatime-1 qumulo - - - 127.0.0.1,\"qatime\",nfs3,{},ok,,{},\"\"",
+  return fmt::format("<14>1 {} qatime-1 qumulo - - - 192.0.2.1,\"qatime\",nfs3,{},ok,,{},\"\"",
                      format_rfc3339(parse_time_option(options.time)), options.operation, quoted(path));
 }
 
@@ -153,6 +153,7 @@ std::uint64_t send_recorded(const Send& options, const std::function<void(std::s
   for (std::string line; (options.count == 0 || count < options.count) && std::getline(lines, line); ++count) {
     send(line);
   }
+  if (lines.bad()) throw std::runtime_error{fmt::format("{}: cannot be read to its end", options.file)};
   return count;
 }
 

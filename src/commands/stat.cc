@@ -16,9 +16,10 @@ std::string shown(const std::string& path, bool terminal) { return terminal ? lo
 }  // namespace
 
 int stat(const Stat& options) {
+  const Config config = options.config.load(log::Level::warning);
   const bool terminal = isatty(STDOUT_FILENO) == 1;
   if (terminal) fmt::print("path\tfile id\tatime\tmtime\tctime\n");
-  return for_each_object(options.config.load().nfs, options.paths,
+  return for_each_object(config.nfs, options.paths,
                          [&](nfs::Session&, const std::string& path, const nfs::Object& object) {
                            const nfs::Attributes& a = *object.attributes;
                            fmt::print("{}\t{}\t{}\t{}\t{}\n", shown(path, terminal), a.file_id, format_rfc3339(a.atime),

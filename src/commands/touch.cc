@@ -10,7 +10,7 @@ namespace qatime::commands {
 
 int touch(const Touch& options) {
   const Time time = parse_time_option(options.time);
-  return for_each_object(options.config.load().nfs, options.paths,
+  return for_each_object(options.config.load(log::Level::warning).nfs, options.paths,
                          [&](nfs::Session& session, const std::string& path, const nfs::Object& object) {
                            const Time atime = object.attributes->atime;
                            if (atime >= time && !options.force) {

@@ -41,9 +41,9 @@ enum class Status : std::uint32_t {
   jukebox = 10008,
 
   timeout = 20000,  // no reply within nfs.timeout; the server may still execute the request
-  lost,             // the connection ended first; the server may have executed the request
-  auth,             // the server rejected the credentials (RFC 5531 section 9, MSG_DENIED)
-  garbage,          // the reply could not be decoded, or the server could not decode the request
+  lost = 20001,     // the connection ended first; the server may have executed the request
+  auth = 20002,     // the server rejected the credentials (RFC 5531 section 9, MSG_DENIED)
+  garbage = 20003,  // the reply could not be decoded, or the server could not decode the request
 };
 
 // The label of a status in metrics and log lines: "noent", "timeout". Statuses outside this list are "other".

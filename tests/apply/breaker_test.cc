@@ -17,14 +17,15 @@ using std::chrono::seconds;
 using Tasks = std::vector<Task*>;
 
 struct Bench {
-  ManualClock clock;
-  Breaker breaker;
-  Task a, b, c, d;
+  ManualClock clock{};
+  Breaker breaker{};
+  Task a{}, b{}, c{}, d{};
 
   void denied(Task& task, const char* directory, Status status = Status::perm) {
     breaker.denied(task, status, directory, clock.now());
   }
   void missing(Task& task) { breaker.missing(task, clock.now()); }
+  void found() { breaker.found(breaker.stamp(), clock.now()); }
   void applied(Breaker::Stamp sent) { breaker.applied(sent, sent); }
 };
 
@@ -83,7 +84,7 @@ TEST_CASE("OnlyWhatWasTakenAfterTheTripResumes", "[apply]") {
   t.breaker.root_denied(Status::acces, t.clock.now());
   CHECK(t.breaker.suspended() == Reason::denied);
   t.breaker.applied(taken_before, t.breaker.stamp());
-  t.breaker.found(t.breaker.stamp());
+  t.found();
   t.breaker.answered(t.breaker.stamp());
   CHECK(t.breaker.suspended() == Reason::denied);
   t.applied(t.breaker.stamp());
@@ -110,7 +111,7 @@ TEST_CASE("SeveralMissingFirstComponentsSuspend", "[apply]") {
   CHECK(t.breaker.take_verdicts().put_back == Tasks{&t.a, &t.b, &t.c});
   t.applied(t.breaker.stamp());
   CHECK(t.breaker.suspended());
-  t.breaker.found(t.breaker.stamp());
+  t.found();
   CHECK_FALSE(t.breaker.suspended());
 }
 
@@ -125,8 +126,35 @@ TEST_CASE("AMissingFirstComponentIsGoneAfterTenSecondsOrWhenAnotherExists", "[ap
   CHECK(t.breaker.take_verdicts().fail == Tasks{&t.a});
   t.missing(t.c);
   CHECK_FALSE(t.breaker.suspended());
-  t.breaker.found(t.breaker.stamp());
+  t.found();
   CHECK(t.breaker.take_verdicts().fail == Tasks{&t.b, &t.c});
+}
+
+TEST_CASE("WhileAFirstComponentWasFoundAMinuteAgoOthersAreJustGone", "[apply]") {
+  Bench t;
+  t.found();
+  t.clock.advance(Breaker::kMappingTrust - milliseconds{1});
+  t.missing(t.a);
+  t.missing(t.b);
+  t.missing(t.c);
+  CHECK_FALSE(t.breaker.suspended());
+  CHECK(t.breaker.take_verdicts().fail == Tasks{&t.a, &t.b, &t.c});
+  t.clock.advance(milliseconds{1});
+  t.missing(t.d);
+  CHECK_FALSE(t.breaker.has_verdicts());
+}
+
+TEST_CASE("ADeniedRootDecidesNothingForWhoIsNotRoot", "[apply]") {
+  Bench t{.breaker = Breaker{false}};
+  t.denied(t.a, "/1");
+  t.breaker.root_denied(Status::perm, t.clock.now());
+  CHECK_FALSE(t.breaker.suspended());
+  t.clock.advance(Breaker::kIndecision);
+  t.breaker.tick(t.clock.now());
+  CHECK_FALSE(t.breaker.suspended());
+  CHECK(t.breaker.take_verdicts().fail == Tasks{&t.a});
+  t.breaker.root_denied(Status::rofs, t.clock.now());
+  CHECK(t.breaker.suspended() == Reason::read_only);
 }
 
 TEST_CASE("TheRootIsProbedAfterSomePatienceAndOncePerTenSeconds", "[apply]") {

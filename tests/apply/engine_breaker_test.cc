@@ -235,7 +235,7 @@ TEST_CASE("AWrongMappingSuspendsTheExport", "[apply]") {
 TEST_CASE("ASingleMissingFirstComponentIsGoneAfterAWhile", "[apply]") {
   Stage stage;
   stage.access("/gone/f", 5);
-  stage.run_for(seconds{9});
+  stage.run_for(seconds{11});
   CHECK(stage.failed() == 0);
   stage.run_for(seconds{1});
   CHECK(stage.failed("noent") == 1);
@@ -246,7 +246,7 @@ TEST_CASE("AMissingFirstComponentIsGoneWhenAnotherIsFound", "[apply]") {
   Stage stage;
   stage.access("/gone/f", 5);
   stage.access("/gone/g", 5);
-  stage.run();
+  stage.run_for(seconds{3});
   CHECK(stage.failed() == 0);
   make_and_access(stage, "/here/f");
   stage.run();
@@ -270,10 +270,32 @@ TEST_CASE("AMissingFirstComponentIsGoneWhenAnotherIsKnownToExist", "[apply]") {
   Stage stage;
   stage.client.make_directory("/d");
   stage.access("/gone/f", 5);
-  stage.run();
+  stage.run_for(seconds{3});
+  CHECK(stage.failed() == 0);
   stage.access("/d/gone", 5);
-  stage.run();
+  stage.run_for(seconds{2});
   CHECK(stage.failed("noent") == 2);
+}
+
+TEST_CASE("ADirectoryThatIsGoneAmongLiveOnesSuspendsNothing", "[apply]") {
+  Stage stage;
+  for (int i = 0; i < 10; ++i) stage.access("/gone/" + std::to_string(i), 5);
+  for (int i = 0; i < 60; ++i) {
+    make_and_access(stage, "/here/" + std::to_string(i));
+    stage.run_for(seconds{1});
+    CHECK(stage.degraded("mapping") == 0);
+  }
+  CHECK(stage.failed("noent") == 10);
+  CHECK(stage.applied() == 60);
+}
+
+TEST_CASE("WhoIsNotRootMayBeDeniedOneFileForGood", "[apply]") {
+  Stage stage{{"/"}, false, 1000};
+  make_and_access(stage, "/d/foreign");
+  stage.client.script = deny("/", Status::perm);
+  stage.run_for(seconds{70});
+  CHECK(stage.degraded("denied") == 0);
+  CHECK(stage.failed("perm") == 1);
 }
 
 TEST_CASE("AnExportThatNothingWaitsForIsStillProbed", "[apply]") {
@@ -292,7 +314,7 @@ TEST_CASE("AnExportThatNothingWaitsForIsStillProbed", "[apply]") {
 TEST_CASE("AfterAWrongMappingTheNextEntryIsTriedAtOnce", "[apply]") {
   Stage stage{{"/exp"}};
   for (int i = 0; i < 5; ++i) stage.access("/exp/data/" + std::to_string(i), 5);
-  stage.run_for(seconds{2});
+  stage.run_for(seconds{3});
   REQUIRE(stage.degraded("mapping") == 1);
   stage.removed("/exp/data", 6, true);
   stage.run_for(seconds{31});
@@ -309,7 +331,7 @@ TEST_CASE("MissingNamesFurtherDownAreJustMissing", "[apply]") {
     stage.access("/d/gone/" + std::to_string(i), 5);
     stage.access("/d/e/gone" + std::to_string(i), 5);
   }
-  stage.run();
+  stage.run_for(seconds{2});
   CHECK(stage.failed("noent") == 30);
   CHECK(stage.degraded("mapping") == 0);
 }

@@ -23,14 +23,39 @@ FakeClient::Script answer(Procedure procedure, Status status, int times = 1'000'
   };
 }
 
-TEST_CASE("AFileThatIsGoneFailsAtOnce", "[apply]") {
+TEST_CASE("AFileThatIsGoneFailsAtTheSecondLook", "[apply]") {
   Stage stage;
   stage.client.make_directory("/d");
   stage.access("/gone", 5);
   stage.access("/d/gone", 5);
   stage.run();
+  CHECK(stage.failed() == 0);
+  stage.run_for(seconds{2});
   CHECK(stage.failed("noent") == 2);
   CHECK(stage.backlog.pending() == 0);
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("ARenameThatIsHeardOfAfterTheAccessWasTriedIsFollowed", "[apply]") {
+  Stage stage;
+  stage.client.make_file("/d/new");
+  stage.access("/d/old", 5);
+  stage.run();
+  stage.backlog.add(std::array{Event{Move{"/d/old", "/d/new", at(6)}}});
+  stage.run_for(seconds{2});
+  CHECK(stage.client.atime("/d/new") == at(5));
+  CHECK(stage.failed() == 0);
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("ARemovalThatIsHeardOfAfterTheAccessWasTriedIsNoFailure", "[apply]") {
+  Stage stage;
+  stage.client.make_directory("/d");
+  stage.access("/d/gone", 5);
+  stage.run();
+  stage.removed("/d/gone", 6);
+  stage.run_for(seconds{2});
+  CHECK(stage.failed() == 0);
   CHECK(stage.adds_up());
 }
 

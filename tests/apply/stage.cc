@@ -7,8 +7,9 @@
 namespace qatime::apply {
 namespace {
 
-NfsConfig config_for(const std::vector<std::string>& paths) {
+NfsConfig config_for(const std::vector<std::string>& paths, std::uint32_t uid) {
   NfsConfig config;
+  config.uid = uid;
   config.exports.clear();
   for (const auto& path : paths) config.exports.push_back({path, path});
   return config;
@@ -16,7 +17,8 @@ NfsConfig config_for(const std::vector<std::string>& paths) {
 
 }  // namespace
 
-Stage::Stage(std::vector<std::string> paths, bool dry_run) : Stage{paths, config_for(paths), dry_run} {}
+Stage::Stage(std::vector<std::string> paths, bool dry_run, std::uint32_t uid)
+    : Stage{paths, config_for(paths, uid), dry_run} {}
 
 Stage::Stage(std::vector<std::string> paths, NfsConfig nfs, bool dry_run)
     : config{std::move(nfs)},

@@ -24,7 +24,7 @@ namespace qatime::apply {
 [[nodiscard]] inline Time at(int seconds) { return Time{std::chrono::seconds{1'700'000'000 + seconds}}; }
 
 struct Stage {
-  explicit Stage(std::vector<std::string> paths = {"/"}, bool dry_run = false);
+  explicit Stage(std::vector<std::string> paths = {"/"}, bool dry_run = false, std::uint32_t uid = 0);
 
   void access(std::string_view path, int seconds);
   void removed(std::string_view path, int seconds, bool subtree = false);

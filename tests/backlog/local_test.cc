@@ -18,7 +18,7 @@ using qatime::Removal;
 using qatime::Time;
 using qatime::backlog::Entry;
 using qatime::backlog::Local;
-using qatime::backlog::ManualClock;
+using qatime::ManualClock;
 using qatime::backlog::Slice;
 
 namespace {
@@ -125,7 +125,7 @@ TEST_CASE("WhatIsPutBackBecomesOneWithTheNewerThatWaits", "[backlog]") {
   f.access("/a", 1);
   const Entry entry = f.take_one();
   f.access("/a", 2);
-  f.backlog.put_back(entry.ticket, f.clock.now() + 1s, {1, f.clock.now()});
+  f.backlog.put_back(entry.ticket, f.clock.now() + 1s, {.attempts = 1, .since = f.clock.now()});
   CHECK(f.backlog.pending() == 1);
   CHECK(f.sum("qatime_coalesced_total") == 1);
   CHECK(f.adds_up());
@@ -397,7 +397,7 @@ TEST_CASE("ApplyingWhileAddingLosesNothing", "[backlog][threads]") {
     const Slice slice = f.backlog.take(0, 5);
     for (const Entry& entry : slice.entries) {
       if (entry.name.ends_with('3') && entry.retry.attempts == 0) {
-        f.backlog.put_back(entry.ticket, f.clock.now(), {1, f.clock.now()});
+        f.backlog.put_back(entry.ticket, f.clock.now(), {.attempts = 1, .since = f.clock.now()});
         continue;
       }
       Time& last = applied[qatime::join(slice.directory, entry.name)];

@@ -267,7 +267,7 @@ class Run {
     } else if (what < 94) {
       const Clock::Instant not_before = clock_.now() + std::chrono::seconds{pick(20)};
       model_.put_back(flight, not_before);
-      local_.put_back(flight.ticket, not_before, {1, clock_.now()});
+      local_.put_back(flight.ticket, not_before, {.attempts = 1, .since = clock_.now()});
     } else {
       CHECK(local_.reconsider(flight.ticket) == model_.reconsider(flight));
     }
