@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+from time import monotonic
 
 import lab
 from case import OLD, Case, OwnServerCase, now
@@ -14,7 +15,7 @@ from lab import SECOND, record, rfc3339, wait_until
 class Commands(Case):
     def succeed(self, qatime, *arguments):
         status, output, error = qatime.run(*arguments)
-        self.assertEqual(status, 0, error)
+        self.assertEqual((status, error), (0, ""))
         return output
 
     def configured(self, qatime, command, *arguments):
@@ -204,9 +205,11 @@ class WhatToPutRight(OwnServerCase):
     def test_a_second_signal_ends_it_at_once(self):
         daemon = self.daemon(nfs__port=lab.free_port())
         lab.send_tcp(daemon.port, [record("/x", now())])
+        start = monotonic()
         os.kill(daemon.process.pid, signal.SIGTERM)
         os.kill(daemon.process.pid, signal.SIGINT)
-        self.assertIsNotNone(daemon.process.wait(30))
+        self.assertEqual(daemon.process.wait(30), 1, daemon.log)
+        self.assertLess(monotonic() - start, 4, "it drains for 5 s after the first alone")
 
 
 class PrivilegedPort(OwnServerCase):
