@@ -348,6 +348,15 @@ void read_setting(const std::string& setting, Config& config) {
   read(parse_setting(setting.substr(0, equals), setting.substr(equals + 1), source), "", source, config);
 }
 
+// What one key alone does not show.
+void check(const Config& config) {
+  constexpr std::size_t kMost = NfsConfig::kMostPerConnection;
+  if (config.nfs.max_in_flight > kMost * config.nfs.connections) {
+    throw ConfigError{fmt::format("nfs.max_in_flight must be at most {} x nfs.connections, here {}", kMost,
+                                  kMost * config.nfs.connections)};
+  }
+}
+
 }  // namespace
 
 Lanes NfsConfig::lanes() const {
@@ -365,6 +374,7 @@ Config load_config(const std::string& file, std::span<const std::string> setting
     read_file(kDefaultConfigFile, config);
   }
   for (const std::string& setting : settings) read_setting(setting, config);
+  check(config);
   return config;
 }
 

@@ -65,6 +65,8 @@ struct NfsConfig {
     std::string target;  // what is mounted for it; the key is `export`
     friend bool operator==(const Export&, const Export&) = default;
   };
+  static constexpr std::size_t kMostPerConnection = 500;  // outstanding requests that one connection carries
+
   std::vector<Server> servers{{"127.0.0.1"}};
   std::uint16_t port = 0;        // 0: ask the portmapper
   std::uint16_t mount_port = 0;  // 0: ask the portmapper

@@ -197,6 +197,14 @@ TEST_CASE("A wrong value is named with its place, its key and what is allowed") 
   CHECK_THAT(error_in("nfs = 3\n"), Contains("nfs is no key"));
 }
 
+TEST_CASE("There are connections for all requests that may be in flight") {
+  CHECK_THAT(error_in("[nfs]\nmax_in_flight = 501\n"),
+             Contains("nfs.max_in_flight must be at most 500 x nfs.connections, here 500"));
+  CHECK_THAT(error_in("[nfs]\nconnections = 2\nmax_in_flight = 1001\n"), Contains("here 1000"));
+  CHECK(load("[nfs]\nmax_in_flight = 500\n").nfs.max_in_flight == 500);
+  CHECK(load("[nfs]\nmax_in_flight = 1000\nconnections = 2\n").nfs.max_in_flight == 1000);
+}
+
 TEST_CASE("Text that is no TOML is named with its place") {
   CHECK_THAT(error_in("[nfs]\nport = = 3\n"), Contains(":2:"));
 }

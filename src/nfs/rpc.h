@@ -60,7 +60,7 @@ class Rpc {
   using Lost = std::function<void(const std::string& why)>;
 
   // Outstanding requests that a libnfs context bears well.
-  static constexpr std::size_t kMaxOutstanding = 500;
+  static constexpr std::size_t kMaxOutstanding = NfsConfig::kMostPerConnection;
 
   // Calls `opened` when connected, or `lost`, neither inside the constructor.
   Rpc(const Environment& environment, const boost::asio::ip::tcp::endpoint& server, std::function<void()> opened,
