@@ -5,6 +5,7 @@
 
 QATIME_TEST_NFS="host:port:mountport:/export" runs them against another server than an nfs-ganesha of their own (which
 some need: they are skipped then); they make and remove directories of their own there. KEEP=1 keeps those, and the logs.
+QATIME_TEST_QUICK=1 leaves out what waits for a minute, QATIME_TEST_LONG=1 takes longer over what wants endurance.
 QATIME may be built with sanitizers: a word of theirs in a log fails the test.
 """
 

@@ -83,16 +83,23 @@ def has_handles(directory):
         os.close(here)
 
 
-PLACE = next((place for place in (tempfile.gettempdir(), "/dev/shm") if has_handles(place)), None) if ROOT else None
-FSAL = "VFS" if PLACE else "MEM"
+# Where the files of FSAL VFS can be. Programs are not put there: /dev/shm of a container lets nobody execute any.
+PLACES = [place for place in (tempfile.gettempdir(), "/dev/shm") if ROOT and os.path.isdir(place) and has_handles(place)]
+FSAL = "VFS" if PLACES else "MEM"
 
 
 class Scratch:
-    """A directory that every user may enter, removed at the end. KEEP=1 keeps it."""
+    """A directory that every user may enter, and one for what servers export; removed at the end. KEEP=1 keeps them."""
 
     def __init__(self):
-        self.path = pathlib.Path(tempfile.mkdtemp(prefix="qatime-test-", dir=PLACE))
-        self.path.chmod(0o755)
+        self.path = self._make(tempfile.gettempdir())
+        self.exports = self._make(PLACES[0]) if PLACES else self.path
+
+    @staticmethod
+    def _make(place):
+        made = pathlib.Path(tempfile.mkdtemp(prefix="qatime-test-", dir=place))
+        made.chmod(0o755)
+        return made
 
     def directory(self, name, owner=None):
         made = self.path / name
@@ -103,7 +110,8 @@ class Scratch:
 
     def remove(self):
         if os.environ.get("KEEP") != "1":
-            shutil.rmtree(self.path, ignore_errors=True)
+            for directory in (self.path, self.exports):
+                shutil.rmtree(directory, ignore_errors=True)
 
 
 def as_nobody():
@@ -171,7 +179,8 @@ class Ganesha(Server):
 
     def __init__(self, scratch, fsal=FSAL, portmapper=False, **options):
         self.directory = scratch.directory(f"ganesha-{free_port()}", NOBODY if fsal == "MEM" else None)
-        self.tree = scratch.directory(f"{self.directory.name}-tree")
+        self.tree = scratch.exports / f"{self.directory.name}-tree"
+        self.tree.mkdir()
         super().__init__("127.0.0.1", free_port(), free_port(), str(self.tree) if fsal == "VFS" else "/mem")
         self.fsal = fsal
         self.keeps_mtime = fsal != "MEM"  # which sets the other time to now when one is set

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Records in, access times out."""
 
+import datetime
+import os
+import re
 import unittest
 
 import lab
@@ -216,6 +219,21 @@ class Moves(Case):
         self.expect_atimes({new: time})
         daemon.stop().check_sums()
 
+    def test_an_access_that_was_tried_in_vain_follows_a_rename_that_is_heard_of_later(self):
+        old, other = self.make_files("old", "other")
+        new = os.fsencode(self.root) + b"/new"
+        with self.files as files:
+            files.do("rename", old, new)
+        daemon, time = self.daemon(), now()
+        send_tcp(daemon.port, [record(old, time), record(other, time)])
+        self.expect_atimes({other: time})
+        send_tcp(daemon.port, [record(old, time + 1000, "fs_rename", target=new)])
+        self.expect_atimes({new: time})
+        counters = daemon.stop()
+        self.assertEqual(counters("rpcs", "lookup"), 4, "the directory, old, other, new")
+        self.assertEqual(counters("failed"), 0)
+        counters.check_sums()
+
     def test_accesses_follow_a_renamed_directory(self):
         self.make_directory(self.root + "/new")
         self.make_directory(self.root + "/new/below")
@@ -237,6 +255,24 @@ class Moves(Case):
         self.assertEqual((counters("removals"), counters("cancelled")), (2, 2))
         self.expect_untouched(file)
         counters.check_sums()
+
+
+@unittest.skipIf("QATIME_TEST_QUICK" in os.environ, "it would wait for a minute")
+class EveryMinute(Case):
+    def test_the_counters_are_logged_every_minute(self):
+        (path,) = self.make_files("file")
+        daemon, time = self.daemon(), now()
+        send_tcp(daemon.port, [record(path, time)])
+        self.expect_atimes({path: time})
+        line = re.compile(r"^(\S+) info daemon: (?:ready|counters): .*\n", re.MULTILINE)
+        lab.wait_until(lambda: len(line.findall(daemon.log)) == 2, "the counters of the first minute", limit=120)
+        ready, counted = line.finditer(daemon.log)
+        moments = [datetime.datetime.fromisoformat(match[1]) for match in (ready, counted)]
+        self.assertGreater((moments[1] - moments[0]).total_seconds(), 59)
+        counters = lab.Counters(counted[0])
+        self.assertEqual(counters("applied"), 1)
+        counters.check_sums()
+        daemon.stop()
 
 
 class EndToEndInMemory(EndToEnd):
