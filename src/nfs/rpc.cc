@@ -6,7 +6,8 @@
 //
 // Timeouts are our own. Those of libnfs need a call every 100 ms, miscount what is queued, and remove a request that
 // is half written from the stream. Ours leave the request where it is and forget its caller. A server that answers
-// nothing any more is noticed by timeouts in a row; one that swallows requests here and there, by their number.
+// nothing any more is noticed by requests that time out with no reply since they were started; one that swallows
+// requests here and there, by their number.
 //
 // Requests that are started in one turn of the loop are written together in a posted flush(). TCP_NODELAY is set, lest
 // one waits for the delayed acknowledgement of another; TCP_CORK around several makes full segments of what
@@ -37,7 +38,8 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr std::size_t kSilentTimeouts = 2;  // in a row, without one reply: the server hangs
+// So many that nothing was answered after: the server hangs. One alone may be a slow request.
+constexpr std::size_t kSilentTimeouts = 2;
 
 metrics::Counter& rpcs(metrics::Registry& registry, const char* procedure) {
   return registry.counter("qatime_rpcs_total", "RPCs sent to NFS servers.", {"procedure", procedure});
@@ -180,6 +182,7 @@ void Rpc::start(metrics::Counter& counter, Done done, const Queue& queue) {
   auto& call = waiting_.emplace_back(Call{this, std::move(done)});
   call.self = std::prev(waiting_.end());
   call.deadline = std::chrono::steady_clock::now() + environment_.config.timeout;
+  call.number = started_++;
   if (!open_ || !queue(call)) {
     call.reply.status = open_ ? Status::inval : Status::lost;
     completed_.splice(completed_.end(), waiting_, call.self);
@@ -193,7 +196,10 @@ void Rpc::start(metrics::Counter& counter, Done done, const Queue& queue) {
 
 void Rpc::finish(Call& call, const Reply& reply) {
   Rpc& rpc = *call.rpc;
-  if (reply.status != Status::lost) rpc.silent_timeouts_ = 0;
+  if (reply.status != Status::lost) {
+    rpc.started_before_reply_ = rpc.started_;
+    rpc.silent_timeouts_ = 0;
+  }
   if (!call.done) {
     rpc.abandoned_.erase(call.self);
     return;
@@ -225,7 +231,7 @@ void Rpc::abandon_expired() {
     completed_.push_back({this, std::exchange(call.done, nullptr)});
     completed_.back().reply.status = Status::timeout;
     abandoned_.splice(abandoned_.end(), waiting_, call.self);
-    ++silent_timeouts_;
+    if (call.number >= started_before_reply_) ++silent_timeouts_;
   }
 }
 

@@ -90,6 +90,7 @@ class Rpc {
     Rpc* rpc;
     Done done;  // empty: timed out, nobody waits for it any more
     Clock::Instant deadline{};
+    std::uint64_t number = 0;  // in the order of starting
     Reply reply{};
     std::list<Call>::iterator self{};
   };
@@ -128,7 +129,9 @@ class Rpc {
   bool flush_is_posted_ = false;
   bool awaits_room_ = false;
   std::size_t unsent_ = 0;
-  std::size_t silent_timeouts_ = 0;                        // since the last reply
+  std::uint64_t started_ = 0;
+  std::uint64_t started_before_reply_ = 0;                 // before the last one
+  std::size_t silent_timeouts_ = 0;                        // of what was started after it
   std::list<Call> waiting_;                                // in the order of their deadlines
   std::list<Call> abandoned_;                              // timed out, but libnfs still has them
   std::list<Call> completed_;                              // to be delivered
