@@ -489,6 +489,19 @@ TEST_CASE("A server that swallows one request in many loses no connection") {
   CHECK(server.requests().back().connection == 2);
 }
 
+TEST_CASE("A server that swallows several requests at once but answers others loses no connection") {
+  ScriptedServer server;
+  Lab lab{server};
+  const Handle root = lab.root();
+  server.script(Procedure::setattr, {Fault::silence});
+  int swallowed = 0;
+  for (int count = 0; count < 10; ++count)
+    lab.client->set_atime(root, kTime, {}, [&](Status, const auto&) { ++swallowed; });
+  while (swallowed < 10) CHECK(lab.getattr(root).status == Status::ok);
+  CHECK(lab.getattr(root).status == Status::ok);
+  CHECK(server.requests().back().connection == 2);
+}
+
 TEST_CASE("A server that swallows half of what it may have is left, though it answers the rest") {
   ScriptedServer server;
   auto config = server.config();
@@ -603,6 +616,16 @@ TEST_CASE("A client that is destroyed forgets what is outstanding") {
   SECTION("when they are lost already, but not told") { server.stop(); }
   lab.client.reset();
   lab.loop.run_for(700ms);
+  CHECK_FALSE(called);
+}
+
+TEST_CASE("A client that is destroyed forgets what it could not even start") {
+  ScriptedServer server;
+  Lab lab{server};
+  bool called = false;
+  lab.client->getattr(Handle{std::string_view{"h"}}, [&](Status, const auto&) { called = true; });
+  lab.client.reset();
+  lab.loop.run_for(20ms);
   CHECK_FALSE(called);
 }
 
