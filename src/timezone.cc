@@ -17,9 +17,9 @@ namespace {
 using namespace std::chrono;
 
 // Cuts what it reads off the bytes; of what is not there it reads nothing and zero.
-class Reader {
+class ByteReader {
  public:
-  explicit Reader(std::string_view bytes) noexcept : bytes_{bytes} {}
+  explicit ByteReader(std::string_view bytes) noexcept : bytes_{bytes} {}
 
   std::string_view take(std::size_t size) noexcept {
     if (size > bytes_.size()) {
@@ -60,7 +60,7 @@ struct FileHeader {
   }
 };
 
-FileHeader read_header(Reader& reader) {
+FileHeader read_header(ByteReader& reader) {
   const bool is_magic = reader.take(4) == "TZif";
   const bool has_version = reader.take(16) >= "2";
   FileHeader header{};
@@ -89,12 +89,12 @@ std::optional<TimeZone> TimeZone::load(std::string_view name, const std::string&
 }
 
 std::optional<TimeZone> TimeZone::parse(std::string_view name, std::string_view bytes) {
-  Reader reader{bytes};
+  ByteReader reader{bytes};
   const FileHeader old = read_header(reader);
   if (!old.ok) return std::nullopt;
   reader.take(old.block_size(4));
   const FileHeader header = read_header(reader);
-  Reader block{reader.take(header.block_size(8))};
+  ByteReader block{reader.take(header.block_size(8))};
   if (!header.ok || !reader.ok() || header.leapcnt > 0 || header.typecnt == 0) return std::nullopt;
 
   TimeZone zone;

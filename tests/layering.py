@@ -30,6 +30,7 @@ HOMES = {
     "spdlog/": {"log"},
     "toml++/": {"config"},
     "CLI/": {"main"},
+    "boost/json": {"ingest"},
     "boost/asio": {"ingest", "nfs", "commands", "daemon"},
     "boost/asio/ip/address": {"ingest", "nfs", "commands", "daemon", "config"},
 }

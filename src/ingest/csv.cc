@@ -115,24 +115,10 @@ Parsed<Record> parse_fields(std::string_view body, Escape escape, std::pmr::memo
   return record;
 }
 
-// What forwarders leave of a CR or NUL behind the closing quote, as it is or as rsyslog spells it.
-std::string_view strip_tail(std::string_view body) noexcept {
-  for (;;) {
-    if (body.ends_with("#015") || body.ends_with("#000")) {
-      body.remove_suffix(4);
-    } else if (body.ends_with('\r') || body.ends_with('\0') || body.ends_with('\n')) {
-      body.remove_suffix(1);
-    } else {
-      return body;
-    }
-  }
-}
-
 }  // namespace
 
 Parsed<Record> parse_csv(std::string_view body, std::pmr::memory_resource& scratch) {
-  if (body.empty() || body.front() == '{') return Malformed::body;
-  if (body.back() != '"') body = strip_tail(body);
+  if (body.empty()) return Malformed::body;
   Parsed<Record> record = parse_fields(body, Escape::doubled, scratch);
   if (std::holds_alternative<Malformed>(record) && body.find("\\\"") != std::string_view::npos) {
     const Parsed<Record> other = parse_fields(body, Escape::backslash, scratch);

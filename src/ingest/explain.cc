@@ -7,7 +7,7 @@
 
 #include <fmt/core.h>
 
-#include "ingest/csv.h"
+#include "ingest/body.h"
 #include "ingest/header.h"
 #include "ingest/policy.h"
 #include "ingest/self_addresses.h"
@@ -73,7 +73,7 @@ Explanation explain(std::string_view line, const Config& config, Time now) {
   add_header(explanation, read);
 
   std::pmr::monotonic_buffer_resource scratch;
-  const Parsed<Record> record = parse_csv(read.body, scratch);
+  const Parsed<Record> record = parse_body(read.body, scratch);
   if (const auto* const reason = std::get_if<Malformed>(&record)) {
     refuse(explanation, "malformed", *reason);
     return explanation;

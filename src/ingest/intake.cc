@@ -5,7 +5,7 @@
 #include <utility>
 #include <variant>
 
-#include "ingest/csv.h"
+#include "ingest/body.h"
 #include "ingest/header.h"
 #include "ingest/logger.h"
 #include "timestamp.h"
@@ -87,7 +87,7 @@ Decision Intake::judge(std::string_view bytes) {
   const Parsed<Header> header = parse_header(bytes, zone_, now_);
   if (const auto* const reason = std::get_if<Malformed>(&header)) return *reason;
   const auto& read = std::get<Header>(header);
-  const Parsed<Record> record = parse_csv(read.body, scratch_);
+  const Parsed<Record> record = parse_body(read.body, scratch_);
   if (const auto* const reason = std::get_if<Malformed>(&record)) return *reason;
   if (policy_.takes_any_cluster()) clusters_.see(read.host);
   return policy_.decide(read, std::get<Record>(record), now_);

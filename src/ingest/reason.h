@@ -13,8 +13,8 @@ enum class Malformed : std::uint8_t {
   header,    // none of the forms of a syslog header
   tag,       // a header, of another program than qumulo
   time,      // a header, with a time that is none
-  body,      // not CSV
-  fields,    // not the eight fields of which the second and the last two are quoted
+  body,      // empty, or JSON that is none
+  fields,    // CSV: not the eight fields of which the second and the last two are quoted; JSON: no operation or status
   quote,     // a quote that does not end, or has more behind it
   path,      // a path that is not normal
   too_long,  // over syslog.max_message

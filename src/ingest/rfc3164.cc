@@ -11,7 +11,7 @@ using namespace std::chrono;
 // 29 February may be eight years away: 1896 and 1904.
 constexpr years kLongestWayToLeapYear{8};
 
-constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+constexpr bool is_decimal(char c) noexcept { return c >= '0' && c <= '9'; }
 
 constexpr unsigned digit(char c) noexcept { return static_cast<unsigned>(c - '0'); }
 
@@ -25,7 +25,7 @@ unsigned month_number(std::string_view name) noexcept {
 // " 6", "06", "6" or "27"; 0 for other text.
 unsigned day_number(std::string_view text) noexcept {
   if (text.starts_with(' ')) text.remove_prefix(1);
-  if (text.empty() || text.size() > 2 || !is_digit(text.front()) || !is_digit(text.back())) return 0;
+  if (text.empty() || text.size() > 2 || !is_decimal(text.front()) || !is_decimal(text.back())) return 0;
   return text.size() == 1 ? digit(text[0]) : digit(text[0]) * 10 + digit(text[1]);
 }
 
@@ -34,7 +34,7 @@ std::optional<seconds> time_of_day(std::string_view text) noexcept {
   constexpr std::string_view kPattern = "00:00:00";
   if (text.size() != kPattern.size()) return std::nullopt;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (kPattern[i] == '0' ? !is_digit(text[i]) : text[i] != kPattern[i]) return std::nullopt;
+    if (kPattern[i] == '0' ? !is_decimal(text[i]) : text[i] != kPattern[i]) return std::nullopt;
   }
   const auto number = [&](std::size_t at) { return digit(text[at]) * 10 + digit(text[at + 1]); };
   if (number(0) > 23 || number(3) > 59 || number(6) > 60) return std::nullopt;

@@ -154,6 +154,25 @@ TEST_CASE_METHOD(Fixture, "A message says whether it was a record") {
   intake.flush();
 }
 
+TEST_CASE("The user of a JSON body is filtered as written, valid escapes or not") {
+  PolicyConfig config;
+  config.exclude_users = {"AD\\tom", "AD\\bob", "AD\\alice"};
+  const Lanes lanes;
+  const SelfAddresses self;
+  const Policy policy{config, lanes, self};
+  metrics::Registry metrics;
+  Intake intake{policy, {}, metrics, [](Events) { FAIL("none of them passes"); }};
+  intake.begin(Transport::tcp, 0);
+  for (const char* const user : {R"(AD\tom)", R"(ad\bob)", R"(AD\Alice)", R"(AD\\tom)"}) {
+    const std::string message = fmt::format(
+        R"({}{{"user_id":{{"name":"{}"}},"operation":"fs_read_data","status":"ok","details":{{"path":"/a"}}}})",
+        kHeader, user);
+    CHECK(intake.message(message));
+  }
+  intake.flush();
+  CHECK(metrics.sum("qatime_ignored_total") == 4);
+}
+
 TEST_CASE_METHOD(Fixture, "Records of a second cluster are counted while nobody said which are ours") {
   const auto of = [](std::string_view host) {
     return fmt::format(R"(2026-01-27T14:12:23Z {} qumulo ::1,"u",nfs3,fs_open,ok,7,"/a","")", host);
@@ -184,7 +203,12 @@ TEST_CASE_METHOD(Fixture, "Every message ends in exactly one counter") {
       {"Jun 6 14:52:28 q-1 qumulo " + record("fs_read_data", "/a").substr(kHeader.size()), "qatime_accepted_total", ""},
       {"<46>1 2026-01-27T14:12:23Z q-1 rsyslogd - - - x", "qatime_malformed_total", "tag"},
       {"<14>1 2026-13-27T14:12:23Z q-1 qumulo - - - x", "qatime_malformed_total", "time"},
-      {kHeader + R"({"user_ip": "::1"})", "qatime_malformed_total", "body"},
+      {kHeader + R"({"operation": "fs_read_data", "status": "ok", "details": {"path": "/a"}})", "qatime_accepted_total",
+       ""},
+      {kHeader + R"({"operation": "fs_delete", "status": "ok", "details": {"path": "/a\b"}})", "qatime_removals_total",
+       ""},
+      {kHeader + R"({"user_ip": "::1"})", "qatime_malformed_total", "fields"},
+      {kHeader + R"({"user_ip": "::1")", "qatime_malformed_total", "body"},
       {kHeader + R"(::1,"u",nfs3,fs_read_data,ok,7,"/a")", "qatime_malformed_total", "fields"},
       {kHeader + R"(::1,"u",nfs3,fs_read_data,ok,7,"/a","","")", "qatime_malformed_total", "fields"},
       {kHeader + R"(::1,"u",nfs3,fs_read_data,ok,7,"/a",")", "qatime_malformed_total", "quote"},

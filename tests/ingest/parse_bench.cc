@@ -35,6 +35,23 @@ std::string make_stream() {
   return stream;
 }
 
+// The same as JSON, one user of two with a backslash.
+std::string make_json_stream() {
+  std::minstd_rand random{1};
+  std::string stream;
+  for (int i = 0; i < kRecords; ++i) {
+    const std::string name(30 + random() % 90, 'x');
+    const char* const operation = random() % 5 < 3 ? "fs_read_data" : "fs_read_metadata";
+    stream += fmt::format(
+        R"(<14>1 2026-01-27T14:12:23.{:06}Z cluster-{} qumulo - - - {{"user_id": {{"sid": "S-1-5-21-{}", "auth_id": )"
+        R"("{}", "name": "{}user"}}, "user_ip": "10.220.151.129", "protocol": "smb2", "operation": "{}", "status": "ok", )"
+        R"("details": {{"path": "/projects/group-{}/data/{}.dat", "file_id": "{}", "offset": 0, "size": 4096}}}}{})",
+        random() % 1'000'000, random() % 8, random(), random(), random() % 2 == 0 ? "AD\\" : "", operation,
+        random() % 100, name, random(), '\n');
+  }
+  return stream;
+}
+
 std::int64_t cpu_ns() {
   timespec now{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
@@ -81,5 +98,6 @@ int main() {
   measure("copy and framing", stream, intake, [&](std::string_view message) { bytes += message.size(); });
   measure("copy, framing, parsing and filtering", stream, intake,
           [&](std::string_view message) { intake.message(message); });
+  measure("the same, of JSON", make_json_stream(), intake, [&](std::string_view message) { intake.message(message); });
   fmt::print("{} bytes/record, {} events of {} records\n", bytes / kRecords / kRounds, events, kRecords * kRounds);
 }

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// The body of an audit record, in either form that a cluster can be told to write.
+#pragma once
+
+#include <memory_resource>
+#include <string_view>
+
+#include "ingest/reason.h"
+#include "ingest/record.h"
+
+namespace qatime::ingest {
+
+// Reads all of `body`, CSV or JSON, but for what forwarders left at its end. The record's views live as long as both
+// `body` and `scratch`. Malformed::body, ::fields or ::quote.
+[[nodiscard]] Parsed<Record> parse_body(std::string_view body, std::pmr::memory_resource& scratch);
+
+}  // namespace qatime::ingest

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/body.h"
+
+#include <memory_resource>
+#include <string>
+
+#include "catch.h"
+
+namespace qatime::ingest {
+namespace {
+
+using namespace std::string_literals;
+
+const std::string kCsv = R"(1.2.3.4,"u",nfs3,fs_read_data,ok,7,"/a","")";
+const std::string kJson = R"({"user_ip":"1.2.3.4","operation":"fs_read_data","status":"ok","details":{"path":"/a"}})";
+
+// The path of the record, or why there is none.
+std::string read(const std::string& body) {
+  std::pmr::monotonic_buffer_resource scratch;
+  const Parsed<Record> record = parse_body(body, scratch);
+  if (const auto* const reason = std::get_if<Malformed>(&record)) return std::string{name(*reason)};
+  return std::string{std::get<Record>(record).path};
+}
+
+TEST_CASE("A body is CSV or JSON") {
+  CHECK(read(kCsv) == "/a");
+  CHECK(read(kJson) == "/a");
+  CHECK(read("") == "body");
+  CHECK(read("{") == "body");
+  CHECK(read("hello") == "fields");
+}
+
+TEST_CASE("What forwarders leave behind the body is stripped") {
+  for (const std::string& tail : {"#015"s, "#000"s, "\r"s, "\0"s, "\r\n"s, "#015#000"s, "\0\n"s}) {
+    CHECK(read(kCsv + tail) == "/a");
+    CHECK(read(kJson + tail) == "/a");
+  }
+  CHECK(read(kCsv + "#016") == "quote");
+  CHECK(read(kJson + "#016") == "body");
+}
+
+}  // namespace
+}  // namespace qatime::ingest
