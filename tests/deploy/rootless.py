@@ -26,6 +26,15 @@ STORAGE = '[storage]\ndriver = "overlay"\n'
 CONTAINERS = '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
 
 
+def sudo():
+    """What is put before a command for root; at a terminal it may ask for the password."""
+    if lab.ROOT:
+        return []
+    reachable = shutil.which("sudo") and subprocess.run(["sudo", "true"], stdin=subprocess.DEVNULL).returncode == 0
+    assert reachable, "needs root, or sudo that asks for no password or has a terminal to ask at"
+    return ["sudo"]
+
+
 class Rootless:
     """The ordinary user: made for the test where it runs as root. Where he may have no user namespaces, it skips."""
 
@@ -55,24 +64,23 @@ class Rootless:
             os.chown(directory, self.uid, self.gid)
 
     def _make_namespace(self, scratch, test):
-        sudo = [] if lab.ROOT else ["sudo", "-n"]
-        holder = subprocess.Popen([*sudo, "unshare", "--mount", "--propagation", "private", "sh", "-ec", PREPARE, "sh",
+        root = sudo()
+        holder = subprocess.Popen([*root, "unshare", "--mount", "--propagation", "private", "sh", "-ec", PREPARE, "sh",
                                    scratch.path / "tun"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         test.addClassCleanup(holder.communicate)
         process = holder.stdout.readline().strip()
         assert process, "the machine could not be prepared for podman"
-        self.prefix = [*sudo, "nsenter", "-t", process, "--mount", "setpriv", f"--reuid={self.uid}",
+        self.prefix = [*root, "nsenter", "-t", process, "--mount", "setpriv", f"--reuid={self.uid}",
                        f"--regid={self.gid}", "--init-groups", "--inh-caps=-all"]
 
     def _remove_everything(self):
         self.run("podman", "system", "reset", "--force")  # also ends the process that keeps his namespaces
 
-    def run(self, *command, check=True, **environment):
+    def run(self, *command, check=True, stdin=subprocess.DEVNULL, **environment):
         environment = {"HOME": self.home, "XDG_RUNTIME_DIR": self.runtime, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
                        **environment}
         words = ["env", "-i", *(f"{name}={value}" for name, value in environment.items()), *command]
-        done = subprocess.run([*self.prefix, *words], text=True, stdin=subprocess.DEVNULL, capture_output=True,
-                              timeout=600)
+        done = subprocess.run([*self.prefix, *words], text=True, stdin=stdin, capture_output=True, timeout=600)
         if check and done.returncode != 0:
             raise AssertionError(f"{command}: status {done.returncode}\n{done.stdout}{done.stderr}")
         return done

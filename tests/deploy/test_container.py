@@ -34,8 +34,8 @@ HOST = "10.0.2.2"  # the host's loopback, as slirp4netns shows it
 
 
 def as_root(*command):
-    done = subprocess.run([*([] if lab.ROOT else ["sudo", "-n"]), *command], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    done = subprocess.run([*rootless.sudo(), *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
     assert done.returncode == 0, f"{command}: {done.stdout.decode(errors='backslashreplace')[-4000:]}"
 
 
@@ -61,7 +61,8 @@ class Container(Case):
         super().setUpClass()
         cls.user = rootless.Rootless(cls.scratch, cls)
         make_base_image()
-        cls.podman("import", BASE, BASE_NAME)
+        with BASE.open("rb") as image:  # its place need not be open to the user
+            cls.user.run("podman", "import", "-", BASE_NAME, stdin=image)
         cls.user.run("buildah", "build", "--isolation=chroot", "--pull-never", "--format=docker", "--tag=qatime",
                      cls.context())
 
