@@ -3,40 +3,38 @@
 #pragma once
 
 #include <cassert>
+#include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <map>
 #include <optional>
+
+#include "backlog/allocation.h"
 
 namespace qatime::backlog {
 
-// Counts what is there by the second in which it came. One owner.
+// Counts what is there by the second in which it came. Addition and removal are O(log seconds). One owner.
 class Arrivals {
  public:
-  // `second` is no earlier than at any call before.
-  void add(std::uint32_t second) {
-    if (counts_.empty()) first_ = second;
-    if (second - first_ >= counts_.size()) counts_.resize(second - first_ + 1);
-    ++counts_[second - first_];
-  }
+  void add(std::uint32_t second) { ++counts_.try_emplace(counts_.end(), second, 0)->second; }
 
   // `second` as it was added.
   void remove(std::uint32_t second) {
-    assert(second - first_ < counts_.size() && counts_[second - first_] > 0);
-    --counts_[second - first_];
-    while (!counts_.empty() && counts_.front() == 0) {
-      counts_.pop_front();
-      ++first_;
-    }
+    const auto at = counts_.find(second);
+    assert(at != counts_.end());
+    if (--at->second == 0) counts_.erase(at);
   }
 
   [[nodiscard]] std::optional<std::uint32_t> oldest() const {
     if (counts_.empty()) return std::nullopt;
-    return first_;
+    return counts_.begin()->first;
+  }
+
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    return counts_.size() * allocation_bytes(4 * sizeof(void*) + sizeof(decltype(counts_)::value_type));
   }
 
  private:
-  std::uint32_t first_ = 0;
-  std::deque<std::uint32_t> counts_;  // of the second first_ and those that follow; the first is not 0
+  std::map<std::uint32_t, std::uint32_t> counts_;  // of the seconds in which something came that is still there
 };
 
 }  // namespace qatime::backlog

@@ -15,7 +15,8 @@ namespace qatime::backlog {
 // with ==, `Key operator()(Slot) const`, and `static std::size_t hash(const Key&)`, good in all of its bits. It is
 // copied.
 //
-// It consists of many small tables, so that no single insertion has to move millions of slots into a larger one.
+// It consists of many small tables, so that no single insertion has to move millions of slots into a larger one. A
+// table gives its memory back when it is empty.
 template <class Keys>
 class SlotSet {
  public:
@@ -40,7 +41,14 @@ class SlotSet {
   }
 
   // The object in `slot` still has the key it was inserted with.
-  void erase(Slot slot) { table_of(slot).erase(slot); }
+  void erase(Slot slot) {
+    Table& table = table_of(slot);
+    table.erase(slot);
+    if (!table.empty() || table.bucket_count() <= kKept) return;
+    buckets_ -= table.bucket_count();
+    table.rehash(0);
+    buckets_ += table.bucket_count();
+  }
 
   [[nodiscard]] std::size_t bytes() const noexcept {
     // Boost keeps 15 elements and 16 bytes of metadata in a group.
@@ -68,6 +76,7 @@ class SlotSet {
   using Table = boost::unordered_flat_set<Slot, Hash, Equal>;
 
   static constexpr std::size_t kTables = 256;
+  static constexpr std::size_t kKept = 64;  // buckets of an empty table
 
   static std::size_t index(std::size_t hash) noexcept { return hash >> (sizeof hash * 8 - 8); }
   Table& table_of(Slot slot) { return tables_[index(tables_.front().hash_function()(slot))]; }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// An item takes 40 bytes, its name an allocation of its own (32 bytes up to 23 characters) and 6 to 10 bytes of hash
-// table; a directory about 250 and its path. Items are linked by slots, so nothing moves when there are more of them.
+// An item takes 48 bytes, its name an allocation of its own (32 bytes up to 23 characters) and 6 to 10 bytes of hash
+// table; 32 bytes more while it is in flight, 16 while it is put back; a directory about 250 and its path. Items are
+// linked by slots, so nothing moves when there are more of them.
 //
 // Each item is in one list of its directory: `waiting`, or `apart` while it is in flight or put back for later. A
 // directory exists while it has items, and is in the queue of its lane while something is waiting in it.
@@ -13,10 +14,16 @@
 #include <algorithm>
 #include <cassert>
 #include <functional>
+#include <limits>
 
 #include "backlog/allocation.h"
 
 namespace qatime::backlog {
+namespace {
+
+constexpr unsigned kMaxAttempts = std::numeric_limits<std::uint16_t>::max();
+
+}  // namespace
 
 Table::Table(const Lanes& lanes, Clock::Instant now)
     : lanes_{lanes}, epoch_{now}, now_{now}, by_name_{ItemKeys{&items_}}, queues_(lanes.size()) {}
@@ -53,8 +60,8 @@ std::optional<Table::Flight> Table::flight(Ticket ticket) const {
   const Slot slot = find_flight(ticket);
   if (slot == kNoSlot) return std::nullopt;
   const Item& item = items_[slot];
-  const Aside& aside = aside_.at(slot);
-  return Flight{join(directories_[item.directory].path, name_of(item)), aside.time, aside.mark};
+  const InFlight& flight = flights_[ticket.slot];
+  return Flight{join(directories_[item.directory].path, name_of(item)), flight.time, flight.mark};
 }
 
 void Table::settle(Ticket ticket) {
@@ -62,9 +69,11 @@ void Table::settle(Ticket ticket) {
   if (slot == kNoSlot) return;
   Item& item = items_[slot];
   if (item.state == State::in_flight) return remove(slot);
-  --in_flight_;
   --newer_;
-  aside_.erase(slot);
+  land(slot);
+  item.missed = false;
+  item.attempts = 0;
+  item.since = {};
   arrivals_.remove(item.second);
   item.second = second(now_);
   arrivals_.add(item.second);
@@ -78,12 +87,12 @@ bool Table::put_back(Ticket ticket, Clock::Instant not_before, Retry retry) {
   Item& item = items_[slot];
   const bool coalesces = item.state == State::in_flight_newer;
   if (coalesces) --newer_;
-  --in_flight_;
+  land(slot);
+  item.missed = retry.missed;
+  item.attempts = static_cast<std::uint16_t>(std::min<unsigned>(retry.attempts, kMaxAttempts));
+  item.since = retry.since;
   item.state = State::delayed;
-  Aside& aside = aside_.at(slot);
-  aside.not_before = not_before;
-  aside.retry = retry;
-  due_.emplace(not_before, slot);
+  due_.insert(not_before, slot);
   return coalesces;
 }
 
@@ -121,14 +130,12 @@ std::vector<Table::Loose> Table::extract(std::string_view path, Time until) {
 
 std::optional<Clock::Instant> Table::next_due() const {
   if (due_.empty()) return std::nullopt;
-  return due_.begin()->first;
+  return due_.first().moment;
 }
 
 std::size_t Table::bytes() const noexcept {
-  constexpr std::size_t kDueNode = allocation_bytes(4 * sizeof(void*) + sizeof(decltype(due_)::value_type));
-  constexpr std::size_t kAside = sizeof(decltype(aside_)::value_type) + 1;
-  return items_.bytes() + by_name_.bytes() + name_bytes_ + directories_.bytes() + aside_.bucket_count() * kAside +
-         due_.size() * kDueNode;
+  return items_.bytes() + by_name_.bytes() + name_bytes_ + directories_.bytes() + flights_.bytes() + due_.bytes() +
+         arrivals_.bytes();
 }
 
 std::chrono::seconds Table::oldest(Clock::Instant now) const {
@@ -165,6 +172,7 @@ Table::Added Table::merge(Slot slot, Time time) {
 void Table::create(Slot directory, std::string_view name, Time time) {
   const Slot slot = items_.allocate();
   Item& item = items_[slot];
+  item = Item{};
   item.time = time;
   item.name = std::make_unique<char[]>(1 + name.size());
   item.name[0] = static_cast<char>(name.size());
@@ -182,9 +190,8 @@ void Table::remove(Slot slot) {
   Item& item = items_[slot];
   assert(item.state != State::in_flight_newer);
   unlink_item(slot);
-  if (item.state == State::in_flight) --in_flight_;
-  if (item.state == State::delayed) due_.erase({aside_.at(slot).not_before, slot});
-  aside_.erase(slot);
+  if (item.state == State::in_flight) land(slot);
+  if (item.state == State::delayed) due_.erase(slot);
   by_name_.erase(slot);
   arrivals_.remove(item.second);
   name_bytes_ -= allocation_bytes(1 + name_of(item).size());
@@ -221,19 +228,18 @@ void Table::enqueue(Slot directory) {
 void Table::dequeue(Slot directory) { unlink(directories_.slab(), queues_[directories_[directory].lane], directory); }
 
 void Table::release_due() {
-  while (!due_.empty() && due_.begin()->first <= now_) {
-    const Slot slot = due_.begin()->second;
-    due_.erase(due_.begin());
+  while (!due_.empty() && due_.first().moment <= now_) {
+    const Slot slot = due_.first().slot;
+    due_.erase(slot);
     unlink_item(slot);
     wait(slot);
   }
 }
 
 Slot Table::find_flight(Ticket ticket) const noexcept {
-  if (ticket.slot >= items_.capacity()) return kNoSlot;
-  const Item& item = items_[ticket.slot];
-  return aside_.contains(ticket.slot) && is_in_flight(item) && item.generation == ticket.generation ? ticket.slot
-                                                                                                    : kNoSlot;
+  if (!flights_.contains(ticket.slot)) return kNoSlot;
+  const InFlight& flight = flights_[ticket.slot];
+  return flight.generation == ticket.generation ? flight.item : kNoSlot;
 }
 
 // A waiting item takes off.
@@ -241,13 +247,18 @@ Entry Table::depart(Slot slot, std::uint64_t mark) {
   unlink_item(slot);
   Item& item = items_[slot];
   item.state = State::in_flight;
-  ++item.generation;
   append(items_, directories_[item.directory].apart, slot);
-  ++in_flight_;
-  Aside& aside = aside_[slot];
-  aside.time = item.time;
-  aside.mark = mark;
-  return {{slot, item.generation}, std::string{name_of(item)}, item.time, aside.retry};
+  item.position = flights_.allocate();
+  flights_[item.position] = {kNoSlot, slot, ++generation_, item.time, mark};
+  const Ticket ticket{item.position, generation_};
+  return {ticket, std::string{name_of(item)}, item.time, {item.attempts, item.since, item.missed}};
+}
+
+// Ends the ticket of an item in flight, whose state is up to the caller.
+void Table::land(Slot slot) {
+  const Slot flight = items_[slot].position;
+  flights_[flight].item = kNoSlot;
+  flights_.release(flight);
 }
 
 // Takes the newer time from an item in flight.
@@ -255,7 +266,7 @@ Time Table::end_newer(Slot slot) {
   Item& item = items_[slot];
   item.state = State::in_flight;
   --newer_;
-  return std::exchange(item.time, aside_.at(slot).time);
+  return std::exchange(item.time, flights_[item.position].time);
 }
 
 // Leaves what is in flight in a directory that has moved at the path where it was, but not what waits behind it.

@@ -7,17 +7,15 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include <boost/unordered/unordered_flat_map.hpp>
-
 #include "backlog/arrivals.h"
 #include "backlog/backlog.h"
 #include "backlog/directories.h"
+#include "backlog/due_queue.h"
 #include "backlog/slab.h"
 #include "backlog/slot_set.h"
 #include "path.h"
@@ -27,7 +25,8 @@ namespace qatime::backlog {
 // Backlog without lock, memory of changes or bound. One owner, who lets `lanes` outlive it.
 //
 // The directories of a lane take turns: one joins the end of the queue with the first item that waits in it, and again
-// after each slice. Operations on an item are O(1), or O(log directories) where a directory comes or goes.
+// after each slice. Operations on an item are O(1), but for the logarithms of the number of directories where one comes
+// or goes, of the items put back and of the seconds in which what is pending came.
 class Table {
  public:
   Table(const Lanes& lanes, Clock::Instant now);
@@ -81,7 +80,7 @@ class Table {
 
   // Accesses without outcome: an item in flight with a newer time waiting is two.
   [[nodiscard]] std::size_t pending() const noexcept { return items_.size() + newer_; }
-  [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_; }
+  [[nodiscard]] std::size_t in_flight() const noexcept { return flights_.size(); }
   [[nodiscard]] std::size_t bytes() const noexcept;
 
   // How long the oldest item has been here, in whole seconds. A newer time that had to wait for one in flight is as old
@@ -102,17 +101,21 @@ class Table {
     Slot directory = kNoSlot;
     Slot next = kNoSlot;
     Slot previous = kNoSlot;
-    std::uint32_t generation = 0;  // counts the flights in this slot
-    std::uint32_t second = 0;      // of arrival
+    Slot position = kNoSlot;   // in due_, or in flights_
+    std::uint32_t second = 0;  // of arrival
     State state = State::waiting;
+    bool missed = false;         // of Retry, as what follows
+    std::uint16_t attempts = 0;  // or more, if it is the greatest number
+    Clock::Instant since{};
   };
 
-  // What only few items have: those that are in flight or have been put back.
-  struct Aside {
-    Time time;  // of the flight
+  // What an item has in addition while it is in flight.
+  struct InFlight {
+    Slot next = kNoSlot;
+    Slot item = kNoSlot;
+    std::uint32_t generation = 0;
+    Time time;
     std::uint64_t mark = 0;
-    Clock::Instant not_before{};
-    Retry retry;
   };
 
   struct ItemKeys {
@@ -140,6 +143,7 @@ class Table {
   void release_due();
   [[nodiscard]] Slot find_flight(Ticket ticket) const noexcept;
   Entry depart(Slot slot, std::uint64_t mark);
+  void land(Slot slot);
   Time end_newer(Slot slot);
   void leave_flights(Slot moved, const std::string& old_path, std::size_t old_lane);
   [[nodiscard]] bool moves_whole(std::string_view from, std::string_view to) const;
@@ -158,11 +162,11 @@ class Table {
   Slab<Item> items_;
   SlotSet<ItemKeys> by_name_;
   std::vector<SlotList> queues_;  // of directories, by lane
-  boost::unordered_flat_map<Slot, Aside> aside_;
-  std::set<std::pair<Clock::Instant, Slot>> due_;
+  Slab<InFlight> flights_;
+  std::uint32_t generation_ = 0;  // of the flight that began last
+  DueQueue<Item> due_{items_};
   Arrivals arrivals_;
   std::size_t name_bytes_ = 0;
-  std::size_t in_flight_ = 0;
   std::size_t newer_ = 0;
   bool news_ = false;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "backlog/table.h"
 
+#include <random>
 #include <set>
 
 #include "catch.h"
@@ -137,6 +138,48 @@ TEST_CASE("WhatIsPutBackWaitsForItsMomentAndKeepsItsHistory", "[backlog]") {
   CHECK(again.entries[0].time == at(2));
   CHECK(again.entries[0].retry.attempts == 2);
   CHECK_FALSE(f.table.next_due());
+}
+
+TEST_CASE("TheWholeHistoryIsKept", "[backlog]") {
+  Fixture f;
+  f.add("/a", 1);
+  f.table.put_back(f.take().entries.at(0).ticket, kStart, {100'000, kStart + 123ns, true});
+  const Slice slice = f.take();
+  CHECK(slice.entries.at(0).retry.attempts == 65'535);
+  CHECK(slice.entries.at(0).retry.since == kStart + 123ns);
+  CHECK(slice.entries.at(0).retry.missed);
+  f.add("/a", 2);
+  f.table.settle(slice.entries.at(0).ticket);
+  const Slice next = f.take();
+  CHECK(next.entries.at(0).retry.attempts == 0);
+  CHECK(next.entries.at(0).retry.since == Clock::Instant{});
+  CHECK_FALSE(next.entries.at(0).retry.missed);
+}
+
+TEST_CASE("WhatIsPutBackComesInTheOrderOfItsMoments", "[backlog]") {
+  Fixture f;
+  std::mt19937 random{1};
+  std::vector<std::chrono::seconds> moments;
+  for (int i = 0; i < 500; ++i) f.add('/' + std::to_string(i), 1);
+  for (const auto& entry : f.take(500).entries) {
+    moments.emplace_back(1 + random() % 100);
+    f.table.put_back(entry.ticket, kStart + moments.back(), {});
+  }
+  std::multiset<std::chrono::seconds> left{moments.begin(), moments.end()};
+  for (int i = 0; i < 500; ++i) {
+    if (random() % 3 != 0) continue;
+    CHECK(f.table.cancel('/' + std::to_string(i), false, at(1)) == 1);
+    left.erase(left.find(moments.at(static_cast<std::size_t>(i))));
+    CHECK(f.table.next_due() == kStart + *left.begin());
+  }
+  while (!left.empty()) {
+    const auto moment = *left.begin();
+    CHECK(f.table.next_due() == kStart + moment);
+    f.table.advance(kStart + moment);
+    CHECK(f.drain().size() == left.erase(moment));
+  }
+  CHECK_FALSE(f.table.next_due());
+  CHECK(f.table.pending() == 0);
 }
 
 TEST_CASE("TheHistoryEndsWithTheEntry", "[backlog]") {
@@ -404,5 +447,39 @@ TEST_CASE("MemoryOfNamesAndPathsIsGivenBack", "[backlog]") {
   const std::size_t empty = f.table.bytes();
   CHECK(empty + 5'000 * 100 < full);
   fill();
-  CHECK(f.table.bytes() < full + full / 50);
+  CHECK(f.table.bytes() < full + full / 20);
+}
+
+TEST_CASE("AllMemoryIsGivenBack", "[backlog]") {
+  Fixture f;
+  const std::size_t empty = f.table.bytes();
+  SECTION("of items that were put back") {
+    for (int i = 0; i < 50'000; ++i) f.add("/d/" + std::to_string(i), 1);
+    const std::size_t full = f.table.bytes();
+    for (Slice slice = f.take(); !slice.entries.empty(); slice = f.take()) {
+      for (const auto& entry : slice.entries) f.table.put_back(entry.ticket, kStart + 1s, {});
+    }
+    CHECK(f.table.bytes() < full + full / 5);
+    f.table.advance(kStart + 1s);
+    f.drain();
+  }
+  SECTION("of directories") {
+    for (int i = 0; i < 50'000; ++i) f.add('/' + std::to_string(i) + "/x", 1);
+    f.drain();
+  }
+  SECTION("of flights") {
+    for (int i = 0; i < 50'000; ++i) f.add("/d/" + std::to_string(i), 1);
+    for (const auto& entry : f.take(50'000).entries) f.table.settle(entry.ticket);
+  }
+  SECTION("of ages, which take none for the time between them") {
+    f.add("/0", 1);
+    for (int i = 1; i < 1'000; ++i) {
+      f.table.advance(kStart + i * 1'000'000s);
+      f.add('/' + std::to_string(i), 1);
+    }
+    CHECK(f.table.bytes() < empty + (300 << 10));
+    f.drain();
+  }
+  CHECK(f.table.pending() == 0);
+  CHECK(f.table.bytes() < empty + (200 << 10));  // a block of each kind
 }

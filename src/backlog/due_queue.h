@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// Which of many objects comes first. One owner.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <utility>
+
+#include "backlog/slab.h"
+#include "clock.h"
+
+namespace qatime::backlog {
+
+// Objects of a slab by the moment for which they wait. They have a field `Slot position`, which is the queue's own
+// while they are in it. Insertion and removal are O(log size).
+//
+// A binary heap, whose memory follows its size in small pieces.
+template <class T>
+class DueQueue {
+ public:
+  struct Due {
+    Clock::Instant moment;
+    Slot slot;
+    friend auto operator<=>(const Due&, const Due&) = default;
+  };
+
+  explicit DueQueue(Slab<T>& slab) : slab_{slab} {}
+
+  [[nodiscard]] bool empty() const noexcept { return heap_.empty(); }
+  [[nodiscard]] const Due& first() const noexcept { return heap_.front(); }
+
+  void insert(Clock::Instant moment, Slot slot) {
+    heap_.push_back({moment, slot});
+    rise(heap_.size() - 1, {moment, slot});
+  }
+
+  void erase(Slot slot) {
+    const Due last = heap_.back();
+    heap_.pop_back();
+    if (last.slot == slot) return;
+    const std::size_t gap = slab_[slot].position;
+    if (gap > 0 && last < heap_[parent(gap)]) {
+      rise(gap, last);
+    } else {
+      sink(gap, last);
+    }
+  }
+
+  [[nodiscard]] std::size_t bytes() const noexcept { return heap_.size() * sizeof(Due); }
+
+ private:
+  static std::size_t parent(std::size_t at) noexcept { return (at - 1) / 2; }
+
+  void put(std::size_t at, const Due& due) {
+    heap_[at] = due;
+    slab_[due.slot].position = static_cast<Slot>(at);
+  }
+
+  // Fill the gap `at` with `due`, or move the gap up or down to where it belongs.
+  void rise(std::size_t at, const Due& due) {
+    for (; at > 0 && due < heap_[parent(at)]; at = parent(at)) put(at, heap_[parent(at)]);
+    put(at, due);
+  }
+
+  void sink(std::size_t at, const Due& due) {
+    for (std::size_t child = 2 * at + 1; child < heap_.size(); child = 2 * at + 1) {
+      if (child + 1 < heap_.size() && heap_[child + 1] < heap_[child]) ++child;
+      if (due < heap_[child]) break;
+      put(at, heap_[child]);
+      at = child;
+    }
+    put(at, due);
+  }
+
+  Slab<T>& slab_;
+  std::deque<Due> heap_;  // no parent is later than its children
+};
+
+}  // namespace qatime::backlog
