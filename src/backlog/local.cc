@@ -8,7 +8,8 @@
 namespace qatime::backlog {
 namespace {
 
-constexpr std::size_t kMaxChangeBytes = 16 << 20;       // and an eighth of backlog.memory
+// Each, and an eighth of backlog.memory.
+constexpr std::size_t kMaxChangeBytes = 16 << 20;
 constexpr std::size_t kMaxInvalidationBytes = 1 << 20;  // beyond it, everything is doubtful
 
 }  // namespace
@@ -95,7 +96,7 @@ std::chrono::seconds Local::oldest() const {
 }
 
 void Local::take_in(const Access& access) {
-  const bool may_grow = table_.bytes() + changes_.bytes() < memory_;
+  const bool may_grow = bytes() < memory_;
   const Fate fate = changes_.follow(access.path, {access.time});
   switch (fate.kind) {
     case Fate::Kind::stays:
@@ -166,18 +167,21 @@ bool Local::follow_flight(Ticket ticket) {
 void Local::invalidate(std::string_view path) {
   if (invalidations_.everything) return;
   invalidation_bytes_ += sizeof(std::string) + path.size();
-  invalidations_.everything = invalidation_bytes_ > kMaxInvalidationBytes;
+  invalidations_.everything = invalidation_bytes_ > std::min(kMaxInvalidationBytes, memory_ / 8);
   if (invalidations_.everything) {
     invalidations_.paths = {};
+    invalidation_bytes_ = 0;
   } else {
     invalidations_.paths.emplace_back(path);
   }
 }
 
+std::size_t Local::bytes() const noexcept { return table_.bytes() + changes_.bytes() + invalidation_bytes_; }
+
 void Local::publish() {
   pending_.set(static_cast<std::int64_t>(table_.pending()));
   in_flight_.set(static_cast<std::int64_t>(table_.in_flight()));
-  bytes_.set(static_cast<std::int64_t>(table_.bytes() + changes_.bytes()));
+  bytes_.set(static_cast<std::int64_t>(bytes()));
 }
 
 }  // namespace qatime::backlog

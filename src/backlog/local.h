@@ -23,8 +23,9 @@
 namespace qatime::backlog {
 
 // Every event is taken in at once: moves and removals change what is pending, and are remembered for a minute for
-// accesses that come later. All of it takes `backlog.memory` at most, or one block of a slab more; beyond it, accesses
-// to other paths are dropped and counted, while coalescing, moves and removals go on.
+// accesses that come later. All of it takes `backlog.memory` at most, or a few blocks of slabs more; beyond it,
+// accesses to other paths are dropped and counted, while coalescing, moves and removals go on. No room is reserved
+// for what is in flight (32 bytes each) or put back (16 bytes each, or a fifth of a backlog that is full).
 //
 // At every moment between two calls, the accesses added = coalesced + cancelled + settled + dropped + pending.
 class Local final : public Backlog {
@@ -52,6 +53,7 @@ class Local final : public Backlog {
   void place(std::string_view path, Time time, bool may_grow);
   bool follow_flight(Ticket ticket);
   void invalidate(std::string_view path);
+  [[nodiscard]] std::size_t bytes() const noexcept;
   void publish();
 
   const std::size_t memory_;

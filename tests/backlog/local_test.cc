@@ -13,12 +13,12 @@ using qatime::Access;
 using qatime::BacklogConfig;
 using qatime::Event;
 using qatime::Lanes;
+using qatime::ManualClock;
 using qatime::Move;
 using qatime::Removal;
 using qatime::Time;
 using qatime::backlog::Entry;
 using qatime::backlog::Local;
-using qatime::ManualClock;
 using qatime::backlog::Slice;
 
 namespace {
@@ -329,6 +329,45 @@ TEST_CASE("MemoryIsBoundedWhatFindsNoRoomIsCountedAndWhatIsThereStillCoalesces",
   CHECK(found.at("/e0/name10") == 1);
   CHECK(found.at("/e1/other") == 1);
   CHECK_FALSE(found.contains("/d2/name2"));
+  CHECK(f.adds_up());
+}
+
+TEST_CASE("AFullBacklogThatWasRetriedAndSettledTakesInAsMuchAgain", "[backlog]") {
+  constexpr std::size_t kMemory = 8 << 20;
+  constexpr std::size_t kBlocks = 256 << 10;
+  Fixture f{{"/"}, kMemory};
+  const auto bytes = [&f] { return static_cast<std::size_t>(f.sum("qatime_backlog_bytes")); };
+  const auto fill = [&f](const std::string& prefix, const std::string& suffix) {
+    const auto dropped = f.sum("qatime_dropped_total");
+    for (int i = 0; f.sum("qatime_dropped_total") < dropped + 1'000; ++i)
+      f.access(prefix + std::to_string(i) + suffix, 1);
+    return f.backlog.pending();
+  };
+  const auto settle_all = [&f] {
+    for (Slice slice = f.backlog.take(0, 100); !slice.entries.empty(); slice = f.backlog.take(0, 100)) {
+      for (const Entry& entry : slice.entries) f.settle(entry);
+    }
+    CHECK(f.backlog.pending() == 0);
+  };
+  const std::size_t count = fill("/files/", "");
+  CHECK(count > 50'000);
+  CHECK(bytes() < kMemory + kBlocks);
+  for (int round = 0; round < 3; ++round) {
+    for (Slice slice = f.backlog.take(0, 100); !slice.entries.empty(); slice = f.backlog.take(0, 100)) {
+      for (const Entry& entry : slice.entries) f.backlog.put_back(entry.ticket, f.clock.now() + 1s, entry.retry);
+    }
+    CHECK(bytes() < kMemory + kMemory / 5 + kBlocks);
+    f.clock.advance(1s);
+  }
+  CHECK(f.backlog.pending() == count);
+  settle_all();
+  CHECK(bytes() < kBlocks);
+
+  const std::size_t directories = fill("/directories/", "/x");  // other memory than that of files
+  CHECK(directories > 20'000);
+  CHECK(bytes() < kMemory + kBlocks);
+  settle_all();
+  CHECK(fill("/other/", "") > count - 2'000);
   CHECK(f.adds_up());
 }
 
