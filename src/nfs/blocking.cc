@@ -2,15 +2,16 @@
 #include "nfs/blocking.h"
 
 #include <chrono>
+#include <cstdint>
 #include <utility>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <fmt/core.h>
 
 #include "log.h"
 #include "nfs/libnfs_client.h"
+#include "nfs/name_lookup.h"
 
 namespace qatime::nfs {
 
@@ -157,34 +158,38 @@ Report try_export(Session& session, const std::string& server, std::size_t lane,
   return report;
 }
 
-std::vector<std::string> addresses_of(const std::string& host) {
+NameLookup::Result find_addresses(const NfsConfig& config, const std::string& host) {
+  NameLookup::Result result{{}, NameLookup::no_answer(host)};
   asio::io_context io;
-  boost::system::error_code error;
-  std::vector<std::string> addresses;
-  for (const auto& result : asio::ip::tcp::resolver{io}.resolve(host, "", error)) {
-    auto address = result.endpoint().address().to_string();
-    if (addresses.empty() || addresses.back() != address) addresses.push_back(std::move(address));
+  const NameLookup lookup{io, host, [&result](const NameLookup::Result& found) { result = found; }};
+  io.run_one_for(config.timeout);
+  return result;
+}
+
+void probe_server(const NfsConfig& config, const NfsConfig::Server& server, std::vector<Report>& reports) {
+  const std::uint16_t port = server.port != 0 ? server.port : config.port;
+  const auto found = find_addresses(config, server.host);
+  if (!found.failure.empty()) {
+    for (const NfsConfig::Export& each : config.exports) {
+      reports.push_back({server_label(log::escaped(server.host), port), each.target, false, found.failure});
+    }
   }
-  // Left to the session, which says that it cannot be resolved.
-  if (addresses.empty()) addresses.push_back(host);
-  return addresses;
+  for (const auto& address : found.addresses) {
+    NfsConfig one = config;
+    one.servers = {{address.to_string(), server.port}};
+    Session session{one};
+    for (std::size_t lane = 0; lane < config.exports.size(); ++lane) {
+      reports.push_back(
+          try_export(session, server_label(one.servers[0].host, port), lane, config.exports[lane].target));
+    }
+  }
 }
 
 }  // namespace
 
 std::vector<Report> probe(const NfsConfig& config) {
   std::vector<Report> reports;
-  for (const NfsConfig::Server& server : config.servers) {
-    for (const std::string& address : addresses_of(server.host)) {
-      NfsConfig one = config;
-      one.servers = {{address, server.port}};
-      Session session{one};
-      const std::string label = server_label(address, server.port != 0 ? server.port : config.port);
-      for (std::size_t lane = 0; lane < config.exports.size(); ++lane) {
-        reports.push_back(try_export(session, label, lane, config.exports[lane].target));
-      }
-    }
-  }
+  for (const NfsConfig::Server& server : config.servers) probe_server(config, server, reports);
   return reports;
 }
 

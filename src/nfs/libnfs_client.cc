@@ -13,6 +13,7 @@
 #include "nfs/alarm.h"
 #include "nfs/connection.h"
 #include "nfs/logger.h"
+#include "nfs/name_lookup.h"
 #include "nfs/rpc.h"
 #include "path.h"
 
@@ -47,17 +48,16 @@ std::string server_label(const std::string& address, std::uint16_t port) {
 
 struct LibnfsClient::Host {
   Host(asio::io_context& io, std::string host, std::uint16_t service)
-      : name{std::move(host)}, port{service}, resolver{io}, retry{io} {}
+      : name{std::move(host)}, port{service}, alarm{io} {}
 
   std::string name;
   std::uint16_t port;
   bool is_numeric = false;
   std::vector<asio::ip::address> addresses;
-  std::string failure;  // why the name could not be resolved, last tried
-  bool is_resolving = false;
-  SteadyTime::time_point next{};  // when it may be resolved again
-  tcp::resolver resolver;
-  Alarm retry;
+  std::string failure;                 // why the name could not be resolved, last tried
+  std::unique_ptr<NameLookup> lookup;  // while it is being resolved
+  SteadyTime::time_point next{};       // when it may be resolved again
+  Alarm alarm;                         // it takes long; after it: it may be tried again
   log::Throttle failed;
 };
 
@@ -123,31 +123,32 @@ LibnfsClient::LibnfsClient(asio::io_context& io, const NfsConfig& config, metric
 LibnfsClient::~LibnfsClient() = default;
 
 void LibnfsClient::resolve(Host& host) {
-  host.is_resolving = true;
-  host.next = SteadyTime::now() + kResolvePause;
-  host.resolver.async_resolve(
-      host.name, "", [this, &host, life = std::weak_ptr{life_}](const auto& error, const auto& results) {
-        if (life.expired()) return;
-        host.is_resolving = false;
-        if (error) {
-          host.failure = fmt::format("cannot resolve \"{}\": {}", log::escaped(host.name), error.message());
-          if (host.failed.admit()) kLog.warning("{}; trying again", host.failure);
-          resolve_later(host);
-        } else {
-          host.failure.clear();
-          host.addresses.clear();
-          for (const auto& result : results) host.addresses.push_back(result.endpoint().address());
-          adopt_addresses();
-        }
-        take_change();
-      });
+  const auto begin = SteadyTime::now();
+  const auto fail = [&host](const std::string& why) {
+    host.failure = why;
+    if (host.failed.admit()) kLog.warning("{}; trying again", why);
+  };
+  host.next = begin + kResolvePause;
+  host.lookup = std::make_unique<NameLookup>(environment_->io, host.name, [this, &host, fail](const auto& result) {
+    host.lookup.reset();
+    host.alarm.cancel();
+    if (!result.failure.empty()) {
+      fail(result.failure);
+      resolve_later(host);
+    } else {
+      host.failure.clear();
+      host.addresses = result.addresses;
+      adopt_addresses();
+    }
+    take_change();
+  });
+  // Nothing is to be done about it but to say so.
+  host.alarm.set(begin + environment_->config.timeout, [&host, fail] { fail(NameLookup::no_answer(host.name)); });
 }
 
 void LibnfsClient::resolve_later(Host& host) {
-  if (host.is_resolving) return;
-  host.retry.set(host.next, [this, &host] {
-    if (!host.is_resolving) resolve(host);
-  });
+  if (host.lookup != nullptr) return;
+  host.alarm.set(host.next, [this, &host] { resolve(host); });
 }
 
 // Makes the servers those that the hosts' addresses name, but for one that is gone from its name and still answers.

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: MIT
 #include "nfs/blocking.h"
 
+#include <algorithm>
 #include <string>
 
 #include "catch.h"
 #include "nfs/scripted_server.h"
+#include "nfs/slow_names.h"
 
 namespace qatime::nfs {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::kSlowName;
 using testing::Procedure;
 using testing::ScriptedServer;
+using testing::SlowNames;
 using Fault = testing::Action::Fault;
 
 constexpr Time kTime{1'700'000'000'123'456'789ns};
@@ -110,6 +114,18 @@ TEST_CASE("A session gives up on a server that keeps silent") {
   CHECK(has(complaint(session, "/"), "MOUNT"));
 }
 
+TEST_CASE("A session gives up on a name that takes long to resolve") {
+  SlowNames names;
+  ScriptedServer server;
+  auto config = server.config();
+  config.servers = {{kSlowName}};
+  {
+    Session session{config};
+    CHECK(has(complaint(session, "/"), "cannot resolve \"slow.test\": no answer"));
+  }
+  CHECK(names.waiting() == 1);
+}
+
 // ---- probe
 
 TEST_CASE("A probe of what works says so and leaves times as they are") {
@@ -142,6 +158,39 @@ TEST_CASE("A probe looks at every server and every export") {
   CHECK(has(reports[2].message, "refused"));
   CHECK_FALSE(reports[2].ok);
   CHECK_FALSE(reports[3].ok);
+}
+
+TEST_CASE("A probe looks at every address of a name") {
+  ScriptedServer server;
+  auto config = server.config();
+  config.servers = {{"localhost"}};
+  const auto reports = probe(config);
+  CHECK(std::ranges::any_of(reports, [&](const Report& report) {
+    return report.ok && report.server == "127.0.0.1:" + std::to_string(server.port());
+  }));
+}
+
+TEST_CASE("A probe gives up on a name that takes long to resolve, and looks at the other servers") {
+  SlowNames names;
+  ScriptedServer server;
+  auto config = server.config();
+  config.servers = {{kSlowName}, {"127.0.0.1"}};
+  const auto reports = probe(config);
+  CHECK(names.waiting() == 1);
+  REQUIRE(reports.size() == 2);
+  CHECK_FALSE(reports[0].ok);
+  CHECK(has(reports[0].server, kSlowName));
+  CHECK(has(reports[0].message, "cannot resolve \"slow.test\": no answer"));
+  CHECK(reports[1].ok);
+}
+
+TEST_CASE("A probe says which name does not resolve") {
+  auto config = NfsConfig{};
+  config.servers = {{"no-such-host.invalid"}};
+  const auto reports = probe(config);
+  REQUIRE(reports.size() == 1);
+  CHECK_FALSE(reports[0].ok);
+  CHECK(has(reports[0].message, "cannot resolve \"no-such-host.invalid\""));
 }
 
 TEST_CASE("A probe says what to look at") {

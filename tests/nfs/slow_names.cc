@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+#include "nfs/slow_names.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <string_view>
+
+#include <dlfcn.h>
+#include <netdb.h>
+
+namespace qatime::nfs::testing {
+namespace {
+
+struct Gate {
+  std::mutex mutex;
+  std::condition_variable changed;
+  // guarded by mutex:
+  bool is_closed = false;
+  std::size_t waiting = 0;
+
+  void set_closed(bool closed) {
+    std::unique_lock lock{mutex};
+    is_closed = closed;
+    changed.notify_all();
+    if (!closed) changed.wait(lock, [this] { return waiting == 0; });
+  }
+
+  void pass() {
+    std::unique_lock lock{mutex};
+    ++waiting;
+    changed.wait_for(lock, std::chrono::minutes{1}, [this] { return !is_closed; });
+    --waiting;
+    changed.notify_all();
+  }
+};
+
+// Threads that ask may outlive all static objects.
+Gate& gate() {
+  static auto& the_gate = *new Gate;
+  return the_gate;
+}
+
+}  // namespace
+
+SlowNames::SlowNames() { gate().set_closed(true); }
+
+SlowNames::~SlowNames() { answer(); }
+
+// NOLINTNEXTLINE(readability-convert-member-functions-to-static)
+void SlowNames::answer() { gate().set_closed(false); }
+
+// NOLINTNEXTLINE(readability-convert-member-functions-to-static)
+std::size_t SlowNames::waiting() const {
+  const std::lock_guard lock{gate().mutex};
+  return gate().waiting;
+}
+
+}  // namespace qatime::nfs::testing
+
+extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** found) {
+  using namespace qatime::nfs::testing;
+  static const auto next = reinterpret_cast<decltype(&::getaddrinfo)>(::dlsym(RTLD_NEXT, "getaddrinfo"));
+  if (node != nullptr && std::string_view{node} == kSlowName) {
+    gate().pass();
+    node = "127.0.0.1";
+  }
+  return next(node, service, hints, found);
+}
