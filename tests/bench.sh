@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: MIT
 # How fast qatime is, as ratios of one run on this machine; Debian 12, as root or as a user with sudo:
 #
-#   sh tests/bench.sh [updates] [intake]
+#   sh tests/bench.sh [updates] [intake] [startup]
 #
 #   updates   access times set per second, beside a client that sets one after the other
 #   intake    CPU time per record received, beside a program that only reads the records and finds their ends
+#   startup   time until the program has said its version, and until the daemon listens, beside /bin/true; of the static
+#             program if there is one in build/static
 #
 # Absolute figures differ from machine to machine and from hour to hour; the ratios are what to trust. Each is a median
 # of several alternating runs. tests/bench/bench.py says how they are measured.

@@ -144,8 +144,48 @@ def intake(scratch):
     report(f"CPU per record of {len(block) // BLOCK} bytes over TCP, server away", "us", ours, least, "read and memchr")
 
 
+# --- time to start ---------------------------------------------------------------------------------------------------
+
+STARTS = 21
+STATIC = pathlib.Path(__file__).parents[2] / "build" / "static" / "src" / "qatime"
+
+
+def milliseconds(start, ended):
+    """Wall time from before start() makes a process until ended(process)."""
+    time.sleep(0.02)  # who has just been busy waits longer for a processor
+    begin = time.perf_counter()
+    process = start()
+    ended(process)
+    took = time.perf_counter() - begin
+    process.kill()
+    process.wait()
+    return took * 1000
+
+
+def startup(scratch):
+    """Of the static program, if it was built."""
+    program = STATIC if STATIC.exists() else lab.binary("QATIME")
+    daemon = Qatime(scratch, lab.Server("127.0.0.1", lab.free_port(), lab.free_port(), "/"))
+
+    def start(*command):
+        return lambda: subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def listens(process):
+        while not lab.accepts(daemon.port):
+            assert process.poll() is None, "it does not start"
+
+    version, run, least = [], [], []
+    for _ in range(STARTS):
+        version.append(milliseconds(start(program, "version"), subprocess.Popen.wait))
+        run.append(milliseconds(start(program, "run", "-c", daemon.configuration), listens))
+        least.append(milliseconds(start("/bin/true"), subprocess.Popen.wait))
+    kind = "static" if program == STATIC else "dynamic"
+    report(f"start and end of `qatime version` ({kind} program)", "ms", version, least, "/bin/true")
+    report(f"start of `qatime run` until it listens ({kind} program)", "ms", run, least, "/bin/true")
+
+
 def main():
-    known = {"updates": updates, "intake": intake}
+    known = {"updates": updates, "intake": intake, "startup": startup}
     wanted = sys.argv[1:] or list(known)
     if not set(wanted) <= set(known):
         sys.exit(f"there are: {' '.join(known)}")
