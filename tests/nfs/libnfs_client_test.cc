@@ -200,6 +200,21 @@ TEST_CASE("A root that became stale is asked for again") {
   CHECK(lab.getattr(lab.root()).status == Status::ok);
 }
 
+TEST_CASE("A handle that became stale and is no root asks for no roots") {
+  ScriptedServer server;
+  server.add_file("/f");
+  Lab lab{server};
+  const Handle file = lab.lookup(lab.root(), "f").object.handle;
+  lab.loop.run_for(3100ms);  // since the last MNT
+  server.forget_handles();
+  CHECK(lab.getattr(file).status == Status::stale);
+  CHECK(lab.lookup(file, "g").status == Status::stale);
+  CHECK(lab.set_atime(file, kTime).status == Status::stale);
+  CHECK(lab.getattr(lab.root()).status == Status::ok);
+  lab.loop.run_for(100ms);
+  CHECK(lab.rpcs("mnt") == 1);
+}
+
 // ---- requests
 
 TEST_CASE("LOOKUP finds names of any bytes") {
