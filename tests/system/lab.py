@@ -84,7 +84,8 @@ def has_handles(directory):
 
 
 # Where the files of FSAL VFS can be. Programs are not put there: /dev/shm of a container lets nobody execute any.
-PLACES = [place for place in (tempfile.gettempdir(), "/dev/shm") if ROOT and os.path.isdir(place) and has_handles(place)]
+PLACES = [place for place in (tempfile.gettempdir(), "/dev/shm")
+          if ROOT and os.path.isdir(place) and has_handles(place)]
 FSAL = "VFS" if PLACES else "MEM"
 
 
