@@ -110,10 +110,12 @@ class Repair {
 // What the parser calls. It fills the record, whose fields are one or two objects deep.
 class RecordReader {
  public:
+  // NOLINTBEGIN(readability-identifier-naming): the parser wants them
   static constexpr std::size_t max_object_size = SIZE_MAX;
   static constexpr std::size_t max_array_size = SIZE_MAX;
   static constexpr std::size_t max_key_size = SIZE_MAX;
   static constexpr std::size_t max_string_size = SIZE_MAX;
+  // NOLINTEND(readability-identifier-naming)
 
   explicit RecordReader(std::pmr::memory_resource& scratch) : scratch_{scratch}, text_{&scratch} {}
 
