@@ -93,6 +93,10 @@ void Connection::retry_refused() {
                    [this, refused = std::move(refused)] { mount(refused); });
 }
 
+bool Connection::is_root(const Handle& handle) const noexcept {
+  return std::any_of(lanes_.begin(), lanes_.end(), [&](const Lane& lane) { return lane.root == handle; });
+}
+
 void Connection::doubt_roots() {
   if (!is_ready() || mount_ != nullptr || SteadyTime::now() < mounted_at_ + kDoubtPause) return;
   begin();

@@ -44,12 +44,13 @@ class Connection {
   [[nodiscard]] Rpc& rpc() const noexcept { return *rpc_; }
   // The root of an export, if the server has given it.
   [[nodiscard]] const std::optional<Handle>& root(std::size_t lane) const { return lanes_.at(lane).root; }
+  [[nodiscard]] bool is_root(const Handle& handle) const noexcept;
   // How the export was mounted last; ok also before it was tried.
   [[nodiscard]] Status mount_status(std::size_t lane) const { return lanes_.at(lane).status; }
   // Why the last attempt to connect failed, or the connection was lost; empty before and while it is ready.
   [[nodiscard]] const std::string& failure() const noexcept { return failure_; }
 
-  // A handle of this server has gone stale: perhaps the roots have, too. Asks for them again, now and then at most.
+  // A root has gone stale: perhaps the others have, too. Asks for all again, now and then at most.
   void doubt_roots();
 
  private:

@@ -34,8 +34,9 @@ Status name_status(std::string_view name) {
   return Status::ok;
 }
 
-void note(Connection& connection, Status status) {
-  if (status == Status::stale || status == Status::badhandle) connection.doubt_roots();
+// A root that is none any more is to be asked for again; what else has gone stale is found by its name, by the caller.
+void note(Connection& connection, bool was_root, Status status) {
+  if (was_root && (status == Status::stale || status == Status::badhandle)) connection.doubt_roots();
 }
 
 }  // namespace
@@ -248,8 +249,9 @@ void LibnfsClient::lookup(const Handle& directory, std::string_view name, Object
   Connection* const connection = roomiest();
   const Status status = connection == nullptr ? Status::lost : name_status(name);
   if (status != Status::ok) return post([status, done = std::move(done)] { done(status, {}); });
-  connection->rpc().lookup(directory, name, [connection, done = std::move(done)](const Reply& reply) {
-    note(*connection, reply.status);
+  const bool is_root = connection->is_root(directory);
+  connection->rpc().lookup(directory, name, [connection, is_root, done = std::move(done)](const Reply& reply) {
+    note(*connection, is_root, reply.status);
     done(reply.status, {reply.handle, reply.attributes});
   });
 }
@@ -257,8 +259,9 @@ void LibnfsClient::lookup(const Handle& directory, std::string_view name, Object
 void LibnfsClient::getattr(const Handle& object, AttributesDone done) {
   Connection* const connection = roomiest();
   if (connection == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
-  connection->rpc().getattr(object, [connection, done = std::move(done)](const Reply& reply) {
-    note(*connection, reply.status);
+  const bool is_root = connection->is_root(object);
+  connection->rpc().getattr(object, [connection, is_root, done = std::move(done)](const Reply& reply) {
+    note(*connection, is_root, reply.status);
     done(reply.status, reply.attributes);
   });
 }
@@ -266,8 +269,9 @@ void LibnfsClient::getattr(const Handle& object, AttributesDone done) {
 void LibnfsClient::set_atime(const Handle& object, Time atime, std::optional<Time> guard, AttributesDone done) {
   Connection* const connection = roomiest();
   if (connection == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
-  connection->rpc().set_atime(object, atime, guard, [connection, done = std::move(done)](const Reply& reply) {
-    note(*connection, reply.status);
+  const bool is_root = connection->is_root(object);
+  connection->rpc().set_atime(object, atime, guard, [connection, is_root, done = std::move(done)](const Reply& reply) {
+    note(*connection, is_root, reply.status);
     done(reply.status, reply.attributes);
   });
 }
