@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/json.h"
 
+#include <deque>
 #include <memory_resource>
 #include <string>
 #include <string_view>
@@ -33,10 +34,12 @@ class Json {
   }
 
   Record with_user(const std::string& spelled) {
-    return read(R"({"user_id":{"sid":"S\-1","name":")" + spelled + R"("},"operation":"o","status":"ok"})");
+    return read(bodies_.emplace_back(R"({"user_id":{"sid":"S\-1","name":")" + spelled +
+                                     R"("},"operation":"o","status":"ok"})"));
   }
 
  private:
+  std::deque<std::string> bodies_;
   std::pmr::monotonic_buffer_resource scratch_;
 };
 
@@ -44,8 +47,8 @@ TEST_CASE_METHOD(Json, "The fields come in any order, with others between") {
   const std::string_view body =
       GENERATE(R"({"user_id":{"sid":"S-1","auth_id":"500","name":"admin"},"user_ip":"203.0.113.0","protocol":"smb2",)"
                R"("operation":"fs_rename","status":"ok","details":{"file_id":"6","path":"/a","target":"/b"}})",
-               R"( { "details" : { "offset": 0, "before": {"path": "/no", "owner": {"name": "no"}}, "target": "/b",
-         "after": [{"path": "/no"}, "/no"], "path": "/a", "size": -1.5e3, "file_id": "6" }, "more": {"name": "no",
+               R"( { "details" : { "offset": 0, "path": "/a", "before": {"path": "/no", "owner": {"name": "no"}},
+         "target": "/b", "after": [{"path": "/no"}, "/no"], "size": -1.5e3, "file_id": "6" }, "more": {"name": "no",
          "path": "/no"}, "operation": "fs_rename", "user_id": {"name": "admin", "path": "/no"}, "path": "/no",
          "name": "no", "status": "ok", "protocol": "smb2", "none": null, "yes": true, "user_ip": "203.0.113.0" } )");
   const Record record = read(body);
