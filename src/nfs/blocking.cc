@@ -22,7 +22,7 @@ namespace {
 // A server that keeps silent is found out by the client, with a better reason, just before we give up.
 constexpr std::chrono::milliseconds kGrace{500};
 
-constexpr int kGuardTries = 3;  // of a root that changes between GETATTR and SETATTR
+constexpr int kMaxNotSyncs = 3;  // of one object, before going without the guard
 
 }  // namespace
 
@@ -104,6 +104,28 @@ Session::Outcome Session::set_atime(const Handle& object, Time atime, std::optio
   return outcome;
 }
 
+Status Session::update_atime(const Object& object, const Choose& choose) {
+  Outcome found{Status::ok, object.attributes};
+  bool guarded = true;
+  for (int not_syncs = 0;;) {
+    if (!found.attributes) found = getattr(object.handle);
+    if (!found.attributes) return found.status;
+    const auto atime = choose(*found.attributes);
+    if (!atime) return Status::ok;
+    const auto guard = guarded ? std::optional{found.attributes->ctime} : std::nullopt;
+    const Status status = set_atime(object.handle, *atime, guard).status;
+    if (!guarded) return status;
+    if (status == Status::not_sync) {
+      guarded = ++not_syncs < kMaxNotSyncs;
+    } else if (status == Status::inval || status == Status::notsupp) {
+      guarded = false;
+    } else {
+      return status;
+    }
+    found.attributes.reset();
+  }
+}
+
 namespace {
 
 // What an administrator should look at when SETATTR ends so.
@@ -117,8 +139,6 @@ std::string setattr_advice(Status status) {
       return "a read-only export: let this host write to it";
     case Status::auth:
       return "the server refuses AUTH_SYS: allow it for the export";
-    case Status::not_sync:
-      return "its root is being changed all the time: try again";
     case Status::timeout:
     case Status::lost:
       return "the server does not answer";
@@ -134,12 +154,10 @@ std::string refused(const char* procedure, Status status) {
 // What is wrong with setting times on the root of an export; empty if nothing.
 std::string try_root(Session& session, std::size_t lane) {
   const Handle root = session.root(lane);
-  Status status = Status::not_sync;
-  for (int tries = 0; tries < kGuardTries && status == Status::not_sync; ++tries) {
-    const auto found = session.getattr(root);
-    if (!found.attributes) return refused("GETATTR", found.status);
-    status = session.set_atime(root, found.attributes->atime, found.attributes->ctime).status;
-  }
+  const auto found = session.getattr(root);
+  if (!found.attributes) return refused("GETATTR", found.status);
+  const Status status =
+      session.update_atime({root, found.attributes}, [](const Attributes& attributes) { return attributes.atime; });
   return status == Status::ok ? std::string{} : refused("SETATTR", status);
 }
 

@@ -2,6 +2,7 @@
 // NFS for commands: one thing at a time, waiting for each.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -53,6 +54,12 @@ class Session {
   [[nodiscard]] Outcome getattr(const Handle& object);
   // As Client::set_atime.
   [[nodiscard]] Outcome set_atime(const Handle& object, Time atime, std::optional<Time> guard);
+
+  // Which atime an object with these attributes is to get; nothing to leave it as it is.
+  using Choose = std::function<std::optional<Time>(const Attributes&)>;
+  // Has the atime of an object set as the daemon does: guarded by its ctime, looking and choosing again when it changed
+  // in between, and without a guard when that happens too often or the server takes none.
+  [[nodiscard]] Status update_atime(const Object& object, const Choose& choose);
 
   // The root of an export. Throws Unreachable.
   [[nodiscard]] Handle root(std::size_t lane);

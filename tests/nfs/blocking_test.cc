@@ -2,7 +2,10 @@
 #include "nfs/blocking.h"
 
 #include <algorithm>
+#include <functional>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "catch.h"
 #include "nfs/scripted_server.h"
@@ -14,6 +17,7 @@ namespace {
 using namespace std::chrono_literals;
 using testing::kSlowName;
 using testing::Procedure;
+using testing::Request;
 using testing::ScriptedServer;
 using testing::SlowNames;
 using Fault = testing::Action::Fault;
@@ -86,6 +90,106 @@ TEST_CASE("A session asks for attributes that LOOKUP left out") {
   Session session{server.config()};
   CHECK(session.walk("/f").object.attributes.value().atime == server.times("/f").atime);
 }
+
+// ---- update_atime
+
+bool is_guarded(const Request& request) { return request.guard.has_value(); }
+
+// A file on a server that is to have the atime kTime, unless it has a newer one.
+struct Update {
+  Update() { server.add_file("/f"); }
+
+  Status run() {
+    Session session{server.config()};
+    return session.update_atime(session.walk("/f").object, [this](const Attributes& found) {
+      ++looks;
+      meanwhile();
+      return found.atime < kTime ? std::optional{kTime} : std::nullopt;
+    });
+  }
+  [[nodiscard]] Time atime() const { return server.times("/f").atime; }
+  // Those of all SETATTRs.
+  [[nodiscard]] std::vector<std::optional<Time>> guards() const {
+    std::vector<std::optional<Time>> guards;
+    for (const Request& request : server.requests()) {
+      if (request.procedure == Procedure::setattr) guards.push_back(request.guard);
+    }
+    return guards;
+  }
+
+  ScriptedServer server;
+  std::function<void()> meanwhile = [] {};  // between a look and its SETATTR
+  int looks = 0;
+};
+
+TEST_CASE("An atime is set guarded by the ctime that was seen") {
+  Update update;
+  const Time ctime = update.server.times("/f").ctime;
+  CHECK(update.run() == Status::ok);
+  CHECK(update.atime() == kTime);
+  CHECK(update.guards() == std::vector{std::optional{ctime}});
+}
+
+TEST_CASE("What changed since it was looked at is looked at again") {
+  Update update;
+  update.meanwhile = [&] {
+    if (update.looks < 3) update.server.set_atime("/f", Time{1s});
+  };
+  CHECK(update.run() == Status::ok);
+  CHECK(update.atime() == kTime);
+  CHECK(update.looks == 3);
+  CHECK(update.guards().back());
+}
+
+TEST_CASE("A newer atime that somebody else set meanwhile stays") {
+  Update update;
+  update.meanwhile = [&] { update.server.set_atime("/f", kTime + 1s); };
+  CHECK(update.run() == Status::ok);
+  CHECK(update.atime() == kTime + 1s);
+  CHECK(update.guards().size() == 1);
+}
+
+TEST_CASE("What changes all the time is set without a guard") {
+  Update update;
+  update.meanwhile = [&] { update.server.set_atime("/f", Time{1s}); };
+  CHECK(update.run() == Status::ok);
+  CHECK(update.atime() == kTime);
+  CHECK(update.looks == 4);
+  CHECK_FALSE(update.guards().back());
+}
+
+TEST_CASE("Where guards are refused the atime is set without one") {
+  Update update;
+  update.server.script(Procedure::setattr, {Fault::none, GENERATE(Status::inval, Status::notsupp)},
+                       ScriptedServer::kForEver, is_guarded);
+  CHECK(update.run() == Status::ok);
+  CHECK(update.atime() == kTime);
+  CHECK(update.guards().size() == 2);
+}
+
+TEST_CASE("Any other status ends an update") {
+  Update update;
+  const auto status = GENERATE(Status::perm, Status::rofs, Status::stale, Status::jukebox);
+  update.server.script(Procedure::setattr, {Fault::none, status});
+  CHECK(update.run() == status);
+  CHECK(update.guards().size() == 1);
+}
+
+TEST_CASE("An object that is gone when it is looked at again ends an update") {
+  Update update;
+  update.server.script(Procedure::setattr, {Fault::none, Status::not_sync});
+  update.server.script(Procedure::getattr, {Fault::none, Status::stale});
+  CHECK(update.run() == Status::stale);
+}
+
+TEST_CASE("A status that has nothing to do with guards is not hidden by trying without one") {
+  Update update;
+  update.server.script(Procedure::setattr, {Fault::none, Status::inval});
+  CHECK(update.run() == Status::inval);
+  CHECK(update.guards().size() == 2);
+}
+
+// ---- without a server
 
 TEST_CASE("A session without a server says which and why") {
   ScriptedServer server;
@@ -203,7 +307,6 @@ TEST_CASE("A probe says what to look at") {
       {Procedure::setattr, {Fault::none, Status::perm}, "squash"},
       {Procedure::setattr, {Fault::none, Status::acces}, "squash"},
       {Procedure::setattr, {Fault::none, Status::rofs}, "read-only"},
-      {Procedure::setattr, {Fault::none, Status::not_sync}, "changed all the time"},
       {Procedure::setattr, {Fault::deny}, "AUTH_SYS"},
       {Procedure::mnt, {Fault::deny}, "AUTH_SYS"},
       {Procedure::mnt, {Fault::none, Status::acces}, "may this host mount it"},
@@ -219,9 +322,10 @@ TEST_CASE("A probe says what to look at") {
   CHECK(has(reports[0].message, each.says));
 }
 
-TEST_CASE("A probe tries again when the root changed in between") {
+TEST_CASE("A probe succeeds where the root changes all the time, and where guards are refused") {
   ScriptedServer server;
-  server.script(Procedure::setattr, {Fault::none, Status::not_sync}, 1);
+  server.script(Procedure::setattr, {Fault::none, GENERATE(Status::not_sync, Status::inval, Status::notsupp)},
+                ScriptedServer::kForEver, is_guarded);
   CHECK(probe(server.config()).at(0).ok);
 }
 
