@@ -51,6 +51,19 @@ TEST_CASE("An ignored line has the reason that it is counted under, and words fo
   CHECK(line.why == "It is ignored because policy.operations does not have its operation.");
 }
 
+TEST_CASE("A line is explained by the configuration that is asked about") {
+  Config config;
+  config.syslog.rfc3164_timezone = TimeZone::load("Asia/Tokyo").value();
+  config.policy.exclude_users = {"ad\\tom"};
+  const Explanation line = explain(
+      R"(Jan  6 12:00:00 q-1 qumulo {"user_id":{"name":"AD\tom"},"operation":"fs_read_data","status":"ok","details":{"path":"/a"}})",
+      config, *parse_rfc3339("2026-01-28T00:00:00Z"));
+  CHECK(field(line, "form") == "RFC 3164");
+  CHECK(field(line, "time") == "2026-01-06T03:00:00.000000000Z");
+  CHECK(line.reason == "user");
+  CHECK(line.why == "It is ignored because policy.exclude_users has its user.");
+}
+
 TEST_CASE("A malformed line is explained as far as it was readable") {
   const Explanation no_header = explain("hello", {}, now());
   CHECK(no_header.outcome == "malformed");

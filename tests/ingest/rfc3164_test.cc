@@ -29,6 +29,7 @@ TEST_CASE("The turn of the year may lie between the time and its reading") {
   CHECK(read("Jan  1 00:00:01", "2025-12-31T23:59:59Z") == "2026-01-01T00:00:01");
   CHECK(read("Jan  1 00:00:00", "2026-01-01T00:00:00Z") == "2026-01-01T00:00:00");
   CHECK(read("Jan  1 13:59:59", "2025-12-31T10:00:00Z", "Pacific/Kiritimati") == "2025-12-31T23:59:59");
+  CHECK(read("Jan  1 00:30:00", "2025-12-30T11:00:00Z", "Pacific/Kiritimati") == "2025-12-31T10:30:00");
   CHECK(read("Dec 31 12:00:00", "2026-01-01T10:00:00Z", "Pacific/Pago_Pago") == "2025-12-31T23:00:00");
 }
 
