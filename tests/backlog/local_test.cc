@@ -306,6 +306,23 @@ TEST_CASE("TooManyDoubtfulPathsAreEverything", "[backlog]") {
   CHECK(next.paths.size() == 1);
 }
 
+TEST_CASE("DoubtfulPathsTakeAnEighthOfTheMemoryAndAreCounted", "[backlog]") {
+  constexpr std::size_t kMemory = 1 << 20;
+  Fixture f{{"/"}, kMemory};
+  const auto bytes = [&f] { return f.sum("qatime_backlog_bytes"); };
+  const std::string path = "/" + std::string(1'000, 'x');
+  f.remove(path, 5);
+  const auto before = bytes();
+  static_cast<void>(f.backlog.take_invalidations());
+  CHECK(f.backlog.take(0, 1).entries.empty());
+  CHECK(bytes() <= before - 1'000);
+  for (std::size_t i = 0; i < kMemory / 8 / 1'000 + 1; ++i) f.remove(path, 5);
+  const auto many = bytes();
+  CHECK(f.backlog.take_invalidations().everything);
+  CHECK(f.backlog.take(0, 1).entries.empty());
+  CHECK(bytes() == many);
+}
+
 TEST_CASE("MemoryIsBoundedWhatFindsNoRoomIsCountedAndWhatIsThereStillCoalesces", "[backlog]") {
   Fixture f{{"/", "/unused"}, 4 << 20};
   for (int i = 0; i < 100'000; ++i) f.access("/d" + std::to_string(i % 10) + "/name" + std::to_string(i), 1);
