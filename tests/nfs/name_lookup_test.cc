@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "nfs/name_lookup.h"
 
-#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,12 +28,12 @@ NameLookup::Result find(const std::string& name) {
 }
 
 TEST_CASE("A name has addresses, each once") {
-  const auto result = find("localhost");
+  const auto result = find(kSlowName);
   CHECK(result.failure.empty());
-  CHECK(std::ranges::count(result.addresses, boost::asio::ip::make_address("127.0.0.1")) == 1);
+  CHECK(result.addresses == std::vector{boost::asio::ip::make_address("127.0.0.1")});
 }
 
-TEST_CASE("A numeric address is its own name, scope included") {
+TEST_CASE("A numeric address is a name, too, scope included") {
   CHECK(find("192.0.2.1").addresses == std::vector{boost::asio::ip::make_address("192.0.2.1")});
   CHECK(find("2001:db8::1").addresses == std::vector{boost::asio::ip::make_address("2001:db8::1")});
   CHECK(find("fe80::1%lo").addresses == std::vector{boost::asio::ip::make_address("fe80::1%lo")});

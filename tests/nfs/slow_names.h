@@ -9,7 +9,7 @@ namespace qatime::nfs::testing {
 inline constexpr const char* kSlowName = "slow.test";
 
 // This program has a getaddrinfo() of its own. While a SlowNames lives, that of kSlowName does not return; after that,
-// after answer() or after a minute it finds 127.0.0.1. One at a time; any thread.
+// after answer() or after a minute it finds 127.0.0.1 several times. One at a time; any thread.
 class SlowNames {
  public:
   SlowNames();
