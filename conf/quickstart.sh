@@ -102,9 +102,9 @@ say "Send audit records: a directory is listed, two files are read"
 minute=$(date -u -d '+1 minute' +%Y-%m-%dT%H:%M)
 listed=$minute:00.250000000Z read=$minute:01.123456000Z
 cat >"$work/audit.log" <<EOF
-<14>1 $listed cluster-1 qumulo - - - 192.0.2.7,"alice",nfs3,fs_list_directory,ok,3,"/projects/",""
-<14>1 $read cluster-2 qumulo - - - 192.0.2.8,"AD\bob",smb2,fs_read_data,ok,4,"/projects/prices, final.csv",""
-<14>1 $read cluster-2 qumulo - - - 192.0.2.8,"AD\bob",smb2,fs_read_metadata,ok,5,"/projects/untouched",""
+<14>1 $listed qatime-1 qumulo - - - 192.0.2.7,"alice",nfs3,fs_list_directory,ok,3,"/projects/",""
+<14>1 $read qatime-2 qumulo - - - 192.0.2.8,"AD\bob",smb2,fs_read_data,ok,4,"/projects/prices, final.csv",""
+<14>1 $read qatime-2 qumulo - - - 192.0.2.8,"AD\bob",smb2,fs_read_metadata,ok,5,"/projects/untouched",""
 EOF
 cat "$work/audit.log"
 qatime send --to "tcp://127.0.0.1:$syslog_port" --file "$work/audit.log"

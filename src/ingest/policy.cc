@@ -111,6 +111,14 @@ bool Policy::is_self(std::string_view client) const {
   return address && (std::ranges::find(own_, *address) != own_.end() || self_.contains(*address));
 }
 
+// What becomes of a directory above an export becomes of the export.
+bool Policy::holds_export(std::string_view path) const {
+  for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
+    if (is_within(lanes_.path(lane), path)) return true;
+  }
+  return false;
+}
+
 // As Lanes::place() has it, but for the search of the last component.
 bool Policy::is_exported(std::string_view path) const {
   for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
@@ -140,7 +148,7 @@ Decision Policy::decide_move(std::string_view path, std::string_view target, Tim
 }
 
 Decision Policy::decide_removal(std::string_view path, bool subtree, Time time) const {
-  if (!is_exported(path)) return Ignored::no_export;
+  if (!is_exported(path) && !holds_export(path)) return Ignored::no_export;
   return Event{Removal{path, subtree, time}};
 }
 

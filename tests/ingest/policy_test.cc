@@ -292,5 +292,12 @@ TEST_CASE_METHOD(Exports, "A move over the border is a removal on our side of it
   CHECK(decide(record("fs_delete", "/out/a")) == "ignored export");
 }
 
+TEST_CASE_METHOD(Fixture, "What becomes of a directory above an export becomes of the export") {
+  lanes = Lanes{{"/top/in"}};
+  CHECK(decide(record("fs_tree_delete", "/top")) == "removal /top and below");
+  CHECK(decide(record("fs_rename", "/top", "/else")) == "removal /top and below");
+  CHECK(decide(record("fs_tree_delete", "/to")) == "ignored export");
+}
+
 }  // namespace
 }  // namespace qatime::ingest
