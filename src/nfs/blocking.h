@@ -83,7 +83,7 @@ struct Report {
 };
 
 // Tries every export on every address of every configured server: mounts it and sets the atime of its root to what it
-// is, guarded by its ctime. Only a real SETATTR shows squashed users and read-only exports.
+// is, as update_atime() does. Only a real SETATTR shows squashed users and read-only exports.
 [[nodiscard]] std::vector<Report> probe(const NfsConfig& config);
 
 }  // namespace qatime::nfs
