@@ -138,7 +138,8 @@ std::string setattr_advice(Status status) {
     case Status::rofs:
       return "a read-only export: let this host write to it";
     case Status::auth:
-      return "the server refuses AUTH_SYS: allow it for the export";
+      return "the server refuses our credentials: let the export take AUTH_SYS, and source ports above 1023 (no "
+             "privileged port required)";
     case Status::timeout:
     case Status::lost:
       return "the server does not answer";
