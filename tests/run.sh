@@ -53,7 +53,11 @@ build_asan() {
   build asan -Dbuildtype=debug -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false \
     -Dcpp_args=-fno-sanitize-recover=all
 }
-build_tsan() { build tsan -Dbuildtype=debug -Doptimization=1 -Db_sanitize=thread -Db_lundef=false; }
+# ThreadSanitizer knows no fences; what Asio uses them for is ordered by its locks as well.
+build_tsan() {
+  build tsan -Dbuildtype=debug -Doptimization=1 -Db_sanitize=thread -Db_lundef=false \
+    -Dcpp_args=-DBOOST_ASIO_DISABLE_FENCED_BLOCK
+}
 
 # --- suites ----------------------------------------------------------------------------------------------------------
 

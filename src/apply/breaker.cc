@@ -93,7 +93,9 @@ void Breaker::tick(Clock::Instant now) {
   release(missing_, static_cast<std::size_t>(later - missing_.begin()), verdicts_.fail);
   if (denied_.empty() || now - denied_.front().since < kIndecision) return;
   if (is_root_) return trip(suspicion_, now);
-  release(denied_, denied_.size(), verdicts_.fail);
+  const auto recent = std::find_if(denied_.begin(), denied_.end(),
+                                   [now](const Suspect& suspect) { return now - suspect.since < kIndecision; });
+  release(denied_, static_cast<std::size_t>(recent - denied_.begin()), verdicts_.fail);
 }
 
 bool Breaker::root_probe_due(Clock::Instant now) const {

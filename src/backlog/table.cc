@@ -88,7 +88,7 @@ bool Table::put_back(Ticket ticket, Clock::Instant not_before, Retry retry) {
   const bool coalesces = item.state == State::in_flight_newer;
   if (coalesces) --newer_;
   land(slot);
-  item.missed = retry.missed;
+  item.missed = retry.missed && !coalesces;
   item.attempts = static_cast<std::uint16_t>(std::min<unsigned>(retry.attempts, kMaxAttempts));
   item.since = retry.since;
   item.state = State::delayed;
@@ -161,6 +161,7 @@ Table::Added Table::merge(Slot slot, Time time) {
   Item& item = items_[slot];
   if (time <= item.time) return Added::coalesced;
   item.time = time;
+  item.missed = false;  // that was said of an earlier access
   Directory& directory = directories_[item.directory];
   directory.newest = std::max(directory.newest, time);
   if (item.state != State::in_flight) return Added::coalesced;

@@ -13,7 +13,7 @@ ClusterWatch::ClusterWatch(metrics::Registry& registry)
 
 void ClusterWatch::see(std::string_view host) {
   const std::string_view cluster = cluster_of(host);
-  if (cluster == first_) return;
+  if (cluster == first_ || cluster.empty()) return;
   if (first_.empty()) {
     first_ = cluster;
     return;

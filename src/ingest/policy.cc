@@ -111,10 +111,10 @@ bool Policy::is_self(std::string_view client) const {
   return address && (std::ranges::find(own_, *address) != own_.end() || self_.contains(*address));
 }
 
-// What becomes of a directory above an export becomes of the export.
-bool Policy::holds_export(std::string_view path) const {
+// Whether a path is in an export, or above one: what becomes of a directory becomes of what it holds.
+bool Policy::concerns_export(std::string_view path) const {
   for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
-    if (is_within(lanes_.path(lane), path)) return true;
+    if (is_within(path, lanes_.path(lane)) || is_within(lanes_.path(lane), path)) return true;
   }
   return false;
 }
@@ -142,13 +142,13 @@ Decision Policy::decide_move(std::string_view path, std::string_view target, Tim
   // Neither the root nor something into itself can be moved.
   if (path == "/" || target == "/" || (path != target && is_within(target, path))) return Malformed::path;
   if (path == target) return Ignored::operation;
-  if (!is_exported(target)) return decide_removal(path, true, time);
-  if (!is_exported(path)) return decide_removal(target, true, time);
+  if (!concerns_export(target)) return decide_removal(path, true, time);
+  if (!concerns_export(path)) return decide_removal(target, true, time);
   return Event{Move{path, target, time}};
 }
 
 Decision Policy::decide_removal(std::string_view path, bool subtree, Time time) const {
-  if (!is_exported(path) && !holds_export(path)) return Ignored::no_export;
+  if (!concerns_export(path)) return Ignored::no_export;
   return Event{Removal{path, subtree, time}};
 }
 

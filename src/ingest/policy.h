@@ -46,7 +46,7 @@ class Policy {
   [[nodiscard]] Decision decide_move(std::string_view path, std::string_view target, Time time) const;
   [[nodiscard]] Decision decide_removal(std::string_view path, bool subtree, Time time) const;
   [[nodiscard]] bool is_exported(std::string_view path) const;
-  [[nodiscard]] bool holds_export(std::string_view path) const;
+  [[nodiscard]] bool concerns_export(std::string_view path) const;
 
   PolicyConfig config_;
   std::vector<Address> own_;

@@ -128,8 +128,9 @@ void TcpListener::pause_accepting(const error_code& reason) {
 bool TcpListener::is_allowed(const tcp::socket& socket) {
   if (allow_.empty()) return true;
   error_code error;
-  const tcp::endpoint peer = socket.remote_endpoint(error);  // an error: it has gone already
-  if (!error && contains(allow_, address_of(*peer.data()))) return true;
+  const tcp::endpoint peer = socket.remote_endpoint(error);
+  if (error) return false;  // it has gone already
+  if (contains(allow_, address_of(*peer.data()))) return true;
   not_allowed_.add();
   if (const auto times = strangers_.admit()) {
     kLog.warning("syslog.allow does not have {}: its connections are closed ({} times)", peer.address().to_string(),

@@ -66,13 +66,17 @@ void NameLookup::ask(const std::shared_ptr<Question>& question) {
   const int cause = errno;
   const AddressList list{found, ::freeaddrinfo};
 
-  const std::lock_guard lock{question->mutex};
-  if (question->io == nullptr) return;
   Result result{addresses_of(list), {}};
   if (error != 0) {
     const auto why = error == EAI_SYSTEM ? std::generic_category().message(cause) : ::gai_strerror(error);
     result.failure = failure(question->name, why);
   }
+  answer(question, std::move(result));
+}
+
+void NameLookup::answer(const std::shared_ptr<Question>& question, Result result) {
+  const std::lock_guard lock{question->mutex};
+  if (question->io == nullptr) return;
   asio::post(*question->io, [question, result = std::move(result)] {
     if (const auto done = std::exchange(question->done, nullptr)) done(result);
   });
@@ -80,7 +84,11 @@ void NameLookup::ask(const std::shared_ptr<Question>& question) {
 
 NameLookup::NameLookup(asio::io_context& io, const std::string& name, Done done)
     : question_{new Question{name, std::move(done), {}, &io}}, work_{io.get_executor()} {
-  std::thread{[question = question_] { ask(question); }}.detach();
+  try {
+    std::thread{[question = question_] { ask(question); }}.detach();
+  } catch (const std::system_error& error) {  // no more threads for now
+    answer(question_, {{}, failure(name, error.what())});
+  }
 }
 
 NameLookup::~NameLookup() {

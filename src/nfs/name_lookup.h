@@ -36,6 +36,7 @@ class NameLookup {
  private:
   struct Question;
   static void ask(const std::shared_ptr<Question>& question);
+  static void answer(const std::shared_ptr<Question>& question, Result result);
 
   std::shared_ptr<Question> question_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;

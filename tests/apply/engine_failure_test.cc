@@ -48,6 +48,21 @@ TEST_CASE("ARenameThatIsHeardOfAfterTheAccessWasTriedIsFollowed", "[apply]") {
   CHECK(stage.adds_up());
 }
 
+TEST_CASE("ANewerAccessToAGoneNameGetsASecondLookOfItsOwn", "[apply]") {
+  Stage stage;
+  stage.client.make_file("/d/new");
+  stage.access("/d/old", 5);
+  stage.run_for(std::chrono::milliseconds{1800});
+  stage.access("/d/old", 6);
+  stage.run_for(std::chrono::milliseconds{400});
+  CHECK(stage.failed() == 0);
+  stage.backlog.add(std::array{Event{Move{"/d/old", "/d/new", at(7)}}});
+  stage.run_for(seconds{2});
+  CHECK(stage.client.atime("/d/new") == at(6));
+  CHECK(stage.failed() == 0);
+  CHECK(stage.adds_up());
+}
+
 TEST_CASE("ARemovalThatIsHeardOfAfterTheAccessWasTriedIsNoFailure", "[apply]") {
   Stage stage;
   stage.client.make_directory("/d");

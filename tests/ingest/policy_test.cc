@@ -297,6 +297,9 @@ TEST_CASE_METHOD(Fixture, "What becomes of a directory above an export becomes o
   CHECK(decide(record("fs_tree_delete", "/top")) == "removal /top and below");
   CHECK(decide(record("fs_rename", "/top", "/else")) == "removal /top and below");
   CHECK(decide(record("fs_tree_delete", "/to")) == "ignored export");
+  lanes = Lanes{{"/top/in", "/other"}};
+  CHECK(decide(record("fs_rename", "/top", "/other/top")) == "move /top to /other/top");
+  CHECK(decide(record("fs_rename", "/other/in", "/top")) == "move /other/in to /top");
 }
 
 }  // namespace
