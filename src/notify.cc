@@ -28,13 +28,13 @@ std::optional<std::uint64_t> to_number(std::string_view text) noexcept {
   return number;
 }
 
-struct Address {
+struct SocketAddress {
   sockaddr_un name{};
   socklen_t length = 0;
 };
 
-std::optional<Address> parse_address(std::string_view socket) noexcept {
-  Address address;
+std::optional<SocketAddress> notify_address(std::string_view socket) noexcept {
+  SocketAddress address;
   if (!socket.starts_with('/') && !socket.starts_with('@')) return std::nullopt;
   if (socket.size() >= sizeof address.name.sun_path) return std::nullopt;
   address.name.sun_family = AF_UNIX;
@@ -62,7 +62,7 @@ void Notifier::stopping() const noexcept { send("STOPPING=1"); }
 void Notifier::alive() const noexcept { send("WATCHDOG=1"); }
 
 void Notifier::send(std::string_view message) const noexcept {
-  const auto address = parse_address(socket_);
+  const auto address = notify_address(socket_);
   if (!address) return;
   const int descriptor = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (descriptor < 0) return;
