@@ -27,7 +27,6 @@ namespace {
 namespace json = boost::json;
 
 // --- repair
-// ------------------------------------------------------------------------------------------------------------
 
 // The UTF-16 unit that `text` begins with as \uXXXX.
 std::optional<std::uint16_t> unit_at(std::string_view text) noexcept {
@@ -55,7 +54,7 @@ bool is_control(char c) noexcept { return static_cast<unsigned char>(c) < 0x20; 
 // A body that is JSON if `body` nearly was.
 class Repair {
  public:
-  Repair(std::string_view body, std::pmr::memory_resource& scratch) : rest_{body}, text_{&scratch}, strings_{&scratch} {
+  explicit Repair(std::string_view body) : rest_{body} {
     text_.reserve(body.size() + body.size() / 4);
     while (!rest_.empty()) {
       copy(std::min(rest_.find('"'), rest_.size() - 1) + 1);
@@ -66,7 +65,7 @@ class Repair {
   [[nodiscard]] std::string_view text() const noexcept { return text_; }
 
   // What the body has between the quotes of its strings, keys included.
-  [[nodiscard]] const std::pmr::vector<std::string_view>& strings() const noexcept { return strings_; }
+  [[nodiscard]] const std::vector<std::string_view>& strings() const noexcept { return strings_; }
 
  private:
   void copy(std::size_t size) {
@@ -99,13 +98,13 @@ class Repair {
     rest_.remove_prefix(1);
   }
 
+  // Not in the scratch memory, where what they outgrow would stay until the whole read is handed over.
   std::string_view rest_;
-  std::pmr::string text_;
-  std::pmr::vector<std::string_view> strings_;
+  std::string text_;
+  std::vector<std::string_view> strings_;
 };
 
 // --- parsing
-// -----------------------------------------------------------------------------------------------------------
 
 // What the parser calls. It fills the record, whose fields are one or two objects deep.
 class RecordReader {
@@ -117,7 +116,7 @@ class RecordReader {
   static constexpr std::size_t max_string_size = SIZE_MAX;
   // NOLINTEND(readability-identifier-naming)
 
-  explicit RecordReader(std::pmr::memory_resource& scratch) : scratch_{scratch}, text_{&scratch} {}
+  explicit RecordReader(std::pmr::memory_resource& scratch) : scratch_{scratch} {}
 
   [[nodiscard]] const Record& record() const noexcept { return record_; }
 
@@ -209,7 +208,7 @@ class RecordReader {
 
   std::pmr::memory_resource& scratch_;
   Record record_{};
-  std::pmr::string text_;  // of the key or string that is being read
+  std::string text_;  // of the key or string that is being read
   int depth_ = 0;
   Section section_ = Section::top;
   std::string_view* field_ = nullptr;  // of the key that was read last
@@ -256,7 +255,7 @@ Parsed<Record> parse_json(std::string_view body, std::pmr::memory_resource& scra
       return check(record);
     }
   }
-  const Repair repair{body, scratch};
+  const Repair repair{body};
   Parser parser{scratch};
   if (!parser.parse(repair.text())) return Malformed::body;
   Record record = parser.reader().record();

@@ -148,5 +148,27 @@ TEST_CASE_METHOD(Json, "JSON that was cut anywhere is malformed") {
   }
 }
 
+// Counts what is allocated and never frees before its end, like the scratch memory of a read.
+class CountingScratch final : public std::pmr::monotonic_buffer_resource {
+ public:
+  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+
+ private:
+  void* do_allocate(std::size_t bytes, std::size_t alignment) override {
+    bytes_ += bytes;
+    return monotonic_buffer_resource::do_allocate(bytes, alignment);
+  }
+
+  std::size_t bytes_ = 0;
+};
+
+TEST_CASE("Scratch memory gets the fields of a record and nothing of its repair") {
+  const std::string controls = "\\q" + std::string(100'000, '\x01');
+  const std::string body = R"({"operation":"o","status":"ok","details":{"path":"/a"},"x":")" + controls + R"("})";
+  CountingScratch scratch;
+  REQUIRE(std::holds_alternative<Record>(parse_json(body, scratch)));
+  CHECK(scratch.bytes() == std::string_view{"ook/a"}.size());
+}
+
 }  // namespace
 }  // namespace qatime::ingest
