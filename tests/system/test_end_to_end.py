@@ -177,6 +177,54 @@ class EndToEnd(Case):
                 counters.check_sums()
         self.expect_untouched([path])
 
+    def test_the_filters_of_the_configuration_decide(self):
+        path, other, excluded = self.make_files("in", "other", "out")
+        daemon, time = self.daemon(
+            policy__include_paths=[self.root], policy__exclude_paths=[os.fsdecode(excluded)],
+            policy__exclude_users=["ad\\robot"], policy__exclude_clients=["198.51.100.0/24"],
+            policy__exclude_protocols=["FTP"], policy__clusters=["qumulo"],
+        ), now()
+        refused = {
+            "path": [record(excluded, time), record("/elsewhere", time)],
+            "user": [record(other, time).replace(b'"admin"', b'"AD\\Robot"')],
+            "client": [record(other, time, client="198.51.100.9")],
+            "protocol": [record(other, time).replace(b"smb2", b"ftp")],
+            "cluster": [record(other, time, host="other-1")],
+        }
+        send_tcp(daemon.port, [line for lines in refused.values() for line in lines] + [record(path, time)])
+        self.expect_atimes({path: time})
+        counters = daemon.stop()
+        for reason, lines in refused.items():
+            self.assertEqual(counters("ignored", reason), len(lines), reason)
+        counters.check_sums()
+        self.expect_untouched([other, excluded])
+
+    def test_only_senders_that_are_allowed_are_heard(self):
+        (path,) = self.make_files("file")
+        daemon = self.daemon(syslog__allow=["192.0.2.0/24"])
+        send_udp(daemon.port, [record(path, now())])
+        send_tcp(daemon.port, [], wait=True)  # closed at once
+        counters = daemon.stop()
+        self.assertEqual(counters("ignored", "allow"), 1)
+        self.assertGreater(counters("connections_refused", "allow"), 0)
+        self.assertEqual(counters("accepted"), 0)
+        counters.check_sums()
+        self.expect_untouched([path])
+
+    def test_json_and_the_traditional_header_are_understood(self):
+        json_path, old_path = self.make_files("json", "traditional")
+        daemon, time = self.daemon(syslog__rfc3164_timezone="Asia/Tokyo"), now() // SECOND * SECOND
+        tokyo = datetime.datetime.fromtimestamp(time // SECOND + 9 * 3600, datetime.timezone.utc)
+        body = record(old_path, time).split(b" - - - ", 1)[1]
+        send_tcp(daemon.port, [
+            f"<14>1 {rfc3339(time)} qumulo-1 qumulo - - - ".encode()
+            + b'{"user_id":{"name":"AD\\alice"},"operation":"fs_read_data","status":"ok",'
+            + b'"details":{"path":"' + json_path + b'"}}',
+            f"<14>{tokyo:%b} {tokyo.day:2} {tokyo:%H:%M:%S} qumulo-1 qumulo ".encode() + body,
+        ])
+        self.expect_atimes({json_path: time, old_path: time})
+        daemon.stop().check_sums()
+
     def test_a_dry_run_counts_and_changes_nothing(self):
         (path,) = self.make_files("file")
         daemon = self.qatime().start("--dry-run")
