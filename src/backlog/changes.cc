@@ -28,7 +28,7 @@ Order Changes::remember(const Removal& removal, Clock::Instant now) {
 }
 
 void Changes::forget(Clock::Instant now) {
-  while (!arrived_.empty() && now - arrived_.front().arrival >= kRetention) drop_first();
+  while (!arrived_.empty() && now - arrived_.front().arrival >= limits_.retention) drop_first();
 }
 
 Fate Changes::follow(std::string_view path, Order from, std::uint64_t seen) const {
@@ -79,7 +79,7 @@ void Changes::add_change(const Change& change) {
   arrived_.push_back(change);
   orders_.insert(change.order);
   bytes_ += bytes_of(change);
-  while (bytes_ > memory_ && arrived_.size() > 1) drop_first();
+  while (bytes_ > limits_.bytes && arrived_.size() > 1) drop_first();
 }
 
 void Changes::drop_first() {

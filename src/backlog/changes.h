@@ -35,13 +35,16 @@ struct Fate {
   std::string path;  // where it moves
 };
 
-// Every change is remembered for kRetention, or until there are too many. One owner.
+// How long moves and removals are remembered.
+struct Remembrance {
+  Clock::Duration retention = std::chrono::seconds{60};  // from arrival
+  std::size_t bytes = 16 << 20;                          // of changes at most, but the newest one always
+};
+
+// Every change is remembered as long as `limits` says. One owner.
 class Changes {
  public:
-  static constexpr std::chrono::seconds kRetention{60};  // from arrival
-
-  // Remembers `memory` bytes of changes at most, but the newest one always.
-  explicit Changes(std::size_t memory) : memory_{memory} {}
+  explicit Changes(const Remembrance& limits) : limits_{limits} {}
   Changes(const Changes&) = delete;
   Changes& operator=(const Changes&) = delete;
 
@@ -96,7 +99,7 @@ class Changes {
   static std::size_t bytes_of(const Change& change);
   [[nodiscard]] std::optional<Step> first_step(std::string_view path, Order from, std::uint64_t seen) const;
 
-  std::size_t memory_;
+  Remembrance limits_;
   std::size_t bytes_ = 0;
   std::uint64_t sequence_ = 0;
   Paths paths_;

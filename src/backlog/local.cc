@@ -8,18 +8,17 @@
 namespace qatime::backlog {
 namespace {
 
-// Each, and an eighth of backlog.memory.
-constexpr std::size_t kMaxChangeBytes = 16 << 20;
-constexpr std::size_t kMaxInvalidationBytes = 1 << 20;  // beyond it, everything is doubtful
+constexpr std::size_t kMaxInvalidationBytes = 1 << 20;  // and an eighth of backlog.memory; beyond it, all is doubtful
 
 }  // namespace
 
-Local::Local(const BacklogConfig& config, Lanes lanes, const Clock& clock, metrics::Registry& registry)
+Local::Local(const BacklogConfig& config, Lanes lanes, const Clock& clock, metrics::Registry& registry,
+             Remembrance remembrance)
     : memory_{config.memory},
       lanes_{std::move(lanes)},
       clock_{clock},
       table_{lanes_, clock.now()},
-      changes_{std::min(kMaxChangeBytes, config.memory / 8)},
+      changes_{{remembrance.retention, std::min(remembrance.bytes, config.memory / 8)}},
       now_{clock.now()},
       coalesced_{
           registry.counter("qatime_coalesced_total", "Accesses that met another of the same path, the newer won")},

@@ -22,16 +22,19 @@
 
 namespace qatime::backlog {
 
-// Every event is taken in at once: moves and removals change what is pending, and are remembered for a minute for
-// accesses that come later. All of it takes `backlog.memory` at most, or a few blocks of slabs more; beyond it,
-// accesses to other paths are dropped and counted, while coalescing, moves and removals go on. No room is reserved
-// for what is in flight (32 bytes each) or put back (16 bytes each, or a fifth of a backlog that is full).
+// Every event is taken in at once: moves and removals change what is pending, and are remembered for a minute, or
+// as long as its owner wants, for accesses that come later. All of it takes `backlog.memory` at most, or a few blocks
+// of slabs more; beyond it, accesses to other paths are dropped and counted, while coalescing, moves and removals go
+// on. No room is reserved for what is in flight (32 bytes each) or put back (16 bytes each, or a fifth of a backlog
+// that is full).
 //
 // At every moment between two calls, the accesses added = coalesced + cancelled + settled + dropped + pending.
 class Local final : public Backlog {
  public:
-  // `clock` and `registry` outlive it.
-  Local(const BacklogConfig& config, Lanes lanes, const Clock& clock, metrics::Registry& registry);
+  // `clock` and `registry` outlive it. Changes are remembered as `remembrance` says, in an eighth of `backlog.memory`
+  // at most.
+  Local(const BacklogConfig& config, Lanes lanes, const Clock& clock, metrics::Registry& registry,
+        Remembrance remembrance = {});
 
   void add(Events events) override;
   [[nodiscard]] Slice take(std::size_t lane, std::size_t limit) override;

@@ -10,10 +10,11 @@ using qatime::Removal;
 using qatime::Time;
 using qatime::backlog::Changes;
 using qatime::backlog::Fate;
+using qatime::backlog::Remembrance;
 
 namespace {
 
-constexpr std::size_t kPlenty = 1 << 20;  // bytes
+constexpr Remembrance kPlenty{60s, 1 << 20};
 constexpr Clock::Instant kStart{};
 
 Time at(int seconds) { return Time{std::chrono::seconds{seconds}}; }
@@ -144,7 +145,7 @@ TEST_CASE("ChangesAreForgottenAMinuteAfterTheirArrival", "[backlog]") {
 }
 
 TEST_CASE("TheMemoryOfChangesIsBoundedAndTheOldestAreForgottenFirst", "[backlog]") {
-  Changes changes{10'000};
+  Changes changes{{60s, 10'000}};
   for (int i = 0; i < 1'000; ++i) changes.remember(Removal{"/" + std::to_string(i), false, at(10)}, kStart);
   CHECK(changes.bytes() <= 10'000);
   CHECK(changes.size() > 5);

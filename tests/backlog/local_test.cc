@@ -206,6 +206,23 @@ TEST_CASE("AccessesThatComeLateFollowTheChangesOfTheLastMinute", "[backlog]") {
   CHECK(f.adds_up());
 }
 
+TEST_CASE("ChangesAreRememberedAsLongAndAsManyAsTheOwnerWants", "[backlog]") {
+  ManualClock clock;
+  qatime::metrics::Registry registry;
+  const auto late = [&](Local& backlog) {
+    backlog.add(std::vector<Event>{Move{"/a", "/b", at(5)}});
+    clock.advance(23h);
+    backlog.add(std::vector<Event>{Move{"/c", "/d", at(6)}, Access{"/a/x", at(4)}});
+    return backlog.take(0, 1).directory;
+  };
+  Local forgetful{BacklogConfig{}, Lanes{}, clock, registry};
+  Local lasting{BacklogConfig{}, Lanes{}, clock, registry, {24h}};
+  Local small{BacklogConfig{}, Lanes{}, clock, registry, {24h, 600}};
+  CHECK(late(forgetful) == "/a");
+  CHECK(late(lasting) == "/b");
+  CHECK(late(small) == "/a");
+}
+
 TEST_CASE("WhatALateRenameMovesGoesOnThroughLaterChanges", "[backlog]") {
   Fixture f{{"/", "/unused"}};
   f.access("/a", 1);
