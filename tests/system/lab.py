@@ -36,6 +36,11 @@ def binary(variable, *places):
     raise SystemExit(f"set {variable} to the built program")
 
 
+def is_sanitized(program):
+    """Whether it was built with AddressSanitizer or ThreadSanitizer."""
+    return re.search(rb"__[at]san_init", pathlib.Path(program).read_bytes()) is not None
+
+
 def wait_until(condition, what, limit=60):
     """Returns the first true result of condition(); a generous limit, since it only ends what hangs."""
     end = time.monotonic() + limit
