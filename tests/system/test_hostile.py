@@ -23,10 +23,10 @@ NODES = 300
 SEED = int(os.environ.get("SEED", "1"))
 
 
-def resident(daemon):
-    """Bytes of memory that the daemon holds."""
+def most_resident(daemon):
+    """Bytes of memory that the daemon held at its peak."""
     status = pathlib.Path(f"/proc/{daemon.process.pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
 
 
 def descriptors(daemon):
@@ -57,9 +57,9 @@ class Hostile(Case):
         self.expect_atimes({path: when})
 
     def expect_flat(self, daemon, before, most):
-        """Memory has not grown by more than `most` bytes; a sanitizer's own memory says nothing."""
+        """The peak of memory has not grown by more than `most` bytes; a sanitizer's own memory says nothing."""
         if not lab.is_sanitized(daemon.program):
-            self.assertLess(resident(daemon) - before, most)
+            self.assertLess(most_resident(daemon) - before, most)
 
     def allow_descriptors(self, count):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -72,7 +72,7 @@ class Hostile(Case):
         daemon = self.daemon()
         node, endless = self.connect(daemon), self.connect(daemon)
         self.expect_served(node, "before")
-        chunk, before = b"x" * MIB, resident(daemon)
+        chunk, before = b"x" * MIB, most_resident(daemon)
         for sent in range(ENDLESS // MIB):
             endless.sendall(chunk)
             if sent == ENDLESS // MIB // 2:
@@ -108,7 +108,7 @@ class Hostile(Case):
         for _ in range(DEFAULT_CONNECTIONS):
             self.connect(daemon)
         wait_until(lambda: descriptors(daemon) >= DEFAULT_CONNECTIONS, "the connections")
-        before = resident(daemon)
+        before = most_resident(daemon)
         for _ in range(SILENT - DEFAULT_CONNECTIONS):
             self.connect(daemon)
         self.expect_served(node, "an old node")
@@ -125,7 +125,7 @@ class Hostile(Case):
         daemon = self.daemon(syslog__max_connections=2 * SILENT)
         node = self.connect(daemon)
         self.expect_served(node, "before")
-        before = resident(daemon)
+        before = most_resident(daemon)
         for _ in range(SILENT):
             self.connect(daemon)
         wait_until(lambda: descriptors(daemon) > SILENT, "the connections")
