@@ -40,6 +40,7 @@ struct Slice {
   std::size_t lane = 0;
   std::string directory;  // normal path
   std::vector<Entry> entries;
+  std::size_t left = 0;  // how many still wait there
 };
 
 // Paths below which names may now mean other objects.
@@ -63,6 +64,9 @@ class Backlog {
   // The next `limit` entries at most of the directory of `lane` (an index of Lanes) that has waited longest, or an
   // empty slice.
   [[nodiscard]] virtual Slice take(std::size_t lane, std::size_t limit) = 0;
+
+  // Adds `limit` more entries of its directory at most to a slice that was just taken.
+  virtual void take_more(Slice& slice, std::size_t limit) = 0;
 
   // The entry has its outcome.
   virtual void settle(Ticket ticket) = 0;

@@ -19,6 +19,7 @@ namespace qatime::backlog {
 struct Directory {
   std::string path;
   std::uint32_t lane = 0;
+  std::uint32_t count = 0;    // of items in `waiting`
   SlotList waiting;           // items that may be taken, in the order in which they came
   SlotList apart;             // items in flight or put back for later
   Time newest = Time::min();  // no item has a newer time

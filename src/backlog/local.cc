@@ -53,6 +53,12 @@ Slice Local::take(std::size_t lane, std::size_t limit) {
   return slice;
 }
 
+void Local::take_more(Slice& slice, std::size_t limit) {
+  const std::lock_guard lock{mutex_};
+  table_.take_more(slice, limit, changes_.last_sequence());
+  publish();
+}
+
 void Local::settle(Ticket ticket) {
   const std::lock_guard lock{mutex_};
   assert(table_.flight(ticket));

@@ -38,6 +38,7 @@ class Local final : public Backlog {
 
   void add(Events events) override;
   [[nodiscard]] Slice take(std::size_t lane, std::size_t limit) override;
+  void take_more(Slice& slice, std::size_t limit) override;
   void settle(Ticket ticket) override;
   void put_back(Ticket ticket, Clock::Instant not_before, Retry retry) override;
   [[nodiscard]] bool reconsider(Ticket ticket) override;

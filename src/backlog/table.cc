@@ -44,16 +44,26 @@ Slice Table::take(std::size_t lane, std::size_t limit, std::uint64_t mark) {
   release_due();
   const Slot slot = queues_.at(lane).first;
   if (slot == kNoSlot) return {};
-  const Directory& directory = directories_[slot];
-  Slice slice{lane, directory.path, {}};
-  while (slice.entries.size() < limit && !directory.waiting.empty()) {
-    slice.entries.push_back(depart(directory.waiting.first, mark));
-  }
-  if (!directory.waiting.empty()) {
+  Slice slice{lane, directories_[slot].path, {}};
+  fill(slice, slot, limit, mark);
+  if (slice.left > 0) {
     dequeue(slot);
     enqueue(slot);
   }
   return slice;
+}
+
+void Table::take_more(Slice& slice, std::size_t limit, std::uint64_t mark) {
+  const Slot slot = directories_.find(slice.directory);
+  if (slot != kNoSlot) fill(slice, slot, limit, mark);
+}
+
+void Table::fill(Slice& slice, Slot slot, std::size_t limit, std::uint64_t mark) {
+  const Directory& directory = directories_[slot];
+  for (; limit > 0 && !directory.waiting.empty(); --limit) {
+    slice.entries.push_back(depart(directory.waiting.first, mark));
+  }
+  slice.left = directory.count;
 }
 
 std::optional<Table::Flight> Table::flight(Ticket ticket) const {
@@ -209,6 +219,7 @@ void Table::wait(Slot slot) {
   Directory& directory = directories_[item.directory];
   const bool is_first = directory.waiting.empty();
   append(items_, directory.waiting, slot);
+  ++directory.count;
   if (is_first) enqueue(item.directory);
 }
 
@@ -217,6 +228,7 @@ void Table::unlink_item(Slot slot) {
   Directory& directory = directories_[item.directory];
   if (item.state != State::waiting) return unlink(items_, directory.apart, slot);
   unlink(items_, directory.waiting, slot);
+  --directory.count;
   if (directory.waiting.empty()) dequeue(item.directory);
 }
 

@@ -42,6 +42,7 @@ class Table {
 
   // As in Backlog. `mark` is the owner's, who reads it in Flight.
   [[nodiscard]] Slice take(std::size_t lane, std::size_t limit, std::uint64_t mark);
+  void take_more(Slice& slice, std::size_t limit, std::uint64_t mark);
 
   struct Flight {
     std::string path;
@@ -142,6 +143,7 @@ class Table {
   void dequeue(Slot directory);
   void release_due();
   [[nodiscard]] Slot find_flight(Ticket ticket) const noexcept;
+  void fill(Slice& slice, Slot directory, std::size_t limit, std::uint64_t mark);
   Entry depart(Slot slot, std::uint64_t mark);
   void land(Slot slot);
   Time end_newer(Slot slot);

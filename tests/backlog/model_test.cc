@@ -236,8 +236,14 @@ class Run {
   bool take(std::size_t limit) {
     bool any = false;
     for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
-      const Slice slice = local_.take(lane, limit);
+      Slice slice = local_.take(lane, limit);
       CHECK(slice.entries.size() <= limit);
+      if (slice.left > 0 && pick(4) == 0) {
+        const auto [size, left] = std::pair{slice.entries.size(), slice.left};
+        local_.take_more(slice, 2);
+        CHECK(slice.entries.size() == size + std::min<std::size_t>(left, 2));
+        CHECK(slice.left == left - std::min<std::size_t>(left, 2));
+      }
       for (const Entry& entry : slice.entries) {
         any = true;
         const std::string path = join(slice.directory, entry.name);

@@ -65,6 +65,38 @@ TEST_CASE("TheNewestTimeOfAPathWinsWhateverTheOrder", "[backlog]") {
   CHECK(f.table.pending() == 0);
 }
 
+TEST_CASE("ASliceSaysHowManyAreLeftAndCanTakeMoreOfThem", "[backlog]") {
+  Fixture f;
+  for (const char* const name : {"/d/a", "/d/b", "/d/c", "/d/d", "/d/e"}) f.add(name, 1);
+  f.add("/other/x", 1);
+  f.table.cancel("/d/e", false, at(1));
+  Slice slice = f.take(1);
+  CHECK(slice.left == 3);
+  f.table.take_more(slice, 2, 0);
+  CHECK(names(slice) == Names{"a", "b", "c"});
+  CHECK(slice.left == 1);
+  f.add("/d/a", 2);
+  f.table.settle(slice.entries.at(0).ticket);
+  f.table.take_more(slice, 10, 0);
+  CHECK(names(slice) == Names{"a", "b", "c", "d", "a"});
+  CHECK(slice.left == 0);
+  f.table.take_more(slice, 10, 0);
+  CHECK(slice.entries.size() == 5);
+  CHECK(names(f.take()) == Names{"x"});
+  CHECK(f.take().left == 0);
+}
+
+TEST_CASE("NoMoreIsTakenOfADirectoryThatIsGone", "[backlog]") {
+  Fixture f;
+  f.add("/d/a", 1);
+  f.add("/d/b", 1);
+  Slice slice = f.take(1);
+  f.table.settle(slice.entries.at(0).ticket);
+  f.table.cancel("/d", true, at(1));
+  f.table.take_more(slice, 10, 0);
+  CHECK(names(slice) == Names{"a"});
+}
+
 TEST_CASE("TheRootOfAnExportHasAnEmptyName", "[backlog]") {
   Fixture f;
   f.add("/", 1);
