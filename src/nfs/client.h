@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "nfs/status.h"
 #include "timestamp.h"
@@ -51,6 +52,32 @@ struct Object {
   std::optional<Attributes> attributes;  // a server may leave them out
 };
 
+// Some entries of a directory, in the server's order, "." and ".." among them.
+struct Page {
+  // How far the directory has been read (cookie3, cookieverf3); the default is its beginning.
+  struct Position {
+    std::uint64_t cookie = 0;
+    std::uint64_t verifier = 0;  // opaque
+  };
+  struct Entry {
+    std::string_view name;         // in `names`
+    std::optional<Handle> handle;  // a server may leave it out, and likewise
+    std::optional<Attributes> attributes;
+  };
+
+  std::vector<Entry> entries;
+  std::vector<char> names;
+  Position end;      // where the next page begins
+  bool eof = false;  // there is none
+
+  Page() = default;
+  Page(Page&&) = default;
+  Page& operator=(Page&&) = default;
+  Page(const Page&) = delete;  // `entries` would point into the other
+  Page& operator=(const Page&) = delete;
+  ~Page() = default;
+};
+
 // Requests complete exactly once, on the thread of the loop that the client was made with, never inside the call that
 // started them and never after the client is destroyed, which forgets what is outstanding. Arguments are copied.
 // Everything lives on that one thread.
@@ -58,6 +85,7 @@ class Client {
  public:
   using ObjectDone = std::function<void(Status, const Object&)>;
   using AttributesDone = std::function<void(Status, const std::optional<Attributes>&)>;
+  using PageDone = std::function<void(Status, const Page&)>;
 
   virtual ~Client() = default;
 
@@ -79,6 +107,9 @@ class Client {
   // SETATTR of atime alone (SET_TO_CLIENT_TIME); with `guard`, only while ctime is still this (sattrguard3), else
   // Status::not_sync. Completes with the attributes after it where the server reports them. `atime` fits nfstime3.
   virtual void set_atime(const Handle& object, Time atime, std::optional<Time> guard, AttributesDone done) = 0;
+
+  // READDIRPLUS of the entries behind `begin`: as many as a reply of `size` bytes holds, or fewer.
+  virtual void readdirplus(const Handle& directory, const Page::Position& begin, std::uint32_t size, PageDone done) = 0;
 
   // Has `changed` called whenever room() or an export's state may have grown better or worse other than by completion
   // of a request: servers found and lost, exports mounted or refused.

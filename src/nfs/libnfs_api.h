@@ -27,6 +27,7 @@ inline auto& mnt = rpc_mount3_mnt_task;
 inline auto& null = rpc_nfs3_null_task;
 inline auto& getattr = rpc_nfs3_getattr_task;
 inline auto& lookup = rpc_nfs3_lookup_task;
+inline auto& readdirplus = rpc_nfs3_readdirplus_task;
 inline auto& setattr = rpc_nfs3_setattr_task;
 #else
 inline auto& getport = rpc_pmap2_getport_async;
@@ -34,6 +35,7 @@ inline auto& mnt = rpc_mount3_mnt_async;
 inline auto& null = rpc_nfs3_null_async;
 inline auto& getattr = rpc_nfs3_getattr_async;
 inline auto& lookup = rpc_nfs3_lookup_async;
+inline auto& readdirplus = rpc_nfs3_readdirplus_async;
 inline auto& setattr = rpc_nfs3_setattr_async;
 #endif
 

@@ -276,6 +276,19 @@ void LibnfsClient::set_atime(const Handle& object, Time atime, std::optional<Tim
   });
 }
 
+void LibnfsClient::readdirplus(const Handle& directory, const Page::Position& begin, std::uint32_t size,
+                               PageDone done) {
+  Connection* const connection = roomiest();
+  if (connection == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
+  const bool is_root = connection->is_root(directory);
+  connection->rpc().readdirplus(directory, begin, size,
+                                [connection, is_root, done = std::move(done)](const Reply& reply) {
+                                  note(*connection, is_root, reply.status);
+                                  const Page none;
+                                  done(reply.status, reply.page != nullptr ? *reply.page : none);
+                                });
+}
+
 void LibnfsClient::post(std::function<void()> completion) {
   asio::post(environment_->io, [life = std::weak_ptr{life_}, completion = std::move(completion)] {
     if (!life.expired()) completion();

@@ -50,6 +50,7 @@ class LibnfsClient final : public Client {
   void lookup(const Handle& directory, std::string_view name, ObjectDone done) override;
   void getattr(const Handle& object, AttributesDone done) override;
   void set_atime(const Handle& object, Time atime, std::optional<Time> guard, AttributesDone done) override;
+  void readdirplus(const Handle& directory, const Page::Position& begin, std::uint32_t size, PageDone done) override;
   void on_change(std::function<void()> changed) override;
 
   // Has `changed` called, on the loop, with all our own addresses of connections to servers so far, whenever there is a

@@ -3,6 +3,8 @@
 // The procedures of Rpc: their arguments, and what is taken from their results (RFC 1813, RFC 1833).
 #include <array>
 #include <cstring>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -116,6 +118,38 @@ Reply decode(const SETATTR3res& result) {
   return reply;
 }
 
+// Names point into the result, which is gone after the callback: they are copied.
+void add(Page& page, const entryplus3& from) {
+  Page::Entry& entry = page.entries.emplace_back();
+  const std::string_view name{from.name};
+  const auto& handle = from.name_handle.post_op_fh3_u.handle.data;
+  page.names.insert(page.names.end(), name.begin(), name.end());
+  entry.name = name;
+  if (from.name_handle.handle_follows != 0 && is_handle(handle.data_val, handle.data_len)) {
+    entry.handle.emplace(std::span{handle.data_val, handle.data_len});
+  }
+  entry.attributes = attributes_of(from.name_attributes);
+  page.end.cookie = from.cookie;
+}
+
+Reply decode(const READDIRPLUS3res& result) {
+  if (const Status status = status_of(result.status); status != Status::ok) return {status};
+  const READDIRPLUS3resok& found = result.READDIRPLUS3res_u.resok;
+  const auto page = std::make_shared<Page>();
+  for (const entryplus3* entry = found.reply.entries; entry != nullptr; entry = entry->nextentry) add(*page, *entry);
+  const char* name = page->names.data();
+  for (auto& entry : page->entries) {
+    entry.name = {name, entry.name.size()};
+    name += entry.name.size();
+  }
+  static_assert(sizeof found.cookieverf == sizeof page->end.verifier);
+  std::memcpy(&page->end.verifier, found.cookieverf, sizeof page->end.verifier);
+  page->eof = found.reply.eof != 0;
+  Reply reply;
+  reply.page = page;
+  return reply;
+}
+
 Reply decode(const std::uint32_t& port) {
   Reply reply;
   reply.port = port;
@@ -187,6 +221,17 @@ void Rpc::set_atime(const Handle& object, Time atime, std::optional<Time> guard,
       arguments.guard.sattrguard3_u.obj_ctime = wire_time(*guard);
     }
     return libnfs::queued(libnfs::setattr(context_, on_reply<SETATTR3res>, &arguments, &call));
+  });
+}
+
+void Rpc::readdirplus(const Handle& directory, const Page::Position& begin, std::uint32_t size, Done done) {
+  start(environment_.readdirplus, std::move(done), [&](Call& call) {
+    READDIRPLUS3args arguments{};
+    arguments.dir = wire_handle(directory);
+    arguments.cookie = begin.cookie;
+    std::memcpy(arguments.cookieverf, &begin.verifier, sizeof begin.verifier);
+    arguments.dircount = arguments.maxcount = size;
+    return libnfs::queued(libnfs::readdirplus(context_, on_reply<READDIRPLUS3res>, &arguments, &call));
   });
 }
 

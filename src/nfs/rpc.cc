@@ -73,7 +73,8 @@ Environment::Environment(asio::io_context& loop, const NfsConfig& settings, metr
       mnt{rpcs(registry, "mnt")},
       getattr{rpcs(registry, "getattr")},
       lookup{rpcs(registry, "lookup")},
-      setattr{rpcs(registry, "setattr")} {}
+      setattr{rpcs(registry, "setattr")},
+      readdirplus{rpcs(registry, "readdirplus")} {}
 
 Rpc::Rpc(const Environment& environment, const asio::ip::tcp::endpoint& server, std::function<void()> opened, Lost lost)
     : environment_{environment},

@@ -39,6 +39,7 @@ struct Environment {
   metrics::Counter& getattr;
   metrics::Counter& lookup;
   metrics::Counter& setattr;
+  metrics::Counter& readdirplus;
 };
 
 // What a reply says, whichever its procedure.
@@ -47,6 +48,7 @@ struct Reply {
   Handle handle{};                         // MNT, LOOKUP
   std::optional<Attributes> attributes{};  // LOOKUP, GETATTR, SETATTR, where the server reports them
   std::uint32_t port = 0;                  // GETPORT; 0: not registered
+  std::shared_ptr<const Page> page{};      // READDIRPLUS, if the status is ok
 };
 
 // Opens in its constructor and ends once: lost by itself, or destroyed, which forgets what is outstanding.
@@ -84,6 +86,7 @@ class Rpc {
   void lookup(const Handle& directory, std::string_view name, Done done);  // NFS version 3, likewise below
   void getattr(const Handle& object, Done done);
   void set_atime(const Handle& object, Time atime, std::optional<Time> guard, Done done);
+  void readdirplus(const Handle& directory, const Page::Position& begin, std::uint32_t size, Done done);
 
   // libnfs knows a request by this record, and never by its caller.
   struct Call {

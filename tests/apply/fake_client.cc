@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <functional>
+#include <map>
 #include <memory>
 #include <utility>
 
@@ -191,6 +193,15 @@ void FakeClient::set_atime(const nfs::Handle& object, Time atime, std::optional<
          [=](Status status) { done(status, status == Status::ok ? *after : std::nullopt); }});
 }
 
+void FakeClient::readdirplus(const nfs::Handle& directory, const nfs::Page::Position& begin, std::uint32_t size,
+                             PageDone done) {
+  auto page = std::make_shared<nfs::Page>();
+  start({{Procedure::readdirplus, path_of(id_of(directory)), {}, {}, size},
+         0,
+         [=, this] { return read(directory, begin, size, *page); },
+         [=](Status status) { done(status, *page); }});
+}
+
 Status FakeClient::look(const nfs::Handle& directory, const std::string& name, nfs::Object& object) {
   const Id id = id_of(directory);
   if (id == 0) return Status::stale;
@@ -200,6 +211,33 @@ Status FakeClient::look(const nfs::Handle& directory, const std::string& name, n
   if (child == node.children.end()) return Status::noent;
   object.handle = handle_of(child->second);
   if (attributes_in_lookup) object.attributes = attributes_of(child->second);
+  return Status::ok;
+}
+
+// In the order of the hashes of the names, which are the cookies: a name keeps its place whatever comes and goes.
+Status FakeClient::read(const nfs::Handle& directory, nfs::Page::Position begin, std::uint32_t size, nfs::Page& page) {
+  const Id id = id_of(directory);
+  if (id == 0) return Status::stale;
+  if (!nodes_.at(id).is_directory) return Status::notdir;
+  if (begin.cookie != 0 && begin.verifier != verifier) return Status::bad_cookie;
+  std::map<std::uint64_t, std::pair<std::string, Id>> order{{1, {".", id}}, {2, {"..", id}}};
+  for (const auto& [name, child] : nodes_.at(id).children) order[std::hash<std::string>{}(name) | 4] = {name, child};
+  page.names.reserve(size);  // so that it never moves
+  page.end = {begin.cookie, verifier};
+  std::size_t bytes = 120;  // of what is not an entry
+  for (auto at = order.upper_bound(begin.cookie); at != order.end(); ++at) {
+    const auto& [name, child] = at->second;
+    const auto handle = handle_of(child);
+    bytes += 4 + 8 + 4 + (name.size() + 3) / 4 * 4 + 8;
+    bytes += attributes_in_pages ? 4 + 84 : 4;
+    bytes += handles_in_pages ? 4 + 4 + handle.bytes().size() : 4;
+    if (bytes > size) return page.entries.empty() ? Status::toosmall : Status::ok;
+    page.entries.push_back({{&*page.names.insert(page.names.end(), name.begin(), name.end()), name.size()}, {}, {}});
+    if (handles_in_pages) page.entries.back().handle = handle;
+    if (attributes_in_pages) page.entries.back().attributes = attributes_of(child);
+    page.end.cookie = at->first;
+  }
+  page.eof = true;
   return Status::ok;
 }
 

@@ -18,7 +18,7 @@
 
 namespace qatime::apply {
 
-enum class Procedure { lookup, getattr, setattr };
+enum class Procedure { lookup, getattr, setattr, readdirplus };
 
 // Requests are executed when they are delivered, not when they are started. Records every request, and what
 // must never happen.
@@ -29,6 +29,7 @@ class FakeClient final : public nfs::Client {
     std::string path;  // of the object, by where it is when the request is started; "?" if its handle is stale
     std::optional<Time> atime;
     std::optional<Time> guard;
+    std::uint32_t size = 0;  // of a page
   };
   // What a request meets instead of its execution; nothing: it is executed.
   using Script = std::function<std::optional<nfs::Status>(const Request&)>;
@@ -51,6 +52,9 @@ class FakeClient final : public nfs::Client {
   // What requests meet.
   Script script;
   bool attributes_in_lookup = true;
+  bool handles_in_pages = true;
+  bool attributes_in_pages = true;
+  std::uint64_t verifier = 1;       // of cookies: those with another are BAD_COOKIE
   bool guards = true;               // else a guard is INVAL
   bool guards_never_match = false;  // a guard is always NOT_SYNC
   std::size_t limit = 64;           // requests outstanding
@@ -82,6 +86,8 @@ class FakeClient final : public nfs::Client {
   void lookup(const nfs::Handle& directory, std::string_view name, ObjectDone done) override;
   void getattr(const nfs::Handle& object, AttributesDone done) override;
   void set_atime(const nfs::Handle& object, Time atime, std::optional<Time> guard, AttributesDone done) override;
+  void readdirplus(const nfs::Handle& directory, const nfs::Page::Position& begin, std::uint32_t size,
+                   PageDone done) override;
   void on_change(std::function<void()>) override {}
 
  private:
@@ -110,6 +116,7 @@ class FakeClient final : public nfs::Client {
   [[nodiscard]] nfs::Attributes attributes_of(Id id) const;
   void start(Outstanding request);
   nfs::Status look(const nfs::Handle& directory, const std::string& name, nfs::Object& object);
+  nfs::Status read(const nfs::Handle& directory, nfs::Page::Position begin, std::uint32_t size, nfs::Page& page);
   nfs::Status set(const nfs::Handle& object, Time atime, std::optional<Time> guard,
                   std::optional<nfs::Attributes>& after);
   void finish(std::size_t index);

@@ -15,10 +15,11 @@ constexpr std::uint32_t kMount = 100005;
 
 std::optional<Procedure> procedure_of(std::uint32_t program, std::uint32_t version, std::uint32_t number) {
   static const std::map<std::array<std::uint32_t, 3>, Procedure> kProcedures{
-      {{kPortmapper, 2, 0}, Procedure::null}, {{kPortmapper, 2, 3}, Procedure::getport},
-      {{kMount, 3, 0}, Procedure::null},      {{kMount, 3, 1}, Procedure::mnt},
-      {{kNfs, 3, 0}, Procedure::null},        {{kNfs, 3, 1}, Procedure::getattr},
-      {{kNfs, 3, 2}, Procedure::setattr},     {{kNfs, 3, 3}, Procedure::lookup},
+      {{kPortmapper, 2, 0}, Procedure::null},  {{kPortmapper, 2, 3}, Procedure::getport},
+      {{kMount, 3, 0}, Procedure::null},       {{kMount, 3, 1}, Procedure::mnt},
+      {{kNfs, 3, 0}, Procedure::null},         {{kNfs, 3, 1}, Procedure::getattr},
+      {{kNfs, 3, 2}, Procedure::setattr},      {{kNfs, 3, 3}, Procedure::lookup},
+      {{kNfs, 3, 17}, Procedure::readdirplus},
   };
   const auto found = kProcedures.find({program, version, number});
   return found == kProcedures.end() ? std::nullopt : std::optional{found->second};
@@ -68,6 +69,13 @@ void read_arguments(XdrReader& in, Request& request) {
       return;
     case Procedure::setattr:
       read_setattr(in, request);
+      return;
+    case Procedure::readdirplus:
+      request.handle = in.opaque();
+      request.cookie = in.hyper();
+      request.verifier = in.hyper();
+      request.dircount = in.word();
+      request.maxcount = in.word();
       return;
   }
 }

@@ -94,6 +94,7 @@ class ScriptedServer::Server {
   std::string getattr(const Request& request, const Action& action);
   std::string lookup(const Request& request, const Action& action);
   std::string setattr(const Request& request, const Action& action);
+  std::string readdirplus(const Request& request, const Action& action);
   std::string getport() const { return XdrWriter{}.word(endpoint_.port()).bytes(); }
 
   std::uint32_t accepted_ = 0;
@@ -232,6 +233,8 @@ std::string ScriptedServer::Server::execute(const Request& request, const Action
       return lookup(request, action);
     case Procedure::setattr:
       return setattr(request, action);
+    case Procedure::readdirplus:
+      return readdirplus(request, action);
   }
   return {};
 }
@@ -292,6 +295,47 @@ std::string ScriptedServer::Server::setattr(const Request& request, const Action
   out.word(0);  // pre_op_attr
   write_optional(out, node.get(), action.fault != Action::Fault::no_attributes);
   return out.bytes();
+}
+
+namespace {
+
+constexpr std::uint64_t kCookieVerifier = 0x636f6f6b69657321;
+
+// entryplus3, after the mark that there is one.
+std::string entry(const std::string& name, const Node& node, std::uint64_t cookie, Action::Fault fault) {
+  XdrWriter out;
+  out.word(1).hyper(node.id).opaque(name).hyper(cookie);
+  write_optional(out, &node, fault != Action::Fault::no_attributes);
+  out.word(fault != Action::Fault::no_handles ? 1 : 0);
+  if (fault == Action::Fault::no_handles) return out.bytes();
+  return out.opaque(fault == Action::Fault::huge_handle ? std::string(100, 'h') : MemoryTree::handle(node)).bytes();
+}
+
+}  // namespace
+
+// A cookie is the number of entries up to it.
+std::string ScriptedServer::Server::readdirplus(const Request& request, const Action& action) {
+  const auto directory = tree_.by_handle(request.handle);
+  Status status = directory == nullptr ? Status::stale : Status::ok;
+  if (directory != nullptr && directory->type != Node::Type::directory) status = Status::notdir;
+  if (request.cookie != 0 && request.verifier != kCookieVerifier) status = Status::bad_cookie;
+  status = action.status.value_or(status);
+  XdrWriter out = status_only(status);
+  write_optional(out, directory.get(), action.fault != Action::Fault::no_attributes);
+  if (status != Status::ok) return out.bytes();
+
+  std::vector<std::pair<std::string, std::shared_ptr<Node>>> all{{".", directory}, {"..", tree_.at("/")}};
+  all.insert(all.end(), directory->children.begin(), directory->children.end());
+  out.hyper(kCookieVerifier);
+  std::uint64_t cookie = request.cookie;
+  for (; cookie < all.size(); ++cookie) {
+    const std::string next = entry(all[cookie].first, *all[cookie].second, cookie + 1, action.fault);
+    const std::size_t size = out.bytes().size() + next.size() + 8;  // with the end
+    if (action.fault != Action::Fault::oversize && size > request.maxcount) break;
+    out.raw(next);
+  }
+  if (cookie == request.cookie && cookie < all.size()) return status_only(Status::toosmall).word(0).bytes();
+  return out.word(0).word(cookie == all.size() ? 1 : 0).bytes();
 }
 
 ScriptedServer::ScriptedServer(const std::string& address) : server_{std::make_unique<Server>(address)} {}

@@ -18,17 +18,21 @@
 
 namespace qatime::nfs::testing {
 
-enum class Procedure { null, getport, mnt, getattr, lookup, setattr };
+enum class Procedure { null, getport, mnt, getattr, lookup, setattr, readdirplus };
 
 // One call as it came over the wire.
 struct Request {
   Procedure procedure;
-  std::string handle;         // GETATTR, SETATTR; of the directory for LOOKUP
+  std::string handle;         // GETATTR, SETATTR; of the directory for LOOKUP, READDIRPLUS
   std::string name;           // LOOKUP; the path for MNT
   std::optional<Time> atime;  // SETATTR with SET_TO_CLIENT_TIME
   bool sets_more = false;     // SETATTR of anything else
   std::optional<Time> guard;  // SETATTR
-  std::uint32_t uid = 0;      // AUTH_SYS
+  std::uint64_t cookie = 0;   // READDIRPLUS, as what follows
+  std::uint64_t verifier = 0;
+  std::uint32_t dircount = 0;
+  std::uint32_t maxcount = 0;
+  std::uint32_t uid = 0;  // AUTH_SYS
   std::uint32_t gid = 0;
   std::uint32_t connection = 0;  // counted from 1 as accepted
 };
@@ -43,8 +47,10 @@ struct Action {
     execute_and_drop,
     garbage,        // bytes that are no RPC message, as one record
     truncate,       // executed, half of the results missing
-    huge_handle,    // LOOKUP and MNT: one of 100 bytes
+    huge_handle,    // LOOKUP, MNT and READDIRPLUS: of 100 bytes
     no_attributes,  // where they are optional
+    no_handles,     // READDIRPLUS
+    oversize,       // READDIRPLUS: the whole directory, whatever was asked for
     deny,           // MSG_DENIED, AUTH_ERROR
     proc_unavail,   // and likewise the others of accept_stat
     garbage_args,

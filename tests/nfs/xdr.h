@@ -20,6 +20,10 @@ class XdrReader {
     for (const char byte : take(4)) value = value << 8 | static_cast<unsigned char>(byte);
     return value;
   }
+  std::uint64_t hyper() {
+    const std::uint64_t high = word();
+    return high << 32 | word();
+  }
   std::string opaque() {
     const std::uint32_t size = word();
     std::string bytes{take(size)};
