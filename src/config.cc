@@ -52,6 +52,13 @@ Wrong read_size(const toml::node& node, std::uint64_t least, std::uint64_t most,
   return nullptr;
 }
 
+Wrong read_bool(const toml::node& node, bool& field) {
+  const auto value = node.value_exact<bool>();
+  if (!value) return &node;
+  field = *value;
+  return nullptr;
+}
+
 template <class Duration>
 Wrong read_duration(const toml::node& node, Duration least, Duration most, Duration& field) {
   const auto text = node.value_exact<std::string>();
@@ -250,6 +257,8 @@ constexpr std::array kKeys{
         [](const toml::node& n, Config& c) {
           return read_duration(n, milliseconds{0}, milliseconds{86'400'000}, c.nfs.handle_ttl);
         }},
+    Key{"nfs.readdirplus", "true or false",
+        [](const toml::node& n, Config& c) { return read_bool(n, c.nfs.readdirplus); }},
     Key{"nfs.exports",
         R"(tables of a "path" (absolute, without "." or "..", no two the same) and the "export" to mount for it)",
         [](const toml::node& n, Config& c) { return read_exports(n, c.nfs.exports); }},

@@ -77,6 +77,7 @@ struct NfsConfig {
   std::chrono::milliseconds timeout = std::chrono::seconds{10};  // of one request, 100 ms to 10 min
   std::size_t handle_cache = 100'000;                            // directories, at least 1
   std::chrono::milliseconds handle_ttl = std::chrono::seconds{60};
+  bool readdirplus = true;  // read a directory where that is cheaper than looking up the names that wait in it
   std::vector<Export> exports{{"/", "/"}};
 
   // One lane for each export, in their order.

@@ -90,6 +90,7 @@ TEST_CASE("The sample configuration says exactly the defaults") {
   CHECK(sample.nfs.timeout == defaults.nfs.timeout);
   CHECK(sample.nfs.handle_cache == defaults.nfs.handle_cache);
   CHECK(sample.nfs.handle_ttl == defaults.nfs.handle_ttl);
+  CHECK(sample.nfs.readdirplus == defaults.nfs.readdirplus);
   CHECK(sample.nfs.exports == defaults.nfs.exports);
   CHECK(sample.log.level == defaults.log.level);
 }

@@ -3,6 +3,9 @@
 // hands - GETATTR if the server left the attributes out - is its atime older? - SETATTR guarded with the ctime just
 // seen - its outcome. The root of an export has no name: GETATTR takes the place of LOOKUP.
 //
+// Where very many names of one directory wait, they go by way of a listing first (listing.h): what its pages show is as
+// good as looked up, the rest is looked up.
+//
 // Several names can lead to one object. While a SETATTR of it is on its way, all others who come to it wait and look
 // again afterwards: servers keep no order among requests, so two at once could leave the older time.
 //
@@ -54,6 +57,15 @@ Engine::Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& cloc
       tally_{registry},
       pipeline_{client, [this] { advance(); }},
       resolver_{client, pipeline_, clock, config, lanes, registry},
+      listings_{backlog,
+                pipeline_,
+                resolver_,
+                clock,
+                lanes,
+                config.readdirplus,
+                [this](const Listing& listing, const backlog::Entry& entry, const nfs::Object* object) {
+                  listed(listing, entry, object);
+                }},
       backoff_{kFirstRetry, kLastRetry} {
   assert(config.exports.size() == lanes.size());
   for (const auto& subject : config.exports)
@@ -89,19 +101,35 @@ void Engine::advance() {
   while (take()) pipeline_.run();
 }
 
-// Takes a slice of the lane whose turn it is; false if there is none, or work enough.
+// Takes up more work, by turns of listings and of the backlog; false if there is none, or enough.
 bool Engine::take() {
   if (client_.room() == 0) return false;
   std::size_t held = 0;
   for (const auto& subject : exports_) held += subject.breaker.held();
   const std::size_t most = kAhead * pipeline_.width();
-  const std::size_t busy = tasks_.size() - held;
+  const std::size_t busy = tasks_.size() - held + listings_.expected();
   if (busy >= most) return false;
+  const std::size_t limit = most - busy;
+  is_listings_turn_ = !is_listings_turn_;
+  if (is_listings_turn_) return go_on_listing(limit) || take_slice(limit);
+  return take_slice(limit) || go_on_listing(limit);
+}
 
+// Whether a listing could take its next step. What listings have of an export that gets no work waits in the backlog.
+bool Engine::go_on_listing(std::size_t limit) {
+  for (std::size_t lane = 0; lane < exports_.size(); ++lane) {
+    const auto& breaker = exports_[lane].breaker;
+    if (!client_.root(lane) || breaker.full() || breaker.suspended()) listings_.withdraw(lane);
+  }
+  return listings_.step(std::min(limit, kSlice));
+}
+
+// Takes a slice of the lane whose turn it is; false if there is none.
+bool Engine::take_slice(std::size_t most) {
   const auto now = clock_.now();
   for (std::size_t tried = 0; tried < exports_.size(); ++tried) {
     const std::size_t lane = std::exchange(next_lane_, (next_lane_ + 1) % exports_.size());
-    const std::size_t limit = share(lane, most - busy, now);
+    const std::size_t limit = share(lane, most, now);
     if (limit == 0) continue;
     backlog::Slice slice = backlog_.take(lane, limit);
     auto& breaker = exports_[lane].breaker;
@@ -109,8 +137,14 @@ bool Engine::take() {
       if (breaker.suspended() && breaker.suspended() != Reason::mapping) probe_root(lane, now);
       continue;
     }
+    const auto more = breaker.suspended() ? std::nullopt : listings_.appetite(slice);
+    if (more) backlog_.take_more(slice, *more);
     if (breaker.suspended()) breaker.probed(now);
     forget_changed();
+    if (more) {
+      listings_.begin(std::move(slice), breaker.stamp());
+      return true;
+    }
     const auto directory = std::make_shared<const std::string>(std::move(slice.directory));
     for (auto& entry : slice.entries) locate(begin(lane, directory, std::move(entry)));
     return true;
@@ -129,8 +163,12 @@ std::size_t Engine::share(std::size_t lane, std::size_t limit, Clock::Instant no
 // After every take(): what was taken knows of all moves up to now, so must the handles.
 void Engine::forget_changed() {
   const auto changed = backlog_.take_invalidations();
-  if (changed.everything) return resolver_.forget("/");
-  for (const auto& path : changed.paths) resolver_.forget(path);
+  auto forget = [this](std::string_view path) {
+    resolver_.forget(path);
+    listings_.forget(path);
+  };
+  if (changed.everything) return forget("/");
+  for (const auto& path : changed.paths) forget(path);
 }
 
 void Engine::watch(std::size_t lane, Clock::Instant now) {
@@ -185,6 +223,14 @@ void Engine::locate(Task& task) {
     task.parent = answer.handle;
     look(task);
   });
+}
+
+void Engine::listed(const Listing& listing, const backlog::Entry& entry, const nfs::Object* object) {
+  Task& task = begin(listing.lane, listing.directory, entry);
+  if (object == nullptr) return locate(task);
+  task.taken = listing.taken;
+  task.parent = listing.handle;
+  looked(task, Status::ok, *object);
 }
 
 void Engine::look(Task& task) {

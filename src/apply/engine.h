@@ -13,6 +13,7 @@
 
 #include "apply/breaker.h"
 #include "apply/guards.h"
+#include "apply/listing.h"
 #include "apply/notice.h"
 #include "apply/pipeline.h"
 #include "apply/resolver.h"
@@ -44,7 +45,7 @@ class Engine {
   [[nodiscard]] std::optional<Clock::Instant> next_deadline() const;
 
   // Entries in flight here.
-  [[nodiscard]] std::size_t work() const noexcept { return tasks_.size(); }
+  [[nodiscard]] std::size_t work() const noexcept { return tasks_.size() + listings_.entries(); }
 
  private:
   struct Export {
@@ -56,6 +57,8 @@ class Engine {
   // What there is to do.
   void advance();
   bool take();
+  bool take_slice(std::size_t limit);
+  bool go_on_listing(std::size_t limit);
   [[nodiscard]] std::size_t share(std::size_t lane, std::size_t limit, Clock::Instant now) const;
   void forget_changed();
   void watch(std::size_t lane, Clock::Instant now);
@@ -66,6 +69,7 @@ class Engine {
   // The way of a task.
   Task& begin(std::size_t lane, std::shared_ptr<const std::string> directory, backlog::Entry entry);
   void locate(Task& task);
+  void listed(const Listing& listing, const backlog::Entry& entry, const nfs::Object* object);
   void look(Task& task);
   void looked(Task& task, nfs::Status status, const nfs::Object& object);
   void read(Task& task);
@@ -92,8 +96,10 @@ class Engine {
   Tally tally_;
   Pipeline pipeline_;
   Resolver resolver_;
+  Listings listings_;
   std::vector<Export> exports_;  // by lane
   std::size_t next_lane_ = 0;    // whose turn it is
+  bool is_listings_turn_ = false;
   std::list<Task> tasks_;
   // Objects with a SETATTR on its way, and who waits for its end to look again.
   boost::unordered_flat_map<nfs::Handle, std::vector<Task*>, std::hash<nfs::Handle>> setting_;

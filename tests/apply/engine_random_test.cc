@@ -21,8 +21,10 @@ using nfs::Status;
 class Storm {
  public:
   explicit Storm(unsigned seed) : random_{seed} {
-    for (int i = 0; i < 200; ++i) {
-      const std::string path = "/d" + std::to_string(i % 7) + "/e" + std::to_string(i % 3) + "/f" + std::to_string(i);
+    stage_.client.limit = 8;
+    for (int i = 0; i < 400; ++i) {
+      const std::string in = i < 200 ? std::to_string(i % 7) + "/e" + std::to_string(i % 3) : "";
+      const std::string path = "/d" + in + "/f" + std::to_string(i);
       stage_.client.make_file(path);
       expected_[path] = Time{};
     }
@@ -44,6 +46,7 @@ class Storm {
     CHECK(stage_.client.violations.empty());
     CHECK(stage_.failed() == 0);
     CHECK(stage_.backlog.pending() == 0);
+    CHECK(stage_.client.count(Procedure::readdirplus) >= 10);
     CHECK(stage_.engine.work() == 0);
     CHECK(stage_.adds_up());
     for (const auto& [path, time] : expected_) {
@@ -65,8 +68,10 @@ class Storm {
 
   void turn() {
     const auto what = random_() % 1000;
-    if (what < 400) {
+    if (what < 395) {
       access();
+    } else if (what < 400) {
+      burst();
     } else if (what < 405) {
       move();
     } else if (what < 407) {
@@ -106,6 +111,18 @@ class Storm {
     stage_.access(file->first, time);
     file->second = std::max(file->second, at(time));
     if (one_in(3) && changed_ < time) stage_.access(file->first, changed_ + 1 + draw(time - changed_));
+  }
+
+  // Many names of one directory at once, so that it is read.
+  void burst() {
+    const std::string file = any()->first;
+    const std::string directory = file.substr(0, file.rfind('/') + 1);
+    seconds_ += 2;
+    for (auto& [path, time] : expected_) {
+      if (!path.starts_with(directory)) continue;
+      stage_.access(path, seconds_);
+      time = at(seconds_);
+    }
   }
 
   void move() {

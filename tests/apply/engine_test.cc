@@ -68,8 +68,8 @@ TEST_CASE("ComponentsOfAnExportsOwnPathAreNeverLookedUp", "[apply]") {
   CHECK(stage.client.count(Procedure::lookup) == 2);
 }
 
-TEST_CASE("AWarmDirectoryCostsTwoRequestsPerFile", "[apply]") {
-  Stage stage;
+TEST_CASE("AWarmDirectoryCostsTwoRequestsPerFileWithoutReaddirplus", "[apply]") {
+  auto stage = Stage::without_readdirplus();
   for (int i = 0; i < 1000; ++i) {
     const std::string path = "/a/b/c/" + std::to_string(i);
     stage.client.make_file(path);
@@ -82,7 +82,7 @@ TEST_CASE("AWarmDirectoryCostsTwoRequestsPerFile", "[apply]") {
 }
 
 TEST_CASE("RequestsFillTheRoomAndNoMore", "[apply]") {
-  Stage stage;
+  auto stage = Stage::without_readdirplus();
   for (int i = 0; i < 100; ++i) {
     const std::string path = "/" + std::to_string(i);
     stage.client.make_file(path);
@@ -98,7 +98,7 @@ TEST_CASE("RequestsFillTheRoomAndNoMore", "[apply]") {
 }
 
 TEST_CASE("EntriesThatWaitForOneLookupAreBounded", "[apply]") {
-  Stage stage;
+  auto stage = Stage::without_readdirplus();
   stage.client.limit = 4;
   for (int i = 0; i < 1000; ++i) stage.access("/d/" + std::to_string(i), 5);
   stage.engine.pump();
@@ -110,7 +110,7 @@ TEST_CASE("EntriesThatWaitForOneLookupAreBounded", "[apply]") {
 }
 
 TEST_CASE("OneHugeDirectoryHoldsNobodyUp", "[apply]") {
-  Stage stage;
+  auto stage = Stage::without_readdirplus();
   stage.client.limit = 4;
   for (int i = 0; i < 1000; ++i) {
     stage.client.make_file("/huge/" + std::to_string(i));

@@ -27,6 +27,12 @@ Stage::Stage(std::vector<std::string> paths, NfsConfig nfs, bool dry_run)
       backlog{{}, lanes, clock, registry},
       engine{backlog, client, clock, config, lanes, registry, dry_run} {}
 
+Stage Stage::without_readdirplus() {
+  NfsConfig config = config_for({"/"}, 0);
+  config.readdirplus = false;
+  return {{"/"}, std::move(config), false};
+}
+
 void Stage::access(std::string_view path, int seconds) {
   backlog.add(std::array{Event{Access{path, at(seconds)}}});
   ++accesses;

@@ -26,6 +26,9 @@ namespace qatime::apply {
 struct Stage {
   explicit Stage(std::vector<std::string> paths = {"/"}, bool dry_run = false, std::uint32_t uid = 0);
 
+  // One export, "/", and nfs.readdirplus = false.
+  static Stage without_readdirplus();
+
   void access(std::string_view path, int seconds);
   void removed(std::string_view path, int seconds, bool subtree = false);
   // At the server and as a record.

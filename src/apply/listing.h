@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+// Directories that are read by pages (READDIRPLUS), since so many of their names wait that a LOOKUP for each costs
+// more.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include "apply/breaker.h"
+#include "apply/pipeline.h"
+#include "apply/resolver.h"
+#include "backlog/backlog.h"
+#include "clock.h"
+#include "nfs/client.h"
+#include "path.h"
+
+namespace qatime::apply {
+
+// Of nfs-ganesha, an entry of a page takes 5 to 6 us, a LOOKUP 37 to 51 us. So a page in which fewer than one entry in
+// eight is wanted costs more than the LOOKUPs that it saves.
+inline constexpr std::size_t kBreakEven = 8;
+// Bytes of the first page: some 45 entries, which show whether others are worth it for the price of six LOOKUPs.
+inline constexpr std::uint32_t kProbe = 8 << 10;
+// Bytes: some 190 entries, which keep a server for a millisecond and bring no more work at once than a slice does.
+inline constexpr std::uint32_t kLargestPage = 32 << 10;
+// With fewer names, even a probe that shows all of them saves little.
+inline constexpr std::size_t kFewestNames = 32;
+
+// Bytes to ask for after a page of `size` bytes with `entries`, of which `hits` were wanted and `left` still are;
+// 0 if that would cost more than it saves. Asks for no more than what is left needs if it goes on like that, so that a
+// wrong guess costs about as much as the LOOKUPs.
+[[nodiscard]] std::uint32_t next_page(std::uint32_t size, std::size_t entries, std::size_t hits,
+                                      std::size_t left) noexcept;
+
+// One directory and the entries whose names are looked for in its pages, all taken before the first page was asked for:
+// no page is older than what it is used for.
+struct Listing {
+  std::size_t lane = 0;
+  std::shared_ptr<const std::string> directory;
+  Breaker::Stamp taken = 0;
+  nfs::Handle handle;  // of the directory
+  std::vector<backlog::Entry> entries;
+  boost::unordered_flat_map<std::string_view, std::uint32_t>
+      wanted;                 // names not found yet, to their places in `entries`
+  std::size_t handed_on = 0;  // of `entries`, if no more pages are asked for
+  nfs::Page::Position position;
+  std::uint32_t page = kProbe;  // bytes to ask for next; 0: no more
+};
+
+// A listing takes its steps when it is told to; each ends as soon as the rest of its names is cheaper looked up. A page
+// that fails, however that is, ends it, too: LOOKUP then meets the reason. Lives on the apply thread.
+class Listings {
+ public:
+  // Entries in all listings. Of a directory with eight times as many, pages no longer show enough of them.
+  static constexpr std::size_t kMostEntries = 32 << 10;
+  // After a page that failed for no reason of its directory, the export is done without for so long.
+  static constexpr std::chrono::seconds kPause{60};
+
+  // An entry leaves the listing: with its object, or null to be looked up.
+  using Leave = std::function<void(const Listing&, const backlog::Entry&, const nfs::Object*)>;
+
+  // With `enabled` false, none ever begins.
+  Listings(backlog::Backlog& backlog, Pipeline& pipeline, Resolver& resolver, const Clock& clock, const Lanes& lanes,
+           bool enabled, Leave leave);
+
+  // How many more entries of its directory a slice is to take for a listing; nothing if there is to be none.
+  [[nodiscard]] std::optional<std::size_t> appetite(const backlog::Slice& slice) const;
+
+  // Precondition: appetite().
+  void begin(backlog::Slice slice, Breaker::Stamp taken);
+
+  // The next step of the listing whose turn it is: asks for a page, or lets `limit` entries at most leave to be looked
+  // up. False if none can take one now.
+  bool step(std::size_t limit);
+
+  // Puts what it has of this lane back into the backlog.
+  void withdraw(std::size_t lane);
+
+  // Names at and below `path` may mean other objects now: puts the entries that it concerns back into the backlog,
+  // which follows the change.
+  void forget(std::string_view path);
+
+  [[nodiscard]] std::size_t entries() const noexcept { return entries_; }
+  // What is to be expected of the requests under way, in entries.
+  [[nodiscard]] std::size_t expected() const noexcept { return asking_ * kFewestNames; }
+
+ private:
+  using Shared = std::shared_ptr<Listing>;
+
+  void ask(const Shared& listing);
+  void turn(const Shared& listing, nfs::Status status, const nfs::Page& page);
+  std::size_t pick(Listing& listing, const nfs::Page& page);
+  void failed(const Listing& listing, nfs::Status status);
+  void hand_on(Listing& listing, std::size_t limit);
+  void go_on(const Shared& listing);
+  void put_back(Listing& listing, std::string_view name);
+  template <class Condition>
+  void withdraw_if(Condition condition);
+
+  backlog::Backlog& backlog_;
+  Pipeline& pipeline_;
+  Resolver& resolver_;
+  const Clock& clock_;
+  const Lanes& lanes_;
+  const Leave leave_;
+  std::vector<Clock::Instant> not_before_;       // by lane
+  std::map<std::string_view, Shared> listings_;  // by directory
+  std::deque<Shared> ready_;                     // for their next steps
+  std::size_t entries_ = 0;
+  std::size_t asking_ = 0;  // listings that wait for their directory or for a page
+};
+
+}  // namespace qatime::apply

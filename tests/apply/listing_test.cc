@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: MIT
+#include "apply/listing.h"
+
+#include <string>
+
+#include "apply/stage.h"
+#include "catch.h"
+
+namespace qatime::apply {
+namespace {
+
+using nfs::Status;
+
+std::string file(int i, const std::string& directory = "/d") { return directory + "/file" + std::to_string(i); }
+
+// `count` files in /d, of which the first `wanted` are accessed.
+void prepare(Stage& stage, int count, int wanted, const std::string& directory = "/d") {
+  for (int i = 0; i < count; ++i) stage.client.make_file(file(i, directory));
+  for (int i = 0; i < wanted; ++i) stage.access(file(i, directory), 5);
+}
+
+bool are_set(const Stage& stage, int count, const std::string& directory = "/d") {
+  for (int i = 0; i < count; ++i) {
+    if (stage.client.atime(file(i, directory)) != at(5)) return false;
+  }
+  return true;
+}
+
+// Delivers until the first page has come.
+void deliver_first_page(Stage& stage) {
+  stage.engine.pump();
+  while (stage.applied() == 0) REQUIRE(stage.client.deliver());
+  REQUIRE(stage.client.count(Procedure::readdirplus) >= 1);
+}
+
+TEST_CASE("PagesGoOnWhileTheyShowOneWantedNameInEight", "[apply]") {
+  CHECK(next_page(kProbe, 48, 6, 10'000) > 0);
+  CHECK(next_page(kProbe, 48, 5, 10'000) == 0);
+  CHECK(next_page(kProbe, 48, 0, 10'000) == 0);
+  CHECK(next_page(kProbe, 0, 0, 10'000) == 0);
+}
+
+TEST_CASE("APageIsAsLargeAsWhatIsLeftNeedsWithinItsBounds", "[apply]") {
+  CHECK(next_page(kProbe, 48, 48, 96) == 2 * kProbe);
+  CHECK(next_page(kProbe, 48, 24, 48) == 2 * kProbe);
+  CHECK(next_page(kProbe, 48, 48, 1'000'000) == kLargestPage);
+  CHECK(next_page(kLargestPage, 200, 200, 1) == kProbe);
+}
+
+TEST_CASE("AWholeDirectoryCostsLittleMoreThanItsSetattrs", "[apply]") {
+  Stage stage;
+  const int count = GENERATE(100, 2000);
+  prepare(stage, count, count);
+  stage.run();
+  CHECK(are_set(stage, count));
+  CHECK(stage.client.count(Procedure::lookup) == 1);  // of /d
+  CHECK(stage.client.requests.size() * 10 <= static_cast<std::size_t>(count) * 11);
+  CHECK(stage.client.violations.empty());
+  CHECK(stage.engine.work() == 0);
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("OnePercentOfADirectoryCostsOneSmallPageMoreThanLookups", "[apply]") {
+  Stage stage;
+  prepare(stage, 10'000, 100);
+  stage.run();
+  CHECK(are_set(stage, 100));
+  CHECK(stage.client.count(Procedure::readdirplus) <= 1);
+  CHECK(stage.client.requests.size() <= 1 + 1 + 100 + 100);
+  for (const auto& request : stage.client.requests) CHECK(request.size <= 8192);
+}
+
+TEST_CASE("ADirectoryWithFewWaitingNamesIsNotRead", "[apply]") {
+  Stage stage;
+  prepare(stage, 1000, kFewestNames - 1);
+  stage.run();
+  CHECK(are_set(stage, kFewestNames - 1));
+  CHECK(stage.client.count(Procedure::readdirplus) == 0);
+}
+
+TEST_CASE("WithReaddirplusOffNoDirectoryIsRead", "[apply]") {
+  auto stage = Stage::without_readdirplus();
+  prepare(stage, 500, 500);
+  stage.run();
+  CHECK(are_set(stage, 500));
+  CHECK(stage.client.count(Procedure::readdirplus) == 0);
+}
+
+TEST_CASE("TheRootOfAnExportIsReadAsOtherDirectoriesAre", "[apply]") {
+  Stage stage{{"/exp"}};
+  prepare(stage, 500, 500, "/exp");
+  stage.access("/exp", 5);
+  stage.run();
+  CHECK(are_set(stage, 500, "/exp"));
+  CHECK(stage.client.atime("/exp") == at(5));
+  CHECK(stage.client.count(Procedure::lookup) == 0);
+}
+
+TEST_CASE("NamesThatNoPageShowedAreLookedUp", "[apply]") {
+  Stage stage;
+  prepare(stage, 900, 1000);
+  stage.run_for(std::chrono::seconds{10});
+  CHECK(are_set(stage, 900));
+  CHECK(stage.failed("noent") == 100);
+  CHECK(stage.client.count(Procedure::lookup, file(950)) == 2);  // now, and after the time in which news come
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("ADirectoryIsReadNoFurtherThanItsEnd", "[apply]") {
+  Stage stage;
+  prepare(stage, 30, 40);
+  stage.run();
+  CHECK(are_set(stage, 30));
+  CHECK(stage.client.count(Procedure::readdirplus) == 1);
+}
+
+TEST_CASE("EntriesWithoutHandleAreLookedUp", "[apply]") {
+  Stage stage;
+  stage.client.handles_in_pages = false;
+  prepare(stage, 500, 500);
+  stage.run();
+  CHECK(are_set(stage, 500));
+  CHECK(stage.client.count(Procedure::readdirplus) == 1);
+  CHECK(stage.client.count(Procedure::lookup) == 1 + 500);
+}
+
+TEST_CASE("EntriesWithoutAttributesAreRead", "[apply]") {
+  Stage stage;
+  stage.client.attributes_in_pages = false;
+  prepare(stage, 500, 500);
+  stage.run();
+  CHECK(are_set(stage, 500));
+  CHECK(stage.client.count(Procedure::getattr) == 500);
+  CHECK(stage.client.count(Procedure::lookup) == 1);
+}
+
+TEST_CASE("WhatIsNewerAlreadyStaysUnchangedByAPage", "[apply]") {
+  Stage stage;
+  prepare(stage, 100, 100);
+  for (int i = 0; i < 50; ++i) stage.client.set_atime_of(file(i), at(9));
+  stage.run();
+  CHECK(stage.client.atime(file(0)) == at(9));
+  CHECK(stage.unchanged() == 50);
+  CHECK(stage.applied() == 50);
+}
+
+TEST_CASE("AFileThatChangesBehindItsPageIsLookedUp", "[apply]") {
+  Stage stage;
+  prepare(stage, 40, 40);
+  stage.engine.pump();
+  while (stage.client.count(Procedure::setattr) == 0) REQUIRE(stage.client.deliver());
+  stage.client.set_atime_of(file(7), at(9));
+  stage.run();
+  CHECK(stage.client.atime(file(7)) == at(9));
+  CHECK(stage.client.count(Procedure::lookup, file(7)) == 1);
+  CHECK(stage.unchanged() == 1);
+  CHECK(stage.client.violations.empty());
+}
+
+TEST_CASE("APageThatFailsEndsTheListingAndNothingElse", "[apply]") {
+  const auto status = GENERATE(Status::notsupp, Status::toosmall, Status::serverfault, Status::bad_cookie,
+                               Status::garbage, Status::timeout, Status::lost, Status::jukebox, Status::stale,
+                               Status::acces, Status::io, Status::notdir, Status::noent);
+  const int fails_after = GENERATE(0, 1);
+  Stage stage;
+  prepare(stage, 500, 500);
+  int pages = 0;
+  stage.client.script = [&](const FakeClient::Request& request) -> std::optional<Status> {
+    if (request.procedure != Procedure::readdirplus || pages++ < fails_after) return {};
+    return status;
+  };
+  stage.run();
+  CHECK(are_set(stage, 500));
+  CHECK(pages == fails_after + 1);
+  CHECK(stage.applied() == 500);
+  CHECK(stage.failed() == 0);
+}
+
+TEST_CASE("AServerWithoutReaddirplusIsAskedOnce", "[apply]") {
+  Stage stage;
+  stage.client.script = [](const FakeClient::Request& request) -> std::optional<Status> {
+    return request.procedure == Procedure::readdirplus ? std::optional{Status::notsupp} : std::nullopt;
+  };
+  for (const std::string directory : {"/a", "/b", "/c"}) {
+    prepare(stage, 100, 100, directory);
+    stage.run_for(std::chrono::minutes{10});
+    CHECK(are_set(stage, 100, directory));
+  }
+  CHECK(stage.client.count(Procedure::readdirplus) == 1);
+}
+
+TEST_CASE("AfterAPageThatFailedForNoReasonOfItsDirectoryThereAreNoneForAMinute", "[apply]") {
+  const auto status = GENERATE(Status::toosmall, Status::serverfault, Status::garbage, Status::timeout);
+  Stage stage;
+  stage.client.script = [&](const FakeClient::Request& request) -> std::optional<Status> {
+    return request.procedure == Procedure::readdirplus ? std::optional{status} : std::nullopt;
+  };
+  prepare(stage, 100, 100, "/a");
+  stage.run_for(std::chrono::seconds{59});
+  prepare(stage, 100, 100, "/b");
+  stage.run();
+  CHECK(stage.client.count(Procedure::readdirplus) == 1);
+  stage.clock.advance(std::chrono::seconds{2});
+  prepare(stage, 100, 100, "/c");
+  stage.run();
+  CHECK(stage.client.count(Procedure::readdirplus) == 2);
+  CHECK(stage.applied() == 300);
+}
+
+TEST_CASE("CookiesThatAreNoLongerGoodEndTheListing", "[apply]") {
+  Stage stage;
+  prepare(stage, 500, 500);
+  deliver_first_page(stage);
+  ++stage.client.verifier;
+  stage.run();
+  CHECK(are_set(stage, 500));
+  CHECK(stage.applied() == 500);
+}
+
+TEST_CASE("AStaleDirectoryIsResolvedAgain", "[apply]") {
+  Stage stage;
+  prepare(stage, 500, 500);
+  deliver_first_page(stage);
+  stage.client.forget_handles();
+  stage.run_for(std::chrono::seconds{5});
+  CHECK(are_set(stage, 500));
+  CHECK(stage.client.count(Procedure::lookup, "/d") >= 2);
+}
+
+TEST_CASE("NamesThatComeAndGoBetweenPagesAreServed", "[apply]") {
+  Stage stage;
+  prepare(stage, 500, 500);
+  deliver_first_page(stage);
+  for (int i = 400; i < 450; ++i) stage.removed(file(i), 6);
+  for (int i = 500; i < 600; ++i) {
+    stage.client.make_file(file(i));
+    stage.access(file(i), 5);
+  }
+  stage.run_for(std::chrono::seconds{5});
+  CHECK(are_set(stage, 400));
+  for (int i = 450; i < 600; ++i) CHECK(stage.client.atime(file(i)) == at(5));
+  CHECK(stage.failed() == 0);
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("ANameThatChangesHandsDuringAListingKeepsItsAccesses", "[apply]") {
+  Stage stage;
+  prepare(stage, 500, 500);
+  stage.engine.pump();
+  stage.client.make_file("/other");
+  // The first page is under way: file 7 goes elsewhere, and another gets its name.
+  stage.moved(file(7), "/e/seven", 6);
+  stage.moved("/other", file(7), 6);
+  stage.access("/unrelated", 1);  // something to take, with which the moves become known
+  stage.run_for(std::chrono::seconds{5});
+  CHECK(stage.client.atime("/e/seven") == at(5));
+  CHECK(stage.client.atime(file(7)) == Time{});
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("ADirectoryThatMovesDuringItsListingKeepsItsAccesses", "[apply]") {
+  Stage stage;
+  prepare(stage, 500, 500);
+  deliver_first_page(stage);
+  stage.moved("/d", "/e", 6);
+  for (int i = 0; i < 500; ++i) stage.client.make_file(file(i));  // another directory with the same names
+  stage.access("/unrelated", 1);
+  stage.run_for(std::chrono::seconds{5});
+  CHECK(are_set(stage, 500, "/e"));
+  for (int i = 0; i < 500; ++i) CHECK(stage.client.atime(file(i)) == Time{});
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("TheListingOfAHugeDirectoryHoldsNobodyUp", "[apply]") {
+  Stage stage;
+  stage.client.limit = 4;
+  prepare(stage, 3000, 3000);
+  stage.engine.pump();
+  stage.client.make_file("/other/f");
+  stage.access("/other/f", 6);
+  stage.engine.pump();
+  while (stage.client.atime("/other/f") != at(6)) REQUIRE(stage.client.deliver());
+  CHECK(stage.applied() < 400);
+  stage.run();
+  CHECK(are_set(stage, 3000));
+}
+
+TEST_CASE("NamesToBeLookedUpAfterAListingHoldNobodyUp", "[apply]") {
+  Stage stage;
+  stage.client.limit = 4;
+  for (int i = 0; i < 3000; ++i) stage.access(file(i), 5);
+  stage.client.make_directory("/d");
+  stage.engine.pump();
+  while (stage.client.count(Procedure::readdirplus) == 0) REQUIRE(stage.client.deliver());
+  stage.client.make_file("/other/f");
+  stage.access("/other/f", 6);
+  while (stage.client.atime("/other/f") != at(6)) REQUIRE(stage.client.deliver());
+  CHECK(stage.client.count(Procedure::lookup) < 400);
+}
+
+TEST_CASE("EntriesInListingsAreBounded", "[apply]") {
+  Stage stage;
+  stage.client.limit = 1;
+  for (int d = 0; d < 10; ++d) {
+    for (int i = 0; i < 10'000; ++i) stage.access(file(i, "/d" + std::to_string(d)), 5);
+  }
+  stage.engine.pump();
+  for (int i = 0; i < 100; ++i) stage.client.deliver();
+  CHECK(stage.engine.work() <= Listings::kMostEntries + 1000);
+}
+
+TEST_CASE("ListingsUnderWayAreBoundedAsOtherWorkIs", "[apply]") {
+  Stage stage;
+  stage.client.limit = 16;
+  for (int d = 0; d < 100; ++d) prepare(stage, 100, 100, "/d" + std::to_string(d));
+  stage.engine.pump();
+  CHECK(stage.engine.work() == 200);  // two directories, from which as much is expected as from 4 * 16 names
+  stage.run();
+  CHECK(stage.applied() == 10'000);
+}
+
+TEST_CASE("ListingsOfASuspendedExportWaitInTheBacklog", "[apply]") {
+  Stage stage;
+  stage.client.script = [](const FakeClient::Request& request) -> std::optional<Status> {
+    return request.procedure == Procedure::setattr ? std::optional{Status::rofs} : std::nullopt;
+  };
+  for (const std::string directory : {"/a", "/b", "/c"}) prepare(stage, 1000, 1000, directory);
+  stage.run_for(std::chrono::seconds{30});
+  CHECK(stage.degraded("read_only") == 1);
+  CHECK(stage.engine.work() <= 1);
+  CHECK(stage.backlog.pending() == 3000);
+  stage.client.script = {};
+  stage.run_for(std::chrono::seconds{30});
+  for (const std::string directory : {"/a", "/b", "/c"}) CHECK(are_set(stage, 1000, directory));
+  CHECK(stage.failed() == 0);
+}
+
+TEST_CASE("ALostServerLosesNothingOfAListing", "[apply]") {
+  Stage stage;
+  prepare(stage, 1000, 1000);
+  deliver_first_page(stage);
+  stage.client.disconnect();
+  stage.run_for(std::chrono::seconds{1});
+  stage.client.connected = true;
+  stage.run_for(std::chrono::seconds{5});
+  CHECK(are_set(stage, 1000));
+  CHECK(stage.adds_up());
+}
+
+}  // namespace
+}  // namespace qatime::apply
