@@ -29,6 +29,7 @@
 
 #include "apply/engine.h"
 #include "backlog/local.h"
+#include "ingest/connections.h"
 #include "ingest/intake.h"
 #include "ingest/policy.h"
 #include "ingest/self_addresses.h"
@@ -104,7 +105,8 @@ class Daemon {
         engine_{backlog_, client_, clock_, config.nfs, lanes_, metrics_, dry_run},
         policy_{config.policy, lanes_, self_},
         intake_stage_{policy_, config.syslog.rfc3164_timezone, metrics_,
-                      [this](Events events) { backlog_.add(events); }} {
+                      [this](Events events) { backlog_.add(events); }},
+        connections_{config.syslog, intake_stage_, metrics_} {
     for (const SyslogConfig::Listener& listener : config.syslog.listen) listen(listener, config.syslog);
     backlog_.on_work([this] { wake_apply(); });
     client_.on_change([this] { engine_.pump(); });
@@ -146,7 +148,7 @@ class Daemon {
  private:
   void listen(const SyslogConfig::Listener& listener, const SyslogConfig& config) {
     if (listener.transport == SyslogConfig::Listener::Transport::tcp) {
-      tcp_.push_back(std::make_unique<ingest::TcpListener>(intake_.io(), listener, config, intake_stage_, metrics_));
+      tcp_.push_back(std::make_unique<ingest::TcpListener>(intake_.io(), listener, connections_));
     } else {
       udp_.push_back(std::make_unique<ingest::UdpListener>(intake_.io(), listener, config, intake_stage_, metrics_));
     }
@@ -185,7 +187,8 @@ class Daemon {
 
   void stop_intake() {
     asio::post(intake_.io(), [this] {
-      for (auto& listener : tcp_) listener->drain_and_close();
+      for (auto& listener : tcp_) listener->close();
+      connections_.drain_and_close();
       for (auto& listener : udp_) listener->drain_and_close();
       asio::post(main_, [this] { drain(std::chrono::steady_clock::now() + kDrain); });
     });
@@ -262,6 +265,7 @@ class Daemon {
   Loop intake_{[this](std::exception_ptr failure) { fail(std::move(failure)); }};
   ingest::Policy policy_;
   ingest::Intake intake_stage_;
+  ingest::Connections connections_;
   std::vector<std::unique_ptr<ingest::TcpListener>> tcp_;
   std::vector<std::unique_ptr<ingest::UdpListener>> udp_;
 

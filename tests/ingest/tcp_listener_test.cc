@@ -2,6 +2,7 @@
 #include "ingest/tcp_listener.h"
 
 #include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,9 +25,15 @@ using Paths = std::vector<std::string>;
 
 class Fixture : public ListenerFixture {
  public:
+  // The configuration is that of the first listener: they share their connections.
   TcpListener& listen(const SyslogConfig& with = {}) {
-    return listeners_.emplace_back(context, SyslogConfig::Listener{Transport::tcp, "127.0.0.1", 0}, with, intake,
-                                   metrics);
+    if (!connections) connections.emplace(with, intake, metrics);
+    return listeners_.emplace_back(context, SyslogConfig::Listener{Transport::tcp, "127.0.0.1", 0}, *connections);
+  }
+
+  void drain_and_close() {
+    for (TcpListener& listener : listeners_) listener.close();
+    connections->drain_and_close();
   }
 
   tcp::socket connect(const TcpListener& listener) {
@@ -54,6 +61,8 @@ class Fixture : public ListenerFixture {
   }
 
   std::int64_t open() { return count("qatime_connections", "tcp"); }
+
+  std::optional<Connections> connections;
 
  private:
   boost::asio::io_context clients_{1};
@@ -209,6 +218,27 @@ TEST_CASE_METHOD(Fixture, "When all connections sent records, a new one is refus
   run_until([&] { return paths.size() == 3; });
 }
 
+TEST_CASE_METHOD(Fixture, "Listeners share the room, and the oldest of all makes some") {
+  SyslogConfig config;
+  config.max_connections = 2;
+  TcpListener& one = listen(config);
+  TcpListener& two = listen();
+  tcp::socket oldest = connect(one);
+  run_until([&] { return open() == 1; });
+  tcp::socket node = connect(two);
+  send(node, record_of("/a") + "\n");
+  run_until([&] { return paths.size() == 1; });
+  tcp::socket next = connect(two);
+  run_until([&] { return count("qatime_connections_refused_total", "displaced") == 1; });
+  CHECK(is_closed(oldest));
+  send(next, record_of("/b") + "\n");
+  run_until([&] { return paths.size() == 2; });
+  tcp::socket late = connect(one);
+  run_until([&] { return count("qatime_connections_refused_total", "full") == 1; });
+  CHECK(is_closed(late));
+  CHECK(open() == 2);
+}
+
 TEST_CASE_METHOD(Fixture, "300 connections are served at once") {
   TcpListener& listener = listen();
   std::vector<tcp::socket> clients;
@@ -250,7 +280,7 @@ TEST_CASE_METHOD(Fixture, "Unfinished messages share one bound of memory") {
   // More than fits even if a buffer is no larger than what it holds.
   const std::string endless(6 << 20, 'x');
   std::vector<tcp::socket> clients;
-  for (std::size_t i = 0; i * endless.size() < TcpListener::kMaxUnfinished + 2 * endless.size(); ++i) {
+  for (std::size_t i = 0; i * endless.size() < Connections::kMaxUnfinished + 2 * endless.size(); ++i) {
     clients.push_back(connect(listener));
     clients.back().non_blocking(true);
     std::string_view rest = endless;
@@ -301,7 +331,7 @@ TEST_CASE_METHOD(Fixture, "What has arrived over TCP is taken in before the clos
   send(known, stream + record_of("/unfinished"));
   tcp::socket unaccepted = connect(listener);
   send(unaccepted, record_of("/unaccepted") + "\n");
-  listener.drain_and_close();
+  drain_and_close();
   CHECK(std::ranges::count(paths, "/known") == 1000);
   CHECK(std::ranges::count(paths, "/unaccepted") == 1);
   CHECK(paths.size() == 1001);
@@ -311,8 +341,8 @@ TEST_CASE_METHOD(Fixture, "What has arrived over TCP is taken in before the clos
 }
 
 TEST_CASE_METHOD(Fixture, "A listener without connections closes at once") {
-  TcpListener& listener = listen();
-  listener.drain_and_close();
+  listen();
+  drain_and_close();
   settle();
   CHECK(open() == 0);
 }
@@ -321,7 +351,7 @@ TEST_CASE_METHOD(Fixture, "A TCP port that is taken is one clear error") {
   const TcpListener& listener = listen();
   const SyslogConfig::Listener taken{Transport::tcp, "127.0.0.1", listener.port()};
   CHECK_THROWS_WITH(
-      TcpListener(context, taken, {}, intake, metrics),
+      TcpListener(context, taken, *connections),
       fmt::format("cannot listen on tcp://127.0.0.1:{} (syslog.listen): Address already in use", listener.port()));
 }
 

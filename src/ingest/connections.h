@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// The open syslog connections of all listeners.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <vector>
+
+#include <boost/asio/ip/tcp.hpp>
+
+#include "address.h"
+#include "config.h"
+#include "ingest/intake.h"
+#include "log.h"
+#include "metrics.h"
+
+namespace qatime::ingest {
+
+// A peer outside `syslog.allow` is closed at once. Of the others it reads whatever comes, whether or not there is use
+// for it: a cluster is never made to wait. When max_connections are open, the oldest that never sent a record makes
+// room for a new one; if all did, the new one is refused.
+//
+// Lives on the thread that runs the io_context of the sockets, and is destroyed when that no longer runs.
+class Connections {
+ public:
+  // What the unfinished messages of all connections may hold together; beyond that the largest are dropped.
+  static constexpr std::size_t kMaxUnfinished = 64 << 20;  // bytes
+
+  // `intake` and `registry` outlive this.
+  Connections(const SyslogConfig& config, Intake& intake, metrics::Registry& registry);
+  ~Connections();
+  Connections(const Connections&) = delete;
+  Connections& operator=(const Connections&) = delete;
+
+  // Takes over a connection that was just accepted, or closes it.
+  void admit(boost::asio::ip::tcp::socket socket);
+
+  [[nodiscard]] std::size_t size() const noexcept { return unproven_.size() + proven_.size(); }
+
+  // Takes in what has arrived on every connection, for kDrainLimit at most, then closes everything. An unfinished
+  // message is lost. Blocks the thread.
+  void drain_and_close();
+
+ private:
+  struct Connection;
+  using List = std::list<std::shared_ptr<Connection>>;
+  struct Turn {
+    std::size_t bytes = 0;  // read in this turn
+    bool open = true;
+  };
+
+  [[nodiscard]] bool is_allowed(const boost::asio::ip::tcp::socket& socket);
+  [[nodiscard]] bool make_room();
+  void await_data(const std::shared_ptr<Connection>& connection);
+  Turn read(Connection& connection);
+  bool read_once(Connection& connection, Turn& turn);
+  void deliver(Connection& connection);
+  void deliver_rest(Connection& connection);
+  void end_turn(Connection& connection);
+  void bound_unfinished(Connection& latest);
+  void prove(Connection& connection);
+  void close(Connection& connection);
+  void close_all();
+  bool drain(List& connections);
+
+  const std::size_t max_message_;
+  const std::size_t max_connections_;
+  const std::vector<Network> allow_;
+  Intake& intake_;
+  metrics::Gauge& open_;
+  metrics::Counter& refused_;
+  metrics::Counter& displaced_;
+  metrics::Counter& not_allowed_;
+  log::Throttle refusals_;
+  log::Throttle strangers_;
+  List unproven_;  // never sent a record, the oldest first
+  List proven_;
+  std::size_t unfinished_ = 0;  // bytes that the connections' framers hold between turns
+};
+
+}  // namespace qatime::ingest
