@@ -36,6 +36,14 @@ bool is_address(const std::string& text) {
          inet_pton(AF_INET6, text.c_str(), address.data()) == 1;
 }
 
+// The name of a file, or nothing.
+Wrong read_file_name(const toml::node& node, std::string& field) {
+  const auto text = node.value_exact<std::string>();
+  if (!text || text->find('\0') != std::string::npos) return &node;
+  field = *text;
+  return nullptr;
+}
+
 template <class Number>
 Wrong read_number(const toml::node& node, std::int64_t least, std::int64_t most, Number& field) {
   const auto value = node.value_exact<std::int64_t>();
@@ -121,11 +129,14 @@ std::optional<HostPort> parse_host_port(std::string_view text) {
 
 std::optional<SyslogConfig::Listener> parse_listener(std::string_view text) {
   using Transport = SyslogConfig::Listener::Transport;
-  const bool tcp = text.starts_with("tcp://");
-  if (!tcp && !text.starts_with("udp://")) return std::nullopt;
+  constexpr std::array kTransports{std::pair{"tcp://", Transport::tcp}, std::pair{"udp://", Transport::udp},
+                                   std::pair{"tls://", Transport::tls}};
+  const auto transport =
+      std::ranges::find_if(kTransports, [&](const auto& each) { return text.starts_with(each.first); });
+  if (transport == kTransports.end()) return std::nullopt;
   const auto endpoint = parse_host_port(text.substr(6));
   if (!endpoint || !endpoint->port || !is_address(endpoint->host)) return std::nullopt;
-  return SyslogConfig::Listener{tcp ? Transport::tcp : Transport::udp, endpoint->host, *endpoint->port};
+  return SyslogConfig::Listener{transport->second, endpoint->host, *endpoint->port};
 }
 
 std::optional<NfsConfig::Server> parse_server(const std::string& text) {
@@ -165,6 +176,13 @@ std::optional<std::string> parse_word(const std::string& text) {
   return text.empty() ? std::nullopt : std::optional{text};
 }
 
+// The name of a host, with "*" for its first label if any will do, or an address.
+std::optional<std::string> parse_peer(const std::string& text) {
+  const std::size_t begin = text.starts_with("*.") ? 2 : 0;
+  const bool is_name = begin < text.size() && text[begin] != '.' && text.find('*', begin) == std::string::npos;
+  return is_name ? std::optional{text} : std::nullopt;
+}
+
 std::optional<std::string> parse_path(const std::string& text) {
   const auto normal = normal_path(text);
   return normal ? std::optional{std::string{*normal}} : std::nullopt;
@@ -179,13 +197,14 @@ struct Key {
 constexpr std::int64_t kMostPort = std::numeric_limits<std::uint16_t>::max();
 constexpr std::int64_t kMostId = std::numeric_limits<std::uint32_t>::max();
 
+constexpr std::string_view kFile = R"(the name of a file in PEM form, or "")";
 constexpr std::string_view kNetworks = R"(a list of networks and addresses, like ["192.0.2.0/24", "2001:db8::1"])";
 constexpr std::string_view kPaths = R"(a list of absolute paths without "." or "..", like ["/projects"])";
 constexpr std::string_view kUsers = R"(a list of user names, like ['AD\alice', "1000"])";
 constexpr std::string_view kProtocols = R"(a list of protocols, like ["nfs3", "smb2"])";
 
 constexpr std::array kKeys{
-    Key{"syslog.listen", R"(a list of "tcp://ADDRESS:PORT" and "udp://ADDRESS:PORT" with numeric addresses)",
+    Key{"syslog.listen", R"(a list of "tcp://ADDRESS:PORT", "udp://..." and "tls://..." with numeric addresses)",
         [](const toml::node& n, Config& c) { return read_array(n, 1, c.syslog.listen, parse_listener); }},
     Key{"syslog.allow", kNetworks,
         [](const toml::node& n, Config& c) { return read_array(n, 0, c.syslog.allow, parse_network); }},
@@ -202,6 +221,14 @@ constexpr std::array kKeys{
           c.syslog.rfc3164_timezone = *zone;
           return nullptr;
         }},
+    Key{"syslog.tls.certificate", kFile,
+        [](const toml::node& n, Config& c) { return read_file_name(n, c.syslog.tls.certificate); }},
+    Key{"syslog.tls.key", kFile, [](const toml::node& n, Config& c) { return read_file_name(n, c.syslog.tls.key); }},
+    Key{"syslog.tls.client_ca", kFile,
+        [](const toml::node& n, Config& c) { return read_file_name(n, c.syslog.tls.client_ca); }},
+    Key{"syslog.tls.permitted_peers",
+        R"(a list of names in certificates, like ["forwarder.example.com", "*.example.com", "192.0.2.7"])",
+        [](const toml::node& n, Config& c) { return read_array(n, 0, c.syslog.tls.permitted_peers, parse_peer); }},
     Key{"policy.clusters", R"(a list of names of clusters, like ["qumulo"])",
         [](const toml::node& n, Config& c) { return read_array(n, 0, c.policy.clusters, parse_word); }},
     Key{"policy.operations", R"(a list of operation names, like ["fs_read_data"])",
@@ -300,9 +327,13 @@ class Source {
  public:
   explicit Source(std::string name, bool has_lines) : name_{std::move(name)}, has_lines_{has_lines} {}
 
+  // As messages begin.
+  [[nodiscard]] std::string place(const toml::source_position& at) const {
+    return has_lines_ ? fmt::format("{}:{}:{}", name_, at.line, at.column) : name_;
+  }
+
   [[noreturn]] void fail(const toml::source_position& at, std::string_view what) const {
-    if (has_lines_) throw ConfigError{fmt::format("{}:{}:{}: {}", name_, at.line, at.column, what)};
-    throw ConfigError{fmt::format("{}: {}", name_, what)};
+    throw ConfigError{fmt::format("{}: {}", place(at), what)};
   }
 
  private:
@@ -317,6 +348,7 @@ void read(const toml::table& table, const std::string& prefix, const Source& sou
     if (known != kKeys.end()) {
       const Wrong wrong = known->read(node, config);
       if (wrong != nullptr) source.fail(wrong->source().begin, fmt::format("{} must be {}", name, known->allowed));
+      config.places[name] = source.place(node.source().begin);
     } else if (const toml::table* section = node.as_table(); section != nullptr && is_section(name)) {
       read(*section, name + ".", source, config);
     } else {
@@ -361,18 +393,35 @@ void read_setting(const std::string& setting, Config& config) {
 void check(const Config& config) {
   constexpr std::size_t kMost = NfsConfig::kMostPerConnection;
   if (config.nfs.max_in_flight > kMost * config.nfs.connections) {
-    throw ConfigError{fmt::format("nfs.max_in_flight must be at most {} x nfs.connections, here {}", kMost,
-                                  kMost * config.nfs.connections)};
+    throw config.error("nfs.max_in_flight", fmt::format("must be at most {} x nfs.connections, here {}", kMost,
+                                                        kMost * config.nfs.connections));
+  }
+  const SyslogConfig::Tls& tls = config.syslog.tls;
+  if (config.syslog.uses_tls() && (tls.certificate.empty() || tls.key.empty())) {
+    throw config.error("syslog.listen", "has tls://, which needs syslog.tls.certificate and syslog.tls.key");
+  }
+  if (!tls.permitted_peers.empty() && tls.client_ca.empty()) {
+    throw config.error("syslog.tls.permitted_peers", "needs syslog.tls.client_ca: without it no client has a name");
   }
 }
 
 }  // namespace
+
+bool SyslogConfig::uses_tls() const {
+  return std::ranges::find(listen, Listener::Transport::tls, &Listener::transport) != listen.end();
+}
 
 Lanes NfsConfig::lanes() const {
   std::vector<std::string> paths;
   paths.reserve(exports.size());
   for (const Export& exported : exports) paths.push_back(exported.path);
   return Lanes{std::move(paths)};
+}
+
+ConfigError Config::error(const std::string& key, std::string_view what) const {
+  const auto place = places.find(key);
+  return ConfigError{fmt::format("{}{}{} {}", place == places.end() ? "" : place->second,
+                                 place == places.end() ? "" : ": ", key, what)};
 }
 
 Config load_config(const std::string& file, std::span<const std::string> settings) {

@@ -5,9 +5,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "address.h"
@@ -19,7 +21,7 @@ namespace qatime {
 
 struct SyslogConfig {
   struct Listener {
-    enum class Transport { tcp, udp };
+    enum class Transport { tcp, udp, tls };
     Transport transport;
     std::string address;  // numeric, IPv4 or IPv6
     std::uint16_t port;   // 0: any free one
@@ -32,6 +34,18 @@ struct SyslogConfig {
   std::size_t max_connections = 1024;         // TCP, 1 to 1,000,000
   std::size_t udp_receive_buffer = 16 << 20;  // bytes asked of the kernel, 4 KiB to 1 GiB
   TimeZone rfc3164_timezone;                  // of times without one
+
+  // Files in PEM form; for listeners of tls.
+  struct Tls {
+    std::string certificate;  // ours, then those of its issuers
+    std::string key;
+    std::string client_ca;                     // who issues certificates of clients; "": clients need none
+    std::vector<std::string> permitted_peers;  // names in certificates of clients; empty: any
+  };
+  Tls tls;
+
+  // Whether one of `listen` is of tls.
+  [[nodiscard]] bool uses_tls() const;
 };
 
 // An empty list to include has everything; what is excluded is so even if it is included.
@@ -88,19 +102,23 @@ struct LogConfig {
   log::Level level = log::Level::info;
 };
 
+// One line that says where (file, line, column or the --set that is wrong), which key, what is wrong and what is
+// allowed. Nobody catches it below main, but for who reads the configuration again.
+class ConfigError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 struct Config {
   SyslogConfig syslog;
   PolicyConfig policy;
   BacklogConfig backlog;
   NfsConfig nfs;
   LogConfig log;
-};
+  std::map<std::string, std::string> places;  // where each key that is set was set last, as messages have it
 
-// One line that says where (file, line, column or the --set that is wrong), which key, what is wrong and what is
-// allowed. Nobody catches it below main.
-class ConfigError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
+  // That the value of `key` turns out to be wrong; `what` follows its name.
+  [[nodiscard]] ConfigError error(const std::string& key, std::string_view what) const;
 };
 
 inline constexpr const char* kDefaultConfigFile = "/etc/qatime/qatime.toml";

@@ -34,6 +34,7 @@
 #include "ingest/policy.h"
 #include "ingest/self_addresses.h"
 #include "ingest/tcp_listener.h"
+#include "ingest/tls.h"
 #include "ingest/udp_listener.h"
 #include "nfs/libnfs_client.h"
 #include "notify.h"
@@ -98,8 +99,10 @@ void raise_descriptor_limit() {
 
 class Daemon {
  public:
-  Daemon(const Config& config, bool dry_run)
-      : lanes_{config.nfs.lanes()},
+  Daemon(const Config& config, const std::function<Config()>& read_again, bool dry_run)
+      : read_again_{read_again},
+        uses_tls_{config.syslog.uses_tls()},
+        lanes_{config.nfs.lanes()},
         backlog_{config.backlog, lanes_, clock_, metrics_},
         client_{apply_.io(), config.nfs, metrics_},
         engine_{backlog_, client_, clock_, config.nfs, lanes_, metrics_, dry_run},
@@ -107,6 +110,7 @@ class Daemon {
         intake_stage_{policy_, config.syslog.rfc3164_timezone, metrics_,
                       [this](Events events) { backlog_.add(events); }},
         connections_{config.syslog, intake_stage_, metrics_} {
+    if (uses_tls_) connections_.secure(read_tls(config));
     for (const SyslogConfig::Listener& listener : config.syslog.listen) listen(listener, config.syslog);
     backlog_.on_work([this] { wake_apply(); });
     client_.on_change([this] { engine_.pump(); });
@@ -125,6 +129,7 @@ class Daemon {
 
   void run() {
     stop_on_signal();
+    reload_on_signal();
     log_counters_every_minute();
     apply_tick();
     apply_.start();
@@ -147,7 +152,7 @@ class Daemon {
 
  private:
   void listen(const SyslogConfig::Listener& listener, const SyslogConfig& config) {
-    if (listener.transport == SyslogConfig::Listener::Transport::tcp) {
+    if (listener.transport != SyslogConfig::Listener::Transport::udp) {
       tcp_.push_back(std::make_unique<ingest::TcpListener>(intake_.io(), listener, connections_));
     } else {
       udp_.push_back(std::make_unique<ingest::UdpListener>(intake_.io(), listener, config, intake_stage_, metrics_));
@@ -183,6 +188,36 @@ class Daemon {
       });
       stop_intake();
     });
+  }
+
+  static std::shared_ptr<const ingest::TlsSettings> read_tls(const Config& config) {
+    auto settings = std::make_shared<const ingest::TlsSettings>(config);
+    kLog.info("the certificate for TLS is {}", log::escaped(settings->describe()));
+    return settings;
+  }
+
+  void reload_on_signal() {
+    hangups_.async_wait([this](boost::system::error_code, int) {
+      service_manager_.reloading();
+      reload();
+      service_manager_.ready();
+      reload_on_signal();
+    });
+  }
+
+  // Everything is read before anything is taken over.
+  void reload() {
+    try {
+      const Config config = read_again_();
+      if (!uses_tls_) {
+        kLog.warning("SIGHUP reads certificates again, and there is no listener of tls://; other keys need a restart");
+        return;
+      }
+      asio::post(intake_.io(), [this, settings = read_tls(config)] { connections_.secure(settings); });
+      kLog.info("[syslog.tls] is read again: it serves new connections");
+    } catch (const ConfigError& error) {
+      kLog.warning("SIGHUP changes nothing: {}", error.what());
+    }
   }
 
   void stop_intake() {
@@ -244,6 +279,8 @@ class Daemon {
     });
   }
 
+  const std::function<Config()> read_again_;
+  const bool uses_tls_;
   metrics::Registry metrics_;
   metrics::Gauge& oldest_ = metrics_.gauge("qatime_pending_oldest_seconds", "Age of the oldest entry that is pending.");
   SteadyClock clock_;
@@ -270,6 +307,7 @@ class Daemon {
   std::vector<std::unique_ptr<ingest::UdpListener>> udp_;
 
   asio::signal_set signals_{main_, SIGTERM, SIGINT};
+  asio::signal_set hangups_{main_, SIGHUP};
   asio::steady_timer main_timer_{main_};
   asio::steady_timer minute_timer_{main_};
   asio::steady_timer status_timer_{main_};
@@ -278,9 +316,9 @@ class Daemon {
 
 }  // namespace
 
-void run_daemon(const Config& config, bool dry_run) {
+void run_daemon(const Config& config, const std::function<Config()>& read_again, bool dry_run) {
   raise_descriptor_limit();
-  Daemon{config, dry_run}.run();
+  Daemon{config, read_again, dry_run}.run();
 }
 
 }  // namespace qatime

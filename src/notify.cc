@@ -57,6 +57,13 @@ void Notifier::status(std::string_view line) const {
   send(std::string{"STATUS="}.append(line));
 }
 
+// systemd from version 253 on wants the time of CLOCK_MONOTONIC, which tells it which ready() belongs to it.
+void Notifier::reloading() const {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  send("RELOADING=1\nMONOTONIC_USEC=" +
+       std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(now).count()));
+}
+
 void Notifier::stopping() const noexcept { send("STOPPING=1"); }
 
 void Notifier::alive() const noexcept { send("WATCHDOG=1"); }

@@ -26,6 +26,9 @@ class Notifier {
   // What a person should know about the state of the daemon; one line.
   void status(std::string_view line) const;
 
+  // The configuration is read again; ready() ends it.
+  void reloading() const;
+
   // Shutdown begins.
   void stopping() const noexcept;
 

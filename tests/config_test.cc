@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include "catch.h"
@@ -67,6 +68,10 @@ TEST_CASE("The sample configuration says exactly the defaults") {
   CHECK(sample.syslog.max_connections == defaults.syslog.max_connections);
   CHECK(sample.syslog.udp_receive_buffer == defaults.syslog.udp_receive_buffer);
   CHECK(sample.syslog.rfc3164_timezone.name() == defaults.syslog.rfc3164_timezone.name());
+  CHECK(sample.syslog.tls.certificate == defaults.syslog.tls.certificate);
+  CHECK(sample.syslog.tls.key == defaults.syslog.tls.key);
+  CHECK(sample.syslog.tls.client_ca == defaults.syslog.tls.client_ca);
+  CHECK(sample.syslog.tls.permitted_peers == defaults.syslog.tls.permitted_peers);
   CHECK(sample.policy.clusters == defaults.policy.clusters);
   CHECK(sample.policy.operations == defaults.policy.operations);
   CHECK(sample.policy.include_paths == defaults.policy.include_paths);
@@ -95,13 +100,47 @@ TEST_CASE("The sample configuration says exactly the defaults") {
   CHECK(sample.log.level == defaults.log.level);
 }
 
+TEST_CASE("TLS is configured by files and names") {
+  const Config config = load(R"([syslog]
+listen = ["tls://[::]:6514"]
+[syslog.tls]
+certificate = "/etc/qatime/certificate.pem"
+key = "key.pem"
+client_ca = "ca.pem"
+permitted_peers = ["forwarder.example.com", "*.logs.example.com", "192.0.2.7", "2001:db8::7"]
+)");
+  CHECK(config.syslog.listen[0] == SyslogConfig::Listener{SyslogConfig::Listener::Transport::tls, "::", 6514});
+  CHECK(config.syslog.uses_tls());
+  CHECK_FALSE(Config{}.syslog.uses_tls());
+  CHECK(config.syslog.tls.certificate == "/etc/qatime/certificate.pem");
+  CHECK(config.syslog.tls.key == "key.pem");
+  CHECK(config.syslog.tls.client_ca == "ca.pem");
+  CHECK(config.syslog.tls.permitted_peers.size() == 4);
+}
+
+TEST_CASE("What TLS lacks is said where it is asked for") {
+  CHECK_THAT(error_in("[syslog]\nlisten = [\"tls://[::]:6514\"]\ntls.key = \"key.pem\"\n"),
+             Contains(":2:10: syslog.listen has tls://, which needs syslog.tls.certificate and syslog.tls.key"));
+  CHECK(error_of_set("syslog.listen=[\"tls://[::]:6514\"]") ==
+        "--set syslog.listen=[\\x22tls://[::]:6514\\x22]: syslog.listen has tls://, which needs "
+        "syslog.tls.certificate and syslog.tls.key");
+  CHECK_THAT(error_in("[syslog.tls]\npermitted_peers = [\"a.example\"]\n"),
+             Contains(":2:19: syslog.tls.permitted_peers needs syslog.tls.client_ca"));
+  for (const char* name : {"", "*", "*.", ".example.com", "a.*.example.com", "a*.example.com", "*.*.com"}) {
+    CAPTURE(name);
+    CHECK_THAT(error_of_set(fmt::format("syslog.tls.permitted_peers=[\"{}\"]", name)),
+               Contains("syslog.tls.permitted_peers must be a list of names in certificates"));
+  }
+  CHECK_THAT(error_of_set("syslog.tls.key=1"), Contains("syslog.tls.key must be the name of a file"));
+}
+
 TEST_CASE("The sample configuration names every key") {
   std::ifstream file{QATIME_SAMPLE_CONFIG};
   const std::string sample{std::istreambuf_iterator<char>{file}, {}};
   std::string section;
   for (const std::string& key : config_keys()) {
     CAPTURE(key);
-    const std::size_t dot = key.find('.');
+    const std::size_t dot = key.rfind('.');
     const std::size_t begin = sample.find("\n[" + key.substr(0, dot) + "]\n");
     REQUIRE(begin != std::string::npos);
     const std::string name = key.substr(dot + 1);

@@ -85,10 +85,12 @@ TEST_CASE("Each message is one assignment in a datagram of its own") {
   notifier.ready();
   notifier.status("3 pending, 17 applied");
   notifier.alive();
+  notifier.reloading();
   notifier.stopping();
   CHECK(named.receive() == "READY=1");
   CHECK(named.receive() == "STATUS=3 pending, 17 applied");
   CHECK(named.receive() == "WATCHDOG=1");
+  CHECK_THAT(named.receive(), Catch::Matches("RELOADING=1\nMONOTONIC_USEC=[1-9][0-9]*"));
   CHECK(named.receive() == "STOPPING=1");
   CHECK(named.receive().empty());
   CHECK(manager.receive().empty());

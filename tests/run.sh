@@ -130,8 +130,8 @@ packages_of() {
   case $1 in
     style) echo clang-tidy-19 clang-format-19 ;;
     clang) echo clang-16 ;;
-    system*) echo rpcbind iproute2 ;;
-    deploy) echo systemd python3-yaml util-linux ;;
+    system*) echo rpcbind iproute2 openssl ;;
+    deploy) echo systemd python3-yaml util-linux openssl ;;
     container) echo podman buildah crun uidmap slirp4netns debootstrap catatonit passwd python3-yaml util-linux ;;
   esac
 }

@@ -5,6 +5,7 @@
 
 #include "commands/commands.h"
 #include "ingest/explain.h"
+#include "ingest/tls.h"
 #include "nfs/blocking.h"
 
 namespace qatime::commands {
@@ -30,6 +31,7 @@ bool print_probe(const NfsConfig& config) {
 
 int check(const Check& options) {
   const Config config = options.config.load(log::Level::warning);
+  if (config.syslog.uses_tls()) ingest::TlsSettings{config};  // throws if its files are not right
   if (options.record) print_fate(*options.record, config);
   if (options.connect) return print_probe(config.nfs) ? 0 : 1;
   if (!options.record) fmt::print("the configuration is right\n");

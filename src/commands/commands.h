@@ -25,7 +25,10 @@ struct ConfigSource {
   std::string file;
   std::vector<std::string> settings;
 
-  // The configuration, with its log level in force, or `least` if that says less. Throws ConfigError.
+  // The configuration. Throws ConfigError.
+  [[nodiscard]] Config read() const { return load_config(file, settings); }
+
+  // Likewise, with its log level in force, or `least` if that says less.
   [[nodiscard]] Config load(log::Level least = log::Level::debug) const;
 };
 

@@ -6,7 +6,7 @@
 namespace qatime::commands {
 
 Config ConfigSource::load(log::Level least) const {
-  Config config = load_config(file, settings);
+  Config config = read();
   log::set_level(std::max(config.log.level, least));
   return config;
 }

@@ -5,7 +5,7 @@
 namespace qatime::commands {
 
 int run(const Run& options) {
-  run_daemon(options.config.load(), options.dry_run);
+  run_daemon(options.config.load(), [&] { return options.config.read(); }, options.dry_run);
   return 0;
 }
 

@@ -7,11 +7,14 @@
 #include "ingest/connections.h"
 
 #include <chrono>
+#include <optional>
 #include <span>
+#include <string>
 #include <utility>
-#include <vector>
 
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "ingest/framing.h"
 #include "ingest/logger.h"
@@ -24,10 +27,21 @@ using boost::system::error_code;
 
 constexpr int kReadsPerTurn = 4;
 
-metrics::Counter& make_counter(metrics::Registry& registry, const char* reason) {
-  return registry.counter("qatime_connections_refused_total",
-                          "Syslog connections closed because they are not allowed or there is no room.",
-                          {"reason", reason});
+metrics::Counter* make_counter(metrics::Registry& registry, const char* reason) {
+  return &registry.counter(
+      "qatime_connections_refused_total",
+      "Syslog connections closed because they are not allowed, have no room, or do not get to TLS.",
+      {"reason", reason});
+}
+
+metrics::Gauge& make_gauge(metrics::Registry& registry, const char* transport) {
+  return registry.gauge("qatime_connections", "Open syslog connections.", {"transport", transport});
+}
+
+std::string peer_of(const tcp::socket& socket) {
+  error_code error;
+  const tcp::endpoint peer = socket.remote_endpoint(error);
+  return error ? "a peer that has gone" : peer.address().to_string();
 }
 
 }  // namespace
@@ -35,7 +49,11 @@ metrics::Counter& make_counter(metrics::Registry& registry, const char* reason) 
 struct Connections::Connection {
   Connection(tcp::socket accepted, std::size_t max_message) : socket{std::move(accepted)}, framer{max_message} {}
 
+  [[nodiscard]] Transport transport() const noexcept { return tls ? Transport::tls : Transport::tcp; }
+
   tcp::socket socket;
+  std::optional<TlsStream> tls;                        // nothing: plain TCP
+  std::optional<boost::asio::steady_timer> handshake;  // its limit, while it goes on
   Framer framer;
   bool proven = false;          // it sent a record
   bool last_malformed = false;  // its last message was none
@@ -43,15 +61,18 @@ struct Connections::Connection {
   List::iterator place;         // in unproven_ or proven_
 };
 
-Connections::Connections(const SyslogConfig& config, Intake& intake, metrics::Registry& registry)
+Connections::Connections(const SyslogConfig& config, Intake& intake, metrics::Registry& registry,
+                         std::chrono::milliseconds handshake_limit)
     : max_message_{config.max_message},
       max_connections_{config.max_connections},
       allow_{config.allow},
+      handshake_limit_{handshake_limit},
       intake_{intake},
-      open_{registry.gauge("qatime_connections", "Open syslog connections.", {"transport", "tcp"})},
-      refused_{make_counter(registry, "full")},
-      displaced_{make_counter(registry, "displaced")},
-      not_allowed_{make_counter(registry, "allow")} {}
+      open_tcp_{make_gauge(registry, "tcp")},
+      open_tls_{make_gauge(registry, "tls")},
+      refused_{make_counter(registry, "allow"),       make_counter(registry, "full"),
+               make_counter(registry, "displaced"),   make_counter(registry, "handshake"),
+               make_counter(registry, "certificate"), make_counter(registry, "timeout")} {}
 
 Connections::~Connections() { close_all(); }
 
@@ -61,7 +82,7 @@ bool Connections::is_allowed(const tcp::socket& socket) {
   const tcp::endpoint peer = socket.remote_endpoint(error);
   if (error) return false;  // it has gone already
   if (contains(allow_, address_of(*peer.data()))) return true;
-  not_allowed_.add();
+  count(Refused::allow);
   if (const auto times = strangers_.admit()) {
     kLog.warning("syslog.allow does not have {}: its connections are closed ({} times)", peer.address().to_string(),
                  *times);
@@ -77,38 +98,86 @@ bool Connections::make_room() {
     kLog.warning("{} of {} connections are open: {} ({} times)", size(), max_connections_,
                  is_refused ? "a new one is refused" : "the oldest without a record is closed for a new one", *times);
   }
-  (is_refused ? refused_ : displaced_).add();
+  count(is_refused ? Refused::full : Refused::displaced);
   if (!is_refused) close(*unproven_.front());
   return !is_refused;
 }
 
-void Connections::admit(tcp::socket socket) {
+metrics::Gauge& Connections::open_like(const Connection& connection) noexcept {
+  return connection.tls ? open_tls_ : open_tcp_;
+}
+
+void Connections::admit(tcp::socket socket, Transport transport) {
   if (!is_allowed(socket) || !make_room()) return;
   error_code ignored;  // a peer that has gone already shows at the first read
   socket.non_blocking(true, ignored);
   socket.set_option(boost::asio::socket_base::keep_alive{true}, ignored);
   const auto connection = std::make_shared<Connection>(std::move(socket), max_message_);
   connection->place = unproven_.insert(unproven_.end(), connection);
-  open_.add(1);
-  await_data(connection);
+  if (transport == Transport::tls) {
+    connection->tls.emplace(tls_, connection->socket.native_handle());
+    limit_handshake(connection);
+  }
+  open_like(*connection).add(1);
+  await_turn(connection, false);
 }
 
-void Connections::await_data(const std::shared_ptr<Connection>& connection) {
-  connection->socket.async_wait(tcp::socket::wait_read, [this, connection](const error_code&) {
+void Connections::limit_handshake(const std::shared_ptr<Connection>& connection) {
+  connection->handshake.emplace(connection->socket.get_executor(), handshake_limit_);
+  connection->handshake->async_wait([this, connection](const error_code&) {
+    if (!connection->handshake) return;
+    refuse_tls(*connection, Refused::timeout, "it takes too long");
+    close(*connection);
+  });
+}
+
+// Returns whether it is done.
+bool Connections::shake_hands(Connection& connection, Turn& turn) {
+  const TlsStream::Handshake state = connection.tls->shake_hands();
+  if (state == TlsStream::Handshake::unfinished) return false;
+  connection.handshake.reset();
+  if (state == TlsStream::Handshake::done) return true;
+  if (state != TlsStream::Handshake::departed) {
+    refuse_tls(connection, state == TlsStream::Handshake::untrusted ? Refused::certificate : Refused::handshake,
+               connection.tls->failure());
+  }
+  turn.open = false;
+  return false;
+}
+
+void Connections::refuse_tls(Connection& connection, Refused reason, std::string_view why) {
+  count(reason);
+  if (const auto times = failures_.admit()) {
+    kLog.warning("no TLS connection with {}: {} ({} times)", peer_of(connection.socket), log::escaped(why), *times);
+  }
+}
+
+// When there is something to read, or behind the turns of the others if there is more already: the socket does not say
+// so of what the TLS stream holds.
+void Connections::await_turn(const std::shared_ptr<Connection>& connection, bool is_more) {
+  auto take_turn = [this, connection](const error_code& = {}) {
     if (!connection->socket.is_open()) return;
-    if (read(*connection).open) {
+    const Turn turn = read(*connection);
+    if (turn.open) {
       end_turn(*connection);
-      await_data(connection);
+      await_turn(connection, turn.is_more);
     } else {
       close(*connection);
     }
-  });
+  };
+  const bool for_write = connection->tls && connection->tls->wants_write();
+  if (is_more) {
+    boost::asio::post(connection->socket.get_executor(), std::move(take_turn));
+  } else {
+    connection->socket.async_wait(for_write ? tcp::socket::wait_write : tcp::socket::wait_read, std::move(take_turn));
+  }
 }
 
 Connections::Turn Connections::read(Connection& connection) {
   Turn turn;
-  for (int i = 0; i < kReadsPerTurn && read_once(connection, turn); ++i) {
-  }
+  if (connection.handshake && !shake_hands(connection, turn)) return turn;
+  turn.is_more = true;
+  for (int i = 0; i < kReadsPerTurn && turn.is_more; ++i) turn.is_more = read_once(connection, turn);
   return turn;
 }
 
@@ -116,20 +185,22 @@ Connections::Turn Connections::read(Connection& connection) {
 bool Connections::read_once(Connection& connection, Turn& turn) {
   const std::span<char> space = connection.framer.writable();
   error_code error;
-  const std::size_t size = connection.socket.read_some(boost::asio::buffer(space.data(), space.size()), error);
-  if (error == boost::asio::error::would_block) return false;
-  if (error) {
-    // After a reset what there is of a message is not one: a cut may look whole.
-    if (error == boost::asio::error::eof) deliver_rest(connection);
-    turn.open = false;
-    return false;
+  const std::size_t size = connection.tls
+                               ? connection.tls->read_some(space, error)
+                               : connection.socket.read_some(boost::asio::buffer(space.data(), space.size()), error);
+  if (size > 0) {
+    turn.bytes += size;
+    connection.framer.commit(size);
+    intake_.begin(connection.transport(), size);
+    deliver(connection);
+    intake_.flush();
   }
-  turn.bytes += size;
-  connection.framer.commit(size);
-  intake_.begin(Transport::tcp, size);
-  deliver(connection);
-  intake_.flush();
-  return size == space.size();
+  if (!error) return size == space.size();
+  if (error == boost::asio::error::would_block) return false;
+  // After a reset what there is of a message is not one: a cut may look whole.
+  if (error == boost::asio::error::eof) deliver_rest(connection);
+  turn.open = false;
+  return false;
 }
 
 void Connections::deliver(Connection& connection) {
@@ -155,7 +226,7 @@ void Connections::deliver(Connection& connection) {
 }
 
 void Connections::deliver_rest(Connection& connection) {
-  intake_.begin(Transport::tcp, 0);
+  intake_.begin(connection.transport(), 0);
   if (const auto frame = connection.framer.finish()) {
     if (frame->kind == Framer::Kind::message) {
       intake_.message(frame->bytes);
@@ -182,7 +253,7 @@ void Connections::bound_unfinished(Connection& latest) {
     }
   }
   if (largest->framer.abandon()) {
-    intake_.begin(Transport::tcp, 0);
+    intake_.begin(largest->transport(), 0);
     intake_.reject(Malformed::memory);
     largest->last_malformed = true;
   }
@@ -197,9 +268,11 @@ void Connections::prove(Connection& connection) {
 
 void Connections::close(Connection& connection) {
   error_code ignored;
+  connection.handshake.reset();
+  if (connection.tls) connection.tls->close();
   connection.socket.close(ignored);
   unfinished_ -= connection.unfinished;
-  open_.add(-1);
+  open_like(connection).add(-1);
   (connection.proven ? proven_ : unproven_).erase(connection.place);  // the last owner may be the caller
 }
 

@@ -2,10 +2,14 @@
 // The open syslog connections of all listeners.
 #pragma once
 
+#include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/ip/tcp.hpp>
@@ -13,6 +17,7 @@
 #include "address.h"
 #include "config.h"
 #include "ingest/intake.h"
+#include "ingest/tls.h"
 #include "log.h"
 #include "metrics.h"
 
@@ -28,14 +33,21 @@ class Connections {
   // What the unfinished messages of all connections may hold together; beyond that the largest are dropped.
   static constexpr std::size_t kMaxUnfinished = 64 << 20;  // bytes
 
+  // A peer that has not shown by then who it is has its place for nothing.
+  static constexpr std::chrono::seconds kHandshakeLimit{10};
+
   // `intake` and `registry` outlive this.
-  Connections(const SyslogConfig& config, Intake& intake, metrics::Registry& registry);
+  Connections(const SyslogConfig& config, Intake& intake, metrics::Registry& registry,
+              std::chrono::milliseconds handshake_limit = kHandshakeLimit);
   ~Connections();
   Connections(const Connections&) = delete;
   Connections& operator=(const Connections&) = delete;
 
-  // Takes over a connection that was just accepted, or closes it.
-  void admit(boost::asio::ip::tcp::socket socket);
+  // What connections over TLS begin with from now on; those that are open go on as they are.
+  void secure(std::shared_ptr<const TlsSettings> settings) { tls_ = std::move(settings); }
+
+  // Takes over a connection that was just accepted, or closes it. `transport` is tcp, or tls after secure().
+  void admit(boost::asio::ip::tcp::socket socket, Transport transport);
 
   [[nodiscard]] std::size_t size() const noexcept { return unproven_.size() + proven_.size(); }
 
@@ -48,12 +60,17 @@ class Connections {
   using List = std::list<std::shared_ptr<Connection>>;
   struct Turn {
     std::size_t bytes = 0;  // read in this turn
+    bool is_more = false;   // to be read at once
     bool open = true;
   };
+  enum class Refused : std::uint8_t { allow, full, displaced, handshake, certificate, timeout };
 
   [[nodiscard]] bool is_allowed(const boost::asio::ip::tcp::socket& socket);
   [[nodiscard]] bool make_room();
-  void await_data(const std::shared_ptr<Connection>& connection);
+  void limit_handshake(const std::shared_ptr<Connection>& connection);
+  bool shake_hands(Connection& connection, Turn& turn);
+  void refuse_tls(Connection& connection, Refused reason, std::string_view why);
+  void await_turn(const std::shared_ptr<Connection>& connection, bool is_more);
   Turn read(Connection& connection);
   bool read_once(Connection& connection, Turn& turn);
   void deliver(Connection& connection);
@@ -62,19 +79,23 @@ class Connections {
   void bound_unfinished(Connection& latest);
   void prove(Connection& connection);
   void close(Connection& connection);
+  void count(Refused reason) noexcept { refused_[static_cast<std::size_t>(reason)]->add(); }
+  [[nodiscard]] metrics::Gauge& open_like(const Connection& connection) noexcept;
   void close_all();
   bool drain(List& connections);
 
   const std::size_t max_message_;
   const std::size_t max_connections_;
   const std::vector<Network> allow_;
+  const std::chrono::milliseconds handshake_limit_;
   Intake& intake_;
-  metrics::Gauge& open_;
-  metrics::Counter& refused_;
-  metrics::Counter& displaced_;
-  metrics::Counter& not_allowed_;
+  metrics::Gauge& open_tcp_;
+  metrics::Gauge& open_tls_;
+  std::array<metrics::Counter*, 6> refused_;  // by Refused
   log::Throttle refusals_;
   log::Throttle strangers_;
+  log::Throttle failures_;
+  std::shared_ptr<const TlsSettings> tls_;
   List unproven_;  // never sent a record, the oldest first
   List proven_;
   std::size_t unfinished_ = 0;  // bytes that the connections' framers hold between turns

@@ -69,7 +69,7 @@ class Intake {
   const Policy& policy_;
   const TimeZone zone_;
   Sink sink_;
-  std::array<Traffic, 2> traffic_;  // by Transport
+  std::array<Traffic, 3> traffic_;  // by Transport
   std::vector<metrics::Counter*> malformed_;
   std::vector<metrics::Counter*> ignored_;
   metrics::Counter& moves_;

@@ -32,7 +32,7 @@ bool is_shortage(const error_code& error) {
 
 TcpListener::TcpListener(boost::asio::io_context& context, const SyslogConfig::Listener& listener,
                          Connections& connections)
-    : acceptor_{context}, accept_pause_{context}, connections_{connections} {
+    : acceptor_{context}, accept_pause_{context}, transport_{listener.transport}, connections_{connections} {
   open(listener);
   kLog.info("listening on {}", describe({listener.transport, listener.address, port()}));
   await_connection();
@@ -70,7 +70,7 @@ TcpListener::Accepted TcpListener::accept_waiting() {
       pause_accepting(error);
       return Accepted::paused;
     }
-    if (!error) connections_.admit(std::move(socket));  // else the peer has gone already
+    if (!error) connections_.admit(std::move(socket), transport_);  // else the peer has gone already
   }
   return Accepted::some;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Syslog over TCP (RFC 6587).
+// Syslog over TCP (RFC 6587) and TLS (RFC 5425).
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,8 @@ namespace qatime::ingest {
 // IPv4 connections.
 class TcpListener {
  public:
-  // Listens from here on. Throws ListenError. `connections` gets what is accepted, and outlives the listener.
+  // Listens from here on. Throws ListenError. `connections` gets what is accepted, and outlives the listener; for TLS
+  // it is secured before.
   TcpListener(boost::asio::io_context& context, const SyslogConfig::Listener& listener, Connections& connections);
   TcpListener(const TcpListener&) = delete;
   TcpListener& operator=(const TcpListener&) = delete;
@@ -40,6 +41,7 @@ class TcpListener {
 
   boost::asio::ip::tcp::acceptor acceptor_;
   boost::asio::steady_timer accept_pause_;
+  const Transport transport_;
   Connections& connections_;
   log::Throttle accept_errors_;
 };

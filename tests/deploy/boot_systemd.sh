@@ -19,7 +19,7 @@ umount -l /sys/fs/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount --bind "$1/bin" /usr/local/bin
 mkdir -p /run/etc/qatime /run/work
-cp "$1"/etc/* /run/etc/qatime
+cp -p "$1"/etc/* /run/etc/qatime
 mount -t overlay overlay -o lowerdir=/etc,upperdir=/run/etc,workdir=/run/work /etc
 exec env -i container=other "PATH=$PATH" "SYSTEMD_UNIT_PATH=$1/units" \
   /lib/systemd/systemd --system --unit=qatime.service --log-target=null --show-status=no

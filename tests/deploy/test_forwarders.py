@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The forwarder snippets of conf/: what rsyslog and syslog-ng make of a record on its way to qatime.
+"""The forwarder snippets of conf/, and of README for TLS: what rsyslog and syslog-ng make of a record on its way.
 
 The daemons are those of the system or, since Debian does not install both, unpacked from its packages, which are kept
 in build/forwarders. They run in the foreground as an ordinary user, with the snippet as it is but for ports and paths.
@@ -8,6 +8,7 @@ in build/forwarders. They run in the foreground as an ordinary user, with the sn
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -19,6 +20,7 @@ sys.path.insert(0, str(ROOT / "tests" / "system"))
 import lab
 import test_end_to_end
 from case import Case, now
+from certificates import Authority
 from lab import NOBODY, record, send_tcp
 
 CONTROLS = {"escape": (b"\x1b[31mred\x1b[0m", b"[31mred[0m"), "controls": (b"\x01\x7f\x85", b"#001")}
@@ -159,6 +161,44 @@ class SyslogNg(Forwarder):
         return False
 
 
+def for_tls(begin, files, **changes):
+    """The lines of README that begin so, with what is other here; `files` replace its names of files in their order."""
+    text = re.search(rf"^```\n( *{re.escape(begin)}.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)[1]
+    for old, new in zip(re.findall(r'"(/[^"]*)"', text), files, strict=True):
+        text = adapted(text, {old: str(new)})
+    return adapted(text, changes)
+
+
+class RsyslogOverTls(Rsyslog):
+    def arguments(self):
+        """With the one module that the daemon's own package lacks."""
+        arguments = super().arguments()
+        for package in packages("rsyslog-openssl"):
+            subprocess.run(["dpkg", "-x", package, self.directory / "driver"], check=True)
+        modules = arguments.index("-M") + 1
+        arguments[modules] = f"{arguments[modules]}:{self.directory}/driver/usr/lib/x86_64-linux-gnu/rsyslog"
+        return arguments
+
+    def configure(self):
+        super().configure()
+        snippet = self.directory / "rsyslog-qatime.conf"
+        plain = f'protocol="tcp"\n    target="127.0.0.1" port="{self.to}"\n    TCP_Framing="octet-counted"\n'
+        authority, ours = self.credentials
+        snippet.write_text(adapted(snippet.read_text(), {plain: for_tls(
+            'protocol="tcp"', (authority.certificate, ours.certificate, ours.key),
+            **{'target="qatime.example.com" port="6514"': f'target="127.0.0.1" port="{self.to}"'})}))
+
+
+class SyslogNgOverTls(SyslogNg):
+    def configure(self):
+        super().configure()
+        main = self.directory / "main.conf"
+        authority, ours = self.credentials
+        main.write_text(adapted(main.read_text(), {f'    "127.0.0.1" port({self.to}) transport("tcp")\n': for_tls(
+            '"qatime.example.com"', (authority.certificate, ours.certificate, ours.key),
+            **{'"qatime.example.com" port(6514)': f'"127.0.0.1" port({self.to})'})}))
+
+
 class Forwarding:
     """What both must do; a mixin."""
 
@@ -245,3 +285,38 @@ class ThroughRsyslog(Forwarding, Case):
 
 class ThroughSyslogNg(Forwarding, Case):
     make = SyslogNg
+
+
+class ForwardingOverTls:
+    """What both must do over TLS; a mixin."""
+
+    def test_records_arrive_where_each_side_asks_for_the_other_s_certificate(self):
+        authority = Authority(self.scratch.directory(f"certificates-{lab.free_port()}"))
+        server = authority.issue("qatime.example.com", "127.0.0.1")
+        port = lab.free_port()
+        daemon = self.qatime(
+            syslog__listen=[f"tls://127.0.0.1:{port}"], syslog__tls__certificate=str(server.certificate),
+            syslog__tls__key=str(server.key), syslog__tls__client_ca=str(authority.certificate),
+            syslog__tls__permitted_peers=["*.example.com"])
+        daemon.port = port
+        daemon.start()
+        forwarder = self.make(self.scratch, port)
+        forwarder.credentials = authority, authority.issue("forwarder.example.com")
+        self.addCleanup(forwarder.stop)
+        forwarder.start()
+        times = {path: now() for path in self.make_files(*(name for name, _ in NAMES.values()))}
+        send_tcp(forwarder.port, [record(path, time) for path, time in times.items()])
+        self.expect_atimes(times)
+        forwarder.stop()
+        counters = daemon.stop()
+        self.assertEqual(counters("received_messages", "tls"), len(times))
+        self.assertEqual(counters("connections_refused"), 0)
+        counters.check_sums()
+
+
+class ThroughRsyslogOverTls(ForwardingOverTls, Case):
+    make = RsyslogOverTls
+
+
+class ThroughSyslogNgOverTls(ForwardingOverTls, Case):
+    make = SyslogNgOverTls

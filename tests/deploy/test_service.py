@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import unittest
 from unittest import mock
 
@@ -17,6 +18,7 @@ sys.path.insert(0, str(ROOT / "tests" / "system"))
 
 import lab
 from case import Case, now
+from certificates import Authority
 from lab import record, send_tcp
 
 UNIT = ROOT / "conf" / "qatime.service"
@@ -82,10 +84,21 @@ class Notifications(Case):
 
     def test_the_status_says_what_was_done(self):
         (path,) = self.make_files("file")
-        daemon, time = self.start(), now()
-        send_tcp(daemon.port, [record(path, time)])
-        self.expect_atimes({path: time})
+        daemon, accessed = self.start(), now()
+        send_tcp(daemon.port, [record(path, accessed)])
+        self.expect_atimes({path: accessed})
         self.manager.receive_until("STATUS=0 pending, 1 applied")
+        daemon.stop()
+
+    def test_a_reload_is_told_with_its_time_and_its_end(self):
+        daemon = self.start()
+        self.manager.receive_until("STATUS=0 pending, 0 applied")
+        before = time.monotonic_ns() // 1000
+        daemon.process.send_signal(signal.SIGHUP)
+        said = self.manager.receive()
+        self.assertRegex(said, r"\ARELOADING=1\nMONOTONIC_USEC=\d+\Z")
+        self.assertGreaterEqual(int(said.rpartition("=")[2]), before)
+        self.assertEqual(self.manager.receive(), "READY=1")
         daemon.stop()
 
     def test_the_watchdog_hears_of_it_for_as_long_as_it_works(self):
@@ -193,6 +206,25 @@ class UnderSystemd(Case):
         time = now()
         send_tcp(qatime.port, [record(path, time)])
         self.expect_atimes({path: time})
+
+    def test_a_reload_reads_certificates_whose_key_only_a_group_may_read(self):
+        identity = Authority(self.scratch.directory(f"certificates-{lab.free_port()}")).issue("qatime.example")
+        port = lab.free_port()
+        qatime = self.qatime(
+            syslog__listen=[f"tls://127.0.0.1:{port}"], syslog__tls__certificate="/etc/qatime/certificate.pem",
+            syslog__tls__key="/etc/qatime/key.pem")
+        made = Systemd(self.scratch, qatime, SupplementaryGroups="www-data")
+        shutil.copy2(identity.certificate, made.configuration.with_name("certificate.pem"))
+        key = made.configuration.with_name("key.pem")
+        shutil.copy2(identity.key, key)
+        shutil.chown(key, "root", "www-data")
+        key.chmod(0o640)
+        self.addCleanup(made.stop)
+        made.start()
+        self.assertTrue(lab.accepts(port))
+        self.assertEqual(made.run("reload", "qatime").returncode, 0)
+        lab.wait_until(lambda: "[syslog.tls] is read again" in made.log.read_text(), "the certificate to be read")
+        self.assertEqual(made.show("ActiveState"), "active")
 
     def test_it_is_started_again_when_it_hangs(self):
         systemd = self.boot(WatchdogSec="2s", TimeoutAbortSec="1s")
