@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "timestamp.h"
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 
@@ -11,72 +13,52 @@ namespace {
 
 using namespace std::chrono;
 
-// Reads the text from left to right; once something did not fit, everything after fails too.
-class Reader {
- public:
-  explicit Reader(std::string_view text) noexcept : text_{text} {}
+constexpr std::string_view kDate = "0000-00-00";
+constexpr std::string_view kClock = "00:00:00";
 
-  // Exactly `digits` decimal digits.
-  int number(int digits) noexcept {
-    int value = 0;
-    for (int i = 0; i < digits; ++i) {
-      if (!at_digit()) return fail();
-      value = value * 10 + (text_.front() - '0');
-      text_.remove_prefix(1);
-    }
-    return value;
+bool is_ascii_digit(char c) noexcept { return static_cast<unsigned char>(c - '0') <= 9; }
+
+// Whether `text`, which is long enough, has `form` at `at`, with any digits. Without a branch per byte: a few million
+// records a second come by here.
+bool has_form(std::string_view text, std::size_t at, std::string_view form) noexcept {
+  bool fits = true;
+  for (std::size_t i = 0; i < form.size(); ++i)
+    fits &= form[i] == '0' ? is_ascii_digit(text[at + i]) : text[at + i] == form[i];
+  return fits;
+}
+
+// The number that the two digits at `at` are.
+int two_digits(std::string_view text, std::size_t at) noexcept { return (text[at] - '0') * 10 + (text[at + 1] - '0'); }
+
+bool skip_char(std::string_view& text, char c) noexcept {
+  if (text.empty() || text.front() != c) return false;
+  text.remove_prefix(1);
+  return true;
+}
+
+// Cuts a fraction of a second of up to nine digits off `text`, if there is one.
+nanoseconds take_fraction(std::string_view& text) noexcept {
+  if (!skip_char(text, '.')) return {};
+  constexpr std::array kUnits{1'000'000'000, 100'000'000, 10'000'000, 1'000'000, 100'000, 10'000, 1'000, 100, 10, 1};
+  int value = 0;
+  std::size_t digits = 0;
+  for (; digits + 1 < kUnits.size() && digits < text.size() && is_ascii_digit(text[digits]); ++digits) {
+    value = value * 10 + (text[digits] - '0');
   }
+  text.remove_prefix(digits);
+  return nanoseconds{std::int64_t{value} * kUnits[digits]};
+}
 
-  bool skip(char c) noexcept {
-    if (text_.empty() || text_.front() != c) return false;
-    text_.remove_prefix(1);
-    return true;
-  }
-
-  void expect(char c) noexcept {
-    if (!skip(c)) fail();
-  }
-
-  // 0 to 9 digits of a fraction of a second.
-  nanoseconds fraction() noexcept {
-    std::int64_t value = 0;
-    int digits = 0;
-    for (; at_digit(); ++digits) {
-      if (digits == 9) return nanoseconds{fail()};
-      value = value * 10 + (text_.front() - '0');
-      text_.remove_prefix(1);
-    }
-    for (; digits < 9; ++digits) value *= 10;
-    return nanoseconds{value};
-  }
-
-  // Returns 0.
-  int fail() noexcept {
-    ok_ = false;
-    text_ = {};
-    return 0;
-  }
-
-  [[nodiscard]] bool done() const noexcept { return ok_ && text_.empty(); }
-
- private:
-  [[nodiscard]] bool at_digit() const noexcept {
-    return !text_.empty() && text_.front() >= '0' && text_.front() <= '9';
-  }
-
-  std::string_view text_;
-  bool ok_ = true;
-};
-
-// How far local time is ahead of UTC.
-minutes read_offset(Reader& reader) noexcept {
-  const bool ahead = reader.skip('+');
-  if (!ahead && !reader.skip('-')) return {};
-  const int h = reader.number(2);
-  reader.expect(':');
-  const int m = reader.number(2);
-  if (h > 23 || m > 59) reader.fail();
-  return ahead ? minutes{h * 60 + m} : -minutes{h * 60 + m};
+// How far the local time that `text` is the offset of is ahead of UTC.
+std::optional<minutes> parse_offset(std::string_view text) noexcept {
+  if (text.empty() || text == "Z" || text == "z") return minutes{};
+  constexpr std::string_view kForm = "00:00";
+  if (text.size() != 1 + kForm.size() || (text[0] != '+' && text[0] != '-')) return std::nullopt;
+  if (!has_form(text, 1, kForm)) return std::nullopt;
+  const int h = two_digits(text, 1);
+  const int m = two_digits(text, 4);
+  if (h > 23 || m > 59) return std::nullopt;
+  return text[0] == '+' ? minutes{h * 60 + m} : -minutes{h * 60 + m};
 }
 
 bool fits(sys_seconds time) noexcept {
@@ -88,24 +70,23 @@ bool fits(sys_seconds time) noexcept {
 }  // namespace
 
 std::optional<Time> parse_rfc3339(std::string_view text) noexcept {
-  Reader reader{text};
-  const year y{reader.number(4)};
-  reader.expect('-');
-  const month mon{static_cast<unsigned>(reader.number(2))};
-  reader.expect('-');
-  const day d{static_cast<unsigned>(reader.number(2))};
-  if (!reader.skip('T') && !reader.skip('t')) return std::nullopt;
-  const int h = reader.number(2);
-  reader.expect(':');
-  const int m = reader.number(2);
-  reader.expect(':');
-  const int s = reader.number(2);
-  const nanoseconds fraction = reader.skip('.') ? reader.fraction() : nanoseconds{};
-  const minutes ahead = reader.skip('Z') || reader.skip('z') ? minutes{} : read_offset(reader);
+  constexpr std::size_t kSize = kDate.size() + 1 + kClock.size();
+  if (text.size() < kSize || !has_form(text, 0, kDate) || !has_form(text, kDate.size() + 1, kClock)) {
+    return std::nullopt;
+  }
+  if (text[kDate.size()] != 'T' && text[kDate.size()] != 't') return std::nullopt;
+  const year_month_day date{year{two_digits(text, 0) * 100 + two_digits(text, 2)},
+                            month{static_cast<unsigned>(two_digits(text, 5))},
+                            day{static_cast<unsigned>(two_digits(text, 8))}};
+  const int h = two_digits(text, 11);
+  const int m = two_digits(text, 14);
+  const int s = two_digits(text, 17);
+  text.remove_prefix(kSize);
+  const nanoseconds fraction = take_fraction(text);
+  const std::optional<minutes> ahead = parse_offset(text);
 
-  const year_month_day date{y, mon, d};
-  if (!reader.done() || !date.ok() || h > 23 || m > 59 || s > 60) return std::nullopt;
-  const sys_seconds whole = sys_days{date} + hours{h} + minutes{m} + seconds{s} - ahead;
+  if (!ahead || !date.ok() || h > 23 || m > 59 || s > 60) return std::nullopt;
+  const sys_seconds whole = sys_days{date} + hours{h} + minutes{m} + seconds{s} - *ahead;
   if (!fits(whole)) return std::nullopt;
   return s == 60 ? Time{whole} : Time{whole} + fraction;
 }

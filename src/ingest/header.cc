@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/header.h"
 
-#include <algorithm>
 #include <optional>
 
 #include "ingest/rfc3164.h"
@@ -26,9 +25,10 @@ bool skip(std::string_view& rest, std::string_view prefix) noexcept {
 
 // One to three digits between `<`, which is there, and `>`.
 bool skip_priority(std::string_view& rest) noexcept {
-  const std::size_t end = rest.substr(0, 5).find('>');
-  if (end == std::string_view::npos || end < 2) return false;
-  if (!std::ranges::all_of(rest.substr(1, end - 1), [](char c) { return c >= '0' && c <= '9'; })) return false;
+  constexpr std::size_t kMostDigits = 3;
+  std::size_t end = 1;
+  while (end < rest.size() && end <= kMostDigits && rest[end] >= '0' && rest[end] <= '9') ++end;
+  if (end == 1 || end == rest.size() || rest[end] != '>') return false;
   rest.remove_prefix(end + 1);
   return true;
 }
@@ -72,10 +72,12 @@ Parsed<Header> parse_rfc5424(std::string_view rest) {
   const auto time = take_token(rest);
   const auto host = take_token(rest);
   if (!time || !host || host->empty()) return Malformed::header;
-  if (!skip_tag(rest)) return take_token(rest) ? Malformed::tag : Malformed::header;
-  const bool has_process = skip_token(rest);
-  const bool has_message = skip_token(rest);
-  if (!has_process || !has_message || !skip_structured_data(rest)) return Malformed::header;
+  if (!skip(rest, "qumulo - - - ")) {  // as the cluster writes it
+    if (!skip_tag(rest)) return take_token(rest) ? Malformed::tag : Malformed::header;
+    const bool has_process = skip_token(rest);
+    const bool has_message = skip_token(rest);
+    if (!has_process || !has_message || !skip_structured_data(rest)) return Malformed::header;
+  }
   return make_header(HeaderForm::rfc5424, parse_rfc3339(*time), *host, rest);
 }
 
