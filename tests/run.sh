@@ -10,6 +10,7 @@
 #   unit         unit tests
 #   asan, tsan   the same under AddressSanitizer and UndefinedBehaviorSanitizer, under ThreadSanitizer
 #   clang        it compiles with clang, too
+#   fuzz         what reads a cluster's bytes, with bytes that libFuzzer makes up (tests/fuzz.sh says more)
 #   system       the real program against a real NFS server (tests/system says more)
 #   system-asan  the same under AddressSanitizer and UndefinedBehaviorSanitizer
 #   system-tsan  a part of it under ThreadSanitizer
@@ -25,7 +26,7 @@
 cd "$(dirname "$0")/.." || exit 1
 . tests/packages.sh
 
-SUITES="style layering headers unit asan tsan clang system system-asan system-tsan quickstart deploy static container"
+SUITES="style layering headers unit asan tsan clang fuzz system system-asan system-tsan quickstart deploy static container"
 LOGS=build/logs
 CLANG=clang++-16
 
@@ -83,6 +84,8 @@ suite_tsan() { build_tsan && without_aslr && meson_test tsan unit; }
 
 suite_clang() { CXX=$CLANG build clang -Dbuildtype=debug -Doptimization=0; }
 
+suite_fuzz() { sh tests/fuzz.sh -runs=50000; }
+
 suite_system() { build_gcc && system_tests gcc; }
 
 suite_system_asan() {
@@ -130,6 +133,7 @@ packages_of() {
   case $1 in
     style) echo clang-tidy-19 clang-format-19 ;;
     clang) echo clang-16 ;;
+    fuzz) echo clang-16 libclang-rt-16-dev ;;
     system*) echo rpcbind iproute2 openssl ;;
     deploy) echo systemd python3-yaml util-linux openssl ;;
     container) echo podman buildah crun uidmap slirp4netns debootstrap catatonit passwd python3-yaml util-linux ;;

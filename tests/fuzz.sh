@@ -1,0 +1,99 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Feeds bytes that libFuzzer makes up to what reads a cluster's bytes; Debian 12, as root or as a user with sudo:
+#
+#   sh tests/fuzz.sh SECONDS [TARGET...]        so long each, going on from where the last such run ended
+#   sh tests/fuzz.sh -runs=NUMBER [TARGET...]   so many executions each, the same every time
+#
+#   framing   a stream to messages
+#   header    the syslog header of a message
+#   csv       a body of comma-separated fields
+#   json      a JSON body
+#   record    a message to its event and its counter
+#
+# Without a TARGET it runs all. tests/fuzz/TARGET_fuzz.cc says which properties hold for any bytes; memory, undefined
+# behaviour, leaks and hangs are watched, too. The seeds are the samples of tests/data. Bytes for which something does
+# not hold are printed and kept in build/fuzz/findings; the exit status is 1.
+
+cd "$(dirname "$0")/.." || exit 1
+. tests/packages.sh
+
+TARGETS="framing header csv json record"
+BUILD=build/fuzz
+
+case $1 in
+  -runs=[0-9]*) limit="$1 -seed=1" keep=false ;;
+  "" | *[!0-9]*) sed -n '/^#   sh/s/^#   //p' "$0" && exit 2 ;;
+  *) limit=-max_total_time=$1 keep=true ;;
+esac
+shift
+# shellcheck disable=SC2086
+[ $# -gt 0 ] || set -- $TARGETS
+for target; do
+  case " $TARGETS " in *" $target "*) ;; *) echo "no such target: $target (there are: $TARGETS)" && exit 2 ;; esac
+done
+
+build() {
+  [ -f $BUILD/build.ninja ] || CC=clang-16 CXX=clang++-16 meson setup $BUILD --wrap-mode=nodownload --unity=on \
+    -Dbuildtype=debug -Doptimization=1 -Db_ndebug=false -Db_sanitize=address,undefined -Db_lundef=false \
+    '-Dcpp_args=-fsanitize=fuzzer-no-link -fno-sanitize-recover=all' || return
+  # shellcheck disable=SC2046
+  meson compile -C $BUILD $(for target; do echo "fuzz_$target"; done)
+}
+
+# seeds TARGET: one a line. What a record begins with will do for framing, which gets it in three forms.
+seeds() {
+  bodies='s/^[^"{]*qumulo:\{0,1\} *\(- - - \)\{0,1\}//p'
+  case $1 in
+    framing) cut -c 1-30 tests/data/*.log ;;
+    csv)
+      sed -n "$bodies" tests/data/*.log | grep -v '^{'
+      printf '%s\n' '::1,"AD\u",nfs3,fs_rename,ok,7,"/a""b","/c"' '::1,"AD\u",nfs3,fs_rename,ok,7,"/a\"b","/c"'
+      ;;
+    json)
+      sed -n "$bodies" tests/data/*.log | grep '^{'
+      printf '%s\n' '{"operation":"fs_rename","status":"ok","details":{"path":"/a\"b\\","target":"/\ud83d\ude00"}}'
+      ;;
+    *) cat tests/data/*.log ;;
+  esac
+}
+
+# write_seeds TARGET DIRECTORY: a file for each, with one byte more for what the target may choose.
+write_seeds() {
+  seeds "$1" | awk -v target="$1" -v directory="$2" '{
+    file = directory "/" NR
+    if (target == "framing") printf "%s\n%d %s%d %s\n", $0, length($0), $0, length($0) + 1, $0 >file
+    else printf "%s", $0 >file
+    printf "x" >file
+    close(file) }'
+}
+
+# length TARGET: the most bytes of an execution; framing reads a stream over and over, and its messages are short.
+length() { [ "$1" = framing ] && echo 160 || echo 512; }
+
+run() {
+  samples=$work/$1
+  corpus=$work/$1-new
+  ! $keep || corpus=$BUILD/corpus/$1
+  findings=$BUILD/findings/$1-$(date +%s)-
+  mkdir -p "$samples" "$corpus" $BUILD/findings
+  write_seeds "$1" "$samples"
+  echo "--- $1"
+  # shellcheck disable=SC2086
+  ASAN_OPTIONS=quarantine_size_mb=1 $BUILD/tests/fuzz_"$1" $limit -max_len="$(length "$1")" -timeout=20 \
+    -dict=tests/fuzz/words.dict -verbosity=0 -print_final_stats=1 -artifact_prefix="$findings" \
+    "$corpus" "$samples" && return
+  for file in "$findings"*; do [ ! -f "$file" ] || { echo "$file:" && od -A d -t x1z -v "$file"; }; done
+  return 1
+}
+
+# shellcheck disable=SC2086
+need clang-16 libclang-rt-16-dev $BUILD_PACKAGES && build "$@" || exit 1
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+passed=0 failed=0
+for target; do
+  if run "$target"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+done
+echo "test cases: $((passed + failed)) | $passed passed | $failed failed"
+[ $failed = 0 ]

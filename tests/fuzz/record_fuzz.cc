@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+// Whole records: each message ends in exactly one counter, the one that `check --record` names, and what is handed over
+// has normal paths.
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config.h"
+#include "ingest/explain.h"
+#include "ingest/intake.h"
+#include "target.h"
+
+namespace {
+
+using namespace qatime;
+using namespace qatime::fuzz;
+using ingest::Explanation;
+
+constexpr std::array<std::string_view, 4> kExports{"[]", R"([{path="/a",export="/a"},{path="/a/b",export="/b"}])",
+                                                   R"([{path="/",export="/"}])", R"([{path="/data",export="/"}])"};
+
+Config make_config(unsigned choice) {
+  std::vector<std::string> settings;
+  if (choice % 4 != 0) settings.push_back("nfs.exports=" + std::string{kExports[choice % 4]});
+  if (choice & 4) {
+    settings.insert(
+        settings.end(),
+        {R"(policy.clusters=["cs-fil","q"])", R"(policy.include_paths=["/a","/data"])",
+         R"(policy.exclude_paths=["/a/x"])", R"(policy.include_users=["alice","AD\\alice","u"])",
+         R"(policy.exclude_users=["root"])", R"(policy.exclude_clients=["10.0.0.0/8","::1"])",
+         R"(policy.exclude_protocols=["api"])", R"(policy.self=["192.0.2.1"])", R"(policy.future_limit="1h")"});
+  }
+  return load_config("/dev/null", settings);
+}
+
+// An intake with one configuration, and what it did with the message that it was given last.
+class Subject {
+ public:
+  explicit Subject(unsigned choice) : config_{make_config(choice)}, counts_(read_counts()) {}
+
+  const Config& config() const noexcept { return config_; }
+
+  // Returns the counter that the message ended in, as "name" or "name label".
+  std::string take(std::string_view message, bool& is_record) {
+    events_ = 0;
+    intake_.begin(ingest::Transport::tcp, message.size());
+    is_record = intake_.message(message);
+    intake_.flush();
+    const std::vector<std::int64_t> after = read_counts();
+    std::string moved;
+    for (std::size_t i = 0; i < after.size(); ++i) {
+      if (after[i] == counts_[i]) continue;
+      require(after[i] == counts_[i] + 1 && moved.empty(), "one counter counts one");
+      moved = names_[i];
+    }
+    counts_ = after;
+    return moved;
+  }
+
+  // How many it handed over.
+  std::size_t events() const noexcept { return events_; }
+
+ private:
+  std::vector<std::int64_t> read_counts() {
+    std::vector<std::int64_t> counts;
+    names_.clear();
+    metrics_.visit([&](const metrics::Registry::Sample& sample) {
+      for (const std::string_view name : {"malformed", "ignored", "moves", "removals", "accepted"}) {
+        if (sample.name != "qatime_" + std::string{name} + "_total") continue;
+        counts.push_back(sample.value);
+        names_.push_back(std::string{name} + (sample.label.value.empty() ? "" : " ") + sample.label.value);
+      }
+    });
+    return counts;
+  }
+
+  void keep(Events events) {
+    events_ += events.size();
+    for (const Event& event : events) {
+      std::visit([](const auto& one) { require(normal_path(one.path) == one.path, "paths are normal"); }, event);
+      if (const auto* const move = std::get_if<Move>(&event)) {
+        require(normal_path(move->target) == move->target, "targets are normal");
+      }
+    }
+  }
+
+  Config config_;
+  Lanes lanes_ = config_.nfs.lanes();
+  ingest::SelfAddresses self_;
+  ingest::Policy policy_{config_.policy, lanes_, self_};
+  metrics::Registry metrics_;
+  std::size_t events_ = 0;
+  ingest::Intake intake_{policy_, config_.syslog.rfc3164_timezone, metrics_, [this](Events events) { keep(events); }};
+  std::vector<std::string> names_;
+  std::vector<std::int64_t> counts_;
+};
+
+Subject& subject(unsigned choice) {
+  static std::array<std::unique_ptr<Subject>, 8> subjects;
+  auto& one = subjects[choice % subjects.size()];
+  if (!one) one = std::make_unique<Subject>(choice);
+  return *one;
+}
+
+std::string counter_of(const Explanation& explanation) {
+  if (explanation.outcome == "move") return "moves";
+  if (explanation.outcome == "removal") return "removals";
+  std::string counter{explanation.outcome};
+  return explanation.reason.empty() ? counter : counter.append(" ").append(explanation.reason);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  log::set_level(log::Level::error);
+  const Input input{data, size};
+  Subject& one = subject(input.choice());
+  bool is_record = false;
+  const std::string counter = one.take(input.text(), is_record);
+  const Explanation explanation = ingest::explain(input.text(), one.config(), now());
+  require(counter == counter_of(explanation), "a message is counted as it is explained");
+  require(is_record == (explanation.outcome != "malformed"), "what is not malformed is a record");
+  const bool is_event = explanation.outcome != "malformed" && explanation.outcome != "ignored";
+  require(one.events() == (is_event ? 1 : 0), "an event is handed over for what is neither malformed nor ignored");
+  return 0;
+}
