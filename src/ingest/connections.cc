@@ -52,7 +52,7 @@ struct Connections::Connection {
   [[nodiscard]] Transport transport() const noexcept { return tls ? Transport::tls : Transport::tcp; }
 
   tcp::socket socket;
-  std::optional<TlsStream> tls;                        // nothing: plain TCP
+  std::unique_ptr<TlsStream> tls;                      // null: plain TCP
   std::optional<boost::asio::steady_timer> handshake;  // its limit, while it goes on
   Framer framer;
   bool proven = false;          // it sent a record
@@ -115,7 +115,7 @@ void Connections::admit(tcp::socket socket, Transport transport) {
   const auto connection = std::make_shared<Connection>(std::move(socket), max_message_);
   connection->place = unproven_.insert(unproven_.end(), connection);
   if (transport == Transport::tls) {
-    connection->tls.emplace(tls_, connection->socket.native_handle());
+    connection->tls = std::make_unique<TlsStream>(tls_, connection->socket.native_handle());
     limit_handshake(connection);
   }
   open_like(*connection).add(1);
@@ -123,8 +123,8 @@ void Connections::admit(tcp::socket socket, Transport transport) {
 }
 
 void Connections::limit_handshake(const std::shared_ptr<Connection>& connection) {
-  connection->handshake.emplace(connection->socket.get_executor(), handshake_limit_);
-  connection->handshake->async_wait([this, connection](const error_code&) {
+  auto& limit = connection->handshake.emplace(connection->socket.get_executor(), handshake_limit_);
+  limit.async_wait([this, connection](const error_code&) {
     if (!connection->handshake) return;
     refuse_tls(*connection, Refused::timeout, "it takes too long");
     close(*connection);
