@@ -254,6 +254,21 @@ constexpr std::array kKeys{
           return read_array(n, 0, c.policy.self,
                             [](const std::string& s) { return is_address(s) ? std::optional{s} : std::nullopt; });
         }},
+    Key{"policy.mode", R"("strict" or "relatime")",
+        [](const toml::node& n, Config& c) -> Wrong {
+          const auto mode = n.value_or(std::string_view{});
+          if (mode != "strict" && mode != "relatime") return &n;
+          c.policy.mode = mode == "strict" ? PolicyConfig::Mode::strict : PolicyConfig::Mode::relatime;
+          return nullptr;
+        }},
+    Key{"policy.threshold", R"(a duration, like "24h")",
+        [](const toml::node& n, Config& c) {
+          return read_duration(n, nanoseconds{0}, nanoseconds::max(), c.policy.threshold);
+        }},
+    Key{"policy.granularity", R"(a duration, like "1s"; "0s" for the server's own)",
+        [](const toml::node& n, Config& c) {
+          return read_duration(n, nanoseconds{0}, nanoseconds::max(), c.policy.granularity);
+        }},
     Key{"policy.future_limit", R"(a duration, like "24h"; "0s" for no limit)",
         [](const toml::node& n, Config& c) {
           return read_duration(n, nanoseconds{0}, nanoseconds::max(), c.policy.future_limit);
@@ -274,6 +289,8 @@ constexpr std::array kKeys{
         [](const toml::node& n, Config& c) { return read_number(n, 1, 64, c.nfs.connections); }},
     Key{"nfs.max_in_flight", "a number from 1 to 4096",
         [](const toml::node& n, Config& c) { return read_number(n, 1, 4096, c.nfs.max_in_flight); }},
+    Key{"nfs.max_rate", "a number of updates per second up to 1000000, or 0 for no limit",
+        [](const toml::node& n, Config& c) { return read_number(n, 0, 1'000'000, c.nfs.max_rate); }},
     Key{"nfs.timeout", R"(a duration from "100ms" to "10m")",
         [](const toml::node& n, Config& c) {
           return read_duration(n, milliseconds{100}, milliseconds{600'000}, c.nfs.timeout);

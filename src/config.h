@@ -60,7 +60,11 @@ struct PolicyConfig {
   std::vector<Network> exclude_clients;
   std::vector<std::string> include_protocols;  // without case
   std::vector<std::string> exclude_protocols;
-  std::vector<std::string> self;                                   // our addresses as the cluster sees them
+  std::vector<std::string> self;  // our addresses as the cluster sees them
+  enum class Mode { strict, relatime };
+  Mode mode = Mode::strict;                                        // which newer times are set
+  std::chrono::nanoseconds threshold = std::chrono::hours{24};     // for relatime
+  std::chrono::nanoseconds granularity{};                          // the least step forward
   std::chrono::nanoseconds future_limit = std::chrono::hours{24};  // 0: none
 };
 
@@ -88,6 +92,7 @@ struct NfsConfig {
   std::uint32_t gid = 0;
   std::size_t connections = 1;                                   // per server, 1 to 64
   std::size_t max_in_flight = 64;                                // requests per server, 1 to 4,096
+  std::size_t max_rate = 0;                                      // updates per second, 0 to 1,000,000; 0: no limit
   std::chrono::milliseconds timeout = std::chrono::seconds{10};  // of one request, 100 ms to 10 min
   std::size_t handle_cache = 100'000;                            // directories, at least 1
   std::chrono::milliseconds handle_ttl = std::chrono::seconds{60};

@@ -105,7 +105,7 @@ class Daemon {
         lanes_{config.nfs.lanes()},
         backlog_{config.backlog, lanes_, clock_, metrics_},
         client_{apply_.io(), config.nfs, metrics_},
-        engine_{backlog_, client_, clock_, config.nfs, lanes_, metrics_, dry_run},
+        engine_{backlog_, client_, clock_, config.nfs, lanes_, config.policy, metrics_, dry_run},
         policy_{config.policy, lanes_, self_},
         intake_stage_{policy_, config.syslog.rfc3164_timezone, metrics_,
                       [this](Events events) { backlog_.add(events); }},

@@ -83,6 +83,9 @@ TEST_CASE("The sample configuration says exactly the defaults") {
   CHECK(sample.policy.include_protocols == defaults.policy.include_protocols);
   CHECK(sample.policy.exclude_protocols == defaults.policy.exclude_protocols);
   CHECK(sample.policy.self == defaults.policy.self);
+  CHECK(sample.policy.mode == defaults.policy.mode);
+  CHECK(sample.policy.threshold == defaults.policy.threshold);
+  CHECK(sample.policy.granularity == defaults.policy.granularity);
   CHECK(sample.policy.future_limit == defaults.policy.future_limit);
   CHECK(sample.backlog.memory == defaults.backlog.memory);
   CHECK(sample.nfs.servers == defaults.nfs.servers);
@@ -92,6 +95,7 @@ TEST_CASE("The sample configuration says exactly the defaults") {
   CHECK(sample.nfs.gid == defaults.nfs.gid);
   CHECK(sample.nfs.connections == defaults.nfs.connections);
   CHECK(sample.nfs.max_in_flight == defaults.nfs.max_in_flight);
+  CHECK(sample.nfs.max_rate == defaults.nfs.max_rate);
   CHECK(sample.nfs.timeout == defaults.nfs.timeout);
   CHECK(sample.nfs.handle_cache == defaults.nfs.handle_cache);
   CHECK(sample.nfs.handle_ttl == defaults.nfs.handle_ttl);
@@ -168,10 +172,14 @@ exclude_clients = []
 include_protocols = ["nfs3"]
 exclude_protocols = ["api", "internal"]
 self = ["192.0.2.1", "2001:db8::1"]
+mode = "relatime"
+threshold = "1h"
+granularity = "100ns"
 future_limit = "0s"
 [nfs]
 servers = ["node1", "node2:20049", "[2001:db8::2]:2049", "2001:db8::3"]
 uid = 4294967295
+max_rate = 1000000
 timeout = "1500ms"
 [[nfs.exports]]
 path = "/data/"
@@ -194,10 +202,14 @@ level = "debug"
   CHECK(config.policy.include_protocols == std::vector<std::string>{"nfs3"});
   CHECK(config.policy.exclude_protocols == std::vector<std::string>{"api", "internal"});
   CHECK(config.policy.self.size() == 2);
+  CHECK(config.policy.mode == PolicyConfig::Mode::relatime);
+  CHECK(config.policy.threshold == 1h);
+  CHECK(config.policy.granularity == 100ns);
   CHECK(config.policy.future_limit == 0s);
   CHECK(config.nfs.servers ==
         std::vector<NfsConfig::Server>{{"node1", 0}, {"node2", 20049}, {"2001:db8::2", 2049}, {"2001:db8::3", 0}});
   CHECK(config.nfs.uid == 4294967295U);
+  CHECK(config.nfs.max_rate == 1'000'000);
   CHECK(config.nfs.timeout == 1500ms);
   CHECK(config.nfs.exports == std::vector<NfsConfig::Export>{{"/data", "/"}});
   CHECK(config.log.level == log::Level::debug);
@@ -218,6 +230,11 @@ TEST_CASE("A wrong value is named with its place, its key and what is allowed") 
   CHECK_THAT(error_in("[syslog]\nlisten = []\n"), Contains("syslog.listen must be a list"));
   CHECK_THAT(error_in("[syslog]\nmax_message = 4096\n"), Contains("syslog.max_message must be a size"));
   CHECK_THAT(error_in("[policy]\nfuture_limit = \"24\"\n"), Contains("policy.future_limit must be a duration"));
+  CHECK_THAT(error_in("[policy]\nmode = \"noatime\"\n"),
+             Contains(":2:8: policy.mode must be \"strict\" or \"relatime\""));
+  CHECK_THAT(error_in("[policy]\nmode = 1\n"), Contains("policy.mode must be"));
+  CHECK_THAT(error_in("[policy]\nthreshold = \"-1s\"\n"), Contains("policy.threshold must be a duration"));
+  CHECK_THAT(error_in("[policy]\ngranularity = 1\n"), Contains("policy.granularity must be a duration"));
   CHECK_THAT(error_in("[policy]\nself = [\"10.0.0.0/8\"]\n"), Contains("policy.self must be"));
   CHECK_THAT(error_in("[syslog]\nallow = [\"10.0.0.0/8\", \"10.0.0.0/33\"]\n"),
              Contains(":2:24: syslog.allow must be a list of networks"));
@@ -228,6 +245,8 @@ TEST_CASE("A wrong value is named with its place, its key and what is allowed") 
   CHECK_THAT(error_in("[policy]\nexclude_paths = \"/a\"\n"), Contains("policy.exclude_paths must be"));
   CHECK_THAT(error_in("[policy]\ninclude_users = [1000]\n"), Contains("policy.include_users must be"));
   CHECK_THAT(error_in("[policy]\nclusters = [\"\"]\n"), Contains("policy.clusters must be"));
+  CHECK_THAT(error_in("[nfs]\nmax_rate = -1\n"), Contains(":2:12: nfs.max_rate must be a number of updates"));
+  CHECK_THAT(error_in("[nfs]\nmax_rate = 1000001\n"), Contains("nfs.max_rate must be"));
   CHECK_THAT(error_in("[nfs]\nservers = [\"a b\"]\n"), Contains("nfs.servers must be"));
   CHECK_THAT(error_in("[log]\nlevel = \"warn\"\n"), Contains("log.level must be one of"));
   CHECK_THAT(error_in("[[nfs.exports]]\npath = \"/a\"\nexprot = \"/\"\n"), Contains("nfs.exports must be"));
@@ -239,7 +258,9 @@ TEST_CASE("A wrong value is named with its place, its key and what is allowed") 
 
 TEST_CASE("There are connections for all requests that may be in flight") {
   CHECK_THAT(error_in("[nfs]\nmax_in_flight = 501\n"),
-             Contains("nfs.max_in_flight must be at most 500 x nfs.connections, here 500"));
+             Contains(":2:17: nfs.max_in_flight must be at most 500 x nfs.connections, here 500"));
+  CHECK_THAT(error_of_set("nfs.max_in_flight=501"),
+             Contains("--set nfs.max_in_flight=501: nfs.max_in_flight must be at"));
   CHECK_THAT(error_in("[nfs]\nconnections = 2\nmax_in_flight = 1001\n"), Contains("here 1000"));
   CHECK(load("[nfs]\nmax_in_flight = 500\n").nfs.max_in_flight == 500);
   CHECK(load("[nfs]\nmax_in_flight = 1000\nconnections = 2\n").nfs.max_in_flight == 1000);

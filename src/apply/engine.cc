@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The way of an entry: the handle of its directory (resolver.h) - LOOKUP of its name, freshly, since names change
-// hands - GETATTR if the server left the attributes out - is its atime older? - SETATTR guarded with the ctime just
-// seen - its outcome. The root of an export has no name: GETATTR takes the place of LOOKUP.
+// hands - GETATTR if the server left the attributes out - does it move (forward.h)? - SETATTR guarded with the ctime
+// just seen - its outcome. The root of an export has no name: GETATTR takes the place of LOOKUP.
 //
 // Where very many names of one directory wait, they go by way of a listing first (listing.h): what its pages show is as
 // good as looked up, the rest is looked up.
@@ -20,6 +20,7 @@
 #include <algorithm>
 #include <cassert>
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -31,8 +32,10 @@ namespace {
 
 using nfs::Status;
 
-constexpr std::size_t kSlice = 256;   // entries of one directory before others have their turn
-constexpr std::size_t kAhead = 4;     // entries in work per request that can be outstanding
+constexpr std::size_t kSlice = 256;      // entries of one directory before others have their turn
+constexpr std::size_t kAhead = 4;        // entries in work per request that can be outstanding
+constexpr std::size_t kLeastPaced = 32;  // entries in work where nfs.max_rate is low
+constexpr std::chrono::milliseconds kPaceTick{1};
 constexpr unsigned kMaxLooks = 3;     // at once, after stale handles
 constexpr unsigned kMaxNotSyncs = 3;  // in a row, before going without the guard
 constexpr std::chrono::hours kGiveUp{24};
@@ -48,11 +51,12 @@ bool name_is_gone(Status status) noexcept {
 }  // namespace
 
 Engine::Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& clock, const NfsConfig& config,
-               const Lanes& lanes, metrics::Registry& registry, bool dry_run)
+               const Lanes& lanes, const PolicyConfig& policy, metrics::Registry& registry, bool dry_run)
     : backlog_{backlog},
       client_{client},
       clock_{clock},
       lanes_{lanes},
+      forward_{policy},
       dry_run_{dry_run},
       tally_{registry},
       pipeline_{client, [this] { advance(); }},
@@ -66,10 +70,12 @@ Engine::Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& cloc
                 [this](const Listing& listing, const backlog::Entry& entry, const nfs::Object* object) {
                   listed(listing, entry, object);
                 }},
+      pace_{config.max_rate},
+      most_paced_{pace_.limits() ? std::max(kLeastPaced, config.max_rate / 4) : SIZE_MAX},
       backoff_{kFirstRetry, kLastRetry} {
   assert(config.exports.size() == lanes.size());
   for (const auto& subject : config.exports)
-    exports_.push_back({Breaker{config.uid == 0}, {}, Notice{subject, registry}});
+    exports_.push_back({Breaker{config.uid == 0}, {}, {}, Notice{subject, registry}});
 }
 
 // What there is to do.
@@ -87,6 +93,7 @@ std::optional<Clock::Instant> Engine::next_deadline() const {
     if (at && *at > now && (!next || *at < *next)) next = at;
   };
   if (client_.room() > 0) consider(backlog_.next_due());
+  if (client_.room() > 0 && !paced_.empty()) consider(std::max(pace_.next(), now + kPaceTick));
   for (std::size_t lane = 0; lane < exports_.size(); ++lane) {
     if (client_.root(lane)) consider(exports_[lane].breaker.next_deadline());
   }
@@ -97,8 +104,10 @@ void Engine::advance() {
   for (auto& subject : exports_) {
     if (subject.breaker.has_verdicts()) carry_out(subject.breaker.take_verdicts());
   }
-  pipeline_.run();
-  while (take()) pipeline_.run();
+  do {
+    send_due();
+    pipeline_.run();
+  } while (take());
 }
 
 // Takes up more work, by turns of listings and of the backlog; false if there is none, or enough.
@@ -106,7 +115,7 @@ bool Engine::take() {
   if (client_.room() == 0) return false;
   std::size_t held = 0;
   for (const auto& subject : exports_) held += subject.breaker.held();
-  const std::size_t most = kAhead * pipeline_.width();
+  const std::size_t most = std::min(kAhead * pipeline_.width(), most_paced_);
   const std::size_t busy = tasks_.size() - held + listings_.expected();
   if (busy >= most) return false;
   const std::size_t limit = most - busy;
@@ -172,10 +181,10 @@ void Engine::forget_changed() {
 }
 
 void Engine::watch(std::size_t lane, Clock::Instant now) {
-  auto& [breaker, guards, notice] = exports_[lane];
+  auto& breaker = exports_[lane].breaker;
   breaker.tick(now);
   if (breaker.root_probe_due(now)) probe_root(lane, now);
-  notice.update(state(lane), backlog_.pending(), now);
+  exports_[lane].notice.update(state(lane), backlog_.pending(), now);
 }
 
 // Why the export gets no work.
@@ -278,7 +287,7 @@ void Engine::decide(Task& task, const nfs::Attributes& attributes) {
   if (std::exchange(task.rejected, {}) == attributes.ctime) doubt_guards(task.lane);
   if (task.is_probe) {
     task.entry.time = attributes.atime;
-  } else if (attributes.atime >= task.entry.time) {
+  } else if (!forward_.moves(attributes, exports_[task.lane].precision.kept(task.entry.time))) {
     tally_.unchanged();
     return settle(task);
   }
@@ -292,23 +301,39 @@ void Engine::decide(Task& task, const nfs::Attributes& attributes) {
 void Engine::set(Task& task, const nfs::Attributes& attributes) {
   const auto [at, free] = setting_.try_emplace(task.object);
   if (!free) return at->second.push_back(&task);
+  task.found = attributes.atime;
   task.guard.reset();
   if (!task.unguarded && exports_[task.lane].guards.usable()) task.guard = attributes.ctime;
+  if (pace_.limits()) return paced_.push_back(&task);
+  send(task);
+}
+
+// Sends the SETATTRs whose turn it is by nfs.max_rate.
+void Engine::send_due() {
+  for (const auto now = clock_.now(); !paced_.empty() && client_.room() > 0 && pace_.next() <= now;) {
+    pace_.take(now);
+    send(*paced_.front());
+    paced_.pop_front();
+  }
+}
+
+void Engine::send(Task& task) {
   pipeline_.submit([this, &task](nfs::Client& client) {
     task.sent = exports_[task.lane].breaker.stamp();
     client.set_atime(task.object, task.entry.time, task.guard,
-                     [this, &task](Status status, const std::optional<nfs::Attributes>&) {
-                       was_set(task, status);
+                     [this, &task](Status status, const std::optional<nfs::Attributes>& after) {
+                       was_set(task, status, after);
                        pipeline_.completed();
                      });
   });
 }
 
-void Engine::was_set(Task& task, Status status) {
+void Engine::was_set(Task& task, Status status, const std::optional<nfs::Attributes>& after) {
   leave(task.object);
   if (status == Status::ok) {
     if (task.guard) exports_[task.lane].guards.honoured();
     if (task.guard_refused) doubt_guards(task.lane);
+    if (after && !took(task, after->atime)) task.status = Status::ignored;
     return applied(task);
   }
   if (task.guard && status == Status::not_sync && !task.is_probe) {
@@ -321,6 +346,22 @@ void Engine::was_set(Task& task, Status status) {
     return look(task);
   }
   failed(task, status, *task.directory);
+}
+
+// Whether the server, which says that the object has the atime `reported` now, has done something.
+bool Engine::took(const Task& task, Time reported) {
+  auto& precision = exports_[task.lane].precision;
+  switch (precision.observe(task.entry.time, reported)) {
+    case Precision::Report::as_expected:
+      return true;
+    case Precision::Report::rounded:
+      kLog.info("export of {}: the server keeps access times to {}: newer ones within that are unchanged",
+                log::escaped(lanes_.path(task.lane)), precision.name());
+      return true;
+    case Precision::Report::different:
+      break;
+  }
+  return reported != task.found;
 }
 
 // The SETATTR of `object` has ended: those who waited for it look again.
@@ -419,6 +460,7 @@ void Engine::applied(Task& task) {
     tasks_.erase(task.self);
     return;
   }
+  if (task.status == Status::ignored) return fail(task);
   tally_.applied();
   settle(task);
 }

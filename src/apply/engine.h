@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <deque>
 #include <list>
 #include <memory>
 #include <optional>
@@ -12,10 +13,13 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include "apply/breaker.h"
+#include "apply/forward.h"
 #include "apply/guards.h"
 #include "apply/listing.h"
 #include "apply/notice.h"
+#include "apply/pace.h"
 #include "apply/pipeline.h"
+#include "apply/precision.h"
 #include "apply/resolver.h"
 #include "apply/tally.h"
 #include "apply/task.h"
@@ -35,7 +39,7 @@ namespace qatime::apply {
 class Engine {
  public:
   Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& clock, const NfsConfig& config,
-         const Lanes& lanes, metrics::Registry& registry, bool dry_run);
+         const Lanes& lanes, const PolicyConfig& policy, metrics::Registry& registry, bool dry_run);
 
   // Does what can be done now. To be called when the backlog has new work, when the client changed, at
   // next_deadline() and at least every 100 ms. Completions go on by themselves.
@@ -51,6 +55,7 @@ class Engine {
   struct Export {
     Breaker breaker;
     Guards guards;
+    Precision precision;
     Notice notice;
   };
 
@@ -75,7 +80,10 @@ class Engine {
   void read(Task& task);
   void decide(Task& task, const nfs::Attributes& attributes);
   void set(Task& task, const nfs::Attributes& attributes);
-  void was_set(Task& task, nfs::Status status);
+  void send(Task& task);
+  void send_due();
+  void was_set(Task& task, nfs::Status status, const std::optional<nfs::Attributes>& after);
+  [[nodiscard]] bool took(const Task& task, Time reported);
   void leave(const nfs::Handle& object);
   void doubt_guards(std::size_t lane);
 
@@ -92,6 +100,7 @@ class Engine {
   nfs::Client& client_;
   const Clock& clock_;
   const Lanes& lanes_;
+  const Forward forward_;
   const bool dry_run_;
   Tally tally_;
   Pipeline pipeline_;
@@ -103,6 +112,9 @@ class Engine {
   std::list<Task> tasks_;
   // Objects with a SETATTR on its way, and who waits for its end to look again.
   boost::unordered_flat_map<nfs::Handle, std::vector<Task*>, std::hash<nfs::Handle>> setting_;
+  Pace pace_;
+  const std::size_t most_paced_;  // entries in work
+  std::deque<Task*> paced_;       // whose SETATTR waits for its turn
   Backoff backoff_;
 };
 

@@ -26,6 +26,7 @@ Outcome classify(nfs::Status status) noexcept {
     case Status::notdir:
     case Status::nametoolong:
     case Status::inval:
+    case Status::ignored:
       return Outcome::failed;
     default:  // serverfault, io, nospc, dquot, and whatever a server may invent
       return Outcome::wait_limited;

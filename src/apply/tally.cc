@@ -8,13 +8,23 @@
 #include "path.h"
 
 namespace qatime::apply {
+namespace {
+
+// What there is to say about a failure beyond its name; nothing if it is nobody's fault.
+std::string_view remark_on(nfs::Status status) noexcept {
+  if (status == nfs::Status::ignored) return "the server says ok and leaves the atime as it is";
+  return classify(status) == Outcome::denied ? "others of the export succeed" : std::string_view{};
+}
+
+}  // namespace
+
 Tally::Tally(metrics::Registry& registry)
     : registry_{registry},
       applied_{registry.counter("qatime_applied_total", "Entries whose atime was set.")},
-      unchanged_{registry.counter("qatime_unchanged_total", "Entries whose atime was at least as new already.")} {
+      unchanged_{registry.counter("qatime_unchanged_total", "Entries whose atime was new enough already.")} {
   using nfs::Status;
-  for (const auto status :
-       {Status::noent, Status::notdir, Status::acces, Status::perm, Status::rofs, Status::nametoolong, Status::inval}) {
+  for (const auto status : {Status::noent, Status::notdir, Status::acces, Status::perm, Status::rofs,
+                            Status::nametoolong, Status::inval, Status::ignored}) {
     failure(status);  // so that it shows as 0
   }
 }
@@ -31,10 +41,10 @@ Tally::Failure& Tally::failure(nfs::Status status) {
 void Tally::failed(nfs::Status status, std::string_view directory, std::string_view name) {
   auto& [counter, throttle] = failure(status);
   counter->add();
-  if (classify(status) == Outcome::denied) {
+  if (const std::string_view remark = remark_on(status); !remark.empty()) {
     if (const auto times = throttle.admit()) {
-      kLog.warning("{}: {}: given up, others of the export succeed ({} such)", log::escaped(join(directory, name)),
-                   nfs::name(status), *times);
+      kLog.warning("{}: {}: given up, {} ({} such)", log::escaped(join(directory, name)), nfs::name(status), remark,
+                   *times);
       return;
     }
   }

@@ -21,7 +21,7 @@ class Tally {
 
   void applied() { applied_.add(); }
   void unchanged() { unchanged_.add(); }
-  // Also says it: at level debug, and once per 10 s and status at level warning if it is a denial.
+  // Also says it: at level debug, and once per 10 s and status at level warning if somebody should look at it.
   void failed(nfs::Status status, std::string_view directory, std::string_view name);
 
  private:

@@ -25,6 +25,7 @@ struct Task {
 
   nfs::Handle parent;  // of `directory`
   nfs::Handle object;
+  Time found{};                  // its atime, when it was last seen
   std::optional<Time> guard;     // ctime that the SETATTR requires
   std::optional<Time> rejected;  // the guard of the last SETATTR, where it met NOT_SYNC
   bool unguarded = false;        // goes without a guard, after too many NOT_SYNC or since the server takes none

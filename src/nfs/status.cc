@@ -71,6 +71,8 @@ std::string_view name(Status status) noexcept {
       return "auth";
     case Status::garbage:
       return "garbage";
+    case Status::ignored:
+      return "ignored";
   }
   return "other";
 }

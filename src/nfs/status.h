@@ -44,6 +44,7 @@ enum class Status : std::uint32_t {
   lost = 20001,     // the connection ended first; the server may have executed the request
   auth = 20002,     // the server rejected the credentials (RFC 5531 section 9, MSG_DENIED)
   garbage = 20003,  // the reply could not be decoded, or the server could not decode the request
+  ignored = 20004,  // SETATTR: ok, says the server, and leaves the atime as it was
 };
 
 // The label of a status in metrics and log lines: "noent", "timeout". Statuses outside this list are "other".

@@ -330,5 +330,27 @@ TEST_CASE("ANameThatMeansAnotherDirectoryNowIsLookedUpAgain", "[apply]") {
   CHECK(stage.client.atime("/e/f") == at(5));
 }
 
+TEST_CASE("AnHourWithoutServersCostsNothingButTheBacklog", "[apply]") {
+  Stage stage;
+  for (int i = 0; i < 10'000; ++i) {
+    const std::string path = "/d" + std::to_string(i % 100) + "/" + std::to_string(i);
+    stage.client.make_file(path);
+    stage.access(path, 5);
+  }
+  stage.engine.pump();
+  stage.client.disconnect();
+  const auto requests = stage.client.requests.size();
+  for (int second = 0; second < 3600; ++second) {
+    stage.run_for(seconds{1});
+    CHECK_FALSE(stage.engine.next_deadline());  // nothing to wake up for
+  }
+  CHECK(stage.client.requests.size() == requests);
+  stage.client.connected = true;
+  stage.run_for(minutes{1});
+  CHECK(stage.applied() == 10'000);
+  CHECK(stage.client.violations.empty());
+  CHECK(stage.adds_up());
+}
+
 }  // namespace
 }  // namespace qatime::apply

@@ -293,7 +293,7 @@ TEST_CASE("FinalStatusesShowAsZeroFromTheStart", "[apply]") {
   stage.registry.visit([&](const metrics::Registry::Sample& sample) {
     if (sample.name == "qatime_failed_total") seen += sample.label.value + " ";
   });
-  CHECK(seen == "noent notdir acces perm rofs nametoolong inval ");
+  CHECK(seen == "noent notdir acces perm rofs nametoolong inval ignored ");
 }
 
 }  // namespace

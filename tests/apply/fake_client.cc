@@ -249,9 +249,11 @@ Status FakeClient::set(const nfs::Handle& object, Time atime, std::optional<Time
   if (guard && !guards) return Status::inval;
   if (guard && (guards_never_match || *guard != node.ctime)) return Status::not_sync;
   if (atime < node.atime) violations.push_back("backwards: " + path_of(id));
-  node.atime = atime;
-  tick(node);
-  after = attributes_of(id);
+  if (ignores.empty() || find(ignores) != id) {
+    node.atime = overwrites.value_or(atime - atime.time_since_epoch() % unit);
+    tick(node);
+  }
+  if (attributes_in_setattr) after = attributes_of(id);
   return Status::ok;
 }
 

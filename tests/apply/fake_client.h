@@ -2,6 +2,7 @@
 // A file server in memory that answers when and how a test says.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -57,8 +58,12 @@ class FakeClient final : public nfs::Client {
   std::uint64_t verifier = 1;       // of cookies: those with another are BAD_COOKIE
   bool guards = true;               // else a guard is INVAL
   bool guards_never_match = false;  // a guard is always NOT_SYNC
-  std::size_t limit = 64;           // requests outstanding
-  std::vector<nfs::Status> mounts;  // by lane; not ok: not mounted
+  bool attributes_in_setattr = true;
+  std::chrono::nanoseconds unit{1};  // to which times are rounded down
+  std::string ignores;               // says ok to a SETATTR of this path and leaves it as it is
+  std::optional<Time> overwrites;    // somebody else sets this right after each SETATTR
+  std::size_t limit = 64;            // requests outstanding
+  std::vector<nfs::Status> mounts;   // by lane; not ok: not mounted
   bool connected = true;
 
   // Completes an outstanding request; false if there is none. The oldest, or any.

@@ -18,19 +18,23 @@ NfsConfig config_for(const std::vector<std::string>& paths, std::uint32_t uid) {
 }  // namespace
 
 Stage::Stage(std::vector<std::string> paths, bool dry_run, std::uint32_t uid)
-    : Stage{paths, config_for(paths, uid), dry_run} {}
+    : Stage{paths, config_for(paths, uid), {}, dry_run} {}
 
-Stage::Stage(std::vector<std::string> paths, NfsConfig nfs, bool dry_run)
+Stage::Stage(const PolicyConfig& policy) : Stage{{"/"}, config_for({"/"}, 0), policy, false} {}
+
+Stage::Stage(const NfsConfig& nfs, bool dry_run) : Stage{{"/"}, nfs, {}, dry_run} {}
+
+Stage::Stage(std::vector<std::string> paths, NfsConfig nfs, const PolicyConfig& policy, bool dry_run)
     : config{std::move(nfs)},
       lanes{paths},
       client{paths},
       backlog{{}, lanes, clock, registry},
-      engine{backlog, client, clock, config, lanes, registry, dry_run} {}
+      engine{backlog, client, clock, config, lanes, policy, registry, dry_run} {}
 
 Stage Stage::without_readdirplus() {
   NfsConfig config = config_for({"/"}, 0);
   config.readdirplus = false;
-  return {{"/"}, std::move(config), false};
+  return Stage{config};
 }
 
 void Stage::access(std::string_view path, int seconds) {

@@ -25,6 +25,8 @@ namespace qatime::apply {
 
 struct Stage {
   explicit Stage(std::vector<std::string> paths = {"/"}, bool dry_run = false, std::uint32_t uid = 0);
+  explicit Stage(const PolicyConfig& policy);
+  explicit Stage(const NfsConfig& nfs, bool dry_run = false);  // with the one export "/"
 
   // One export, "/", and nfs.readdirplus = false.
   static Stage without_readdirplus();
@@ -60,7 +62,7 @@ struct Stage {
   std::int64_t accesses = 0;
 
  private:
-  Stage(std::vector<std::string> paths, NfsConfig nfs, bool dry_run);
+  Stage(std::vector<std::string> paths, NfsConfig nfs, const PolicyConfig& policy, bool dry_run);
 };
 
 }  // namespace qatime::apply

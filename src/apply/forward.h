@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// Whether an access moves the atime that the server has.
+#pragma once
+
+#include <chrono>
+
+#include "config.h"
+#include "nfs/client.h"
+#include "timestamp.h"
+
+namespace qatime::apply {
+
+// `policy.mode`, `policy.threshold` and `policy.granularity`: pure policy.
+class Forward {
+ public:
+  explicit Forward(const PolicyConfig& policy) noexcept
+      : mode_{policy.mode}, threshold_{policy.threshold}, granularity_{policy.granularity} {}
+
+  // Whether an object with these attributes is to get the atime `access`: only if it is newer. Both times are of the
+  // range of nfstime3, so that no difference overflows.
+  [[nodiscard]] bool moves(const nfs::Attributes& found, Time access) const noexcept;
+
+ private:
+  PolicyConfig::Mode mode_;
+  std::chrono::nanoseconds threshold_;
+  std::chrono::nanoseconds granularity_;
+};
+
+}  // namespace qatime::apply

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// When the next update may go: nfs.max_rate.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include "clock.h"
+
+namespace qatime::apply {
+
+// The generic cell rate algorithm (ITU-T I.371), a token bucket that keeps one moment instead of tokens. After a pause
+// of kBurst or more, so many updates as the rate has in kBurst may go at once. Lives on the apply thread.
+class Pace {
+ public:
+  // Longer than the pauses between two looks at the clock while there is work, lest the rate is missed.
+  static constexpr std::chrono::milliseconds kBurst{100};
+
+  // `rate`: updates per second; 0: no limit.
+  explicit Pace(std::size_t rate) noexcept
+      : interval_{rate == 0 ? Clock::Duration{}
+                            : Clock::Duration{std::chrono::seconds{1}} / static_cast<std::int64_t>(rate)},
+        burst_{std::max(Clock::Duration{kBurst} - interval_, Clock::Duration{})} {}
+
+  [[nodiscard]] bool limits() const noexcept { return interval_ > Clock::Duration{}; }
+
+  // When the next may go at the earliest; any moment in the past says: now.
+  [[nodiscard]] Clock::Instant next() const noexcept { return due_ - burst_; }
+
+  // One goes now. Precondition: next() <= now, or no limit.
+  void take(Clock::Instant now) noexcept { due_ = std::max(due_, now) + interval_; }
+
+ private:
+  Clock::Duration interval_;
+  Clock::Duration burst_;
+  Clock::Instant due_{};  // of the next, at the even pace
+};
+
+}  // namespace qatime::apply
