@@ -17,6 +17,7 @@
 #include "nfs/alarm.h"
 #include "nfs/mount.h"
 #include "nfs/rpc.h"
+#include "nfs/window.h"
 
 namespace qatime::nfs {
 
@@ -26,6 +27,9 @@ struct Peer {
   std::string label;                        // in metrics and log lines
   metrics::Gauge& up;
   metrics::Counter& reconnects;
+  metrics::Gauge& limit;
+  Window window;
+  std::size_t in_flight = 0;  // requests of the client
   bool was_said_away = true;  // in the log: so is that it is back
   log::Throttle failed{};
   log::Throttle refused{};
@@ -42,6 +46,7 @@ class Connection {
   [[nodiscard]] bool is_ready() const noexcept { return ready_ && rpc_->is_open(); }
   // The NFS service. Precondition: is_ready(), in this turn of the loop.
   [[nodiscard]] Rpc& rpc() const noexcept { return *rpc_; }
+  [[nodiscard]] Peer& peer() const noexcept { return peer_; }
   // The root of an export, if the server has given it.
   [[nodiscard]] const std::optional<Handle>& root(std::size_t lane) const { return lanes_.at(lane).root; }
   [[nodiscard]] bool is_root(const Handle& handle) const noexcept;

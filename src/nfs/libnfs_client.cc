@@ -34,10 +34,37 @@ Status name_status(std::string_view name) {
   return Status::ok;
 }
 
-// A root that is none any more is to be asked for again; what else has gone stale is found by its name, by the caller.
-void note(Connection& connection, bool was_root, Status status) {
-  if (was_root && (status == Status::stale || status == Status::badhandle)) connection.doubt_roots();
-}
+// A request on its way, and what its end tells about the server.
+class Sent {
+ public:
+  Sent(Connection& connection, const Handle& object, Window::Kind kind)
+      : connection_{connection},
+        was_root_{connection.is_root(object)},
+        kind_{kind},
+        started_{SteadyTime::now()},
+        in_flight_{++connection.peer().in_flight} {}
+
+  void ended(Status status) const {
+    // A root that is none any more is asked for again; what else has gone stale is found by its name, by the caller.
+    if (was_root_ && (status == Status::stale || status == Status::badhandle)) connection_.doubt_roots();
+    Peer& peer = connection_.peer();
+    --peer.in_flight;
+    const auto now = SteadyTime::now();
+    if (status == Status::jukebox || status == Status::timeout) {
+      peer.window.overloaded(started_, now);
+    } else if (status != Status::lost) {
+      peer.window.succeeded(status == Status::ok ? kind_ : Window::Kind::read, started_, now, in_flight_);
+    }
+    peer.limit.set(static_cast<std::int64_t>(peer.window.limit()));
+  }
+
+ private:
+  Connection& connection_;
+  bool was_root_;
+  Window::Kind kind_;
+  Clock::Instant started_;
+  std::size_t in_flight_;
+};
 
 }  // namespace
 
@@ -63,17 +90,22 @@ struct LibnfsClient::Host {
 };
 
 struct LibnfsClient::Server {
-  Server(const tcp::endpoint& endpoint, const std::string& label, metrics::Registry& registry)
-      : peer{endpoint, label, registry.gauge("qatime_server_up", "Whether an NFS server answers.", {"server", label}),
+  Server(const tcp::endpoint& endpoint, const std::string& label, std::size_t most, metrics::Registry& registry)
+      : peer{endpoint,
+             label,
+             registry.gauge("qatime_server_up", "Whether an NFS server answers.", {"server", label}),
              registry.counter("qatime_reconnects_total", "Attempts to connect to an NFS server again.",
-                              {"server", label})} {}
+                              {"server", label}),
+             registry.gauge("qatime_server_window", "Requests that an NFS server may have at once.", {"server", label}),
+             Window{most}} {}
 
   [[nodiscard]] bool answers() const {
     return std::any_of(connections.begin(), connections.end(), [](const auto& each) { return each->is_ready(); });
   }
 
-  // How many more requests may be started of the `share` that the server may have at once.
-  [[nodiscard]] std::size_t room(std::size_t share) const {
+  // How many more requests may be started.
+  [[nodiscard]] std::size_t room() const {
+    const std::size_t share = peer.window.limit();
     std::size_t waiting = 0;
     std::size_t room = 0;
     for (const auto& connection : connections) {
@@ -170,15 +202,19 @@ void LibnfsClient::add_server(const Host& host, const asio::ip::address& address
   const tcp::endpoint endpoint{address, host.port};
   const auto is_same = [&](const auto& server) { return server->peer.endpoint == endpoint; };
   if (std::any_of(servers_.begin(), servers_.end(), is_same)) return;
-  auto& server = *servers_.emplace_back(
-      std::make_unique<Server>(endpoint, server_label(address.to_string(), host.port), registry_));
+  auto& server = *servers_.emplace_back(std::make_unique<Server>(endpoint, server_label(address.to_string(), host.port),
+                                                                 environment_->config.max_in_flight, registry_));
   for (std::size_t count = 0; count < environment_->config.connections; ++count) {
     server.connections.push_back(std::make_unique<Connection>(*environment_, server.peer, [this] { take_change(); }));
   }
 }
 
 void LibnfsClient::take_change() {
-  for (const auto& server : servers_) server->peer.up.set(server->answers() ? 1 : 0);
+  for (const auto& server : servers_) {
+    Peer& peer = server->peer;
+    if (server->answers() && peer.up.value() == 0) peer.window.restart();
+    peer.up.set(server->answers() ? 1 : 0);
+  }
   const auto is_down = [](const auto& server) { return !server->answers(); };
   if (std::any_of(servers_.begin(), servers_.end(), is_down)) {
     for (const auto& host : hosts_) {
@@ -205,7 +241,7 @@ void LibnfsClient::note_local_addresses() {
 
 std::size_t LibnfsClient::room() const {
   std::size_t room = 0;
-  for (const auto& server : servers_) room += server->room(environment_->config.max_in_flight);
+  for (const auto& server : servers_) room += server->room();
   return room;
 }
 
@@ -214,7 +250,7 @@ Connection* LibnfsClient::roomiest() const {
   const Server* best = nullptr;
   std::size_t most = 0;
   for (const auto& server : servers_) {
-    if (const auto room = server->room(environment_->config.max_in_flight); room > most) {
+    if (const auto room = server->room(); room > most) {
       most = room;
       best = server.get();
     }
@@ -249,9 +285,9 @@ void LibnfsClient::lookup(const Handle& directory, std::string_view name, Object
   Connection* const connection = roomiest();
   const Status status = connection == nullptr ? Status::lost : name_status(name);
   if (status != Status::ok) return post([status, done = std::move(done)] { done(status, {}); });
-  const bool is_root = connection->is_root(directory);
-  connection->rpc().lookup(directory, name, [connection, is_root, done = std::move(done)](const Reply& reply) {
-    note(*connection, is_root, reply.status);
+  const Sent sent{*connection, directory, Window::Kind::read};
+  connection->rpc().lookup(directory, name, [sent, done = std::move(done)](const Reply& reply) {
+    sent.ended(reply.status);
     done(reply.status, {reply.handle, reply.attributes});
   });
 }
@@ -259,9 +295,9 @@ void LibnfsClient::lookup(const Handle& directory, std::string_view name, Object
 void LibnfsClient::getattr(const Handle& object, AttributesDone done) {
   Connection* const connection = roomiest();
   if (connection == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
-  const bool is_root = connection->is_root(object);
-  connection->rpc().getattr(object, [connection, is_root, done = std::move(done)](const Reply& reply) {
-    note(*connection, is_root, reply.status);
+  const Sent sent{*connection, object, Window::Kind::read};
+  connection->rpc().getattr(object, [sent, done = std::move(done)](const Reply& reply) {
+    sent.ended(reply.status);
     done(reply.status, reply.attributes);
   });
 }
@@ -269,9 +305,9 @@ void LibnfsClient::getattr(const Handle& object, AttributesDone done) {
 void LibnfsClient::set_atime(const Handle& object, Time atime, std::optional<Time> guard, AttributesDone done) {
   Connection* const connection = roomiest();
   if (connection == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
-  const bool is_root = connection->is_root(object);
-  connection->rpc().set_atime(object, atime, guard, [connection, is_root, done = std::move(done)](const Reply& reply) {
-    note(*connection, is_root, reply.status);
+  const Sent sent{*connection, object, Window::Kind::update};
+  connection->rpc().set_atime(object, atime, guard, [sent, done = std::move(done)](const Reply& reply) {
+    sent.ended(reply.status);
     done(reply.status, reply.attributes);
   });
 }
@@ -280,13 +316,12 @@ void LibnfsClient::readdirplus(const Handle& directory, const Page::Position& be
                                PageDone done) {
   Connection* const connection = roomiest();
   if (connection == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
-  const bool is_root = connection->is_root(directory);
-  connection->rpc().readdirplus(directory, begin, size,
-                                [connection, is_root, done = std::move(done)](const Reply& reply) {
-                                  note(*connection, is_root, reply.status);
-                                  const Page none;
-                                  done(reply.status, reply.page != nullptr ? *reply.page : none);
-                                });
+  const Sent sent{*connection, directory, Window::Kind::read};
+  connection->rpc().readdirplus(directory, begin, size, [sent, done = std::move(done)](const Reply& reply) {
+    sent.ended(reply.status);
+    const Page none;
+    done(reply.status, reply.page != nullptr ? *reply.page : none);
+  });
 }
 
 void LibnfsClient::post(std::function<void()> completion) {

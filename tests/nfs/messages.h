@@ -13,7 +13,14 @@
 
 namespace qatime::nfs::testing {
 
-enum AcceptStat : std::uint32_t { kSuccess = 0, kProgUnavail = 1, kProcUnavail = 3, kGarbageArgs = 4, kSystemErr = 5 };
+enum AcceptStat : std::uint32_t {
+  kSuccess = 0,
+  kProgUnavail = 1,
+  kProgMismatch = 2,
+  kProcUnavail = 3,
+  kGarbageArgs = 4,
+  kSystemErr = 5
+};
 
 struct Call {
   std::uint32_t xid = 0;

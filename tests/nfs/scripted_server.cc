@@ -157,6 +157,10 @@ class ScriptedServer::Server::Connection : public std::enable_shared_from_this<C
         return write("garbage!");
       case Fault::deny:
         return write(denied(call.xid));
+      case Fault::prog_unavail:
+        return write(accepted(call.xid, kProgUnavail, {}));
+      case Fault::prog_mismatch:
+        return write(accepted(call.xid, kProgMismatch, XdrWriter{}.word(4).word(4).bytes()));  // it has version 4 alone
       case Fault::proc_unavail:
         return write(accepted(call.xid, kProcUnavail, {}));
       case Fault::garbage_args:

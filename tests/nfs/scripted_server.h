@@ -52,7 +52,9 @@ struct Action {
     no_handles,     // READDIRPLUS
     oversize,       // READDIRPLUS: the whole directory, whatever was asked for
     deny,           // MSG_DENIED, AUTH_ERROR
-    proc_unavail,   // and likewise the others of accept_stat
+    prog_unavail,   // and likewise the others of accept_stat
+    prog_mismatch,
+    proc_unavail,
     garbage_args,
     system_err,
   };
