@@ -12,16 +12,10 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "system"))
 import lab
-from lab import Ganesha, Qatime, Scratch, record, send_tcp
+from lab import Ganesha, Qatime, Scratch, cpu_seconds, record, send_tcp
 
 PROGRAMS = pathlib.Path(os.environ["QATIME_BENCH"]).resolve()
 RUNS = 5
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def cpu_seconds(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def report(name, unit, ours, theirs, what):

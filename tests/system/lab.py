@@ -142,6 +142,12 @@ def stop(process, number=signal.SIGTERM, limit=60):
         raise
 
 
+def cpu_seconds(pid):
+    """What a process has used so far."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 # --- NFS servers -----------------------------------------------------------------------------------------------------
 
 

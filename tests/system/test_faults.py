@@ -4,6 +4,7 @@
 import os
 import re
 import signal
+import time
 import unittest
 
 import lab
@@ -13,6 +14,7 @@ from lab import record, send_tcp, wait_until
 DIRECTORIES = 20
 FILES = 4000
 LATE = 500  # records that are sent when the server is dead
+AWAY = 60 if "QATIME_TEST_LONG" in os.environ else 10  # seconds
 KILLS = 50 if "QATIME_TEST_LONG" in os.environ else 2
 
 survives = unittest.skipUnless(lab.FSAL == "VFS", "only root has a server whose files survive its end")
@@ -79,6 +81,18 @@ class Faults(OwnServerCase):
         times, records = self.round(0)
         send_tcp(daemon.port, records)
         self.wait_for_line(daemon, rf"(warning|error).*127\.0\.0\.1.*{self.server.port}.*refused")
+        self.server.start()
+        self.expect_all_applied(daemon, times)
+
+    @survives
+    def test_a_server_that_is_away_costs_next_to_no_processor_time(self):
+        daemon = self.daemon()
+        self.server.stop(signal.SIGKILL)
+        times, records = self.round(0)
+        send_tcp(daemon.port, records)
+        before = lab.cpu_seconds(daemon.process.pid)
+        time.sleep(AWAY)
+        self.assertLess(lab.cpu_seconds(daemon.process.pid) - before, AWAY / 100)
         self.server.start()
         self.expect_all_applied(daemon, times)
 
