@@ -10,7 +10,7 @@
 namespace qatime::apply {
 
 std::uint32_t next_page(std::uint32_t size, std::size_t entries, std::size_t hits, std::size_t left) noexcept {
-  if (hits == 0 || hits * kBreakEven < entries) return 0;
+  if (hits * kBreakEven < entries + kBreakEven) return 0;
   return static_cast<std::uint32_t>(std::clamp<std::size_t>(size * left / hits, kProbe, kLargestPage));
 }
 
@@ -120,9 +120,6 @@ void Listings::failed(const Listing& listing, nfs::Status status) {
   using nfs::Status;
   auto& not_before = not_before_[listing.lane];
   switch (status) {
-    case Status::stale:
-    case Status::badhandle:
-      return resolver_.distrust(*listing.directory, listing.handle);
     case Status::notsupp:
       if (not_before == Clock::Instant::max()) return;
       not_before = Clock::Instant::max();

@@ -27,8 +27,8 @@
 
 namespace qatime::apply {
 
-// Of nfs-ganesha, an entry of a page takes 5 to 6 us, a LOOKUP 37 to 51 us. So a page in which fewer than one entry in
-// eight is wanted costs more than the LOOKUPs that it saves.
+// Of nfs-ganesha, an entry of a page takes 5 to 6 us, a LOOKUP 37 to 51 us. So a page, which is a request itself, costs
+// more than the LOOKUPs that it saves if fewer than one entry in eight, and one more, are wanted.
 inline constexpr std::size_t kBreakEven = 8;
 // Bytes of the first page: some 45 entries, which show whether others are worth it for the price of six LOOKUPs.
 inline constexpr std::uint32_t kProbe = 8 << 10;

@@ -34,10 +34,11 @@ void deliver_first_page(Stage& stage) {
 }
 
 TEST_CASE("PagesGoOnWhileTheyShowOneWantedNameInEight", "[apply]") {
-  CHECK(next_page(kProbe, 48, 6, 10'000) > 0);
-  CHECK(next_page(kProbe, 48, 5, 10'000) == 0);
+  CHECK(next_page(kProbe, 48, 7, 10'000) > 0);
+  CHECK(next_page(kProbe, 48, 6, 10'000) == 0);
   CHECK(next_page(kProbe, 48, 0, 10'000) == 0);
   CHECK(next_page(kProbe, 0, 0, 10'000) == 0);
+  CHECK(next_page(kProbe, 1, 1, 10'000) == 0);  // no less than one LOOKUP after the other
 }
 
 TEST_CASE("APageIsAsLargeAsWhatIsLeftNeedsWithinItsBounds", "[apply]") {
@@ -260,6 +261,7 @@ TEST_CASE("ANameThatChangesHandsDuringAListingKeepsItsAccesses", "[apply]") {
 
 TEST_CASE("ADirectoryThatMovesDuringItsListingKeepsItsAccesses", "[apply]") {
   Stage stage;
+  stage.client.handles_in_pages = GENERATE(true, false);  // if not, the directory moves while its names are looked up
   prepare(stage, 500, 500);
   deliver_first_page(stage);
   stage.moved("/d", "/e", 6);
@@ -300,13 +302,12 @@ TEST_CASE("NamesToBeLookedUpAfterAListingHoldNobodyUp", "[apply]") {
 
 TEST_CASE("EntriesInListingsAreBounded", "[apply]") {
   Stage stage;
-  stage.client.limit = 1;
-  for (int d = 0; d < 10; ++d) {
+  for (int d = 0; d < 6; ++d) {
     for (int i = 0; i < 10'000; ++i) stage.access(file(i, "/d" + std::to_string(d)), 5);
   }
   stage.engine.pump();
-  for (int i = 0; i < 100; ++i) stage.client.deliver();
-  CHECK(stage.engine.work() <= Listings::kMostEntries + 1000);
+  CHECK(stage.engine.work() >= Listings::kMostEntries);
+  CHECK(stage.engine.work() <= Listings::kMostEntries + 256);
 }
 
 TEST_CASE("ListingsUnderWayAreBoundedAsOtherWorkIs", "[apply]") {
@@ -329,6 +330,7 @@ TEST_CASE("ListingsOfASuspendedExportWaitInTheBacklog", "[apply]") {
   CHECK(stage.degraded("read_only") == 1);
   CHECK(stage.engine.work() <= 1);
   CHECK(stage.backlog.pending() == 3000);
+  CHECK(stage.client.count(Procedure::setattr) < 1500);  // nobody tries all of them
   stage.client.script = {};
   stage.run_for(std::chrono::seconds{30});
   for (const std::string directory : {"/a", "/b", "/c"}) CHECK(are_set(stage, 1000, directory));
