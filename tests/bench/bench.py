@@ -11,6 +11,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "system"))
+import apply
 import lab
 from lab import Ganesha, Qatime, Scratch, cpu_seconds, record, send_tcp
 
@@ -179,7 +180,7 @@ def startup(scratch):
 
 
 def main():
-    known = {"updates": updates, "intake": intake, "startup": startup}
+    known = {"updates": updates, "apply": apply.run, "intake": intake, "startup": startup}
     wanted = sys.argv[1:] or list(known)
     if not set(wanted) <= set(known):
         sys.exit(f"there are: {' '.join(known)}")
