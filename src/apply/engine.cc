@@ -6,6 +6,8 @@
 // Where very many names of one directory wait, they go by way of a listing first (listing.h): what its pages show is as
 // good as looked up, the rest is looked up.
 //
+// A file that is accessed again and again is not looked up each time: recent.h.
+//
 // Several names can lead to one object. While a SETATTR of it is on its way, all others who come to it wait and look
 // again afterwards: servers keep no order among requests, so two at once could leave the older time.
 //
@@ -33,7 +35,7 @@ namespace {
 using nfs::Status;
 
 constexpr std::size_t kSlice = 256;      // entries of one directory before others have their turn
-constexpr std::size_t kAhead = 4;        // entries in work per request that can be outstanding
+constexpr std::size_t kAhead = 4;        // entries in work per request that can be outstanding; at half, more
 constexpr std::size_t kLeastPaced = 32;  // entries in work where nfs.max_rate is low
 constexpr std::chrono::milliseconds kPaceTick{1};
 constexpr unsigned kMaxLooks = 3;     // at once, after stale handles
@@ -117,7 +119,7 @@ bool Engine::take() {
   for (const auto& subject : exports_) held += subject.breaker.held();
   const std::size_t most = std::min(kAhead * pipeline_.width(), most_paced_);
   const std::size_t busy = tasks_.size() - held + listings_.expected();
-  if (busy >= most) return false;
+  if (busy > most / 2) return false;
   const std::size_t limit = most - busy;
   is_listings_turn_ = !is_listings_turn_;
   if (is_listings_turn_) return go_on_listing(limit) || take_slice(limit);
@@ -146,7 +148,8 @@ bool Engine::take_slice(std::size_t most) {
       if (breaker.suspended() && breaker.suspended() != Reason::mapping) probe_root(lane, now);
       continue;
     }
-    const auto more = breaker.suspended() ? std::nullopt : listings_.appetite(slice);
+    const bool is_hot = recent_.find(slice.directory, slice.entries.front().name, now) != nullptr;
+    const auto more = breaker.suspended() || is_hot ? std::nullopt : listings_.appetite(slice);
     if (more) backlog_.take_more(slice, *more);
     if (breaker.suspended()) breaker.probed(now);
     forget_changed();
@@ -172,12 +175,20 @@ std::size_t Engine::share(std::size_t lane, std::size_t limit, Clock::Instant no
 // After every take(): what was taken knows of all moves up to now, so must the handles.
 void Engine::forget_changed() {
   const auto changed = backlog_.take_invalidations();
-  auto forget = [this](std::string_view path) {
-    resolver_.forget(path);
-    listings_.forget(path);
-  };
   if (changed.everything) return forget("/");
   for (const auto& path : changed.paths) forget(path);
+}
+
+void Engine::forget(std::string_view path) {
+  resolver_.forget(path);
+  listings_.forget(path);
+  recent_.forget(path);
+  const std::string_view directory = parent(path);
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  for (Task& task : tasks_) {
+    const bool is_it = task.entry.name == name && *task.directory == directory;
+    if (is_it || is_within(*task.directory, path)) task.is_doubtful = true;
+  }
 }
 
 void Engine::watch(std::size_t lane, Clock::Instant now) {
@@ -227,6 +238,8 @@ Task& Engine::begin(std::size_t lane, std::shared_ptr<const std::string> directo
 }
 
 void Engine::locate(Task& task) {
+  task.is_recalled = recall(task);
+  if (task.is_recalled) return;
   resolver_.resolve(task.lane, *task.directory, [this, &task](const Resolver::Answer& answer) {
     if (answer.status != Status::ok) return failed(task, answer.status, answer.where);
     task.parent = answer.handle;
@@ -240,6 +253,17 @@ void Engine::listed(const Listing& listing, const backlog::Entry& entry, const n
   task.taken = listing.taken;
   task.parent = listing.handle;
   looked(task, Status::ok, *object);
+}
+
+// Goes on with what is known of the object from a moment ago. Only to set a newer time, which a guard makes safe: that
+// there is none to be set takes a look.
+bool Engine::recall(Task& task) {
+  if (exports_[task.lane].breaker.suspended() || !exports_[task.lane].guards.usable()) return false;
+  const auto* known = recent_.find(*task.directory, task.entry.name, clock_.now());
+  if (known == nullptr || !is_forward(task, known->attributes)) return false;
+  task.object = known->handle;
+  set(task, known->attributes);
+  return true;
 }
 
 void Engine::look(Task& task) {
@@ -260,7 +284,8 @@ void Engine::looked(Task& task, Status status, const nfs::Object& object) {
     if (status == Status::stale || status == Status::badhandle) resolver_.distrust(*task.directory, task.parent);
     return failed(task, status, *task.directory);
   }
-  exports_[task.lane].breaker.found(task.taken, clock_.now());
+  task.looked = clock_.now();
+  exports_[task.lane].breaker.found(task.taken, task.looked);
   task.object = object.handle;
   if (!object.attributes) return read(task);
   decide(task, *object.attributes);
@@ -281,13 +306,17 @@ void Engine::read(Task& task) {
   });
 }
 
+bool Engine::is_forward(const Task& task, const nfs::Attributes& attributes) const {
+  return forward_.moves(attributes, exports_[task.lane].precision.kept(task.entry.time));
+}
+
 void Engine::decide(Task& task, const nfs::Attributes& attributes) {
   auto& breaker = exports_[task.lane].breaker;
   breaker.answered(task.taken);
   if (std::exchange(task.rejected, {}) == attributes.ctime) doubt_guards(task.lane);
   if (task.is_probe) {
     task.entry.time = attributes.atime;
-  } else if (!forward_.moves(attributes, exports_[task.lane].precision.kept(task.entry.time))) {
+  } else if (!is_forward(task, attributes)) {
     tally_.unchanged();
     return settle(task);
   }
@@ -334,17 +363,19 @@ void Engine::was_set(Task& task, Status status, const std::optional<nfs::Attribu
     if (task.guard) exports_[task.lane].guards.honoured();
     if (task.guard_refused) doubt_guards(task.lane);
     if (after && !took(task, after->atime)) task.status = Status::ignored;
+    remember(task, after);
     return applied(task);
   }
   if (task.guard && status == Status::not_sync && !task.is_probe) {
     task.rejected = task.guard;
     task.unguarded = ++task.not_syncs >= kMaxNotSyncs;
-    return look(task);
+    return look_again(task);
   }
   if (task.guard && (status == Status::inval || status == Status::notsupp)) {
     task.unguarded = task.guard_refused = true;
-    return look(task);
+    return look_again(task);
   }
+  recent_.drop(*task.directory, task.entry.name);
   failed(task, status, *task.directory);
 }
 
@@ -364,12 +395,31 @@ bool Engine::took(const Task& task, Time reported) {
   return reported != task.found;
 }
 
+// What the server reported after a guarded SETATTR, of a file that is accessed so often that it pays, and that nobody
+// else has just changed.
+void Engine::remember(const Task& task, const std::optional<nfs::Attributes>& after) {
+  const std::string& name = task.entry.name;
+  if (!after || task.status == Status::ignored) return recent_.drop(*task.directory, name);
+  if (task.is_recalled) return recent_.renew(*task.directory, name, *after, clock_.now());
+  const bool pays = !name.empty() && task.entry.time - task.found <= Recent::kTtl;
+  if (pays && task.guard && task.not_syncs == 0 && !task.is_doubtful) {
+    recent_.learn(*task.directory, name, {task.object, *after}, task.looked);
+  }
+}
+
+// After a SETATTR that was not done: what is remembered does not hold.
+void Engine::look_again(Task& task) {
+  recent_.drop(*task.directory, task.entry.name);
+  if (task.is_recalled) return locate(task);
+  look(task);
+}
+
 // The SETATTR of `object` has ended: those who waited for it look again.
 void Engine::leave(const nfs::Handle& object) {
   const auto at = setting_.find(object);
   const auto waiting = std::move(at->second);
   setting_.erase(at);
-  for (Task* task : waiting) look(*task);
+  for (Task* task : waiting) look_again(*task);
 }
 
 void Engine::doubt_guards(std::size_t lane) {

@@ -6,6 +6,7 @@
 #include <deque>
 #include <list>
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "apply/pace.h"
 #include "apply/pipeline.h"
 #include "apply/precision.h"
+#include "apply/recent.h"
 #include "apply/resolver.h"
 #include "apply/tally.h"
 #include "apply/task.h"
@@ -66,6 +68,7 @@ class Engine {
   bool go_on_listing(std::size_t limit);
   [[nodiscard]] std::size_t share(std::size_t lane, std::size_t limit, Clock::Instant now) const;
   void forget_changed();
+  void forget(std::string_view path);
   void watch(std::size_t lane, Clock::Instant now);
   [[nodiscard]] std::optional<Reason> state(std::size_t lane) const;
   void probe_root(std::size_t lane, Clock::Instant now);
@@ -75,15 +78,19 @@ class Engine {
   Task& begin(std::size_t lane, std::shared_ptr<const std::string> directory, backlog::Entry entry);
   void locate(Task& task);
   void listed(const Listing& listing, const backlog::Entry& entry, const nfs::Object* object);
+  bool recall(Task& task);
   void look(Task& task);
   void looked(Task& task, nfs::Status status, const nfs::Object& object);
   void read(Task& task);
+  [[nodiscard]] bool is_forward(const Task& task, const nfs::Attributes& attributes) const;
   void decide(Task& task, const nfs::Attributes& attributes);
   void set(Task& task, const nfs::Attributes& attributes);
   void send(Task& task);
   void send_due();
   void was_set(Task& task, nfs::Status status, const std::optional<nfs::Attributes>& after);
   [[nodiscard]] bool took(const Task& task, Time reported);
+  void remember(const Task& task, const std::optional<nfs::Attributes>& after);
+  void look_again(Task& task);
   void leave(const nfs::Handle& object);
   void doubt_guards(std::size_t lane);
 
@@ -106,10 +113,12 @@ class Engine {
   Pipeline pipeline_;
   Resolver resolver_;
   Listings listings_;
+  Recent recent_;
   std::vector<Export> exports_;  // by lane
   std::size_t next_lane_ = 0;    // whose turn it is
   bool is_listings_turn_ = false;
-  std::list<Task> tasks_;
+  std::pmr::unsynchronized_pool_resource memory_;
+  std::pmr::list<Task> tasks_{&memory_};
   // Objects with a SETATTR on its way, and who waits for its end to look again.
   boost::unordered_flat_map<nfs::Handle, std::vector<Task*>, std::hash<nfs::Handle>> setting_;
   Pace pace_;

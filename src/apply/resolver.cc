@@ -11,7 +11,7 @@
 #include <optional>
 #include <utility>
 
-#include "apply/handle_cache.h"
+#include "apply/path_cache.h"
 
 namespace qatime::apply {
 
@@ -25,7 +25,7 @@ Resolver::Resolver(const nfs::Client& client, Pipeline& pipeline, const Clock& c
       pipeline_{pipeline},
       clock_{clock},
       lanes_{lanes},
-      cache_{std::make_unique<HandleCache>(config.handle_cache, config.handle_ttl)},
+      cache_{std::make_unique<PathCache<nfs::Handle>>(config.handle_cache, config.handle_ttl)},
       hits_{registry.counter("qatime_handle_cache_hits_total", "Directories whose handle was in the cache.")},
       misses_{registry.counter("qatime_handle_cache_misses_total", "Directories that had to be looked up.")} {}
 

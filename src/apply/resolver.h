@@ -19,7 +19,8 @@
 
 namespace qatime::apply {
 
-class HandleCache;
+template <class Value>
+class PathCache;
 
 // Looks a directory up from the deepest ancestor that the cache knows; the handle of the export's root stands for the
 // export's own path. Several who want one directory at once share one LOOKUP. Symlinks are not followed: the server
@@ -75,7 +76,7 @@ class Resolver {
   Pipeline& pipeline_;
   const Clock& clock_;
   const Lanes& lanes_;
-  const std::unique_ptr<HandleCache> cache_;
+  const std::unique_ptr<PathCache<nfs::Handle>> cache_;
   std::map<std::string, std::shared_ptr<Lookup>, std::less<>> lookups_;  // under way, by directory
   metrics::Counter& hits_;
   metrics::Counter& misses_;

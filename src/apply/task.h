@@ -10,6 +10,7 @@
 
 #include "apply/breaker.h"
 #include "backlog/backlog.h"
+#include "clock.h"
 #include "nfs/client.h"
 #include "timestamp.h"
 
@@ -25,16 +26,19 @@ struct Task {
 
   nfs::Handle parent;  // of `directory`
   nfs::Handle object;
+  Clock::Instant looked{};       // when it was found under its name
   Time found{};                  // its atime, when it was last seen
   std::optional<Time> guard;     // ctime that the SETATTR requires
   std::optional<Time> rejected;  // the guard of the last SETATTR, where it met NOT_SYNC
+  bool is_recalled = false;      // was not looked up, but known from a moment ago
+  bool is_doubtful = false;      // its name may mean another object since it was taken
   bool unguarded = false;        // goes without a guard, after too many NOT_SYNC or since the server takes none
   bool guard_refused = false;    // a SETATTR with a guard met an error that one without it may not meet
   unsigned looks = 0;            // resolutions after a stale handle
   unsigned not_syncs = 0;        // in a row
 
   nfs::Status status = nfs::Status::ok;  // of the failure that a verdict is awaited for
-  std::list<Task>::iterator self;
+  std::pmr::list<Task>::iterator self;
 };
 
 }  // namespace qatime::apply

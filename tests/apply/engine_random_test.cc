@@ -105,7 +105,9 @@ class Storm {
 
   // Records come out of order, but within what has happened since the last change of names.
   void access() {
-    const auto file = any();
+    auto file = expected_.find(hot_);
+    if (file == expected_.end() || one_in(2)) file = any();
+    if (one_in(50)) hot_ = file->first;
     seconds_ += 2;
     const int time = seconds_ - draw(2);
     stage_.access(file->first, time);
@@ -160,6 +162,7 @@ class Storm {
 
   std::minstd_rand random_;
   Stage stage_;
+  std::string hot_;  // the path of every other access, for a while
   std::map<std::string, Time> expected_;
   int seconds_ = 10'000;
   int changed_ = 0;  // when names were last changed

@@ -91,7 +91,9 @@ void FakeClient::rename(std::string_view from, std::string_view to) {
 
 void FakeClient::remove(std::string_view path) {
   const auto [parent, name] = parent_of(path);
-  nodes_.at(find(path)).places.erase({parent, name});
+  Node& node = nodes_.at(find(path));
+  node.places.erase({parent, name});
+  tick(node);
   nodes_.at(parent).children.erase(name);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "apply/handle_cache.h"
+#include "apply/path_cache.h"
 
 #include <chrono>
 #include <string>
@@ -7,6 +7,7 @@
 
 #include "catch.h"
 #include "manual_clock.h"
+#include "nfs/client.h"
 
 namespace qatime::apply {
 namespace {
@@ -17,7 +18,7 @@ nfs::Handle handle(std::string_view bytes) { return nfs::Handle{std::span{bytes.
 
 struct Cache {
   ManualClock clock;
-  HandleCache cache;
+  PathCache<nfs::Handle> cache;
 
   explicit Cache(std::size_t capacity = 100) : cache{capacity, seconds{60}} {}
   void insert(std::string_view path) { cache.insert(path, handle(path), clock.now()); }

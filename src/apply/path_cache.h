@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+// What is known of paths, as far as it is known.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <boost/multi_index/hashed_index.hpp>
+#include <boost/multi_index/member.hpp>
+#include <boost/multi_index/ordered_index.hpp>
+#include <boost/multi_index/sequenced_index.hpp>
+#include <boost/multi_index_container.hpp>
+
+#include "clock.h"
+
+namespace qatime::apply {
+
+// Bounded, the least recently used goes first; an entry expires `ttl` after it was learned. Dropping a subtree costs
+// what it drops, however much there is beside it. Lives on the apply thread.
+template <class Value>
+class PathCache {
+ public:
+  PathCache(std::size_t capacity, Clock::Duration ttl) : capacity_{capacity}, ttl_{ttl} {}
+
+  // What `path` has, or null. Valid until the next call; a change to it does not make it younger.
+  [[nodiscard]] Value* find(std::string_view path, Clock::Instant now) {
+    auto& names = entries_.template get<Name>();
+    const auto found = names.find(path);
+    if (found == names.end()) return nullptr;
+    if (now - found->learned >= ttl_) {
+      names.erase(found);
+      return nullptr;
+    }
+    auto& recency = entries_.template get<Recency>();
+    recency.relocate(recency.begin(), entries_.template project<Recency>(found));
+    return &found->value;
+  }
+
+  void insert(std::string_view path, Value value, Clock::Instant now) {
+    drop(path);
+    auto& recency = entries_.template get<Recency>();
+    if (recency.size() >= capacity_) recency.pop_back();
+    recency.push_front({std::string{path}, std::move(value), now});
+  }
+
+  void drop(std::string_view path) {
+    auto& names = entries_.template get<Name>();
+    if (const auto found = names.find(path); found != names.end()) names.erase(found);
+  }
+
+  // Drops `path` and everything below it.
+  void drop_subtree(std::string_view path) {
+    if (path == "/") return entries_.clear();
+    drop(path);
+    auto& order = entries_.template get<Order>();
+    std::string bound{path};
+    bound += '/';
+    const auto begin = order.lower_bound(bound);
+    bound.back() = '/' + 1;
+    order.erase(begin, order.lower_bound(bound));
+  }
+
+  [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+
+ private:
+  struct Entry {
+    std::string path;
+    mutable Value value;  // the elements of the container are const for the sake of its keys
+    Clock::Instant learned;
+  };
+  struct Recency {};
+  struct Name {};
+  struct Order {};
+  using Path = boost::multi_index::member<Entry, std::string, &Entry::path>;
+  using Entries = boost::multi_index_container<
+      Entry, boost::multi_index::indexed_by<
+                 boost::multi_index::sequenced<boost::multi_index::tag<Recency>>,
+                 boost::multi_index::hashed_unique<boost::multi_index::tag<Name>, Path, std::hash<std::string_view>,
+                                                   std::equal_to<>>,
+                 boost::multi_index::ordered_unique<boost::multi_index::tag<Order>, Path, std::less<>>>>;
+
+  std::size_t capacity_;
+  Clock::Duration ttl_;
+  Entries entries_;  // the most recently used first
+};
+
+}  // namespace qatime::apply
