@@ -179,12 +179,17 @@ std::optional<asio::ip::address> Rpc::local_address() const {
   return local.address();
 }
 
-void Rpc::start(metrics::Counter& counter, Done done, const Queue& queue) {
-  auto& call = waiting_.emplace_back(Call{this, std::move(done)});
+Rpc::Call& Rpc::enter(Done done) {
+  if (spare_.empty()) spare_.emplace_back();
+  waiting_.splice(waiting_.end(), spare_, spare_.begin());
+  Call& call = waiting_.back();
+  call = Call{this, std::move(done), std::chrono::steady_clock::now() + environment_.config.timeout, started_++};
   call.self = std::prev(waiting_.end());
-  call.deadline = std::chrono::steady_clock::now() + environment_.config.timeout;
-  call.number = started_++;
-  if (!open_ || !queue(call)) {
+  return call;
+}
+
+void Rpc::entered(Call& call, metrics::Counter& counter, bool queued) {
+  if (!queued) {
     call.reply.status = open_ ? Status::inval : Status::lost;
     completed_.splice(completed_.end(), waiting_, call.self);
     return deliver_later();
@@ -245,10 +250,11 @@ void Rpc::deliver() {
   std::list<Call> batch;
   batch.swap(completed_);
   const std::weak_ptr life{life_};
-  for (const Call& call : batch) {
-    call.done(call.reply);
+  for (Call& call : batch) {
+    std::exchange(call.done, nullptr)(call.reply);
     if (life.expired()) return;
   }
+  spare_.splice(spare_.end(), batch);
 }
 
 void Rpc::deliver_later() {

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -101,9 +102,14 @@ class Rpc {
   static void finish(Call& call, const Reply& reply);
 
  private:
-  // Hands a call to libnfs; says whether libnfs took it.
-  using Queue = std::function<bool(Call&)>;
-  void start(metrics::Counter& counter, Done done, const Queue& queue);
+  // `queue` hands a call to libnfs and says whether libnfs took it.
+  template <class Queue>
+  void start(metrics::Counter& counter, Done done, const Queue& queue) {
+    Call& call = enter(std::move(done));
+    entered(call, counter, open_ && queue(call));
+  }
+  [[nodiscard]] Call& enter(Done done);
+  void entered(Call& call, metrics::Counter& counter, bool queued);
   [[nodiscard]] std::string connect(const boost::asio::ip::tcp::endpoint& server);
   void await_open();
   void await_replies();
@@ -138,6 +144,7 @@ class Rpc {
   std::list<Call> waiting_;                                // in the order of their deadlines
   std::list<Call> abandoned_;                              // timed out, but libnfs still has them
   std::list<Call> completed_;                              // to be delivered
+  std::list<Call> spare_;                                  // delivered; for the next, since malloc is dear
   std::shared_ptr<char> life_ = std::make_shared<char>();  // what is posted looks whether we still live
 };
 
