@@ -136,7 +136,11 @@ Reply decode(const READDIRPLUS3res& result) {
   if (const Status status = status_of(result.status); status != Status::ok) return {status};
   const READDIRPLUS3resok& found = result.READDIRPLUS3res_u.resok;
   const auto page = std::make_shared<Page>();
-  for (const entryplus3* entry = found.reply.entries; entry != nullptr; entry = entry->nextentry) add(*page, *entry);
+  entryplus3 entry{};
+  for (const void* next = found.reply.entries; next != nullptr; next = entry.nextentry) {
+    std::memcpy(&entry, next, sizeof entry);  // libnfs does not align what it decodes
+    add(*page, entry);
+  }
   const char* name = page->names.data();
   for (auto& entry : page->entries) {
     entry.name = {name, entry.name.size()};
