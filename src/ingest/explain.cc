@@ -41,9 +41,10 @@ void accept(Explanation& explanation, const Event& event) {
   if (std::holds_alternative<Access>(event)) {
     explanation.outcome = "accepted";
     explanation.why = "The object's atime becomes this time unless it is newer already.";
-  } else if (std::holds_alternative<Move>(event)) {
+  } else if (const auto* const move = std::get_if<Move>(&event)) {
     explanation.outcome = "move";
-    explanation.why = "Pending accesses follow what is moved to its new name.";
+    explanation.why = move->path == move->target ? "Both names are the same: nothing changes."
+                                                 : "Pending accesses follow what is moved to its new name.";
   } else {
     explanation.outcome = "removal";
     explanation.why = "Pending accesses of what is gone are cancelled.";

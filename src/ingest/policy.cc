@@ -8,7 +8,7 @@
 //
 // A move that crosses the border of the exports is what it looks like from inside: out of all of them, the removal of
 // what it moves; into one, the removal of what its target named before, since accesses to the source were never taken
-// in. Moves and removals outside concern nobody.
+// in. Moves and removals outside concern nobody. A move onto itself is a move, which changes nothing.
 #include "ingest/policy.h"
 
 #include <algorithm>
@@ -141,7 +141,6 @@ Decision Policy::decide_access(const Record& record, std::string_view path, Time
 Decision Policy::decide_move(std::string_view path, std::string_view target, Time time) const {
   // Neither the root nor something into itself can be moved.
   if (path == "/" || target == "/" || (path != target && is_within(target, path))) return Malformed::path;
-  if (path == target) return Ignored::operation;
   if (!concerns_export(target)) return decide_removal(path, true, time);
   if (!concerns_export(path)) return decide_removal(target, true, time);
   return Event{Move{path, target, time}};

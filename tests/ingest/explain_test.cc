@@ -41,6 +41,9 @@ TEST_CASE("A line is explained field by field") {
 
 TEST_CASE("Moves and removals are explained") {
   CHECK(explain_body(R"(::1,"u",nfs3,fs_rename,ok,7,"/a","/b")").outcome == "move");
+  const auto onto_itself = explain_body(R"(::1,"u",nfs3,fs_rename,ok,7,"/a/","/a")");
+  CHECK(onto_itself.outcome == "move");
+  CHECK(onto_itself.why == "Both names are the same: nothing changes.");
   CHECK(explain_body(R"(::1,"u",nfs3,fs_delete,ok,7,"/a","")").outcome == "removal");
 }
 
