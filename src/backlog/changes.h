@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT
-// The moves and removals of the last minute, for accesses that are heard of later than they happened.
+// The moves and removals of the last minute, for what is heard of later than it happened.
 #pragma once
 
-#include <chrono>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
+#include "backlog/remembrance.h"
 #include "clock.h"
 #include "event.h"
 #include "timestamp.h"
@@ -33,78 +33,103 @@ struct Fate {
   enum class Kind { stays, moves, ends };
   Kind kind = Kind::stays;
   std::string path;  // where it moves
+  Order last;        // the last change that concerned it, if one did
 };
 
-// How long moves and removals are remembered.
-struct Remembrance {
-  Clock::Duration retention = std::chrono::seconds{60};  // from arrival
-  std::size_t bytes = 16 << 20;                          // of changes at most, but the newest one always
-};
-
-// Every change is remembered as long as `limits` says. One owner.
+// What was accessed under a name at a time is an object, and changes give it other names or end it: an access at T
+// comes before all changes at T. Between changes the functions below translate, whatever the order of arrival.
+//
+// A change is remembered from its arrival for the retention, and up to as long again while one that happened before it
+// came later: as long as none comes later than another by more than the retention, what is remembered are the latest
+// changes without gap. When one comes while there are more than the bytes, the earliest are forgotten. One owner.
 class Changes {
  public:
   explicit Changes(const Remembrance& limits) : limits_{limits} {}
   Changes(const Changes&) = delete;
   Changes& operator=(const Changes&) = delete;
 
-  // Neither path of a move lies within the other.
+  // Neither path of a move lies within the other. Returns what next() had returned.
   Order remember(const Move& move, Clock::Instant now);
   Order remember(const Removal& removal, Clock::Instant now);
+
+  // The order of a change at `time` that would come now.
+  [[nodiscard]] Order next(Time time) const noexcept { return {time, sequence_ + 1}; }
 
   // Drops what is too old.
   void forget(Clock::Instant now);
 
-  // The fate of the object at `path` under the changes from `from` on, in their order, as far as their sequence is
-  // greater than `seen`: a move takes along what lies at and below its path and ends what lies at and below its target.
-  [[nodiscard]] Fate follow(std::string_view path, Order from, std::uint64_t seen = 0) const;
+  // The fate of the object that was at `path` at `time`: a move takes along what lies at and below its path and ends
+  // what lies at and below its target.
+  [[nodiscard]] Fate follow(std::string_view path, Time time) const;
+
+  // Where the object that is at `path` now was at `time`, when it existed; as far as changes up to the sequence `seen`
+  // say.
+  [[nodiscard]] std::string origin(std::string_view path, Time time, std::uint64_t seen = kAll) const;
+
+  // Whether no change after `time` concerns anything at, below or above `path`.
+  [[nodiscard]] bool untouched_since(std::string_view path, Time time) const;
+
+  // Where things may be now, each with all below it, that were at or below `path` at `time`.
+  [[nodiscard]] std::vector<std::string> destinations(std::string_view path, Time time) const;
+
+  // Where things may have been before `time`, each with all below it, that were at or below `path` at `time`.
+  [[nodiscard]] std::vector<std::string> sources(std::string_view path, Time time) const;
+
+  [[nodiscard]] bool remembers(Order order) const { return changes_.contains(order); }
 
   // The sequence of the change that came last.
   [[nodiscard]] std::uint64_t last_sequence() const noexcept { return sequence_; }
 
-  // Whether no change happened later than this one.
-  [[nodiscard]] bool is_latest(Order order) const { return orders_.empty() || *orders_.rbegin() <= order; }
-
-  [[nodiscard]] std::size_t size() const noexcept { return arrived_.size(); }
+  [[nodiscard]] std::size_t size() const noexcept { return changes_.size(); }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
 
  private:
+  static constexpr std::uint64_t kAll = ~std::uint64_t{0};
+
   struct Effect {
     enum class Kind { moves, replaces, removes_one, removes_subtree };
     Kind kind;
-    const std::string* target;  // of moves; the key of the target's own effects
-  };
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view path) const { return std::hash<std::string_view>{}(path); }
+    const std::string* other;  // the target of what moves, the path of what replaces; a key of names_
   };
   using Effects = std::map<Order, Effect>;
-  using Paths = std::unordered_map<std::string, Effects, Hash, std::equal_to<>>;
+  using Names = std::map<std::string, Effects, std::less<>>;
   struct Change {
     Clock::Instant arrival;
-    Order order;
-    const std::string* path;    // keys of paths_
-    const std::string* target;  // null for a removal
+    Names::iterator path;
+    std::optional<Names::iterator> target;
   };
   struct Step {
     Order order;
-    std::string_view path;
+    std::size_t size;  // of the prefix that it concerns
     Effect effect;
   };
+  struct Arrival {
+    Clock::Instant moment;
+    Order order;
+  };
+  class Trace;
 
-  const std::string* add_effect(std::string_view path, Order order, Effect effect);
-  void drop_effect(const std::string& path, Order order);
-  void add_change(const Change& change);
-  void drop_first();
+  Names::iterator name(std::string_view path);
+  void drop_name(Names::iterator name, Order order);
+  Order add_change(const Change& change, Time time);
+  void trim();
+  void drop(std::map<Order, Change>::iterator change);
   static std::size_t bytes_of(const Change& change);
-  [[nodiscard]] std::optional<Step> first_step(std::string_view path, Order from, std::uint64_t seen) const;
+  template <class Visit>
+  void visit_prefixes(std::string_view path, const Visit& visit) const;
+  template <class Visit>
+  void visit_below(std::string_view path, const Visit& visit) const;
+  [[nodiscard]] std::optional<Step> first_step(std::string_view path, Order from, bool moves_only) const;
+  [[nodiscard]] std::optional<Step> last_move_here(std::string_view path, Order from, Order until,
+                                                   std::uint64_t seen) const;
 
   Remembrance limits_;
   std::size_t bytes_ = 0;
   std::uint64_t sequence_ = 0;
-  Paths paths_;
-  std::set<Order> orders_;
-  std::deque<Change> arrived_;  // in the order of arrival
+  Names names_;                                                      // all that some change names
+  std::unordered_multimap<std::uint64_t, Names::iterator> by_hash_;  // of the components
+  std::map<Order, Change> changes_;
+  std::deque<Arrival> arrivals_;  // some of them of changes that are forgotten
 };
 
 }  // namespace qatime::backlog

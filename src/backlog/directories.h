@@ -4,12 +4,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "backlog/hash.h"
 #include "backlog/slab.h"
 #include "backlog/slot_set.h"
 #include "timestamp.h"
@@ -60,7 +60,7 @@ class Directories {
     using Key = std::string_view;
     const Slab<Directory>* slab;
     Key operator()(Slot slot) const { return (*slab)[slot].path; }
-    static std::size_t hash(Key path) { return std::hash<Key>{}(path); }
+    static std::size_t hash(Key path) { return hash_bytes(path); }
   };
   void link(Slot slot);
   void unlink(Slot slot);

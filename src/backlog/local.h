@@ -11,9 +11,12 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "backlog/backlog.h"
 #include "backlog/changes.h"
+#include "backlog/endings.h"
+#include "backlog/remembrance.h"
 #include "backlog/table.h"
 #include "clock.h"
 #include "config.h"
@@ -22,17 +25,26 @@
 
 namespace qatime::backlog {
 
-// Every event is taken in at once: moves and removals change what is pending, and are remembered for a minute, or
-// as long as its owner wants, for accesses that come later. All of it takes `backlog.memory` at most, or a few blocks
-// of slabs more; beyond it, accesses to other paths are dropped and counted, while coalescing, moves and removals go
-// on. No room is reserved for what is in flight (32 bytes each) or put back (16 bytes each, or a fifth of a backlog
-// that is full).
+// Every event is taken in at once: moves and removals change what is pending, and are remembered for a minute, or as
+// long as the owner wants, for what comes later. All of it takes `backlog.memory` at most, or a few blocks of slabs
+// more; beyond it, accesses to other paths are dropped and counted, while coalescing, moves and removals go on. No room
+// is reserved for what is in flight (32 bytes each) or put back (16 bytes each, or a fifth of a backlog that is full).
 //
-// At every moment between two calls, the accesses added = coalesced + cancelled + settled + dropped + pending.
+// What is promised, where no event comes later than another of the same names by more than the retention, and nothing
+// is in flight for longer than that: whatever the
+// order of arrival, an access that is not taken is pending where its object is by all changes that have come, if it is
+// the newest of that object, and nowhere else. A change that comes late brings back what had been counted as coalesced
+// or cancelled; that is `recovered`. What was taken before is not undone; while in flight it is followed when it is put
+// back or reconsidered, and older accesses that it had superseded are forgotten when it is settled. Each kind of what
+// has to be remembered for that has its bound in memory, beyond which the earliest is forgotten; one change remembers
+// 10,000 accesses that it ends, and none while the last eighth of `backlog.memory` is in use.
+//
+// At every moment between two calls, the accesses added + recovered = coalesced + cancelled + settled + dropped +
+// pending.
 class Local final : public Backlog {
  public:
-  // `clock` and `registry` outlive it. Changes are remembered as `remembrance` says, in an eighth of `backlog.memory`
-  // at most.
+  // `clock` and `registry` outlive it. What comes late is understood as far back as `remembrance` says; each kind of
+  // things to remember takes an eighth of `backlog.memory` at most.
   Local(const BacklogConfig& config, Lanes lanes, const Clock& clock, metrics::Registry& registry,
         Remembrance remembrance = {});
 
@@ -51,10 +63,24 @@ class Local final : public Backlog {
   [[nodiscard]] std::chrono::seconds oldest() const;
 
  private:
+  // An access as it came.
+  struct Known {
+    std::string path;
+    Time time;
+    bool counted;  // as coalesced or cancelled
+  };
+  using Affected = std::vector<Known>;
+
   void take_in(const Access& access);
   void take_in(const Move& move);
   void take_in(const Removal& removal);
-  void place(std::string_view path, Time time, bool may_grow);
+  void arrive(std::string_view path, Time time, bool counted, bool may_grow);
+  void end(std::string_view path, bool subtree, Order by);
+  void remember_ending(Endings::Ending ending);
+  [[nodiscard]] Known known(const Table::Loose& loose) const;
+  void collect(std::string_view path, bool subtree, Time until, Affected& affected);
+  void revive(std::string_view path, Time until, Affected& affected);
+  void arrive_again(const Affected& affected);
   bool follow_flight(Ticket ticket);
   void invalidate(std::string_view path);
   [[nodiscard]] std::size_t bytes() const noexcept;
@@ -69,9 +95,11 @@ class Local final : public Backlog {
   // guarded by mutex_:
   Table table_;
   Changes changes_;
+  Endings endings_;
   Clock::Instant now_;
   Invalidations invalidations_;
   std::size_t invalidation_bytes_ = 0;
+  metrics::Counter& recovered_;
   metrics::Counter& coalesced_;
   metrics::Counter& cancelled_;
   metrics::Counter& dropped_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// An item takes 48 bytes, its name an allocation of its own (32 bytes up to 23 characters) and 6 to 10 bytes of hash
+// An item takes 56 bytes, its name an allocation of its own (32 bytes up to 23 characters) and 6 to 10 bytes of hash
 // table; 32 bytes more while it is in flight, 16 while it is put back; a directory about 250 and its path. Items are
 // linked by slots, so nothing moves when there are more of them.
 //
@@ -13,10 +13,10 @@
 
 #include <algorithm>
 #include <cassert>
-#include <functional>
 #include <limits>
 
 #include "backlog/allocation.h"
+#include "backlog/hash.h"
 
 namespace qatime::backlog {
 namespace {
@@ -25,8 +25,13 @@ constexpr unsigned kMaxAttempts = std::numeric_limits<std::uint16_t>::max();
 
 }  // namespace
 
-Table::Table(const Lanes& lanes, Clock::Instant now)
-    : lanes_{lanes}, epoch_{now}, now_{now}, by_name_{ItemKeys{&items_}}, queues_(lanes.size()) {}
+Table::Table(const Lanes& lanes, Clock::Instant now, const Remembrance& earlier)
+    : lanes_{lanes}, epoch_{now}, now_{now}, by_name_{ItemKeys{&items_}}, queues_(lanes.size()), earlier_{earlier} {}
+
+void Table::advance(Clock::Instant now) {
+  now_ = now;
+  earlier_.forget(second(now));
+}
 
 Table::Added Table::add(const Place& place, Time time, bool may_grow) {
   Slot directory = directories_.find(place.directory);
@@ -96,7 +101,10 @@ bool Table::put_back(Ticket ticket, Clock::Instant not_before, Retry retry) {
   if (slot == kNoSlot) return false;
   Item& item = items_[slot];
   const bool coalesces = item.state == State::in_flight_newer;
-  if (coalesces) --newer_;
+  if (coalesces) {
+    --newer_;
+    supersede(item, flights_[item.position].time);
+  }
   land(slot);
   item.missed = retry.missed && !coalesces;
   item.attempts = static_cast<std::uint16_t>(std::min<unsigned>(retry.attempts, kMaxAttempts));
@@ -106,13 +114,7 @@ bool Table::put_back(Ticket ticket, Clock::Instant not_before, Retry retry) {
   return coalesces;
 }
 
-std::size_t Table::cancel(std::string_view path, bool subtree, Time until) {
-  std::size_t count = 0;
-  withdraw(path, subtree, until, [&count](std::string_view, std::string_view, Time) { ++count; });
-  return count;
-}
-
-void Table::move_directories(std::string_view path, std::string_view target, Time until) {
+void Table::move_directories(std::string_view path, std::string_view target, Time until, const Take& take) {
   for (const Slot slot : directories_.subtree(path)) {
     const Directory& directory = directories_[slot];
     const std::string from = directory.path;
@@ -125,17 +127,9 @@ void Table::move_directories(std::string_view path, std::string_view target, Tim
     if (queued) dequeue(slot);
     directories_.rename(slot, to, place->lane);
     if (queued) enqueue(slot);
-    leave_flights(slot, from, old_lane);
+    leave_flights(slot, from, old_lane, until, take);
     if (directory.waiting.empty() && directory.apart.empty()) directories_.erase(slot);
   }
-}
-
-std::vector<Table::Loose> Table::extract(std::string_view path, Time until) {
-  std::vector<Loose> loose;
-  withdraw(path, true, until, [&loose](std::string_view directory, std::string_view name, Time time) {
-    loose.push_back({join(directory, name), time});
-  });
-  return loose;
 }
 
 std::optional<Clock::Instant> Table::next_due() const {
@@ -145,7 +139,7 @@ std::optional<Clock::Instant> Table::next_due() const {
 
 std::size_t Table::bytes() const noexcept {
   return items_.bytes() + by_name_.bytes() + name_bytes_ + directories_.bytes() + flights_.bytes() + due_.bytes() +
-         arrivals_.bytes();
+         arrivals_.bytes() + earlier_.bytes();
 }
 
 std::chrono::seconds Table::oldest(Clock::Instant now) const {
@@ -153,10 +147,7 @@ std::chrono::seconds Table::oldest(Clock::Instant now) const {
   return std::chrono::seconds{oldest ? second(now) - *oldest : 0};
 }
 
-std::size_t Table::ItemKeys::hash(const Key& key) noexcept {
-  constexpr std::uint64_t kGolden = 0x9E3779B97F4A7C15;  // 2^64 / phi: spreads small numbers over all bits
-  return std::hash<std::string_view>{}(key.name) ^ (key.directory * kGolden);
-}
+std::size_t Table::ItemKeys::hash(const Key& key) { return hash_bytes(key.name, key.directory); }
 
 std::string_view Table::name_of(const Item& item) noexcept {
   return {item.name.get() + 1, static_cast<unsigned char>(item.name[0])};
@@ -169,8 +160,12 @@ std::uint32_t Table::second(Clock::Instant now) const noexcept {
 // An access to an item that is there.
 Table::Added Table::merge(Slot slot, Time time) {
   Item& item = items_[slot];
-  if (time <= item.time) return Added::coalesced;
-  item.time = time;
+  if (time <= item.time) {
+    supersede(item, time);
+    return Added::coalesced;
+  }
+  const Time older = std::exchange(item.time, time);
+  if (item.state != State::in_flight) supersede(item, older);
   item.missed = false;  // that was said of an earlier access
   Directory& directory = directories_[item.directory];
   directory.newest = std::max(directory.newest, time);
@@ -282,8 +277,26 @@ Time Table::end_newer(Slot slot) {
   return std::exchange(item.time, flights_[item.position].time);
 }
 
+// A newer time of the item has won against `time`.
+void Table::supersede(Item& item, Time time) {
+  if (time < item.time) earlier_.add(item.earlier, time, second(now_));
+}
+
+// The superseded times of an item.
+void Table::withdraw_earlier(Slot slot, Time until, const Take& take) {
+  Item& item = items_[slot];
+  if (item.earlier == EarlierTimes::Chain::none) return;
+  std::vector<Time> stay;
+  earlier_.visit(item.earlier, [&](Time time) {
+    if (time > until) return stay.push_back(time);
+    take({join(directories_[item.directory].path, name_of(item)), time, true});
+  });
+  item.earlier = EarlierTimes::Chain::none;
+  for (auto at = stay.rbegin(); at != stay.rend(); ++at) supersede(item, *at);
+}
+
 // Leaves what is in flight in a directory that has moved at the path where it was, but not what waits behind it.
-void Table::leave_flights(Slot moved, const std::string& old_path, std::size_t old_lane) {
+void Table::leave_flights(Slot moved, const std::string& old_path, std::size_t old_lane, Time until, const Take& take) {
   Slot old = kNoSlot;
   for (Slot slot = directories_[moved].apart.first, next = kNoSlot; slot != kNoSlot; slot = next) {
     Item& item = items_[slot];
@@ -298,6 +311,7 @@ void Table::leave_flights(Slot moved, const std::string& old_path, std::size_t o
     by_name_.insert(slot);
     append(items_, directories_[old].apart, slot);
     directories_[old].newest = std::max(directories_[old].newest, item.time);
+    withdraw_earlier(slot, until, take);
     if (newer) create(moved, name_of(item), *newer);
   }
 }
@@ -312,35 +326,33 @@ bool Table::moves_whole(std::string_view from, std::string_view to) const {
   return true;
 }
 
-// Hands the waiting times up to `until` to `sink`, which does not touch the table, and removes them.
-template <class Sink>
-void Table::withdraw(std::string_view path, bool subtree, Time until, const Sink& sink) {
+void Table::withdraw(std::string_view path, bool subtree, Time until, const Take& take) {
   if (const auto place = lanes_.place(path)) {
     const Slot directory = directories_.find(place->directory);
     const Slot slot = directory == kNoSlot ? kNoSlot : by_name_.find({directory, place->name});
-    if (slot != kNoSlot) withdraw_item(slot, until, sink);
+    if (slot != kNoSlot) withdraw_item(slot, until, take);
   }
   if (!subtree) return;
   for (const Slot slot : directories_.subtree(path)) {
     const Slot first_waiting = directories_[slot].waiting.first;  // the last item takes the directory with it
-    withdraw_list(directories_[slot].apart.first, until, sink);
-    withdraw_list(first_waiting, until, sink);
+    withdraw_list(directories_[slot].apart.first, until, take);
+    withdraw_list(first_waiting, until, take);
   }
 }
 
-template <class Sink>
-void Table::withdraw_list(Slot first, Time until, const Sink& sink) {
+void Table::withdraw_list(Slot first, Time until, const Take& take) {
   for (Slot slot = first, next = kNoSlot; slot != kNoSlot; slot = next) {
     next = items_[slot].next;
-    withdraw_item(slot, until, sink);
+    withdraw_item(slot, until, take);
   }
 }
 
-template <class Sink>
-void Table::withdraw_item(Slot slot, Time until, const Sink& sink) {
+void Table::withdraw_item(Slot slot, Time until, const Take& take) {
   const Item& item = items_[slot];
-  if (item.time > until || item.state == State::in_flight) return;
-  sink(directories_[item.directory].path, name_of(item), item.time);
+  const bool goes = item.time <= until && item.state != State::in_flight;
+  if (goes) take({join(directories_[item.directory].path, name_of(item)), item.time, false});
+  withdraw_earlier(slot, until, take);
+  if (!goes) return;
   if (item.state == State::in_flight_newer) {
     end_newer(slot);
   } else {

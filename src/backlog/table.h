@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,6 +17,7 @@
 #include "backlog/backlog.h"
 #include "backlog/directories.h"
 #include "backlog/due_queue.h"
+#include "backlog/earlier_times.h"
 #include "backlog/slab.h"
 #include "backlog/slot_set.h"
 #include "path.h"
@@ -29,12 +31,12 @@ namespace qatime::backlog {
 // or goes, of the items put back and of the seconds in which what is pending came.
 class Table {
  public:
-  Table(const Lanes& lanes, Clock::Instant now);
+  Table(const Lanes& lanes, Clock::Instant now, const Remembrance& earlier = {});
   Table(const Table&) = delete;
   Table& operator=(const Table&) = delete;
 
   // What happens from here on happens at `now`.
-  void advance(Clock::Instant now) noexcept { now_ = now; }
+  void advance(Clock::Instant now);
 
   enum class Added { waits, coalesced, refused };
   // An access; refused where it would be a new item and `may_grow` is false.
@@ -58,21 +60,22 @@ class Table {
   // Returns whether a newer time was waiting, with which the item has coalesced.
   bool put_back(Ticket ticket, Clock::Instant not_before, Retry retry);
 
-  // Removes the waiting times up to `until` of `path` and, with `subtree`, of all below it; returns how many. What is
-  // in flight stays there.
-  std::size_t cancel(std::string_view path, bool subtree, Time until);
-
-  // Moves those directories from `path` and below it to `target` that can be moved as a whole: their waiting times are
-  // not later than `until`, and there is no such directory yet. What is in flight keeps its old path. Neither path lies
-  // within the other.
-  void move_directories(std::string_view path, std::string_view target, Time until);
-
+  // A time that has left the table.
   struct Loose {
     std::string path;
     Time time;
+    bool superseded;  // add() had called it, or the newer one that met it, coalesced
   };
-  // Removes the waiting times up to `until` of `path` and all below it, and returns them.
-  [[nodiscard]] std::vector<Loose> extract(std::string_view path, Time until);
+  using Take = std::function<void(Loose)>;  // which does not touch the table
+
+  // Hands the waiting times up to `until` of `path` and, with `subtree`, of all below it to `take`: the newest of each
+  // item, and those that it or a newer one has superseded lately. What is in flight stays there.
+  void withdraw(std::string_view path, bool subtree, Time until, const Take& take);
+
+  // Moves those directories from `path` and below it to `target` that can be moved as a whole: their times are not
+  // later than `until`, and there is no such directory yet. What is in flight keeps its old path; what it has
+  // superseded goes to `take`. Neither path lies within the other.
+  void move_directories(std::string_view path, std::string_view target, Time until, const Take& take);
 
   [[nodiscard]] std::optional<Clock::Instant> next_due() const;
 
@@ -99,6 +102,7 @@ class Table {
   struct Item {
     Time time;
     std::unique_ptr<char[]> name;  // its size in the first byte
+    EarlierTimes::Chain earlier = EarlierTimes::Chain::none;
     Slot directory = kNoSlot;
     Slot next = kNoSlot;
     Slot previous = kNoSlot;
@@ -127,7 +131,7 @@ class Table {
     };
     const Slab<Item>* items;
     Key operator()(Slot slot) const { return {(*items)[slot].directory, name_of((*items)[slot])}; }
-    static std::size_t hash(const Key& key) noexcept;
+    static std::size_t hash(const Key& key);
   };
 
   static std::string_view name_of(const Item& item) noexcept;
@@ -147,15 +151,13 @@ class Table {
   Entry depart(Slot slot, std::uint64_t mark);
   void land(Slot slot);
   Time end_newer(Slot slot);
-  void leave_flights(Slot moved, const std::string& old_path, std::size_t old_lane);
+  void supersede(Item& item, Time time);
+  void withdraw_earlier(Slot slot, Time until, const Take& take);
+  void leave_flights(Slot moved, const std::string& old_path, std::size_t old_lane, Time until, const Take& take);
   [[nodiscard]] bool moves_whole(std::string_view from, std::string_view to) const;
 
-  template <class Sink>
-  void withdraw(std::string_view path, bool subtree, Time until, const Sink& sink);
-  template <class Sink>
-  void withdraw_item(Slot slot, Time until, const Sink& sink);
-  template <class Sink>
-  void withdraw_list(Slot first, Time until, const Sink& sink);
+  void withdraw_item(Slot slot, Time until, const Take& take);
+  void withdraw_list(Slot first, Time until, const Take& take);
 
   const Lanes& lanes_;
   Clock::Instant epoch_;
@@ -168,6 +170,7 @@ class Table {
   std::uint32_t generation_ = 0;  // of the flight that began last
   DueQueue<Item> due_{items_};
   Arrivals arrivals_;
+  EarlierTimes earlier_;
   std::size_t name_bytes_ = 0;
   std::size_t newer_ = 0;
   bool news_ = false;

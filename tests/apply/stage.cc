@@ -76,8 +76,9 @@ std::int64_t Stage::labelled(std::string_view metric, std::string_view label) co
 }
 
 bool Stage::adds_up() const {
-  return accesses == sum("qatime_coalesced_total") + sum("qatime_cancelled_total") + applied() + unchanged() +
-                         failed() + sum("qatime_dropped_total") + static_cast<std::int64_t>(backlog.pending());
+  return accesses + sum("qatime_recovered_total") ==
+         sum("qatime_coalesced_total") + sum("qatime_cancelled_total") + applied() + unchanged() + failed() +
+             sum("qatime_dropped_total") + static_cast<std::int64_t>(backlog.pending());
 }
 
 }  // namespace qatime::apply

@@ -66,9 +66,9 @@ struct Fixture {
   [[nodiscard]] std::int64_t sum(std::string_view name) const { return registry.sum(name); }
   [[nodiscard]] bool adds_up() const {
     const auto pending = static_cast<std::int64_t>(backlog.pending());
-    return pending == sum("qatime_pending_entries") && accepted == sum("qatime_coalesced_total") +
-                                                                       sum("qatime_cancelled_total") + settled +
-                                                                       sum("qatime_dropped_total") + pending;
+    return pending == sum("qatime_pending_entries") &&
+           accepted + sum("qatime_recovered_total") == sum("qatime_coalesced_total") + sum("qatime_cancelled_total") +
+                                                           settled + sum("qatime_dropped_total") + pending;
   }
 
   ManualClock clock;
@@ -212,7 +212,8 @@ TEST_CASE("ChangesAreRememberedAsLongAndAsManyAsTheOwnerWants", "[backlog]") {
   const auto late = [&](Local& backlog) {
     backlog.add(std::vector<Event>{Move{"/a", "/b", at(5)}});
     clock.advance(23h);
-    backlog.add(std::vector<Event>{Move{"/c", "/d", at(6)}, Access{"/a/x", at(4)}});
+    backlog.add(std::vector<Event>{Move{"/c", "/d", at(6)}});
+    backlog.add(std::vector<Event>{Access{"/a/x", at(4)}});
     return backlog.take(0, 1).directory;
   };
   Local forgetful{BacklogConfig{}, Lanes{}, clock, registry};
@@ -234,6 +235,63 @@ TEST_CASE("WhatALateRenameMovesGoesOnThroughLaterChanges", "[backlog]") {
   f.move("/d", "/e", 10);
   CHECK(f.adds_up());
   CHECK(f.drain() == Found{{"/c", 1}, {"/e/y/z", 1}});
+  CHECK(f.adds_up());
+}
+
+TEST_CASE("ALateRenameBringsBackWhatARemovalHadCancelled", "[backlog]") {
+  Fixture f{{"/", "/unused"}};
+  f.access("/a/x", 1);
+  f.remove_tree("/a", 9);
+  CHECK(f.sum("qatime_cancelled_total") == 1);
+  f.move("/a", "/b", 5);
+  CHECK(f.sum("qatime_recovered_total") == 1);
+  CHECK(f.adds_up());
+  CHECK(f.drain() == Found{{"/b/x", 1}});
+}
+
+TEST_CASE("ALateRenameTakesTheOlderTimeFromUnderTheNewer", "[backlog]") {
+  Fixture f{{"/", "/unused"}};
+  f.access("/log", 1);
+  f.access("/log", 9);
+  f.move("/log", "/log.1", 5);
+  CHECK(f.sum("qatime_recovered_total") == 1);
+  CHECK(f.adds_up());
+  CHECK(f.drain() == Found{{"/log.1", 1}, {"/log", 9}});
+}
+
+TEST_CASE("WhatIsInFlightUnderALaterNameFollowsALateRenameToWhereThatLeads", "[backlog]") {
+  Fixture f{{"/", "/unused"}};
+  f.access("/b", 1);
+  f.move("/b", "/c", 9);
+  const Entry entry = f.take_one();
+  SECTION("it had another name") {
+    f.move("/b", "/e", 5);
+    CHECK(f.backlog.reconsider(entry.ticket));
+    CHECK(f.drain() == Found{{"/e", 1}});
+  }
+  SECTION("it was replaced before") {
+    f.move("/a", "/b", 5);
+    CHECK(f.backlog.reconsider(entry.ticket));
+    CHECK(f.sum("qatime_cancelled_total") == 1);
+    CHECK(f.drain().empty());
+  }
+  SECTION("it was replaced earlier than it was accessed") {
+    f.move("/a", "/b", 0);
+    CHECK_FALSE(f.backlog.reconsider(entry.ticket));
+  }
+  CHECK(f.adds_up());
+}
+
+TEST_CASE("WhatARemovalEndedStaysGoneWhenTheRemovalIsForgotten", "[backlog]") {
+  Fixture f{{"/", "/unused"}};
+  f.move("/x", "/y", 20);
+  f.remove_tree("/a", 9);
+  f.clock.advance(59s);
+  f.access("/a/x", 1);
+  f.move("/a/z", "/q", 19);
+  f.clock.advance(2s);
+  f.move("/a/x", "/b", 5);
+  CHECK(f.drain().empty());
   CHECK(f.adds_up());
 }
 

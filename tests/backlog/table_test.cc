@@ -39,6 +39,17 @@ struct Fixture {
     return found;
   }
 
+  std::vector<Table::Loose> withdraw(std::string_view path, bool subtree, int until) {
+    std::vector<Table::Loose> loose;
+    table.withdraw(path, subtree, at(until), [&](Table::Loose one) { loose.push_back(std::move(one)); });
+    return loose;
+  }
+  std::vector<Table::Loose> move(std::string_view path, std::string_view target, int until) {
+    std::vector<Table::Loose> loose;
+    table.move_directories(path, target, at(until), [&](Table::Loose one) { loose.push_back(std::move(one)); });
+    return loose;
+  }
+
   Lanes lanes;
   Table table{lanes, kStart};
 };
@@ -69,7 +80,7 @@ TEST_CASE("ASliceSaysHowManyAreLeftAndCanTakeMoreOfThem", "[backlog]") {
   Fixture f;
   for (const char* const name : {"/d/a", "/d/b", "/d/c", "/d/d", "/d/e"}) f.add(name, 1);
   f.add("/other/x", 1);
-  f.table.cancel("/d/e", false, at(1));
+  f.withdraw("/d/e", false, 1);
   Slice slice = f.take(1);
   CHECK(slice.left == 3);
   f.table.take_more(slice, 2, 0);
@@ -92,7 +103,7 @@ TEST_CASE("NoMoreIsTakenOfADirectoryThatIsGone", "[backlog]") {
   f.add("/d/b", 1);
   Slice slice = f.take(1);
   f.table.settle(slice.entries.at(0).ticket);
-  f.table.cancel("/d", true, at(1));
+  f.withdraw("/d", true, 1);
   f.table.take_more(slice, 10, 0);
   CHECK(names(slice) == Names{"a"});
 }
@@ -200,7 +211,7 @@ TEST_CASE("WhatIsPutBackComesInTheOrderOfItsMoments", "[backlog]") {
   std::multiset<std::chrono::seconds> left{moments.begin(), moments.end()};
   for (int i = 0; i < 500; ++i) {
     if (random() % 3 != 0) continue;
-    CHECK(f.table.cancel('/' + std::to_string(i), false, at(1)) == 1);
+    CHECK(f.withdraw('/' + std::to_string(i), false, 1).size() == 1);
     left.erase(left.find(moments.at(static_cast<std::size_t>(i))));
     CHECK(f.table.next_due() == kStart + *left.begin());
   }
@@ -286,31 +297,31 @@ TEST_CASE("AFlightKnowsItsPathTimeAndMark", "[backlog]") {
   CHECK(flight->mark == 42);
 }
 
-TEST_CASE("CancelTakesTheObjectOrTheSubtreeUpToATime", "[backlog]") {
+TEST_CASE("WithdrawalTakesTheObjectOrTheSubtreeUpToATime", "[backlog]") {
   Fixture f;
   for (const char* path : {"/d", "/d/a", "/d/e/f", "/d0", "/d-x/y"}) f.add(path, 5);
   f.add("/d/new", 6);
-  CHECK(f.table.cancel("/d", false, at(5)) == 1);
-  CHECK(f.table.cancel("/d", true, at(4)) == 0);
-  CHECK(f.table.cancel("/d", true, at(5)) == 2);
+  CHECK(f.withdraw("/d", false, 5).size() == 1);
+  CHECK(f.withdraw("/d", true, 4).size() == 0);
+  CHECK(f.withdraw("/d", true, 5).size() == 2);
   CHECK(f.drain() == Found{"/d/new 6", "/d0 5", "/d-x/y 5"});
 }
 
-TEST_CASE("CancelOfTheRootTakesEverything", "[backlog]") {
+TEST_CASE("WithdrawalOfTheRootTakesEverything", "[backlog]") {
   Fixture f{{"/", "/data"}};
   for (const char* path : {"/", "/a", "/b/c", "/data", "/data/x"}) f.add(path, 5);
-  CHECK(f.table.cancel("/", true, at(5)) == 5);
+  CHECK(f.withdraw("/", true, 5).size() == 5);
   CHECK(f.table.pending() == 0);
 }
 
-TEST_CASE("CancelTakesWhatWaitsBehindAFlightAndWhatWasPutBack", "[backlog]") {
+TEST_CASE("WithdrawalTakesWhatWaitsBehindAFlightAndWhatWasPutBack", "[backlog]") {
   Fixture f;
   f.add("/d/a", 1);
   f.add("/d/b", 1);
   const Slice slice = f.take();
   f.add("/d/a", 2);
   f.table.put_back(slice.entries.at(1).ticket, kStart + 5s, {});
-  CHECK(f.table.cancel("/d", true, at(5)) == 2);
+  CHECK(f.withdraw("/d", true, 5).size() == 2);
   CHECK_FALSE(f.table.next_due());
   CHECK(f.table.pending() == 1);
   f.table.settle(slice.entries.at(0).ticket);
@@ -318,23 +329,92 @@ TEST_CASE("CancelTakesWhatWaitsBehindAFlightAndWhatWasPutBack", "[backlog]") {
   CHECK(f.drain().empty());
 }
 
-TEST_CASE("ExtractReturnsWhatItRemoves", "[backlog]") {
+TEST_CASE("WithdrawalHandsOverWhatItRemoves", "[backlog]") {
   Fixture f;
   f.add("/d", 1);
   f.add("/d/a", 2);
   f.add("/d/b", 9);
-  const auto loose = f.table.extract("/d", at(5));
+  const auto loose = f.withdraw("/d", true, 5);
   REQUIRE(loose.size() == 2);
   CHECK(loose[0].path == "/d");
   CHECK(loose[1].path == "/d/a");
   CHECK(loose[1].time == at(2));
+  CHECK_FALSE(loose[1].superseded);
   CHECK(f.drain() == Found{"/d/b 9"});
+}
+
+TEST_CASE("SupersededTimesAreWithdrawnFromUnderNewerOnes", "[backlog]") {
+  Fixture f;
+  for (const int time : {4, 2, 6, 8, 6}) f.add("/d/a", time);
+  const auto loose = f.withdraw("/d", true, 5);
+  REQUIRE(loose.size() == 2);
+  CHECK(loose[0].time == at(4));
+  CHECK(loose[0].superseded);
+  CHECK(loose[1].time == at(2));
+  CHECK(f.withdraw("/d", true, 5).empty());
+  CHECK(f.withdraw("/d", true, 7).size() == 2);  // 6, twice
+  CHECK(f.drain() == Found{"/d/a 8"});
+}
+
+TEST_CASE("SupersededTimesAreForgottenInTime", "[backlog]") {
+  Fixture f;
+  f.add("/a", 1);
+  f.add("/a", 8);
+  f.table.advance(kStart + 30s);
+  f.add("/a", 2);
+  f.table.advance(kStart + 61s);
+  CHECK(f.withdraw("/a", false, 5).size() == 1);
+  f.add("/a", 3);
+  f.table.advance(kStart + 200s);
+  CHECK(f.withdraw("/a", false, 5).empty());
+  CHECK(f.table.pending() == 1);
+}
+
+TEST_CASE("SupersededTimesAreBoundedAndTheEarliestAreForgottenFirst", "[backlog]") {
+  const Lanes lanes;
+  Table table{lanes, kStart, {60s, 160}};
+  const auto withdraw = [&table](std::string_view path) {
+    std::size_t count = 0;
+    table.withdraw(path, false, at(999), [&count](const Table::Loose&) { ++count; });
+    return count;
+  };
+  for (int i = 0; i < 8; ++i) table.add(*lanes.place("/a"), at(1'000 - i), true);
+  for (int i = 0; i < 8; ++i) table.add(*lanes.place("/b"), at(1'000 - i), true);
+  CHECK(table.bytes() > 160);
+  CHECK(withdraw("/a") == 3);
+  CHECK(withdraw("/b") == 7);
+}
+
+TEST_CASE("WhatAFlightHasSupersededIsWithdrawn", "[backlog]") {
+  Fixture f;
+  f.add("/d/a", 1);
+  f.add("/d/a", 3);
+  const Slice slice = f.take();
+  f.add("/d/a", 2);
+  f.add("/d/a", 5);
+  f.add("/d/a", 4);
+  CHECK(f.withdraw("/d", true, 4).size() == 3);
+  f.table.put_back(slice.entries.at(0).ticket, kStart, {});
+  CHECK(f.withdraw("/d", true, 4).size() == 1);  // that of the flight
+  CHECK(f.drain() == Found{"/d/a 5"});
+}
+
+TEST_CASE("AMovedDirectoryHandsOverWhatItsFlightsHaveSuperseded", "[backlog]") {
+  Fixture f;
+  f.add("/d/a", 1);
+  f.add("/d/a", 2);
+  const Slice slice = f.take();
+  const auto loose = f.move("/d", "/n", 5);
+  REQUIRE(loose.size() == 1);
+  CHECK(loose[0].path == "/d/a");
+  CHECK(loose[0].time == at(1));
+  CHECK(loose[0].superseded);
 }
 
 TEST_CASE("DirectoriesMoveAsAWhole", "[backlog]") {
   Fixture f;
   for (const char* path : {"/d/a", "/d/b", "/d/e/f", "/x/y"}) f.add(path, 1);
-  f.table.move_directories("/d", "/n", at(5));
+  f.move("/d", "/n", 5);
   CHECK(f.table.pending() == 4);
   CHECK(f.add("/n/a", 7) == Table::Added::coalesced);
   CHECK(f.add("/d/a", 8) == Table::Added::waits);
@@ -347,8 +427,8 @@ TEST_CASE("DirectoriesWithNewerTimesOrAnExistingTargetDoNotMoveAsAWhole", "[back
   f.add("/d/b", 9);
   f.add("/e/a", 1);
   f.add("/g/x", 9);
-  f.table.move_directories("/d", "/n", at(5));
-  f.table.move_directories("/e", "/g", at(5));
+  f.move("/d", "/n", 5);
+  f.move("/e", "/g", 5);
   CHECK(f.drain() == Found{"/d/a 1", "/d/b 9", "/e/a 1", "/g/x 9"});
 }
 
@@ -359,7 +439,7 @@ TEST_CASE("AMovedDirectoryLeavesItsFlightsBehind", "[backlog]") {
   f.table.put_back(slice.entries.at(2).ticket, kStart + 1s, {});
   f.add("/d/b", 2);
   f.add("/d/e", 1);
-  f.table.move_directories("/d", "/n", at(5));
+  f.move("/d", "/n", 5);
   CHECK(f.table.pending() == 5);
   CHECK(f.table.flight(slice.entries.at(0).ticket)->path == "/d/a");
   CHECK(f.table.flight(slice.entries.at(1).ticket)->path == "/d/b");
@@ -376,9 +456,9 @@ TEST_CASE("WhatWasLeftBehindIsNotMovedByAnOlderMove", "[backlog]") {
   Fixture f;
   f.add("/d/a", 4);
   const Slice slice = f.take();
-  f.table.move_directories("/d", "/n", at(5));
+  f.move("/d", "/n", 5);
   f.table.put_back(slice.entries.at(0).ticket, kStart, {});
-  f.table.move_directories("/d", "/m", at(3));
+  f.move("/d", "/m", 3);
   CHECK(f.drain() == Found{"/d/a 4"});
 }
 
@@ -388,11 +468,11 @@ TEST_CASE("AMoveOfFlightsAloneLeavesNoDirectoryBehind", "[backlog]") {
   for (int i = 0; i < 1'000; ++i) {
     f.add("/d/a", 1);
     const Slice slice = f.take();
-    f.table.move_directories("/d", '/' + std::string(200, 'n') + std::to_string(i), at(5));
+    f.move("/d", '/' + std::string(200, 'n') + std::to_string(i), 5);
     f.table.settle(slice.entries.at(0).ticket);
   }
   CHECK(f.table.pending() == 0);
-  CHECK(f.table.bytes() < empty + 1'000 * 200);
+  CHECK(f.table.bytes() < empty + 1'000 * 250);
 }
 
 TEST_CASE("AMovedDirectoryGoesToTheQueueOfItsNewExport", "[backlog]") {
@@ -400,8 +480,8 @@ TEST_CASE("AMovedDirectoryGoesToTheQueueOfItsNewExport", "[backlog]") {
   f.add("/d/a", 1);
   f.add("/e/er", 1);
   f.add("/data/x", 1);
-  f.table.move_directories("/d", "/data/d", at(5));
-  f.table.move_directories("/e", "/deep", at(5));  // /e/er becomes the root of an export
+  f.move("/d", "/data/d", 5);
+  f.move("/e", "/deep", 5);  // /e/er becomes the root of an export
   CHECK(f.drain(0) == Found{"/e/er 1"});
   CHECK(f.drain(1) == Found{"/data/d/a 1", "/data/x 1"});
   CHECK(f.drain(2).empty());
@@ -410,7 +490,7 @@ TEST_CASE("AMovedDirectoryGoesToTheQueueOfItsNewExport", "[backlog]") {
 TEST_CASE("TheRootOfAnExportDoesNotMoveAsAWholeButWhatIsBelowDoes", "[backlog]") {
   Fixture f{{"/", "/data"}};
   for (const char* path : {"/data", "/data/x", "/data/d/y"}) f.add(path, 1);
-  f.table.move_directories("/data", "/c", at(5));
+  f.move("/data", "/c", 5);
   CHECK(f.drain(0) == Found{"/c/d/y 1"});
   CHECK(f.drain(1) == Found{"/data 1", "/data/x 1"});
 }

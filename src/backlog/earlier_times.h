@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// The times that newer ones of the same item have superseded lately. One owner.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+
+#include "backlog/remembrance.h"
+#include "timestamp.h"
+
+namespace qatime::backlog {
+
+// A change that is heard of late may show that the older and the newer time of a name belong to different objects.
+//
+// One log for all items in the order of arrival, of 16 bytes a time, through which each item has a chain backwards.
+// A chain ends where the log was cut off; one whose item is gone is just left there. Addition is O(1).
+class EarlierTimes {
+ public:
+  // The last of an item's times; none in a new item.
+  enum class Chain : std::uint64_t { none = 0 };
+
+  explicit EarlierTimes(const Remembrance& limits)
+      : retention_{std::chrono::duration_cast<std::chrono::seconds>(limits.retention)}, bytes_{limits.bytes} {}
+
+  // `second` is that of arrival, and never less than before.
+  void add(Chain& chain, Time time, std::uint32_t second) {
+    if (log_.size() * sizeof(Earlier) >= bytes_) drop_until(begin_ + 1);
+    if (marks_.empty() || marks_.back().second != second) marks_.push_back({second, end()});
+    log_.push_back({time, chain});
+    chain = static_cast<Chain>(end() - 1);
+  }
+
+  // Calls visit(time) for each time of a chain.
+  template <class Visit>
+  void visit(Chain chain, const Visit& visit) const {
+    for (auto at = static_cast<std::uint64_t>(chain); at >= begin_;) {
+      const Earlier& earlier = log_[at - begin_];
+      visit(earlier.time);
+      at = static_cast<std::uint64_t>(earlier.previous);
+    }
+  }
+
+  // `now` as `second`.
+  void forget(std::uint32_t now) {
+    while (!marks_.empty() && std::chrono::seconds{now - marks_.front().second} > retention_) {
+      marks_.pop_front();
+      drop_until(marks_.empty() ? end() : marks_.front().begin);
+    }
+  }
+
+  [[nodiscard]] std::size_t bytes() const noexcept { return log_.size() * sizeof(Earlier); }
+
+ private:
+  struct Earlier {
+    Time time;
+    Chain previous;
+  };
+  struct Mark {
+    std::uint32_t second;
+    std::uint64_t begin;  // of what came in it
+  };
+
+  [[nodiscard]] std::uint64_t end() const noexcept { return begin_ + log_.size(); }
+
+  void drop_until(std::uint64_t number) {
+    for (; begin_ < number; ++begin_) log_.pop_front();
+  }
+
+  std::chrono::seconds retention_;
+  std::size_t bytes_;
+  std::deque<Earlier> log_;
+  std::uint64_t begin_ = 1;  // number of the first in log_
+  std::deque<Mark> marks_;
+};
+
+}  // namespace qatime::backlog

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// Accesses whose objects are gone, as far as is known: a move that is heard of late may show that they had another name
+// by then. One owner.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "backlog/changes.h"
+#include "backlog/remembrance.h"
+#include "clock.h"
+#include "timestamp.h"
+
+namespace qatime::backlog {
+
+// Remembers as long and as many as `limits` says, the latest to come rather than the earliest. O(log size).
+class Endings {
+ public:
+  struct Ending {
+    std::string path;  // at `time`
+    Time time;         // of the access
+    Order by;          // the change that ended the object
+  };
+
+  explicit Endings(const Remembrance& limits) : limits_{limits} {}
+  Endings(const Endings&) = delete;
+  Endings& operator=(const Endings&) = delete;
+
+  void remember(Ending ending, Clock::Instant now);
+  void forget(Clock::Instant now);
+
+  // Removes the accesses up to `until` of `path` and all below it, and returns them.
+  [[nodiscard]] std::vector<Ending> extract(std::string_view path, Time until);
+
+  [[nodiscard]] bool empty() const noexcept { return endings_.empty(); }
+  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+
+ private:
+  struct Remembered {
+    Ending ending;
+    Clock::Instant arrival;
+  };
+  using Number = std::uint64_t;
+  void drop(Number number);
+  static std::size_t bytes_of(const Ending& ending);
+
+  Remembrance limits_;
+  std::size_t bytes_ = 0;
+  Number last_ = 0;
+  std::map<Number, Remembered> endings_;                   // in the order of arrival
+  std::set<std::pair<std::string_view, Number>> by_path_;  // views of Ending::path
+};
+
+}  // namespace qatime::backlog

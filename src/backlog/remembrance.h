@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// How much of the past is kept, for what is heard of later than it happened.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+#include "clock.h"
+
+namespace qatime::backlog {
+
+struct Remembrance {
+  Clock::Duration retention = std::chrono::seconds{60};  // from arrival
+  std::size_t bytes = 16 << 20;                          // of each kind of things at most
+};
+
+}  // namespace qatime::backlog
