@@ -42,13 +42,15 @@ class UdpListener {
   void open(const SyslogConfig::Listener& listener);
   void size_buffer(std::size_t wanted);
   void await_data();
-  bool receive();
+  void take_turn();
+  std::size_t receive();
   [[nodiscard]] bool is_allowed(const Address& sender);
   void await_drops();
   void count_drops();
 
   boost::asio::ip::udp::socket socket_;
   boost::asio::steady_timer drops_due_;
+  boost::asio::steady_timer rest_;
   const std::size_t max_message_;
   const std::vector<Network> allow_;
   Intake& intake_;
