@@ -1,27 +1,18 @@
 # SPDX-License-Identifier: MIT
 """The figures that tests/bench.sh prints, measured with the servers of the system tests."""
 
-import os
 import pathlib
 import random
-import socket
 import statistics
 import subprocess
 import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "system"))
+from measure import PROGRAMS, RUNS, report  # which finds the lab
 import apply
+import ingest
 import lab
-from lab import Ganesha, Qatime, Scratch, cpu_seconds, record, send_tcp
-
-PROGRAMS = pathlib.Path(os.environ["QATIME_BENCH"]).resolve()
-RUNS = 5
-
-
-def report(name, unit, ours, theirs, what):
-    ours, theirs = statistics.median(ours), statistics.median(theirs)
-    print(f"{name}: qatime {ours:,.2f} {unit}, {what} {theirs:,.2f} {unit}: ratio {ours / theirs:.2f}", flush=True)
+from lab import Ganesha, Qatime, Scratch, record, send_tcp
 
 
 # --- updates per second ----------------------------------------------------------------------------------------------
@@ -79,66 +70,6 @@ def updates(scratch):
     print(f"requests per update: {statistics.median(rpcs):.3f}")
 
 
-# --- CPU per record --------------------------------------------------------------------------------------------------
-
-RECORDS, BLOCK = 1_000_000, 50_000
-
-
-def mixed_records():
-    """One in four is an access, of one of 10,000 files."""
-    base, pick = time.time_ns(), random.Random(1)
-    operations = ["fs_read_data", "fs_read_metadata", "fs_open", "fs_write_metadata"]
-    return b"".join(record(f"/projects/department {index % 97}/report {pick.randrange(10_000)}.dat", base + index,
-                           operations[index % 4]) + b"\n" for index in range(BLOCK))
-
-
-def send_blocks(port, block):
-    """Returns when the receiver has read all: it closes then."""
-    with socket.create_connection(("127.0.0.1", port)) as connection:
-        for _ in range(RECORDS // BLOCK):
-            connection.sendall(block)
-        connection.shutdown(socket.SHUT_WR)
-        while connection.recv(4096):
-            pass
-
-
-def qatime_intake(scratch, server, block):
-    daemon = Qatime(scratch, server).start()
-    before = cpu_seconds(daemon.process.pid)
-    send_blocks(daemon.port, block)
-    used = cpu_seconds(daemon.process.pid) - before
-    counters = daemon.stop()
-    assert counters("received_messages", "tcp") == RECORDS, counters.values
-    counters.check_sums()
-    return used / RECORDS * 1e6
-
-
-def least_intake(block):
-    port = lab.free_port()
-    counter = subprocess.Popen([PROGRAMS / "count_lines", str(port)], stdout=subprocess.PIPE, text=True)
-    while True:
-        try:
-            send_blocks(port, block)
-            break
-        except ConnectionRefusedError:
-            time.sleep(0.01)
-    _, _, usage = os.wait4(counter.pid, 0)
-    with counter.stdout as output:
-        assert int(output.read()) == RECORDS
-    counter.returncode = 0
-    return (usage.ru_utime + usage.ru_stime) / RECORDS * 1e6
-
-
-def intake(scratch):
-    away = lab.Server("127.0.0.1", lab.free_port(), lab.free_port(), "/")
-    block = mixed_records()
-    ours, least = [], []
-    for _ in range(RUNS):
-        ours.append(qatime_intake(scratch, away, block))
-        least.append(least_intake(block))
-    report(f"CPU per record of {len(block) // BLOCK} bytes over TCP, server away", "us", ours, least, "read and memchr")
-
-
 # --- time to start ---------------------------------------------------------------------------------------------------
 
 STARTS = 21
@@ -180,7 +111,7 @@ def startup(scratch):
 
 
 def main():
-    known = {"updates": updates, "apply": apply.run, "intake": intake, "startup": startup}
+    known = {"updates": updates, "apply": apply.run, "ingest": ingest.run, "startup": startup}
     wanted = sys.argv[1:] or list(known)
     if not set(wanted) <= set(known):
         sys.exit(f"there are: {' '.join(known)}")
