@@ -16,8 +16,8 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include "ingest/framing.h"
 #include "ingest/logger.h"
+#include "ingest/message_stream.h"
 
 namespace qatime::ingest {
 namespace {
@@ -47,18 +47,18 @@ std::string peer_of(const tcp::socket& socket) {
 }  // namespace
 
 struct Connections::Connection {
-  Connection(tcp::socket accepted, std::size_t max_message) : socket{std::move(accepted)}, framer{max_message} {}
+  Connection(tcp::socket accepted, std::size_t max_message, Transport transport, Intake& intake)
+      : socket{std::move(accepted)}, stream{max_message, transport, intake} {}
 
   [[nodiscard]] Transport transport() const noexcept { return tls ? Transport::tls : Transport::tcp; }
 
   tcp::socket socket;
   std::unique_ptr<TlsStream> tls;                      // null: plain TCP
   std::optional<boost::asio::steady_timer> handshake;  // its limit, while it goes on
-  Framer framer;
-  bool proven = false;          // it sent a record
-  bool last_malformed = false;  // its last message was none
-  std::size_t unfinished = 0;   // its share of Connections::unfinished_
-  List::iterator place;         // in unproven_ or proven_
+  MessageStream stream;
+  bool proven = false;         // it sent a record
+  std::size_t unfinished = 0;  // its share of Connections::unfinished_
+  List::iterator place;        // in unproven_ or proven_
 };
 
 Connections::Connections(const SyslogConfig& config, Intake& intake, metrics::Registry& registry,
@@ -112,7 +112,7 @@ void Connections::admit(tcp::socket socket, Transport transport) {
   error_code ignored;  // a peer that has gone already shows at the first read
   socket.non_blocking(true, ignored);
   socket.set_option(boost::asio::socket_base::keep_alive{true}, ignored);
-  const auto connection = std::make_shared<Connection>(std::move(socket), max_message_);
+  const auto connection = std::make_shared<Connection>(std::move(socket), max_message_, transport, intake_);
   connection->place = unproven_.insert(unproven_.end(), connection);
   if (transport == Transport::tls) {
     connection->tls = std::make_unique<TlsStream>(tls_, connection->socket.native_handle());
@@ -183,64 +183,27 @@ Connections::Turn Connections::read(Connection& connection) {
 
 // Returns whether there may be more.
 bool Connections::read_once(Connection& connection, Turn& turn) {
-  const std::span<char> space = connection.framer.writable();
+  const std::span<char> space = connection.stream.writable();
   error_code error;
   const std::size_t size = connection.tls
                                ? connection.tls->read_some(space, error)
                                : connection.socket.read_some(boost::asio::buffer(space.data(), space.size()), error);
   if (size > 0) {
     turn.bytes += size;
-    connection.framer.commit(size);
-    intake_.begin(connection.transport(), size);
-    deliver(connection);
-    intake_.flush();
+    if (connection.stream.take(size) && !connection.proven) prove(connection);
   }
   if (!error) return size == space.size();
   if (error == boost::asio::error::would_block) return false;
   // After a reset what there is of a message is not one: a cut may look whole.
-  if (error == boost::asio::error::eof) deliver_rest(connection);
+  if (error == boost::asio::error::eof) connection.stream.end();
   turn.open = false;
   return false;
 }
 
-void Connections::deliver(Connection& connection) {
-  while (const auto frame = connection.framer.next()) {
-    switch (frame->kind) {
-      case Framer::Kind::message:
-        connection.last_malformed = !intake_.message(frame->bytes);
-        if (!connection.last_malformed && !connection.proven) prove(connection);
-        continue;
-      case Framer::Kind::too_long:
-        intake_.reject(Malformed::too_long);
-        break;
-      case Framer::Kind::bad_count:
-        intake_.reject(Malformed::framing);
-        break;
-      case Framer::Kind::stray:
-        // The lie has been counted if it made its message malformed.
-        if (!connection.last_malformed) intake_.reject(Malformed::framing);
-        break;
-    }
-    connection.last_malformed = true;
-  }
-}
-
-void Connections::deliver_rest(Connection& connection) {
-  intake_.begin(connection.transport(), 0);
-  if (const auto frame = connection.framer.finish()) {
-    if (frame->kind == Framer::Kind::message) {
-      intake_.message(frame->bytes);
-    } else {
-      intake_.reject(Malformed::framing);
-    }
-  }
-  intake_.flush();
-}
-
 void Connections::end_turn(Connection& connection) {
-  connection.framer.trim();
-  unfinished_ += connection.framer.memory() - connection.unfinished;
-  connection.unfinished = connection.framer.memory();
+  connection.stream.trim();
+  unfinished_ += connection.stream.memory() - connection.unfinished;
+  connection.unfinished = connection.stream.memory();
   if (unfinished_ > kMaxUnfinished) bound_unfinished(connection);
 }
 
@@ -252,13 +215,9 @@ void Connections::bound_unfinished(Connection& latest) {
       if (connection->unfinished > largest->unfinished) largest = connection.get();
     }
   }
-  if (largest->framer.abandon()) {
-    intake_.begin(largest->transport(), 0);
-    intake_.reject(Malformed::memory);
-    largest->last_malformed = true;
-  }
-  unfinished_ -= largest->unfinished - largest->framer.memory();
-  largest->unfinished = largest->framer.memory();
+  largest->stream.abandon();
+  unfinished_ -= largest->unfinished - largest->stream.memory();
+  largest->unfinished = largest->stream.memory();
 }
 
 void Connections::prove(Connection& connection) {

@@ -73,8 +73,6 @@ class Connections {
   void await_turn(const std::shared_ptr<Connection>& connection, bool is_more);
   Turn read(Connection& connection);
   bool read_once(Connection& connection, Turn& turn);
-  void deliver(Connection& connection);
-  void deliver_rest(Connection& connection);
   void end_turn(Connection& connection);
   void bound_unfinished(Connection& latest);
   void prove(Connection& connection);

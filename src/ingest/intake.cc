@@ -46,10 +46,11 @@ Intake::Traffic Intake::make_traffic(metrics::Registry& registry, const char* tr
           registry.counter("qatime_received_bytes_total", "Bytes received.", {"transport", transport})};
 }
 
-void Intake::begin(Transport transport, std::size_t bytes) {
+void Intake::begin(Transport transport, std::size_t bytes, std::optional<Time> written) {
   current_ = &traffic_.at(static_cast<std::size_t>(transport));
   current_->bytes.add(bytes);
   now_ = qatime::now();
+  written_ = written.value_or(now_);
 }
 
 bool Intake::message(std::string_view bytes) {
@@ -84,7 +85,7 @@ void Intake::flush() {
 }
 
 Decision Intake::judge(std::string_view bytes) {
-  const Parsed<Header> header = parse_header(bytes, zone_, now_);
+  const Parsed<Header> header = parse_header(bytes, zone_, written_);
   if (const auto* const reason = std::get_if<Malformed>(&header)) return *reason;
   const auto& read = std::get<Header>(header);
   const Parsed<Record> record = parse_body(read.body, scratch_);

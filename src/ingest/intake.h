@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory_resource>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "ingest/reason.h"
 #include "log.h"
 #include "metrics.h"
+#include "timestamp.h"
 #include "timezone.h"
 
 namespace qatime::ingest {
@@ -42,8 +44,9 @@ class Intake {
   Intake(const Intake&) = delete;
   Intake& operator=(const Intake&) = delete;
 
-  // What follows was read just now, from `transport`; the whole read had this many bytes.
-  void begin(Transport transport, std::size_t bytes);
+  // What follows was read just now, from `transport`; the whole read had this many bytes. Where the newest message of
+  // its source was written long ago, `written` says when: times without a year are taken for ones of then.
+  void begin(Transport transport, std::size_t bytes, std::optional<Time> written = {});
 
   // Takes in one message, which is not empty and stays where it is until flush(). Returns whether it is a record.
   bool message(std::string_view bytes);
@@ -80,6 +83,7 @@ class Intake {
 
   // Of the read that is being taken in:
   Time now_{};
+  Time written_{};
   Traffic* current_ = traffic_.data();
   std::vector<Event> events_;
   std::array<std::byte, 16 << 10> first_scratch_;

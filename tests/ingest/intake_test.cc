@@ -142,6 +142,16 @@ TEST_CASE_METHOD(Fixture, "Messages and bytes are counted by transport") {
   CHECK(count("qatime_received_bytes_total", "tcp") == 50);
 }
 
+TEST_CASE_METHOD(Fixture, "A time without a year is one of when the message was written") {
+  const std::string message = R"(Jun  6 14:52:28 q-1 qumulo 192.0.2.1,"alice",nfs3,fs_read_data,ok,7,"/a","")";
+  handed_over.clear();
+  intake.begin(Transport::tcp, 0, parse_rfc3339("2019-06-06T20:00:00Z"));
+  intake.message(message);
+  intake.flush();
+  CHECK(handed_over == std::vector{"/a 2019-06-06T14:52:28.000000000Z"s});
+  CHECK(take({message}) != std::vector{"/a 2019-06-06T14:52:28.000000000Z"s});
+}
+
 TEST_CASE_METHOD(Fixture, "A message says whether it was a record") {
   const std::string access = record("fs_read_data", "/a");
   const std::string other = record("fs_open", "");
