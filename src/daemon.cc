@@ -5,8 +5,6 @@
 // The order of the members is the order of the stages; each thread is joined before anything that it uses goes away.
 #include "daemon.h"
 
-#include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -27,7 +25,7 @@
 #include <fmt/core.h>
 #include <sys/resource.h>
 
-#include "apply/engine.h"
+#include "applier.h"
 #include "backlog/local.h"
 #include "ingest/connections.h"
 #include "ingest/intake.h"
@@ -36,7 +34,6 @@
 #include "ingest/tcp_listener.h"
 #include "ingest/tls.h"
 #include "ingest/udp_listener.h"
-#include "nfs/libnfs_client.h"
 #include "notify.h"
 #include "path.h"
 #include "version.h"
@@ -52,8 +49,6 @@ constexpr log::Logger kLog{"daemon"};
 
 // How long what waits may still be applied after the signal to stop.
 constexpr auto kDrain = 5s;
-// How long the engine is left alone when nothing happens.
-constexpr auto kTick = 50ms;
 
 // A loop and the thread that runs it.
 class Loop {
@@ -104,17 +99,15 @@ class Daemon {
         uses_tls_{config.syslog.uses_tls()},
         lanes_{config.nfs.lanes()},
         backlog_{config.backlog, lanes_, clock_, metrics_},
-        client_{apply_.io(), config.nfs, metrics_},
-        engine_{backlog_, client_, clock_, config.nfs, lanes_, config.policy, metrics_, dry_run},
+        applier_{apply_.io(), backlog_, clock_, config, lanes_, metrics_, dry_run},
         policy_{config.policy, lanes_, self_},
         intake_stage_{policy_, config.syslog.rfc3164_timezone, metrics_,
                       [this](Events events) { backlog_.add(events); }},
         connections_{config.syslog, intake_stage_, metrics_} {
     if (uses_tls_) connections_.secure(read_tls(config));
     for (const SyslogConfig::Listener& listener : config.syslog.listen) listen(listener, config.syslog);
-    backlog_.on_work([this] { wake_apply(); });
-    client_.on_change([this] { engine_.pump(); });
-    client_.on_local_addresses([this](const auto& addresses) { self_.set(addresses); });
+    backlog_.on_work([this] { applier_.wake(); });
+    applier_.client().on_local_addresses([this](const auto& addresses) { self_.set(addresses); });
     watchdog_.watch([this](auto answer) { asio::post(intake_.io(), std::move(answer)); });
     watchdog_.watch([this](auto answer) { asio::post(apply_.io(), std::move(answer)); });
   }
@@ -131,7 +124,7 @@ class Daemon {
     stop_on_signal();
     reload_on_signal();
     log_counters_every_minute();
-    apply_tick();
+    applier_.start();
     apply_.start();
     intake_.start();
     kLog.info("ready: qatime {}", kVersion);
@@ -157,25 +150,6 @@ class Daemon {
     } else {
       udp_.push_back(std::make_unique<ingest::UdpListener>(intake_.io(), listener, config, intake_stage_, metrics_));
     }
-  }
-
-  // On the intake thread; a wake-up that is already on its way serves for this one too.
-  void wake_apply() {
-    if (apply_woken_.exchange(true)) return;
-    asio::post(apply_.io(), [this] {
-      apply_woken_.store(false);
-      engine_.pump();
-    });
-  }
-
-  // Retries and probes fall due without anybody's call; what changes meanwhile is seen at the next tick.
-  void apply_tick() {
-    const auto latest = clock_.now() + kTick;
-    apply_timer_.expires_at(std::min(latest, engine_.next_deadline().value_or(latest)));
-    apply_timer_.async_wait([this](boost::system::error_code) {
-      engine_.pump();
-      apply_tick();
-    });
   }
 
   void stop_on_signal() {
@@ -294,10 +268,7 @@ class Daemon {
   ingest::SelfAddresses self_;
 
   Loop apply_{[this](std::exception_ptr failure) { fail(std::move(failure)); }};
-  nfs::LibnfsClient client_;
-  apply::Engine engine_;
-  asio::steady_timer apply_timer_{apply_.io()};
-  std::atomic<bool> apply_woken_{false};
+  Applier applier_;
 
   Loop intake_{[this](std::exception_ptr failure) { fail(std::move(failure)); }};
   ingest::Policy policy_;

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+#include "applier.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include <boost/asio/post.hpp>
+
+namespace qatime {
+namespace {
+
+// How long the engine is left alone when nothing happens.
+constexpr std::chrono::milliseconds kTick{50};
+
+}  // namespace
+
+Applier::Applier(boost::asio::io_context& io, backlog::Backlog& backlog, const Clock& clock, const Config& config,
+                 const Lanes& lanes, metrics::Registry& registry, bool dry_run)
+    : io_{io},
+      clock_{clock},
+      client_{io, config.nfs, registry},
+      engine_{backlog, client_, clock, config.nfs, lanes, config.policy, registry, dry_run},
+      timer_{io} {
+  client_.on_change([this] { pump(); });
+}
+
+void Applier::start() {
+  boost::asio::post(io_, [this] {
+    started_ = true;
+    pump();
+    tick();
+  });
+}
+
+// A wake-up that is already on its way serves for this one too.
+void Applier::wake() {
+  if (woken_.exchange(true)) return;
+  boost::asio::post(io_, [this] {
+    woken_.store(false);
+    pump();
+  });
+}
+
+void Applier::pump() {
+  if (started_) engine_.pump();
+}
+
+// Retries and probes fall due without anybody's call; what changes meanwhile is seen at the next tick.
+void Applier::tick() {
+  const auto latest = clock_.now() + kTick;
+  timer_.expires_at(std::min(latest, engine_.next_deadline().value_or(latest)));
+  timer_.async_wait([this](boost::system::error_code) {
+    pump();
+    tick();
+  });
+}
+
+}  // namespace qatime

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// The stage that applies: servers, engine, and what keeps the engine going.
+#pragma once
+
+#include <atomic>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "apply/engine.h"
+#include "backlog/backlog.h"
+#include "clock.h"
+#include "config.h"
+#include "metrics.h"
+#include "nfs/libnfs_client.h"
+#include "path.h"
+
+namespace qatime {
+
+// Begins to connect to the servers once the loop runs, and applies once it is told to start. All that it is made with
+// outlives it. The thread of the loop, unless a call says otherwise.
+class Applier {
+ public:
+  Applier(boost::asio::io_context& io, backlog::Backlog& backlog, const Clock& clock, const Config& config,
+          const Lanes& lanes, metrics::Registry& registry, bool dry_run);
+  Applier(const Applier&) = delete;
+  Applier& operator=(const Applier&) = delete;
+
+  // From now on what waits in the backlog is applied. Any thread.
+  void start();
+
+  // The backlog has something new. Any thread.
+  void wake();
+
+  [[nodiscard]] nfs::LibnfsClient& client() noexcept { return client_; }
+  [[nodiscard]] apply::Engine& engine() noexcept { return engine_; }
+
+ private:
+  void pump();
+  void tick();
+
+  boost::asio::io_context& io_;
+  const Clock& clock_;
+  nfs::LibnfsClient client_;
+  apply::Engine engine_;
+  boost::asio::steady_timer timer_;
+  std::atomic<bool> woken_{false};
+  bool started_ = false;
+};
+
+}  // namespace qatime
