@@ -26,10 +26,12 @@ constexpr std::array kNames{
 spdlog::level::level_enum to_spdlog(Level level) noexcept { return kNames.at(static_cast<std::size_t>(level)).spdlog; }
 
 // 2026-01-27T14:12:23.955800Z warning nfs: text
+constexpr const char* kPattern = "%Y-%m-%dT%H:%M:%S.%fZ %l %v";
+
 spdlog::logger& logger() {
   static spdlog::logger instance = [] {
     spdlog::logger made{"qatime", std::make_shared<spdlog::sinks::stderr_sink_mt>()};
-    made.set_pattern("%Y-%m-%dT%H:%M:%S.%fZ %l %v", spdlog::pattern_time_type::utc);
+    made.set_pattern(kPattern, spdlog::pattern_time_type::utc);
     made.flush_on(spdlog::level::debug);
     return made;
   }();
@@ -78,6 +80,10 @@ bool enabled(Level level) noexcept { return logger().should_log(to_spdlog(level)
 
 void write(Level level, const char* stage, std::string_view message) {
   logger().log(to_spdlog(level), "{}: {}", stage, message);
+}
+
+void set_line_begin(const char* text) {
+  logger().set_pattern(std::string{text} + kPattern, spdlog::pattern_time_type::utc);
 }
 
 std::string escaped(std::string_view bytes) {

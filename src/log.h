@@ -29,6 +29,10 @@ void set_level(Level level) noexcept;
 [[nodiscard]] bool enabled(Level level) noexcept;
 void write(Level level, const char* stage, std::string_view message);
 
+// Has every line begin with `text`: kClearLine while something else is shown on the terminal.
+inline constexpr const char* kClearLine = "\r\x1b[K";
+void set_line_begin(const char* text);
+
 // `bytes` for a log line or a terminal: control characters, quotes, backslashes and what is not UTF-8 as \xHH, and
 // cut after 1,024 bytes, so that no file name can forge a line or a terminal sequence.
 [[nodiscard]] std::string escaped(std::string_view bytes);

@@ -52,6 +52,12 @@ int dispatch(int argc, char** argv) {
   send_command->add_option("PATH", send_options.paths, "paths that were accessed; a directory ends in /");
   send_command->callback([&] { status = send(send_options); });
 
+  Replay replay_options;
+  CLI::App* replay_command = add(app, "replay", "Apply recorded audit logs", replay_options.config);
+  replay_command->add_flag("--dry-run", replay_options.dry_run, "decide and count, but set nothing");
+  replay_command->add_option("LOG", replay_options.logs, "plain or gzip; - for standard input")->required();
+  replay_command->callback([&] { status = replay(replay_options); });
+
   Stat stat_options;
   CLI::App* stat_command = add(app, "stat", "Print the times of paths", stat_options.config);
   stat_command->add_option("PATH", stat_options.paths)->required();

@@ -10,7 +10,7 @@ import sys
 import tempfile
 
 # Everybody may include the headers in the root of src, which include nothing but each other. These are none:
-ROOTS = {"applier.h", "daemon.h"}
+ROOTS = {"applier.h", "daemon.h", "replay.h"}
 
 # Who may include what besides the leaves and its own folder; a folder, or single headers of it.
 EDGES = {
@@ -18,9 +18,10 @@ EDGES = {
     "backlog": set(),
     "nfs": set(),
     "apply": {"backlog/backlog.h", "nfs/client.h", "nfs/status.h"},
-    "commands": {"daemon.h", "nfs", "ingest"},
+    "commands": {"daemon.h", "replay.h", "nfs", "ingest"},
     "applier": {"backlog/backlog.h", "nfs", "apply"},
     "daemon": {"applier.h", "ingest", "backlog"},
+    "replay": {"applier.h", "ingest", "backlog", "nfs"},
     "main": {"commands"},
 }
 
@@ -33,8 +34,9 @@ HOMES = {
     "CLI/": {"main"},
     "openssl/": {"ingest/tls"},
     "boost/asio/ssl": set(),
+    "zlib.h": {"ingest/recorded_log"},
     "boost/json": {"ingest"},
-    "boost/asio": {"ingest", "nfs", "commands", "applier", "daemon"},
+    "boost/asio": {"ingest", "nfs", "commands", "applier", "daemon", "replay"},
     "boost/asio/ip/address": {"ingest", "nfs", "commands", "daemon", "config"},
 }
 

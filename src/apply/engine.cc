@@ -102,6 +102,11 @@ std::optional<Clock::Instant> Engine::next_deadline() const {
   return next;
 }
 
+void Engine::stop_taking() {
+  stopping_ = true;
+  for (std::size_t lane = 0; lane < exports_.size(); ++lane) listings_.withdraw(lane);
+}
+
 void Engine::advance() {
   for (auto& subject : exports_) {
     if (subject.breaker.has_verdicts()) carry_out(subject.breaker.take_verdicts());
@@ -114,7 +119,7 @@ void Engine::advance() {
 
 // Takes up more work, by turns of listings and of the backlog; false if there is none, or enough.
 bool Engine::take() {
-  if (client_.room() == 0) return false;
+  if (stopping_ || client_.room() == 0) return false;
   std::size_t held = 0;
   for (const auto& subject : exports_) held += subject.breaker.held();
   const std::size_t most = std::min(kAhead * pipeline_.width(), most_paced_);

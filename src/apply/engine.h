@@ -50,6 +50,9 @@ class Engine {
   // When there will be something to do again that no completion and no callback tells; nothing if that is never.
   [[nodiscard]] std::optional<Clock::Instant> next_deadline() const;
 
+  // From now on what is in flight here ends, and nothing more is taken.
+  void stop_taking();
+
   // Entries in flight here.
   [[nodiscard]] std::size_t work() const noexcept { return tasks_.size() + listings_.entries(); }
 
@@ -117,6 +120,7 @@ class Engine {
   std::vector<Export> exports_;  // by lane
   std::size_t next_lane_ = 0;    // whose turn it is
   bool is_listings_turn_ = false;
+  bool stopping_ = false;
   std::pmr::unsynchronized_pool_resource memory_;
   std::pmr::list<Task> tasks_{&memory_};
   // Objects with a SETATTR on its way, and who waits for its end to look again.

@@ -59,6 +59,14 @@ struct Send {
 };
 int send(const Send& options);
 
+// Recorded audit logs, through the stages of the daemon.
+struct Replay {
+  ConfigSource config;
+  bool dry_run = false;           // decide and count, but set nothing
+  std::vector<std::string> logs;  // files, plain or gzip; "-": standard input
+};
+int replay(const Replay& options);
+
 // Path, file id, atime, mtime and ctime of each path.
 struct Stat {
   ConfigSource config;

@@ -14,8 +14,8 @@ namespace qatime::ingest {
 
 // Cuts what one peer or one file has to say into messages, and counts what is none. The intake thread.
 //
-//   take(read(writable()));  trim();   again and again
-//   end();                             at an orderly end
+//   take(read(writable()));   again and again
+//   end();                    at an orderly end
 class MessageStream {
  public:
   // `max_message` is in bytes. `written` says when the newest message was, if that is not always just now. `intake`

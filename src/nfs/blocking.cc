@@ -34,15 +34,17 @@ Session::Session(const NfsConfig& config)
 
 Session::~Session() = default;
 
-Handle Session::root(std::size_t lane) {
-  const auto work = asio::make_work_guard(*io_);
-  const auto deadline = std::chrono::steady_clock::now() + config_.timeout + kGrace;
+Handle await_root(asio::io_context& io, const LibnfsClient& client, const NfsConfig& config, std::size_t lane) {
+  const auto work = asio::make_work_guard(io);
+  const auto deadline = std::chrono::steady_clock::now() + config.timeout + kGrace;
   for (;;) {
-    if (const auto root = client_->root(lane)) return *root;
-    if (const auto trouble = client_->trouble(lane)) throw Unreachable{*trouble};
-    if (io_->run_one_until(deadline) == 0) throw Unreachable{"no server of nfs.servers answers within nfs.timeout"};
+    if (const auto root = client.root(lane)) return *root;
+    if (const auto trouble = client.trouble(lane)) throw Unreachable{*trouble};
+    if (io.run_one_until(deadline) == 0) throw Unreachable{"no server of nfs.servers answers within nfs.timeout"};
   }
 }
+
+Handle Session::root(std::size_t lane) { return await_root(*io_, *client_, config_, lane); }
 
 void Session::run_until(const bool& done) {
   const auto work = asio::make_work_guard(*io_);
@@ -161,6 +163,20 @@ std::string try_root(Session& session, std::size_t lane) {
       session.update_atime({root, found.attributes}, [](const Attributes& attributes) { return attributes.atime; });
   return status == Status::ok ? std::string{} : refused("SETATTR", status);
 }
+
+}  // namespace
+
+void expect_writable(const NfsConfig& config) {
+  Session session{config};
+  for (std::size_t lane = 0; lane < config.exports.size(); ++lane) {
+    const std::string trouble = try_root(session, lane);
+    if (!trouble.empty()) {
+      throw Unreachable{fmt::format("export {}: {}", log::escaped(config.exports[lane].target), trouble)};
+    }
+  }
+}
+
+namespace {
 
 Report try_export(Session& session, const std::string& server, std::size_t lane, const std::string& target) {
   Report report{server, target, false, {}};

@@ -75,6 +75,13 @@ class Session {
   std::unique_ptr<LibnfsClient> client_;
 };
 
+// Runs `io`, on which `client` lives, until an export is mounted, for nfs.timeout at most. Throws Unreachable.
+Handle await_root(boost::asio::io_context& io, const LibnfsClient& client, const NfsConfig& config, std::size_t lane);
+
+// Sets the atime of the root of every export to what it is, as update_atime() does, on the server that gives it first.
+// Throws Unreachable where that is not possible.
+void expect_writable(const NfsConfig& config);
+
 struct Report {
   std::string server;  // address, and port if one is configured
   std::string path;    // the export as it is mounted

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+#include "replay.h"
+
+#include <algorithm>
+#include <deque>
+
+#include "commands/commands.h"
+#include "ingest/recorded_log.h"
+
+namespace qatime::commands {
+
+int replay(const Replay& options) {
+  const Config config = options.config.load(log::Level::warning);
+  if (std::ranges::count(options.logs, "-") > 1) throw UsageError{"standard input (-) can be read but once"};
+  std::deque<ingest::RecordedLog> logs;
+  try {
+    for (const std::string& name : options.logs) logs.emplace_back(name);
+  } catch (const ingest::LogError& error) {
+    throw UsageError{error.what()};
+  }
+  return qatime::replay(config, logs, options.dry_run) ? 0 : 1;
+}
+
+}  // namespace qatime::commands

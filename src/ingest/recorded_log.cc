@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/recorded_log.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <new>
+#include <system_error>
+#include <utility>
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "log.h"
+
+namespace qatime::ingest {
+namespace {
+
+constexpr std::size_t kRecordedBlock = 256 << 10;  // bytes read at once
+constexpr std::array kGzipMagic{'\x1f', '\x8b'};
+
+std::string last_error() { return std::generic_category().message(errno); }
+
+}  // namespace
+
+// One member after the other.
+class RecordedLog::Gzip {
+ public:
+  Gzip() {
+    constexpr int kGzipFormat = 16;
+    if (inflateInit2(&stream_, MAX_WBITS + kGzipFormat) != Z_OK) throw std::bad_alloc{};
+  }
+  ~Gzip() { inflateEnd(&stream_); }
+  Gzip(const Gzip&) = delete;
+  Gzip& operator=(const Gzip&) = delete;
+
+  [[nodiscard]] bool in_member() const noexcept { return in_member_; }
+  void begin_member() noexcept { in_member_ = true; }
+
+  // Why no more can be unpacked; empty if nothing is wrong.
+  [[nodiscard]] const std::string& damage() const noexcept { return damage_; }
+
+  // Moves the begin of `packed` on; returns how much of `space` was filled.
+  std::size_t unpack(std::span<const char>& packed, std::span<char> space) {
+    stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
+    stream_.avail_in = static_cast<uInt>(packed.size());
+    stream_.next_out = reinterpret_cast<Bytef*>(space.data());
+    stream_.avail_out = static_cast<uInt>(space.size());
+    const int status = inflate(&stream_, Z_NO_FLUSH);
+    packed = packed.last(stream_.avail_in);
+    if (status == Z_STREAM_END) {
+      inflateReset(&stream_);
+      in_member_ = false;
+    } else if (status != Z_OK && status != Z_BUF_ERROR) {
+      damage_ = fmt::format("the gzip data is damaged ({})", stream_.msg == nullptr ? "no reason" : stream_.msg);
+    }
+    return space.size() - stream_.avail_out;
+  }
+
+ private:
+  z_stream stream_{};
+  bool in_member_ = false;
+  std::string damage_;
+};
+
+RecordedLog::RecordedLog(std::string name) : name_{std::move(name)} {
+  struct stat about{};
+  if ((name_ == "-" ? fstat(STDIN_FILENO, &about) : stat(name_.c_str(), &about)) != 0) fail(last_error());
+  if (S_ISDIR(about.st_mode)) fail("is a directory");
+  if (name_ != "-" && access(name_.c_str(), R_OK) != 0) fail(last_error());
+  if (!S_ISREG(about.st_mode)) return;
+  written_ = Time{std::chrono::seconds{about.st_mtim.tv_sec} + std::chrono::nanoseconds{about.st_mtim.tv_nsec}};
+  size_ = static_cast<std::uint64_t>(about.st_size);
+}
+
+RecordedLog::~RecordedLog() { close(); }
+
+bool RecordedLog::ready(std::chrono::milliseconds limit) {
+  if (ended_ || !held_.empty()) return true;
+  open();
+  pollfd waiting{descriptor_, POLLIN, 0};
+  return poll(&waiting, 1, static_cast<int>(limit.count())) > 0;
+}
+
+std::size_t RecordedLog::read(std::span<char> space) {
+  if (ended_) return 0;
+  if (buffer_.empty()) recognise();
+  const std::size_t size = gzip_ ? unpack(space) : copy(space);
+  if (size == 0) {
+    ended_ = true;
+    close();
+  }
+  return size;
+}
+
+void RecordedLog::open() {
+  if (descriptor_ >= 0) return;
+  descriptor_ = name_ == "-" ? STDIN_FILENO : ::open(name_.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor_ < 0) fail(last_error());
+}
+
+void RecordedLog::close() noexcept {
+  if (descriptor_ > STDIN_FILENO) ::close(descriptor_);
+  descriptor_ = -1;
+  held_ = {};
+  buffer_ = {};
+  gzip_.reset();
+}
+
+std::size_t RecordedLog::read_file(std::span<char> space) {
+  open();
+  ssize_t size = -1;
+  do {
+    size = ::read(descriptor_, space.data(), space.size());
+  } while (size < 0 && errno == EINTR);
+  if (size < 0) fail(last_error());
+  position_ += static_cast<std::uint64_t>(size);
+  return static_cast<std::size_t>(size);
+}
+
+// Adds to what is held; false at the end of the file.
+bool RecordedLog::fill() {
+  std::memmove(buffer_.data(), held_.data(), held_.size());
+  const std::size_t size = read_file(std::span{buffer_}.subspan(held_.size()));
+  held_ = std::span{buffer_}.first(held_.size() + size);
+  return size > 0;
+}
+
+void RecordedLog::recognise() {
+  buffer_.resize(kRecordedBlock);
+  held_ = std::span{buffer_}.first(0);
+  while (held_.size() < kGzipMagic.size() && fill()) {
+  }
+  if (held_.size() >= kGzipMagic.size() && std::equal(kGzipMagic.begin(), kGzipMagic.end(), held_.begin())) {
+    gzip_ = std::make_unique<Gzip>();
+  }
+}
+
+std::size_t RecordedLog::copy(std::span<char> space) {
+  if (held_.empty()) return read_file(space);
+  const std::size_t size = std::min(space.size(), held_.size());
+  std::copy_n(held_.begin(), size, space.begin());
+  held_ = held_.subspan(size);
+  return size;
+}
+
+std::size_t RecordedLog::unpack(std::span<char> space) {
+  for (;;) {
+    if (!gzip_->damage().empty()) fail(gzip_->damage());
+    if (!gzip_->in_member() && !begin_member()) return 0;
+    if (held_.empty() && !fill()) fail("the gzip data is cut off");
+    if (const std::size_t size = gzip_->unpack(held_, space); size > 0) return size;
+  }
+}
+
+// False if there is none: the file may be padded with zeros, as on tapes.
+bool RecordedLog::begin_member() {
+  do {
+    held_ = held_.subspan(
+        static_cast<std::size_t>(std::ranges::find_if(held_, [](char c) { return c != '\0'; }) - held_.begin()));
+  } while (held_.empty() && fill());
+  if (!held_.empty()) gzip_->begin_member();
+  return !held_.empty();
+}
+
+void RecordedLog::fail(std::string_view why) const { throw LogError{fmt::format("{}: {}", log::escaped(name_), why)}; }
+
+}  // namespace qatime::ingest

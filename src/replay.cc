@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+//
+// One thread: while it reads, nothing is applied, and the loop of the servers' connections turns between two reads;
+// while it applies, there is nothing to read. That nothing is applied before all is read makes the newest time and the
+// last name of every file known in time.
+#include "replay.h"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <fmt/core.h>
+#include <sys/resource.h>
+
+#include "applier.h"
+#include "backlog/local.h"
+#include "ingest/intake.h"
+#include "ingest/message_stream.h"
+#include "ingest/policy.h"
+#include "ingest/self_addresses.h"
+#include "nfs/blocking.h"
+#include "path.h"
+#include "progress.h"
+
+namespace qatime {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr log::Logger kReplayLog{"replay"};
+
+// How long what is in flight may take to end after the signal to stop.
+constexpr auto kLanding = 5s;
+// How long a log that has nothing to read keeps the loop from turning.
+constexpr auto kReadWait = 50ms;
+
+// Every change of names counts for all accesses.
+constexpr backlog::Remembrance kForEver{Clock::Duration::max(), std::numeric_limits<std::size_t>::max()};
+
+constexpr double kMebi = 1 << 20;
+
+double seconds_since(Clock::Instant start) {
+  return std::chrono::duration<double>(SteadyClock{}.now() - start).count();
+}
+
+// "1:02:03" or "2:03".
+std::string shown_duration(double seconds) {
+  const auto whole = static_cast<std::int64_t>(seconds);
+  if (whole < 3600) return fmt::format("{}:{:02}", whole / 60, whole % 60);
+  return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
+}
+
+// What the whole takes of memory, at most.
+std::int64_t peak_memory_mebibytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss / 1024;
+}
+
+// Prints counters, one a line; those with labels have what is not 0 behind them.
+class Summary {
+ public:
+  explicit Summary(const metrics::Registry& registry) : registry_{registry} {}
+
+  void line(const char* title, const std::string& name) const {
+    std::string parts;
+    registry_.visit([&](const metrics::Registry::Sample& sample) {
+      if (sample.name != name || sample.label.name.empty() || sample.label.name == "transport" || sample.value == 0)
+        return;
+      parts += fmt::format("{} {} {}", parts.empty() ? " " : ",", sample.label.value, sample.value);
+    });
+    fmt::print("{:12} {:12}{}\n", title, registry_.sum(name), parts);
+  }
+
+ private:
+  const metrics::Registry& registry_;
+};
+
+class Replay {
+ public:
+  Replay(const Config& config, bool dry_run)
+      : config_{config},
+        dry_run_{dry_run},
+        lanes_{config.nfs.lanes()},
+        backlog_{unbounded(), lanes_, clock_, metrics_, kForEver},
+        applier_{io_, backlog_, clock_, config, lanes_, metrics_, dry_run},
+        policy_{config.policy, lanes_, self_},
+        intake_{policy_, config.syslog.rfc3164_timezone, metrics_, [this](Events events) { backlog_.add(events); }} {
+    applier_.client().on_local_addresses([this](const auto& addresses) { self_.set(addresses); });
+    stop_on_signal();
+  }
+
+  bool run(std::deque<ingest::RecordedLog>& logs) {
+    connect();
+    const auto start = clock_.now();
+    const bool whole = read(logs);
+    io_.poll();  // the signal may have ended the writer of a pipe as well
+    if (stopped_) {
+      progress_.clear();
+      kReplayLog.error("stopped: nothing was applied");
+      return false;
+    }
+    const double reading = seconds_since(start);
+    apply();
+    progress_.clear();
+    summarise(reading, seconds_since(start) - reading);
+    if (const auto left = backlog_.pending(); left > 0) kReplayLog.error("stopped: {} accesses are left", left);
+    return whole && backlog_.pending() == 0 && !was_denied();
+  }
+
+ private:
+  // What is read is kept.
+  static BacklogConfig unbounded() {
+    BacklogConfig config;
+    config.memory = std::numeric_limits<std::size_t>::max();
+    return config;
+  }
+
+  void stop_on_signal() {
+    signals_.async_wait([this](boost::system::error_code, int) {
+      stopped_ = true;
+      signals_.async_wait([this](boost::system::error_code, int) {
+        progress_.clear();
+        kReplayLog.error("stopped at once by a second signal");
+        std::_Exit(EXIT_FAILURE);
+      });
+    });
+  }
+
+  // Who is nobody in particular may set times of files whose root is not theirs.
+  void connect() {
+    for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
+      nfs::await_root(io_, applier_.client(), config_.nfs, lane);
+    }
+    if (!dry_run_ && config_.nfs.uid == 0) nfs::expect_writable(config_.nfs);
+  }
+
+  // Returns whether every log was read to its end.
+  bool read(std::deque<ingest::RecordedLog>& logs) {
+    bool whole = true;
+    start_ = clock_.now();
+    is_total_known_ = std::ranges::all_of(logs, [](const auto& log) { return log.size().has_value(); });
+    for (const auto& log : logs) total_ += log.size().value_or(0);
+    for (auto& log : logs) {
+      try {
+        read(log);
+      } catch (const ingest::LogError& error) {
+        kReplayLog.error("{}; what was read before counts", error.what());
+        whole = false;
+      }
+      read_before_ += log.position();
+    }
+    return whole;
+  }
+
+  // A log that is cut off has no last message: what there is of it may look whole.
+  void read(ingest::RecordedLog& log) {
+    ingest::MessageStream stream{config_.syslog.max_message, ingest::Transport::tcp, intake_, log.written()};
+    while (!stopped_) {
+      if (log.ready(kReadWait)) {
+        const std::size_t size = log.read(stream.writable());
+        if (size == 0) return stream.end();
+        stream.take(size);
+      }
+      io_.poll();
+      if (progress_.due()) show_reading(read_before_ + log.position());
+    }
+  }
+
+  void apply() {
+    start_ = clock_.now();
+    waiting_ = backlog_.pending();
+    applier_.start();
+    while (backlog_.pending() > 0 && !stopped_) {
+      io_.run_one();
+      if (progress_.due()) show_applying();
+    }
+    if (!stopped_) return;
+    applier_.engine().stop_taking();
+    const auto deadline = clock_.now() + kLanding;
+    while (applier_.engine().work() > 0 && clock_.now() < deadline) io_.run_one_until(deadline);
+  }
+
+  void show_reading(std::uint64_t bytes) {
+    const auto done = static_cast<double>(bytes);
+    const double rate = static_cast<double>(metrics_.sum("qatime_received_messages_total")) / seconds_since(start_);
+    std::string line = fmt::format("reading: {:.0f}", done / kMebi);
+    if (is_total_known_) line += fmt::format(" of {:.0f}", static_cast<double>(total_) / kMebi);
+    line += fmt::format(" MiB, {:.0f} records/s, {} accesses waiting", rate, backlog_.pending());
+    if (is_total_known_ && bytes > 0) line += left(static_cast<double>(total_) - done, done);
+    progress_.show(line);
+  }
+
+  void show_applying() {
+    const auto pending = static_cast<double>(backlog_.pending());
+    const double done = static_cast<double>(waiting_) - pending;
+    std::string line = fmt::format("applying: {:.0f} of {} accesses done, {} applied, {:.0f}/s", done, waiting_,
+                                   metrics_.sum("qatime_applied_total"), done / seconds_since(start_));
+    if (done > 0) line += left(pending, done);
+    progress_.show(line);
+  }
+
+  // At the pace so far.
+  [[nodiscard]] std::string left(double to_do, double done) const {
+    return fmt::format(", {} left", shown_duration(seconds_since(start_) * to_do / done));
+  }
+
+  void summarise(double reading, double applying) {
+    const Summary summary{metrics_};
+    summary.line("records", "qatime_received_messages_total");
+    summary.line("  malformed", "qatime_malformed_total");
+    summary.line("  ignored", "qatime_ignored_total");
+    summary.line("  moves", "qatime_moves_total");
+    summary.line("  removals", "qatime_removals_total");
+    summary.line("  accepted", "qatime_accepted_total");
+    summary.line("accepted", "qatime_accepted_total");
+    summary.line("recovered", "qatime_recovered_total");
+    summary.line("  coalesced", "qatime_coalesced_total");
+    summary.line("  cancelled", "qatime_cancelled_total");
+    summary.line("  applied", "qatime_applied_total");
+    summary.line("  unchanged", "qatime_unchanged_total");
+    summary.line("  failed", "qatime_failed_total");
+    summary.line("  dropped", "qatime_dropped_total");
+    summary.line("  pending", "qatime_pending_entries");
+    fmt::print("{:.1f} MiB read in {:.1f} s, applied in {:.1f} s, {} MiB of memory at most\n",
+               static_cast<double>(read_before_) / kMebi, reading, applying, peak_memory_mebibytes());
+  }
+
+  [[nodiscard]] bool was_denied() const {
+    std::int64_t denied = 0;
+    metrics_.visit([&](const metrics::Registry::Sample& sample) {
+      const std::string& status = sample.label.value;
+      const bool is_denial = status == "acces" || status == "perm" || status == "rofs";
+      if (sample.name == "qatime_failed_total" && is_denial) denied += sample.value;
+    });
+    return denied > 0;
+  }
+
+  const Config config_;
+  const bool dry_run_;
+  metrics::Registry metrics_;
+  SteadyClock clock_;
+  Lanes lanes_;
+  boost::asio::io_context io_{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{io_.get_executor()};
+  boost::asio::signal_set signals_{io_, SIGTERM, SIGINT};
+  bool stopped_ = false;
+
+  backlog::Local backlog_;
+  ingest::SelfAddresses self_;
+  Applier applier_;
+  ingest::Policy policy_;
+  ingest::Intake intake_;
+
+  Progress progress_;
+  Clock::Instant start_{};   // of reading, then of applying
+  std::uint64_t total_ = 0;  // bytes of all logs
+  bool is_total_known_ = false;
+  std::uint64_t read_before_ = 0;  // bytes of the logs that were read
+  std::size_t waiting_ = 0;        // accesses when applying began
+};
+
+}  // namespace
+
+bool replay(const Config& config, std::deque<ingest::RecordedLog>& logs, bool dry_run) {
+  return Replay{config, dry_run}.run(logs);
+}
+
+}  // namespace qatime

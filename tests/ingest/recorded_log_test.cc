@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/recorded_log.h"
+
+#include <array>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <string>
+#include <string_view>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "catch.h"
+
+namespace qatime::ingest {
+namespace {
+
+using namespace std::string_literals;
+using Catch::Contains;
+
+// One member of a gzip file.
+std::string packed(std::string_view text) {
+  z_stream stream{};
+  REQUIRE(deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, MAX_WBITS + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+  std::string result(deflateBound(&stream, text.size()) + 64, '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+  stream.avail_in = static_cast<uInt>(text.size());
+  stream.next_out = reinterpret_cast<Bytef*>(result.data());
+  stream.avail_out = static_cast<uInt>(result.size());
+  REQUIRE(deflate(&stream, Z_FINISH) == Z_STREAM_END);
+  result.resize(result.size() - stream.avail_out);
+  deflateEnd(&stream);
+  return result;
+}
+
+// Text that does not shrink much, so that a log has many blocks.
+std::string noise(std::size_t size) {
+  std::minstd_rand random{7};  // NOLINT(bugprone-random-generator-seed)
+  std::string text(size, '\0');
+  for (char& c : text) c = static_cast<char>(' ' + random() % 90);
+  return text;
+}
+
+struct Reading {
+  std::string text;
+  std::string failure;
+};
+
+Reading read_all(RecordedLog& log) {
+  Reading reading;
+  std::array<char, 10'000> space{};
+  try {
+    while (true) {
+      REQUIRE(log.ready(std::chrono::seconds{60}));
+      const std::size_t size = log.read(space);
+      if (size == 0) break;
+      reading.text.append(space.data(), size);
+    }
+    CHECK(log.read(space) == 0);
+  } catch (const LogError& error) {
+    reading.failure = error.what();
+  }
+  return reading;
+}
+
+// A directory for files.
+struct Fixture {
+  Fixture() {
+    std::string name = (std::filesystem::temp_directory_path() / "qatime-logs-XXXXXX").string();
+    REQUIRE(mkdtemp(name.data()) != nullptr);
+    directory = name;
+  }
+  Fixture(const Fixture&) = delete;
+  Fixture& operator=(const Fixture&) = delete;
+  ~Fixture() { std::filesystem::remove_all(directory); }
+
+  std::string write(std::string_view bytes) {
+    const std::string name = directory / std::to_string(++files);
+    std::ofstream{name, std::ios::binary} << bytes;
+    return name;
+  }
+
+  Reading read(std::string_view bytes) {
+    RecordedLog log{write(bytes)};
+    Reading reading = read_all(log);
+    if (reading.failure.empty()) CHECK(log.position() == bytes.size());
+    return reading;
+  }
+
+  std::string why_not(const std::string& name) {
+    try {
+      const RecordedLog log{name};
+    } catch (const LogError& error) {
+      return error.what();
+    }
+    return "it can be read";
+  }
+
+  std::filesystem::path directory;
+  int files = 0;
+};
+
+// Has standard input be `descriptor` meanwhile.
+class StandardInput {
+ public:
+  explicit StandardInput(int descriptor) : saved_{dup(STDIN_FILENO)} { dup2(descriptor, STDIN_FILENO); }
+  ~StandardInput() {
+    dup2(saved_, STDIN_FILENO);
+    close(saved_);
+  }
+  StandardInput(const StandardInput&) = delete;
+  StandardInput& operator=(const StandardInput&) = delete;
+
+ private:
+  int saved_;
+};
+
+TEST_CASE_METHOD(Fixture, "A plain log is read to the byte") {
+  for (const std::string& text :
+       {""s, "a"s, "\x1f"s, "\x1f\n"s, "a\n"s, "one\ntwo"s, "nul\0nul\n"s, noise(1'000'000)}) {
+    const Reading reading = read(text);
+    CHECK(reading.text == text);
+    CHECK(reading.failure.empty());
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "A packed log is unpacked, all members of it") {
+  const std::string text = noise(1'000'000);
+  for (const std::string& bytes : {packed(text), packed(text.substr(0, 10)) + packed("") + packed(text.substr(10)),
+                                   packed(text) + std::string(300'000, '\0')}) {
+    const Reading reading = read(bytes);
+    CHECK(reading.text == text);
+    CHECK(reading.failure.empty());
+  }
+  CHECK(read(packed("")).text.empty());
+}
+
+TEST_CASE_METHOD(Fixture, "What comes before the damage of a packed log is read") {
+  const std::string text = noise(600'000);
+  const std::string bytes = packed(text);
+  for (const std::size_t cut : {bytes.size() - 1, bytes.size() / 2, std::size_t{300'000}}) {
+    const Reading reading = read(bytes.substr(0, cut));
+    CHECK(reading.text == text.substr(0, reading.text.size()));
+    CHECK(reading.text.size() + 100'000 > text.size() * cut / bytes.size());
+    CHECK_THAT(reading.failure, Contains("cut off"));
+  }
+  CHECK_THAT(read(bytes.substr(0, 2)).failure, Contains("cut off"));
+
+  const Reading garbage = read(bytes + "more");
+  CHECK(garbage.text == text);
+  CHECK_THAT(garbage.failure, Contains("damaged"));
+
+  std::string wrong_sum = bytes;
+  wrong_sum[wrong_sum.size() - 6] ^= 1;
+  const Reading summed = read(wrong_sum);
+  CHECK(summed.text == text);
+  CHECK_THAT(summed.failure, Contains("incorrect data check"));
+}
+
+TEST_CASE_METHOD(Fixture, "A failure names the log so that no terminal is harmed") {
+  CHECK_THAT(why_not(directory / "no\nsuch"), Contains("no\\x0asuch: No such file or directory"));
+  CHECK_THAT(why_not(directory), Contains(": is a directory"));
+  const std::string file = write("a");
+  CHECK(why_not(file) == "it can be read");
+  if (geteuid() != 0) {
+    chmod(file.c_str(), 0);
+    CHECK_THAT(why_not(file), Contains("Permission denied"));
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "A file tells its size and when it was written") {
+  const std::string file = write("12345");
+  const timespec written{1'560'000'000, 250'000'000};
+  const std::array times{written, written};
+  REQUIRE(utimensat(AT_FDCWD, file.c_str(), times.data(), 0) == 0);
+  const RecordedLog log{file};
+  CHECK(log.size() == 5);
+  CHECK(log.written() == Time{std::chrono::milliseconds{1'560'000'000'250}});
+}
+
+TEST_CASE_METHOD(Fixture, "Standard input may be a pipe, packed or not") {
+  for (const std::string& bytes : {"one\ntwo"s, packed("one\ntwo")}) {
+    std::array<int, 2> pipe_ends{};
+    REQUIRE(pipe(pipe_ends.data()) == 0);
+    const StandardInput input{pipe_ends[0]};
+    RecordedLog log{"-"};
+    CHECK_FALSE(log.size());
+    CHECK_FALSE(log.written());
+    CHECK_FALSE(log.ready(std::chrono::milliseconds{1}));
+    REQUIRE(::write(pipe_ends[1], bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
+    close(pipe_ends[1]);
+    CHECK(read_all(log).text == "one\ntwo");
+    close(pipe_ends[0]);
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "Standard input may be a file") {
+  const int file = open(write(packed("one\ntwo")).c_str(), O_RDONLY | O_CLOEXEC);
+  const StandardInput input{file};
+  RecordedLog log{"-"};
+  CHECK(log.size() == packed("one\ntwo").size());
+  CHECK(read_all(log).text == "one\ntwo");
+  close(file);
+}
+
+}  // namespace
+}  // namespace qatime::ingest
