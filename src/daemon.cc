@@ -23,6 +23,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <fmt/core.h>
+#include <pthread.h>
 #include <sys/resource.h>
 
 #include "applier.h"
@@ -53,8 +54,9 @@ constexpr auto kDrain = 5s;
 // A loop and the thread that runs it.
 class Loop {
  public:
-  // `failed` gets what ends the loop other than stop(), on the loop's thread.
-  explicit Loop(std::function<void(std::exception_ptr)> failed) : failed_{std::move(failed)} {}
+  // `name` is that of the thread, as top(1) and ps(1) show it. `failed` gets what ends the loop other than stop(), on
+  // the loop's thread.
+  Loop(const char* name, std::function<void(std::exception_ptr)> failed) : name_{name}, failed_{std::move(failed)} {}
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
   ~Loop() { stop(); }
@@ -63,6 +65,7 @@ class Loop {
 
   void start() {
     thread_ = std::thread{[this] {
+      pthread_setname_np(pthread_self(), name_);
       try {
         io_.run();
       } catch (...) {
@@ -78,6 +81,7 @@ class Loop {
   }
 
  private:
+  const char* name_;
   std::function<void(std::exception_ptr)> failed_;
   asio::io_context io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
@@ -267,10 +271,10 @@ class Daemon {
   backlog::Local backlog_;
   ingest::SelfAddresses self_;
 
-  Loop apply_{[this](std::exception_ptr failure) { fail(std::move(failure)); }};
+  Loop apply_{"apply", [this](std::exception_ptr failure) { fail(std::move(failure)); }};
   Applier applier_;
 
-  Loop intake_{[this](std::exception_ptr failure) { fail(std::move(failure)); }};
+  Loop intake_{"intake", [this](std::exception_ptr failure) { fail(std::move(failure)); }};
   ingest::Policy policy_;
   ingest::Intake intake_stage_;
   ingest::Connections connections_;
