@@ -10,7 +10,7 @@
 namespace qatime::apply {
 
 std::uint32_t next_page(std::uint32_t size, std::size_t entries, std::size_t hits, std::size_t left) noexcept {
-  if (hits * kBreakEven < entries + kBreakEven) return 0;
+  if (hits == 0 || hits * kBreakEven < entries + kBreakEven) return 0;
   return static_cast<std::uint32_t>(std::clamp<std::size_t>(size * left / hits, kProbe, kLargestPage));
 }
 
