@@ -115,19 +115,19 @@ class Pace {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-std::string quoted(std::string_view text) {
-  std::string quoted{'"'};
+std::string in_quotes(std::string_view text) {
+  std::string result{'"'};
   for (const char c : text) {
-    if (c == '"') quoted += '"';
-    quoted += c;
+    if (c == '"') result += '"';
+    result += c;
   }
-  return quoted + '"';
+  return result + '"';
 }
 
 // As a cluster sends it (RFC 5424 with a CSV body), from a client whose address nobody has (RFC 5737).
 std::string make_record(const Send& options, const std::string& path) {
   return fmt::format("<14>1 {} qatime-1 qumulo - - - 192.0.2.1,\"qatime\",nfs3,{},ok,,{},\"\"",
-                     format_rfc3339(parse_time_option(options.time)), options.operation, quoted(path));
+                     format_rfc3339(parse_time_option(options.time)), options.operation, in_quotes(path));
 }
 
 std::uint64_t send_made(const Send& options, const std::function<void(std::string_view)>& send) {
