@@ -44,7 +44,8 @@ constexpr auto kLanding = 5s;
 constexpr auto kReadWait = 50ms;
 
 // Every change of names counts for all accesses.
-constexpr backlog::Remembrance kForEver{Clock::Duration::max(), std::numeric_limits<std::size_t>::max()};
+constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
+constexpr backlog::Remembrance kForEver{Clock::Duration::max(), kAll, kAll};
 
 constexpr double kMebi = 1 << 20;
 

@@ -32,13 +32,17 @@ class EarlierTimes {
     chain = static_cast<Chain>(end() - 1);
   }
 
-  // Calls visit(time) for each time of a chain.
-  template <class Visit>
-  void visit(Chain chain, const Visit& visit) const {
-    for (auto at = static_cast<std::uint64_t>(chain); at >= begin_;) {
-      const Earlier& earlier = log_[at - begin_];
-      visit(earlier.time);
-      at = static_cast<std::uint64_t>(earlier.previous);
+  // Takes the times up to `until` out of a chain, and calls take(time) for each. The rest stays where it is in the log.
+  template <class Take>
+  void extract(Chain& chain, Time until, const Take& take) {
+    for (Chain* link = &chain; static_cast<std::uint64_t>(*link) >= begin_;) {
+      Earlier& earlier = log_[static_cast<std::uint64_t>(*link) - begin_];
+      if (earlier.time > until) {
+        link = &earlier.previous;
+        continue;
+      }
+      take(earlier.time);
+      *link = earlier.previous;
     }
   }
 

@@ -8,11 +8,10 @@
 namespace qatime::backlog {
 namespace {
 
-constexpr std::size_t kMaxEndings = 10'000;             // remembered of one change
 constexpr std::size_t kMaxInvalidationBytes = 1 << 20;  // and an eighth of backlog.memory; beyond it, all is doubtful
 
 Remembrance share(const Remembrance& remembrance, std::size_t memory) {
-  return {remembrance.retention, std::min(remembrance.bytes, memory / 8)};
+  return {remembrance.retention, std::min(remembrance.bytes, memory / 8), remembrance.endings};
 }
 
 }  // namespace
@@ -20,6 +19,7 @@ Remembrance share(const Remembrance& remembrance, std::size_t memory) {
 Local::Local(const BacklogConfig& config, Lanes lanes, const Clock& clock, metrics::Registry& registry,
              Remembrance remembrance)
     : memory_{config.memory},
+      max_endings_{remembrance.endings},
       lanes_{std::move(lanes)},
       clock_{clock},
       table_{lanes_, clock.now(), share(remembrance, memory_)},
@@ -173,7 +173,7 @@ void Local::arrive(std::string_view path, Time time, bool counted, bool may_grow
 
 // Ends what is at `path` and, with `subtree`, below it by a change that nothing later concerns.
 void Local::end(std::string_view path, bool subtree, Order by) {
-  std::size_t left = kMaxEndings;
+  std::size_t left = max_endings_;
   table_.withdraw(path, subtree, by.time, [&](const Table::Loose& loose) {
     if (!loose.superseded) cancelled_.add();
     if (left == 0) return;

@@ -27,17 +27,18 @@ namespace qatime::backlog {
 
 // Every event is taken in at once: moves and removals change what is pending, and are remembered for a minute, or as
 // long as the owner wants, for what comes later. All of it takes `backlog.memory` at most, or a few blocks of slabs
-// more; beyond it, accesses to other paths are dropped and counted, while coalescing, moves and removals go on. No room
-// is reserved for what is in flight (32 bytes each) or put back (16 bytes each, or a fifth of a backlog that is full).
+// more, and while a late change is carried out what that takes out of the table; beyond it, accesses to other paths
+// are dropped and counted, while coalescing, moves and removals go on. No room is reserved for what is in flight (32
+// bytes each) or put back (16 bytes each, or a fifth of a backlog that is full).
 //
 // What is promised, where no event comes later than another of the same names by more than the retention, and nothing
-// is in flight for longer than that: whatever the
-// order of arrival, an access that is not taken is pending where its object is by all changes that have come, if it is
-// the newest of that object, and nowhere else. A change that comes late brings back what had been counted as coalesced
-// or cancelled; that is `recovered`. What was taken before is not undone; while in flight it is followed when it is put
-// back or reconsidered, and older accesses that it had superseded are forgotten when it is settled. Each kind of what
-// has to be remembered for that has its bound in memory, beyond which the earliest is forgotten; one change remembers
-// 10,000 accesses that it ends, and none while the last eighth of `backlog.memory` is in use.
+// is in flight for longer than that: whatever the order of arrival, an access that is not taken is pending where its
+// object is by all changes that have come, if it is the newest of that object, and nowhere else. A change that comes
+// late brings back what had been counted as coalesced or cancelled; that is `recovered`. What was taken before is not
+// undone; while in flight it is followed when it is put back or reconsidered, and older accesses that it had
+// superseded are forgotten when it is settled. Each kind of what has to be remembered for that has its bound in
+// memory, beyond which the earliest is forgotten; one change remembers so many accesses that it ends as the owner
+// says, and none while the last eighth of `backlog.memory` is in use.
 //
 // At every moment between two calls, the accesses added + recovered = coalesced + cancelled + settled + dropped +
 // pending.
@@ -87,6 +88,7 @@ class Local final : public Backlog {
   void publish();
 
   const std::size_t memory_;
+  const std::size_t max_endings_;
   const Lanes lanes_;
   const Clock& clock_;
   std::function<void()> wake_;  // of the thread that calls add()

@@ -285,14 +285,8 @@ void Table::supersede(Item& item, Time time) {
 // The superseded times of an item.
 void Table::withdraw_earlier(Slot slot, Time until, const Take& take) {
   Item& item = items_[slot];
-  if (item.earlier == EarlierTimes::Chain::none) return;
-  std::vector<Time> stay;
-  earlier_.visit(item.earlier, [&](Time time) {
-    if (time > until) return stay.push_back(time);
-    take({join(directories_[item.directory].path, name_of(item)), time, true});
-  });
-  item.earlier = EarlierTimes::Chain::none;
-  for (auto at = stay.rbegin(); at != stay.rend(); ++at) supersede(item, *at);
+  earlier_.extract(item.earlier, until,
+                   [&](Time time) { take({join(directories_[item.directory].path, name_of(item)), time, true}); });
 }
 
 // Leaves what is in flight in a directory that has moved at the path where it was, but not what waits behind it.
