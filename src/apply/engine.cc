@@ -69,6 +69,7 @@ Engine::Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& cloc
                 clock,
                 lanes,
                 config.readdirplus,
+                [this] { forget_changed(); },
                 [this](const Listing& listing, const backlog::Entry& entry, const nfs::Object* object) {
                   listed(listing, entry, object);
                 }},
@@ -111,6 +112,8 @@ void Engine::advance() {
   for (auto& subject : exports_) {
     if (subject.breaker.has_verdicts()) carry_out(subject.breaker.take_verdicts());
   }
+  // Work that is taken brings the news with it; a listing goes on without.
+  if (listings_.entries() > 0) forget_changed();
   do {
     send_due();
     pipeline_.run();
@@ -338,7 +341,7 @@ void Engine::set(Task& task, const nfs::Attributes& attributes) {
   task.found = attributes.atime;
   task.guard.reset();
   if (!task.unguarded && exports_[task.lane].guards.usable()) task.guard = attributes.ctime;
-  if (pace_.limits()) return paced_.push_back(&task);
+  if (pace_.limits() && !task.is_probe) return paced_.push_back(&task);  // a probe changes no time
   send(task);
 }
 

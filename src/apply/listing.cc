@@ -15,12 +15,13 @@ std::uint32_t next_page(std::uint32_t size, std::size_t entries, std::size_t hit
 }
 
 Listings::Listings(backlog::Backlog& backlog, Pipeline& pipeline, Resolver& resolver, const Clock& clock,
-                   const Lanes& lanes, bool enabled, Leave leave)
+                   const Lanes& lanes, bool enabled, std::function<void()> catch_up, Leave leave)
     : backlog_{backlog},
       pipeline_{pipeline},
       resolver_{resolver},
       clock_{clock},
       lanes_{lanes},
+      catch_up_{std::move(catch_up)},
       leave_{std::move(leave)},
       not_before_(lanes.size(), enabled ? Clock::Instant::min() : Clock::Instant::max()) {}
 
@@ -88,6 +89,7 @@ void Listings::ask(const Shared& listing) {
 }
 
 void Listings::turn(const Shared& listing, nfs::Status status, const nfs::Page& page) {
+  catch_up_();
   if (status != nfs::Status::ok) {
     failed(*listing, status);
     listing->page = 0;

@@ -70,9 +70,10 @@ class Listings {
   // An entry leaves the listing: with its object, or null to be looked up.
   using Leave = std::function<void(const Listing&, const backlog::Entry&, const nfs::Object*)>;
 
-  // With `enabled` false, none ever begins.
+  // With `enabled` false, none ever begins. `catch_up` calls forget() with all that has changed since; a page is not
+  // looked at before.
   Listings(backlog::Backlog& backlog, Pipeline& pipeline, Resolver& resolver, const Clock& clock, const Lanes& lanes,
-           bool enabled, Leave leave);
+           bool enabled, std::function<void()> catch_up, Leave leave);
 
   // How many more entries of its directory a slice is to take for a listing; nothing if there is to be none.
   [[nodiscard]] std::optional<std::size_t> appetite(const backlog::Slice& slice) const;
@@ -113,6 +114,7 @@ class Listings {
   Resolver& resolver_;
   const Clock& clock_;
   const Lanes& lanes_;
+  const std::function<void()> catch_up_;
   const Leave leave_;
   std::vector<Clock::Instant> not_before_;       // by lane
   std::map<std::string_view, Shared> listings_;  // by directory

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <list>
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <string>
 
