@@ -21,6 +21,7 @@ constexpr double kTolerance = 3;  // noise, other clients, cold files
 constexpr double kHalf = 0.5;     // of the window is the most that one decrease takes
 constexpr std::chrono::milliseconds kRoundTime{100};
 constexpr std::size_t kFew = 8;            // updates; fewer say nothing
+constexpr std::size_t kMostlyReads = 100;  // reads for an update: a round of so few updates is one of reads
 constexpr std::size_t kStepsToMost = 16;   // increases from nothing to the most: 1.6 s
 constexpr std::chrono::minutes kEpoch{5};  // what was best is remembered for one to two of them
 constexpr double kUnknown = std::numeric_limits<double>::infinity();
@@ -44,9 +45,14 @@ void Window::succeeded(Kind kind, Clock::Instant started, Clock::Instant now, st
   if (started < decreased_) return;
   if (round_.peak == 0) round_.begin = now;
   round_.peak = std::max(round_.peak, in_flight);
-  if (kind == Kind::update) measure(std::chrono::duration<double>{now - started}.count(), in_flight);
+  if (kind == Kind::update) {
+    measure(std::chrono::duration<double>{now - started}.count(), in_flight);
+  } else {
+    ++round_.reads;
+  }
   if (limit_ < threshold_ && 2 * round_.peak >= limit_) ++limit_;
-  if (now - round_.begin >= kRoundTime && (round_.sum.updates == 0 || round_.sum.updates >= kFew)) close_round(now);
+  const bool is_telling = round_.sum.updates >= kFew || round_.reads >= kMostlyReads * round_.sum.updates;
+  if (now - round_.begin >= kRoundTime && is_telling) close_round(now);
 }
 
 void Window::overloaded(Clock::Instant started, Clock::Instant now) noexcept {
@@ -54,7 +60,7 @@ void Window::overloaded(Clock::Instant started, Clock::Instant now) noexcept {
 }
 
 void Window::close_round(Clock::Instant now) noexcept {
-  const double slower = round_.sum.updates > 0 ? slowness(now) : 1;
+  const double slower = round_.sum.updates >= kFew ? slowness(now) : 1;
   const bool was_used = 2 * round_.peak >= limit_;
   if (slower > kTolerance) return decrease(std::max(kHalf, kTolerance / slower), now);
   if (was_used && limit_ >= threshold_) {

@@ -41,6 +41,7 @@ class Window {
   struct Round {
     Clock::Instant begin{};
     std::size_t peak = 0;  // in flight, whatever the kind
+    std::size_t reads = 0;
     Sum sum;
     Sum few;  // its last ones
   };
