@@ -445,7 +445,8 @@ Config load_config(const std::string& file, std::span<const std::string> setting
   Config config;
   if (!file.empty()) {
     read_file(file, config);
-  } else if (std::filesystem::exists(kDefaultConfigFile)) {
+  } else if (std::error_code ignored;
+             std::filesystem::status(kDefaultConfigFile, ignored).type() != std::filesystem::file_type::not_found) {
     read_file(kDefaultConfigFile, config);
   }
   for (const std::string& setting : settings) read_setting(setting, config);

@@ -193,7 +193,7 @@ class Daemon {
       }
       asio::post(intake_.io(), [this, settings = read_tls(config)] { connections_.secure(settings); });
       kLog.info("[syslog.tls] is read again: it serves new connections");
-    } catch (const ConfigError& error) {
+    } catch (const std::exception& error) {
       kLog.warning("SIGHUP changes nothing: {}", error.what());
     }
   }

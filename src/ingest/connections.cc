@@ -50,7 +50,6 @@ struct Connections::Connection {
   Connection(tcp::socket accepted, std::size_t max_message, Transport transport, Intake& intake)
       : socket{std::move(accepted)}, stream{max_message, transport, intake} {}
 
-  [[nodiscard]] Transport transport() const noexcept { return tls ? Transport::tls : Transport::tcp; }
 
   tcp::socket socket;
   std::unique_ptr<TlsStream> tls;                      // null: plain TCP

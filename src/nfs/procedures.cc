@@ -142,9 +142,9 @@ Reply decode(const READDIRPLUS3res& result) {
     add(*page, entry);
   }
   const char* name = page->names.data();
-  for (auto& entry : page->entries) {
-    entry.name = {name, entry.name.size()};
-    name += entry.name.size();
+  for (auto& each : page->entries) {
+    each.name = {name, each.name.size()};
+    name += each.name.size();
   }
   static_assert(sizeof found.cookieverf == sizeof page->end.verifier);
   std::memcpy(&page->end.verifier, found.cookieverf, sizeof page->end.verifier);
