@@ -50,7 +50,6 @@ struct Connections::Connection {
   Connection(tcp::socket accepted, std::size_t max_message, Transport transport, Intake& intake)
       : socket{std::move(accepted)}, stream{max_message, transport, intake} {}
 
-
   tcp::socket socket;
   std::unique_ptr<TlsStream> tls;                      // null: plain TCP
   std::optional<boost::asio::steady_timer> handshake;  // its limit, while it goes on
