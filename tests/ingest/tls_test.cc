@@ -29,8 +29,8 @@ class Fixture : public ListenerFixture {
  public:
   // A client that trusts `ca`. Its handshake runs with the loop.
   struct Client {
-    Client(boost::asio::io_context& context, const Identity& ca, const Identity* identity)
-        : settings{boost::asio::ssl::context::tls_client}, stream{context, settings_of(ca, identity)} {}
+    Client(boost::asio::io_context& io, const Identity& ca, const Identity* identity)
+        : settings{boost::asio::ssl::context::tls_client}, stream{io, settings_of(ca, identity)} {}
 
     boost::asio::ssl::context& settings_of(const Identity& ca, const Identity* identity) {
       settings.load_verify_file(ca.certificate_file());
