@@ -27,13 +27,13 @@ using Catch::Contains;
 
 class Fixture : public ListenerFixture {
  public:
-  // A client that trusts `ca`. Its handshake runs with the loop.
+  // A client that trusts what `trusted` signed. Its handshake runs with the loop.
   struct Client {
-    Client(boost::asio::io_context& io, const Identity& ca, const Identity* identity)
-        : settings{boost::asio::ssl::context::tls_client}, stream{io, settings_of(ca, identity)} {}
+    Client(boost::asio::io_context& io, const Identity& trusted, const Identity* identity)
+        : settings{boost::asio::ssl::context::tls_client}, stream{io, settings_of(trusted, identity)} {}
 
-    boost::asio::ssl::context& settings_of(const Identity& ca, const Identity* identity) {
-      settings.load_verify_file(ca.certificate_file());
+    boost::asio::ssl::context& settings_of(const Identity& trusted, const Identity* identity) {
+      settings.load_verify_file(trusted.certificate_file());
       settings.set_verify_mode(boost::asio::ssl::verify_peer);
       if (identity != nullptr) {
         settings.use_certificate_file(identity->certificate_file(), boost::asio::ssl::context::pem);
