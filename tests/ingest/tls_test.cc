@@ -303,10 +303,11 @@ TEST_CASE_METHOD(Fixture, "What has arrived over TLS is taken in before the clos
   Client& client = greet();
   run_until([&] { return open() == 1; });
   settle();
-  for (int i = 0; i < 1000; ++i) client.send(record_of("/a") + "\n");
+  // No more than the receiver's socket holds: the rest would still be with the sender.
+  for (int i = 0; i < 300; ++i) client.send(record_of("/a") + "\n");
   listener->close();
   connections->drain_and_close();
-  CHECK(paths.size() == 1000);
+  CHECK(paths.size() == 300);
   CHECK(open() == 0);
   settle();
 }
