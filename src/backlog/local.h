@@ -14,10 +14,8 @@
 #include <vector>
 
 #include "backlog/backlog.h"
-#include "backlog/changes.h"
-#include "backlog/endings.h"
+#include "backlog/ledger.h"
 #include "backlog/remembrance.h"
-#include "backlog/table.h"
 #include "clock.h"
 #include "config.h"
 #include "metrics.h"
@@ -31,14 +29,7 @@ namespace qatime::backlog {
 // are dropped and counted, while coalescing, moves and removals go on. No room is reserved for what is in flight (32
 // bytes each) or put back (16 bytes each, or a fifth of a backlog that is full).
 //
-// What is promised, where no event comes later than another of the same names by more than the retention, and nothing
-// is in flight for longer than that: whatever the order of arrival, an access that is not taken is pending where its
-// object is by all changes that have come, if it is the newest of that object, and nowhere else. A change that comes
-// late brings back what had been counted as coalesced or cancelled; that is `recovered`. What was taken before is not
-// undone; while in flight it is followed when it is put back or reconsidered, and older accesses that it had
-// superseded are forgotten when it is settled. Each kind of what has to be remembered for that has its bound in
-// memory, beyond which the earliest is forgotten; one change remembers so many accesses that it ends as the owner
-// says, and none while the last eighth of `backlog.memory` is in use.
+// What it promises for events that come out of order, the ledger says.
 //
 // At every moment between two calls, the accesses added + recovered = coalesced + cancelled + settled + dropped +
 // pending.
@@ -64,41 +55,21 @@ class Local final : public Backlog {
   [[nodiscard]] std::chrono::seconds oldest() const;
 
  private:
-  // An access as it came.
-  struct Known {
-    std::string path;
-    Time time;
-    bool counted;  // as coalesced or cancelled
-  };
-  using Affected = std::vector<Known>;
-
-  void take_in(const Access& access);
-  void take_in(const Move& move);
-  void take_in(const Removal& removal);
-  void arrive(std::string_view path, Time time, bool counted, bool may_grow);
-  void end(std::string_view path, bool subtree, Order by);
-  void remember_ending(Endings::Ending ending);
-  [[nodiscard]] Known known(const Table::Loose& loose) const;
-  void collect(std::string_view path, bool subtree, Time until, Affected& affected);
-  void revive(std::string_view path, Time until, Affected& affected);
-  void arrive_again(const Affected& affected);
-  bool follow_flight(Ticket ticket);
-  void invalidate(std::string_view path);
+  void invalidate(const Access&) {}
+  void invalidate(const Move& move);
+  void invalidate(const Removal& removal) { doubt(removal.path); }
+  void doubt(std::string_view path);
   [[nodiscard]] std::size_t bytes() const noexcept;
   void publish();
 
   const std::size_t memory_;
-  const std::size_t max_endings_;
   const Lanes lanes_;
   const Clock& clock_;
   std::function<void()> wake_;  // of the thread that calls add()
 
   mutable std::mutex mutex_;
   // guarded by mutex_:
-  Table table_;
-  Changes changes_;
-  Endings endings_;
-  Clock::Instant now_;
+  Ledger ledger_;
   Invalidations invalidations_;
   std::size_t invalidation_bytes_ = 0;
   metrics::Counter& recovered_;

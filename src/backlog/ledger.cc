@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+#include "backlog/ledger.h"
+
+#include <algorithm>
+#include <cassert>
+#include <optional>
+
+namespace qatime::backlog {
+namespace {
+
+Remembrance share(const Remembrance& remembrance, std::size_t memory) {
+  return {remembrance.retention, std::min(remembrance.bytes, memory / 8), remembrance.endings};
+}
+
+}  // namespace
+
+Ledger::Ledger(const Lanes& lanes, std::size_t memory, Clock::Instant now, const Remembrance& remembrance)
+    : lanes_{lanes},
+      memory_{memory},
+      max_endings_{remembrance.endings},
+      table_{lanes, now, share(remembrance, memory)},
+      changes_{share(remembrance, memory)},
+      endings_{share(remembrance, memory)},
+      now_{now} {}
+
+void Ledger::advance(Clock::Instant now) {
+  now_ = now;
+  table_.advance(now);
+  changes_.forget(now);
+  endings_.forget(now);
+}
+
+void Ledger::take_in(const Access& access) { arrive(access.path, access.time, false, bytes() < memory_); }
+
+// Where nothing is known of later changes to the names, what is at a path is what was there when the change happened.
+// Else all that the change may concern leaves the table and arrives again, each access under the name that it came
+// with: that name and its time tell its fate, whatever the order in which the changes came.
+void Ledger::take_in(const Move& move) {
+  if (is_within(move.path, move.target) || is_within(move.target, move.path)) return;  // changes nothing
+  Affected affected;
+  const Order order = changes_.next(move.time);
+  if (changes_.untouched_since(move.path, move.time) && changes_.untouched_since(move.target, move.time)) {
+    end(move.target, true, order);
+    const auto take = [&](const Table::Loose& loose) { affected.push_back(known(loose)); };
+    table_.move_directories(move.path, move.target, move.time, take);
+    table_.withdraw(move.path, true, move.time, take);
+    if (!lanes_.place(move.path)) revive(move.path, move.time, affected);  // what had left all exports
+  } else {
+    collect(move.path, true, move.time, affected);
+    collect(move.target, true, move.time, affected);
+    revive(move.path, move.time, affected);
+  }
+  changes_.remember(move, now_);
+  arrive_again(affected);
+}
+
+void Ledger::take_in(const Removal& removal) {
+  Affected affected;
+  if (changes_.untouched_since(removal.path, removal.time)) {
+    end(removal.path, removal.subtree, changes_.next(removal.time));
+  } else {
+    collect(removal.path, removal.subtree, removal.time, affected);
+  }
+  changes_.remember(removal, now_);
+  arrive_again(affected);
+}
+
+// An access that came for `path`: it waits where its object is now, if that is anywhere in the exports.
+void Ledger::arrive(std::string_view path, Time time, bool counted, bool may_grow) {
+  const Fate fate = changes_.follow(path, time);
+  const auto place = fate.kind == Fate::Kind::ends
+                         ? std::nullopt
+                         : lanes_.place(fate.kind == Fate::Kind::moves ? std::string_view{fate.path} : path);
+  if (!place) {
+    if (fate.kind != Fate::Kind::stays) remember_ending({std::string{path}, time, fate.last});
+    if (!counted) ++tally_.cancelled;
+    return;
+  }
+  switch (table_.add(*place, time, may_grow)) {
+    case Table::Added::waits:
+      if (counted) ++tally_.recovered;
+      return;
+    case Table::Added::coalesced:
+      if (!counted) ++tally_.coalesced;
+      return;
+    case Table::Added::refused:
+      ++tally_.refused;
+      return;
+  }
+}
+
+// Ends what is at `path` and, with `subtree`, below it by a change that nothing later concerns.
+void Ledger::end(std::string_view path, bool subtree, Order by) {
+  std::size_t left = max_endings_;
+  table_.withdraw(path, subtree, by.time, [&](const Table::Loose& loose) {
+    if (!loose.superseded) ++tally_.cancelled;
+    if (left == 0) return;
+    --left;
+    remember_ending({changes_.origin(loose.path, loose.time), loose.time, by});
+  });
+}
+
+// A backlog that is nearly full keeps its room for what is pending.
+void Ledger::remember_ending(Endings::Ending ending) {
+  if (bytes() < memory_ - memory_ / 8) endings_.remember(std::move(ending), now_);
+}
+
+Ledger::Known Ledger::known(const Table::Loose& loose) const {
+  return {changes_.origin(loose.path, loose.time), loose.time, loose.superseded};
+}
+
+// Takes out what may have been at `path` or, with `subtree`, below it at the time `until`.
+void Ledger::collect(std::string_view path, bool subtree, Time until, Affected& affected) {
+  for (const std::string& now_at : changes_.destinations(path, until)) {
+    table_.withdraw(now_at, subtree, until, [&](const Table::Loose& loose) { affected.push_back(known(loose)); });
+  }
+}
+
+// Takes out what has ended after `until` as far as was known, and may have been at or below `path` then. It stays
+// gone where the change that ended it is forgotten.
+void Ledger::revive(std::string_view path, Time until, Affected& affected) {
+  if (endings_.empty()) return;
+  for (const std::string& source : changes_.sources(path, until)) {
+    for (auto& ending : endings_.extract(source, until)) {
+      if (changes_.remembers(ending.by)) affected.push_back({std::move(ending.path), ending.time, true});
+    }
+  }
+}
+
+void Ledger::arrive_again(const Affected& affected) {
+  for (const auto& [path, time, counted] : affected) arrive(path, time, counted, true);
+}
+
+bool Ledger::follow_flight(Ticket ticket) {
+  const auto flight = table_.flight(ticket);
+  assert(flight);
+  if (!flight || flight->mark == changes_.last_sequence()) return false;
+  const std::string origin = changes_.origin(flight->path, flight->time, flight->mark);
+  const Fate fate = changes_.follow(origin, flight->time);
+  if (fate.kind != Fate::Kind::ends && (fate.kind == Fate::Kind::moves ? fate.path : origin) == flight->path)
+    return false;
+  Affected affected;  // what met the flight under a name that was not its own any more
+  table_.withdraw(flight->path, false, Time::max(),
+                  [&](const Table::Loose& loose) { affected.push_back(known(loose)); });
+  table_.settle(ticket);
+  arrive(origin, flight->time, false, true);
+  arrive_again(affected);
+  return true;
+}
+
+std::size_t Ledger::bytes() const noexcept { return table_.bytes() + changes_.bytes() + endings_.bytes(); }
+
+}  // namespace qatime::backlog

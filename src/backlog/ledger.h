@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// What is pending by all accesses, moves and removals that have come, in whatever order they came.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "backlog/changes.h"
+#include "backlog/endings.h"
+#include "backlog/remembrance.h"
+#include "backlog/table.h"
+#include "clock.h"
+#include "event.h"
+#include "path.h"
+
+namespace qatime::backlog {
+
+// The table, and the changes of names that its entries have to follow. One owner, who lets `lanes` outlive it.
+//
+// What is promised, where no event comes later than another of the same names by more than the retention, and nothing
+// is in flight for longer than that: whatever the order of arrival, an access that is not taken is pending where its
+// object is by all changes that have come, if it is the newest of that object, and nowhere else. A change that comes
+// late brings back what had been counted as coalesced or cancelled; that is `recovered`. What was taken before is not
+// undone; while in flight it is followed when it is put back or looked at again, and older accesses that it had
+// superseded are forgotten when it is settled. Each kind of what has to be remembered for that has its bound in
+// memory, beyond which the earliest is forgotten; one change remembers so many accesses that it ends as the owner
+// says, and none while the last eighth of the memory is in use.
+//
+// At every moment, the accesses taken in + recovered = coalesced + cancelled + refused + settled + pending.
+class Ledger {
+ public:
+  // `memory` is what the owner wants it to take, in bytes: accesses to new paths are refused beyond it. What comes late
+  // is understood as far back as `remembrance` says; each kind of things to remember takes an eighth at most.
+  Ledger(const Lanes& lanes, std::size_t memory, Clock::Instant now, const Remembrance& remembrance);
+
+  // What happens from here on happens at `now`.
+  void advance(Clock::Instant now);
+
+  void take_in(const Access& access);
+  void take_in(const Move& move);
+  void take_in(const Removal& removal);
+
+  // Ends the flight if a change that came since it was taken explains why its object is not there. Whether it did.
+  bool follow_flight(Ticket ticket);
+
+  struct Tally {
+    std::uint64_t recovered = 0;
+    std::uint64_t coalesced = 0;
+    std::uint64_t cancelled = 0;
+    std::uint64_t refused = 0;  // there was no room
+  };
+  // What became of accesses since the last call.
+  [[nodiscard]] Tally take_tally() noexcept { return std::exchange(tally_, {}); }
+
+  // The mark of what is taken now (Table::take).
+  [[nodiscard]] std::uint64_t mark() const noexcept { return changes_.last_sequence(); }
+
+  [[nodiscard]] Table& table() noexcept { return table_; }
+  [[nodiscard]] const Table& table() const noexcept { return table_; }
+  [[nodiscard]] std::size_t bytes() const noexcept;
+
+ private:
+  // An access as it came.
+  struct Known {
+    std::string path;
+    Time time;
+    bool counted;  // as coalesced or cancelled
+  };
+  using Affected = std::vector<Known>;
+
+  void arrive(std::string_view path, Time time, bool counted, bool may_grow);
+  void end(std::string_view path, bool subtree, Order by);
+  void remember_ending(Endings::Ending ending);
+  [[nodiscard]] Known known(const Table::Loose& loose) const;
+  void collect(std::string_view path, bool subtree, Time until, Affected& affected);
+  void revive(std::string_view path, Time until, Affected& affected);
+  void arrive_again(const Affected& affected);
+
+  const Lanes& lanes_;
+  const std::size_t memory_;
+  const std::size_t max_endings_;
+  Table table_;
+  Changes changes_;
+  Endings endings_;
+  Clock::Instant now_;
+  Tally tally_;
+};
+
+}  // namespace qatime::backlog
