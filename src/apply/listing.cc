@@ -9,6 +9,18 @@
 
 namespace qatime::apply {
 
+namespace {
+
+constexpr std::size_t kEntry = 200;        // bytes, with a name of middling length
+constexpr std::size_t kMostExpected = 32;  // entries of a page, a guess that keeps several listings under way
+
+}  // namespace
+
+std::uint32_t first_page(std::size_t names) noexcept {
+  constexpr std::size_t kDots = 2;
+  return static_cast<std::uint32_t>(std::clamp<std::size_t>((names + kDots) * kEntry, kSmallestPage, kProbe));
+}
+
 std::uint32_t next_page(std::uint32_t size, std::size_t entries, std::size_t hits, std::size_t left) noexcept {
   if (hits == 0 || hits * kBreakEven < entries + kBreakEven) return 0;
   return static_cast<std::uint32_t>(std::clamp<std::size_t>(size * left / hits, kProbe, kLargestPage));
@@ -44,9 +56,10 @@ void Listings::begin(backlog::Slice slice, Breaker::Stamp taken) {
   entries_ += listing->entries.size();
   assert(listing->wanted.size() == listing->entries.size() && entries_ <= kMostEntries);
   listings_.emplace(*listing->directory, listing);
-  ++asking_;
+  listing->page = first_page(listing->entries.size());
+  expect(*listing, listing->entries.size());
   resolver_.resolve(listing->lane, *listing->directory, [this, listing](const Resolver::Answer& answer) {
-    --asking_;
+    expect(*listing, 0);
     listing->handle = answer.handle;
     if (answer.status != nfs::Status::ok) listing->page = 0;
     go_on(listing);
@@ -76,12 +89,18 @@ bool Listings::step(std::size_t limit) {
   return false;
 }
 
+void Listings::expect(Listing& listing, std::size_t entries) {
+  expected_ -= listing.expected;
+  listing.expected = std::min(entries, kMostExpected);
+  expected_ += listing.expected;
+}
+
 void Listings::ask(const Shared& listing) {
-  ++asking_;
+  expect(*listing, listing->wanted.size());
   pipeline_.submit([this, listing](nfs::Client& client) {
     client.readdirplus(listing->handle, listing->position, listing->page,
                        [this, listing](nfs::Status status, const nfs::Page& page) {
-                         --asking_;
+                         expect(*listing, 0);
                          turn(listing, status, page);
                          pipeline_.completed();
                        });

@@ -30,12 +30,19 @@ namespace qatime::apply {
 // Of nfs-ganesha, an entry of a page takes 5 to 6 us, a LOOKUP 37 to 51 us. So a page, which is a request itself, costs
 // more than the LOOKUPs that it saves if fewer than one entry in eight, and one more, are wanted.
 inline constexpr std::size_t kBreakEven = 8;
-// Bytes of the first page: some 45 entries, which show whether others are worth it for the price of six LOOKUPs.
+// Bytes of the largest first page: some 45 entries, which show whether others are worth it for the price of six
+// LOOKUPs.
 inline constexpr std::uint32_t kProbe = 8 << 10;
+// Bytes of the smallest page: two entries of the longest names, ten of short ones.
+inline constexpr std::uint32_t kSmallestPage = 2 << 10;
 // Bytes: some 190 entries, which keep a server for a millisecond and bring no more work at once than a slice does.
 inline constexpr std::uint32_t kLargestPage = 32 << 10;
-// With fewer names, even a probe that shows all of them saves little.
-inline constexpr std::size_t kFewestNames = 32;
+// With fewer names, even a page that shows all of them saves little. That of so many costs as much as two LOOKUPs.
+inline constexpr std::size_t kFewestNames = 8;
+
+// Bytes of the first page where so many names wait: room for a directory that has no others. So what it costs in vain
+// is a small part of what the names cost in any case.
+[[nodiscard]] std::uint32_t first_page(std::size_t names) noexcept;
 
 // Bytes to ask for after a page of `size` bytes with `entries`, of which `hits` were wanted and `left` still are;
 // 0 if that would cost more than it saves. Asks for no more than what is left needs if it goes on like that, so that a
@@ -55,7 +62,8 @@ struct Listing {
       wanted;                 // names not found yet, to their places in `entries`
   std::size_t handed_on = 0;  // of `entries`, if no more pages are asked for
   nfs::Page::Position position;
-  std::uint32_t page = kProbe;  // bytes to ask for next; 0: no more
+  std::uint32_t page = 0;    // bytes to ask for next; 0: no more
+  std::size_t expected = 0;  // of the request under way, in entries
 };
 
 // A listing takes its steps when it is told to; each ends as soon as the rest of its names is cheaper looked up. A page
@@ -94,11 +102,12 @@ class Listings {
 
   [[nodiscard]] std::size_t entries() const noexcept { return entries_; }
   // What is to be expected of the requests under way, in entries.
-  [[nodiscard]] std::size_t expected() const noexcept { return asking_ * kFewestNames; }
+  [[nodiscard]] std::size_t expected() const noexcept { return expected_; }
 
  private:
   using Shared = std::shared_ptr<Listing>;
 
+  void expect(Listing& listing, std::size_t entries);
   void ask(const Shared& listing);
   void turn(const Shared& listing, nfs::Status status, const nfs::Page& page);
   std::size_t pick(Listing& listing, const nfs::Page& page);
@@ -120,7 +129,7 @@ class Listings {
   std::map<std::string_view, Shared> listings_;  // by directory
   std::deque<Shared> ready_;                     // for their next steps
   std::size_t entries_ = 0;
-  std::size_t asking_ = 0;  // listings that wait for their directory or for a page
+  std::size_t expected_ = 0;  // of the listings that wait for their directory or for a page
 };
 
 }  // namespace qatime::apply

@@ -48,6 +48,23 @@ TEST_CASE("APageIsAsLargeAsWhatIsLeftNeedsWithinItsBounds", "[apply]") {
   CHECK(next_page(kLargestPage, 200, 200, 1) == kProbe);
 }
 
+TEST_CASE("TheFirstPageHasRoomForAsManyNamesAsWait", "[apply]") {
+  CHECK(first_page(1) == kSmallestPage);
+  CHECK(first_page(20) > 20 * 180);
+  CHECK(first_page(20) < 25 * 200);
+  CHECK(first_page(1'000'000) == kProbe);
+}
+
+TEST_CASE("ManySmallDirectoriesCostAPageEach", "[apply]") {
+  Stage stage;
+  const int count = GENERATE(8, 20, 40);
+  for (int d = 0; d < 50; ++d) prepare(stage, count, count, "/d" + std::to_string(d));
+  stage.run();
+  for (int d = 0; d < 50; ++d) CHECK(are_set(stage, count, "/d" + std::to_string(d)));
+  CHECK(stage.client.count(Procedure::lookup) == 50);
+  CHECK(stage.client.count(Procedure::readdirplus) == 50);
+}
+
 TEST_CASE("AWholeDirectoryCostsLittleMoreThanItsSetattrs", "[apply]") {
   Stage stage;
   const int count = GENERATE(100, 2000);
