@@ -2,7 +2,8 @@
 //
 // How libnfs is driven. Nothing is queued on a context or destroyed while libnfs is calling back: the callbacks only
 // move the record of their request to `completed_`, and what was completed is delivered when rpc_service() has
-// returned. The context never reconnects; when rpc_service() fails it is destroyed, which completes all it still has.
+// returned; debug builds assert it. The context never reconnects; when rpc_service() fails it is destroyed, which
+// completes all it still has.
 //
 // Timeouts are our own. Those of libnfs need a call every 100 ms, miscount what is queued, and remove a request that
 // is half written from the stream. Ours leave the request where it is and forget its caller. A server that answers
@@ -15,6 +16,7 @@
 #include "nfs/rpc.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <iterator>
 #include <new>
@@ -110,12 +112,19 @@ std::string Rpc::connect(const asio::ip::tcp::endpoint& server) {
   return {};
 }
 
+int Rpc::service(int events) {
+  in_libnfs_ = true;
+  const int result = rpc_service(context_, events);
+  in_libnfs_ = false;
+  return result;
+}
+
 void Rpc::await_open() {
   descriptor_.async_wait(asio::posix::stream_descriptor::wait_write,
                          [this, life = std::weak_ptr{life_}](const boost::system::error_code& error) {
                            if (error || life.expired() || context_ == nullptr) return;
                            if (const int cause = socket_error(socket_)) return fail(text(cause));
-                           if (rpc_service(context_, POLLOUT) < 0 || !open_) return fail(failure());
+                           if (service(POLLOUT) < 0 || !open_) return fail(failure());
                            set_option(socket_, TCP_NODELAY, 1);
                            alarm_.cancel();
                            alarm_is_set_ = false;
@@ -129,7 +138,7 @@ void Rpc::await_replies() {
   descriptor_.async_wait(asio::posix::stream_descriptor::wait_read,
                          [this, life = std::weak_ptr{life_}](const boost::system::error_code& error) {
                            if (error || life.expired() || context_ == nullptr) return;
-                           if (rpc_service(context_, POLLIN) < 0) return fail(failure());
+                           if (service(POLLIN) < 0) return fail(failure());
                            await_replies();
                            deliver();
                          });
@@ -159,7 +168,7 @@ void Rpc::flush() {
   if (awaits_room_) return;
   const bool cork = std::exchange(unsent_, 0) > 1;
   if (cork) set_option(socket_, TCP_CORK, 1);
-  const int result = rpc_service(context_, POLLOUT);
+  const int result = service(POLLOUT);
   if (cork) set_option(socket_, TCP_CORK, 0);
   if (result < 0) return fail(failure());
   if ((rpc_which_events(context_) & POLLOUT) != 0) await_room();
@@ -276,7 +285,10 @@ void Rpc::close() noexcept {
   open_ = false;
   alarm_.cancel();
   if (descriptor_.is_open()) (void)::close(descriptor_.release());
+  assert(!in_libnfs_);
+  in_libnfs_ = true;
   if (context_ != nullptr) rpc_destroy_context(std::exchange(context_, nullptr));
+  in_libnfs_ = false;
 }
 
 // Why rpc_service() failed. libnfs says nothing when the peer has closed, and may still hold an older text.

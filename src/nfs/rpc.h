@@ -2,6 +2,7 @@
 // One TCP connection to one RPC service (RFC 5531), by libnfs.
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -105,12 +106,14 @@ class Rpc {
   // `queue` hands a call to libnfs and says whether libnfs took it.
   template <class Queue>
   void start(metrics::Counter& counter, Done done, const Queue& queue) {
+    assert(!in_libnfs_);
     Call& call = enter(std::move(done));
     entered(call, counter, open_ && queue(call));
   }
   [[nodiscard]] Call& enter(Done done);
   void entered(Call& call, metrics::Counter& counter, bool queued);
   [[nodiscard]] std::string connect(const boost::asio::ip::tcp::endpoint& server);
+  [[nodiscard]] int service(int events);
   void await_open();
   void await_replies();
   void await_room();
@@ -134,6 +137,7 @@ class Rpc {
   std::function<void()> opened_;
   Lost lost_;
   bool open_ = false;
+  bool in_libnfs_ = false;  // which may be calling back
   bool alarm_is_set_ = false;
   bool flush_is_posted_ = false;
   bool awaits_room_ = false;

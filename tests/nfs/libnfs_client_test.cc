@@ -11,7 +11,7 @@
 
 #include "catch.h"
 #include "metrics.h"
-#include "nfs/loop.h"
+#include "nfs/lab.h"
 #include "nfs/scripted_server.h"
 #include "nfs/slow_names.h"
 #include "nfs/window.h"
@@ -21,90 +21,19 @@ namespace qatime::nfs {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::Action;
 using testing::kSlowName;
-using testing::Loop;
+using testing::kTime;
+using testing::Lab;
 using testing::Procedure;
+using testing::refuse;
 using testing::Request;
 using testing::ScriptedServer;
 using testing::SlowNames;
 using Fault = testing::Action::Fault;
 
-constexpr Time kTime{1'700'000'000'123'456'789ns};
-
-struct Answer {
-  Status status;
-  Object object;
-};
-
-// A client of one or more servers and its loop; calls wait for their replies.
-struct Lab {
-  explicit Lab(const NfsConfig& config) { client = std::make_unique<LibnfsClient>(loop.io(), config, registry); }
-  explicit Lab(const ScriptedServer& server) : Lab(server.config()) {}
-
-  [[nodiscard]] bool wait_for_root() {
-    return loop.run_until([this] { return client->root(0).has_value(); });
-  }
-  [[nodiscard]] Handle root() {
-    REQUIRE(wait_for_root());
-    return *client->root(0);
-  }
-  Answer lookup(const Handle& directory, const std::string& name) {
-    return wait([&](auto done) { client->lookup(directory, name, std::move(done)); });
-  }
-  Answer getattr(const Handle& object) {
-    return wait([&](auto done) { client->getattr(object, attributes_only(std::move(done))); });
-  }
-  Answer set_atime(const Handle& object, Time atime, std::optional<Time> guard = {}) {
-    return wait([&](auto done) { client->set_atime(object, atime, guard, attributes_only(std::move(done))); });
-  }
-  [[nodiscard]] std::int64_t rpcs(const std::string& procedure) { return value("qatime_rpcs_total", procedure); }
-  [[nodiscard]] std::int64_t value(const std::string& metric, const std::string& label) {
-    std::int64_t found = -1;
-    registry.visit([&](const metrics::Registry::Sample& sample) {
-      if (sample.name == metric && sample.label.value == label) found = sample.value;
-    });
-    return found;
-  }
-
-  Loop loop;
-  metrics::Registry registry;
-  std::unique_ptr<LibnfsClient> client;
-
- private:
-  static Client::AttributesDone attributes_only(Client::ObjectDone done) {
-    return [done = std::move(done)](Status status, const std::optional<Attributes>& attributes) {
-      done(status, {{}, attributes});
-    };
-  }
-  template <class Start>
-  Answer wait(Start start) {
-    std::optional<Answer> answer;
-    start([&](Status status, const Object& object) { answer = Answer{status, object}; });
-    CHECK_FALSE(answer);  // never inside the call
-    REQUIRE(loop.run_until([&] { return answer.has_value(); }));
-    return *answer;
-  }
-};
-
 std::size_t open_descriptors() {
   const std::filesystem::directory_iterator open{"/proc/self/fd"};
   return static_cast<std::size_t>(std::distance(begin(open), end(open)));
-}
-
-Action refuse(Status status) { return {Fault::none, status}; }
-
-// Keeps the servers busy until their windows have grown to `room` requests in all.
-void grow(Lab& lab, std::size_t room) {
-  const Handle root = lab.root();
-  std::size_t outstanding = 0;
-  REQUIRE(lab.loop.run_until([&] {
-    if (outstanding == 0 && lab.client->room() == room) return true;
-    for (; outstanding + lab.client->room() < room && lab.client->room() > 0; ++outstanding) {
-      lab.client->getattr(root, [&](Status, const auto&) { --outstanding; });
-    }
-    return false;
-  }));
 }
 
 // ---- mounting
@@ -172,22 +101,6 @@ TEST_CASE("A refused export has its status while the others are served, and is a
   REQUIRE(lab.wait_for_root());
   CHECK(lab.client->mount_status(0) == Status::ok);
   CHECK(changes == 1);
-}
-
-TEST_CASE("A MOUNT service that refuses the credentials is an auth status") {
-  ScriptedServer server;
-  server.script(Procedure::mnt, {Fault::deny});
-  Lab lab{server};
-  REQUIRE(lab.loop.run_until([&] { return lab.client->mount_status(0) != Status::ok; }));
-  CHECK(lab.client->mount_status(0) == Status::auth);
-}
-
-TEST_CASE("A root handle over 64 bytes is garbage") {
-  ScriptedServer server;
-  server.script(Procedure::mnt, {Fault::huge_handle});
-  Lab lab{server};
-  REQUIRE(lab.loop.run_until([&] { return lab.client->mount_status(0) != Status::ok; }));
-  CHECK(lab.client->mount_status(0) == Status::garbage);
 }
 
 TEST_CASE("Nothing is served by what does not answer NULL") {
@@ -295,28 +208,6 @@ TEST_CASE("A guard that is no longer the ctime is NOT_SYNC, and nothing is set")
   CHECK(server.requests().back().guard);
 }
 
-TEST_CASE("Statuses of the server come through as they are") {
-  ScriptedServer server;
-  Lab lab{server};
-  for (const Status status : {Status::perm, Status::noent, Status::io, Status::acces, Status::notdir, Status::inval,
-                              Status::nospc, Status::rofs, Status::dquot, Status::stale, Status::badhandle,
-                              Status::serverfault, Status::jukebox, static_cast<Status>(4711)}) {
-    server.script(Procedure::lookup, refuse(status), 1);
-    server.script(Procedure::getattr, refuse(status), 1);
-    server.script(Procedure::setattr, refuse(status), 1);
-    CHECK(lab.lookup(lab.root(), "f").status == status);
-    CHECK(lab.getattr(lab.root()).status == status);
-    CHECK(lab.set_atime(lab.root(), kTime).status == status);
-  }
-}
-
-TEST_CASE("A status that is one of our own is garbage from a server") {
-  ScriptedServer server;
-  server.script(Procedure::getattr, refuse(Status::lost));
-  Lab lab{server};
-  CHECK(lab.getattr(lab.root()).status == Status::garbage);
-}
-
 TEST_CASE("A server may leave out attributes") {
   ScriptedServer server;
   server.add_file("/f");
@@ -329,25 +220,6 @@ TEST_CASE("A server may leave out attributes") {
   const auto set = lab.set_atime(answer.object.handle, kTime);
   CHECK(set.status == Status::ok);
   CHECK_FALSE(set.object.attributes);
-}
-
-TEST_CASE("RPCs that are answered but not executed tell why, and the connection goes on") {
-  ScriptedServer server;
-  server.add_file("/f");
-  const std::map<Fault, Status> expected{{Fault::deny, Status::auth},
-                                         {Fault::prog_unavail, Status::notsupp},
-                                         {Fault::prog_mismatch, Status::notsupp},
-                                         {Fault::proc_unavail, Status::notsupp},
-                                         {Fault::garbage_args, Status::garbage},
-                                         {Fault::system_err, Status::serverfault},
-                                         {Fault::truncate, Status::garbage},
-                                         {Fault::huge_handle, Status::garbage}};
-  Lab lab{server};
-  for (const auto& [fault, status] : expected) {
-    server.script(Procedure::lookup, {fault}, 1);
-    CHECK(lab.lookup(lab.root(), "f").status == status);
-  }
-  CHECK(server.requests().back().connection == 2);  // the first was for MOUNT
 }
 
 TEST_CASE("A completion may start the next request") {
@@ -378,7 +250,7 @@ TEST_CASE("Room is what max_in_flight leaves, over all connections to a server")
   lab.client->on_change([&] { ++ready; });
   REQUIRE(lab.loop.run_until([&] { return ready == 3; }));
   const Handle root = lab.root();
-  grow(lab, 100);
+  lab.grow(100);
   server.clear_requests();
   server.script(Procedure::getattr, {Fault::silence});
   for (std::size_t room = 100; room > 0; --room) {
@@ -428,20 +300,20 @@ TEST_CASE("A server that puts requests off gets fewer at once, and as many as be
   auto config = server.config();
   config.timeout = 60s;
   Lab lab{config};
-  grow(lab, 64);
+  lab.grow(64);
   const auto window = [&] { return lab.value("qatime_server_window", "127.0.0.1:" + std::to_string(server.port())); };
   CHECK(window() == 64);
   server.script(Procedure::getattr, refuse(Status::jukebox), 1);
   CHECK(lab.getattr(lab.root()).status == Status::jukebox);
   CHECK(lab.client->room() == 32);
   CHECK(window() == 32);
-  grow(lab, 64);
+  lab.grow(64);
 }
 
 TEST_CASE("A server that lets requests time out gets fewer at once") {
   ScriptedServer server;
   Lab lab{server};
-  grow(lab, 64);
+  lab.grow(64);
   server.script(Procedure::getattr, {Fault::silence}, 1);
   CHECK(lab.getattr(lab.root()).status == Status::timeout);
   CHECK(lab.client->room() <= 32);
@@ -477,180 +349,7 @@ TEST_CASE("A server that answers slowly gets few requests at once within seconds
   REQUIRE(lab.loop.run_until([&] { return outstanding == 0; }));
 }
 
-// ---- faults
-
-TEST_CASE("Without a server requests are lost, not forgotten") {
-  ScriptedServer server;
-  const auto config = server.config();
-  server.stop();
-  Lab lab{config};
-  CHECK(lab.client->room() == 0);
-  CHECK(lab.lookup(Handle{std::string_view{"h"}}, "f").status == Status::lost);
-  CHECK(lab.getattr(Handle{std::string_view{"h"}}).status == Status::lost);
-  CHECK(lab.set_atime(Handle{std::string_view{"h"}}, kTime).status == Status::lost);
-}
-
-TEST_CASE("A server that is not there is found when it comes, and says meanwhile what is wrong") {
-  ScriptedServer server;
-  const auto config = server.config();
-  server.stop();
-  Lab lab{config};
-  REQUIRE(lab.loop.run_until([&] { return lab.client->trouble(0).has_value(); }));
-  CHECK(lab.client->trouble(0)->find("refused") != std::string::npos);
-  CHECK(lab.client->trouble(0)->find("127.0.0.1:" + std::to_string(config.port)) == 0);
-  server.start();
-  REQUIRE(lab.wait_for_root());
-  CHECK_FALSE(lab.client->trouble(0));
-  CHECK(lab.value("qatime_reconnects_total", "127.0.0.1:" + std::to_string(config.port)) >= 1);
-}
-
-TEST_CASE("What is outstanding when the connection drops is lost, and the connection comes back") {
-  ScriptedServer server;
-  const auto fault = GENERATE(Fault::drop, Fault::execute_and_drop);
-  Lab lab{server};
-  const Handle root = lab.root();
-  server.script(Procedure::setattr, {Fault::silence}, 2);
-  server.script(Procedure::setattr, {fault}, 1);
-  std::vector<Status> statuses;
-  std::vector<std::size_t> rooms;
-  for (int count = 0; count < 3; ++count) {
-    lab.client->set_atime(root, kTime, {}, [&](Status status, const auto&) {
-      statuses.push_back(status);
-      rooms.push_back(lab.client->room());
-    });
-  }
-  REQUIRE(lab.loop.run_until([&] { return statuses.size() == 3; }));
-  CHECK(statuses == std::vector(3, Status::lost));
-  CHECK(rooms == std::vector<std::size_t>(3, 0));
-  CHECK(lab.set_atime(lab.root(), kTime).status == Status::ok);
-}
-
-TEST_CASE("Bytes that are no reply end the request one way or the other") {
-  ScriptedServer server;
-  server.script(Procedure::getattr, {Fault::garbage}, 1);
-  Lab lab{server};
-  const Status status = lab.getattr(lab.root()).status;
-  CHECK((status == Status::timeout || status == Status::lost));
-  CHECK(lab.getattr(lab.root()).status == Status::ok);
-}
-
-TEST_CASE("A drop at any step of connecting is got over") {
-  ScriptedServer server;
-  const auto step = GENERATE(Procedure::mnt, Procedure::null);
-  const auto fault = GENERATE(Fault::drop, Fault::silence, Fault::garbage);
-  server.script(step, {fault}, 2);
-  Lab lab{server};
-  CHECK(lab.getattr(lab.root()).status == Status::ok);
-}
-
-TEST_CASE("Connections that are closed as soon as they are accepted are got over") {
-  ScriptedServer server;
-  server.close_new_connections(true);
-  Lab lab{server};
-  REQUIRE(lab.loop.run_until([&] { return lab.client->trouble(0).has_value(); }));
-  CHECK(lab.client->trouble(0)->find("MOUNT") != std::string::npos);
-  server.close_new_connections(false);
-  CHECK(lab.getattr(lab.root()).status == Status::ok);
-}
-
-TEST_CASE("A reply that is late is a timeout, and the connection is kept") {
-  ScriptedServer server;
-  Lab lab{server};
-  const Handle root = lab.root();
-  for (int round = 0; round < 2; ++round) {
-    server.script(Procedure::getattr, {Fault::none, {}, 800ms}, 1);
-    CHECK(lab.getattr(root).status == Status::timeout);
-    lab.loop.run_for(600ms);  // the late reply belongs to nobody
-  }
-  CHECK(lab.getattr(root).status == Status::ok);
-  CHECK(server.requests().back().connection == 2);
-}
-
-TEST_CASE("A server that swallows one request in many loses no connection") {
-  ScriptedServer server;
-  Lab lab{server};
-  const Handle root = lab.root();
-  server.script(Procedure::setattr, {Fault::silence});
-  for (int round = 0; round < 3; ++round) {
-    std::optional<Status> swallowed;
-    lab.client->set_atime(root, kTime, {}, [&](Status status, const auto&) { swallowed = status; });
-    while (!swallowed) CHECK(lab.getattr(root).status == Status::ok);
-    CHECK(*swallowed == Status::timeout);
-  }
-  CHECK(lab.getattr(root).status == Status::ok);
-  CHECK(server.requests().back().connection == 2);
-}
-
-TEST_CASE("A server that swallows several requests at once but answers others loses no connection") {
-  ScriptedServer server;
-  Lab lab{server};
-  const Handle root = lab.root();
-  grow(lab, 64);
-  server.script(Procedure::setattr, {Fault::silence});
-  int swallowed = 0;
-  for (int count = 0; count < 10; ++count)
-    lab.client->set_atime(root, kTime, {}, [&](Status, const auto&) { ++swallowed; });
-  while (swallowed < 10) CHECK(lab.getattr(root).status == Status::ok);
-  CHECK(lab.getattr(root).status == Status::ok);
-  CHECK(server.requests().back().connection == 2);
-}
-
-TEST_CASE("A server that swallows half of what it may have is left, though it answers the rest") {
-  ScriptedServer server;
-  auto config = server.config();
-  config.max_in_flight = 4;
-  Lab lab{config};
-  const Handle root = lab.root();
-  server.script(Procedure::setattr, {Fault::silence}, 2);
-  int swallowed = 0;
-  for (int count = 0; count < 2; ++count)
-    lab.client->set_atime(root, kTime, {}, [&](Status, const auto&) { ++swallowed; });
-  while (swallowed < 2) (void)lab.getattr(root);
-  CHECK(lab.getattr(lab.root()).status == Status::ok);
-  CHECK(server.requests().back().connection > 2);
-}
-
-TEST_CASE("A server that answers nothing any more is left, and tried again") {
-  ScriptedServer server;
-  Lab lab{server};
-  const Handle root = lab.root();
-  server.script(Procedure::getattr, {Fault::silence});
-  std::vector<Status> statuses;
-  for (int count = 0; count < 2; ++count) {
-    lab.client->getattr(root, [&](Status status, const auto&) { statuses.push_back(status); });
-  }
-  lab.loop.run_for(250ms);
-  lab.client->getattr(root, [&](Status status, const auto&) { statuses.push_back(status); });
-  REQUIRE(lab.loop.run_until([&] { return statuses.size() == 3; }));
-  CHECK(statuses == std::vector{Status::timeout, Status::timeout, Status::lost});
-  server.clear_scripts();
-  CHECK(lab.getattr(lab.root()).status == Status::ok);
-  CHECK(server.requests().back().connection > 2);
-}
-
-TEST_CASE("Work goes to the server that answers while another is away, and to both when it is back") {
-  ScriptedServer first;
-  ScriptedServer second;
-  auto config = first.config();  // MOUNT is the first one's for both; their trees are alike
-  config.servers = {{"127.0.0.1", first.port()}, {"127.0.0.1", second.port()}};
-  Lab lab{config};
-  REQUIRE(lab.loop.run_until([&] { return lab.client->room() == 2 * Window::kLeast; }));
-  grow(lab, 128);
-  second.stop();
-  REQUIRE(lab.loop.run_until([&] { return lab.client->room() == 64; }));
-  for (int count = 0; count < 10; ++count) CHECK(lab.getattr(lab.root()).status == Status::ok);
-  CHECK(lab.value("qatime_server_up", "127.0.0.1:" + std::to_string(first.port())) == 1);
-  CHECK(lab.value("qatime_server_up", "127.0.0.1:" + std::to_string(second.port())) == 0);
-  second.start();
-  REQUIRE(lab.loop.run_until([&] { return lab.client->room() == 64 + Window::kLeast; }));
-  grow(lab, 128);
-  const auto before = second.count(Procedure::getattr);
-  std::size_t completed = 0;
-  const Handle root = lab.root();
-  for (int count = 0; count < 20; ++count) lab.client->getattr(root, [&](Status, const auto&) { ++completed; });
-  REQUIRE(lab.loop.run_until([&] { return completed == 20; }));
-  CHECK(second.count(Procedure::getattr) == before + 10);
-}
+// ---- names and addresses
 
 TEST_CASE("A name is resolved, and each of its addresses is a server") {
   ScriptedServer server;
@@ -737,7 +436,7 @@ TEST_CASE("A client that is destroyed forgets what is outstanding") {
   ScriptedServer server;
   Lab lab{server};
   const Handle root = lab.root();
-  grow(lab, 64);
+  lab.grow(64);
   server.clear_requests();
   server.script(Procedure::getattr, {Fault::silence});
   bool called = false;

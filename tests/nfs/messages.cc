@@ -122,7 +122,13 @@ std::string accepted(std::uint32_t xid, AcceptStat status, std::string_view resu
   return XdrWriter{}.word(xid).word(1).word(0).word(0).word(0).word(status).raw(results).bytes();
 }
 
-std::string denied(std::uint32_t xid) { return XdrWriter{}.word(xid).word(1).word(1).word(1).word(1).bytes(); }
+std::string denied(std::uint32_t xid, std::uint32_t auth_stat) {
+  return XdrWriter{}.word(xid).word(1).word(1).word(1).word(auth_stat).bytes();
+}
+
+std::string rpc_mismatch(std::uint32_t xid) {
+  return XdrWriter{}.word(xid).word(1).word(1).word(0).word(3).word(3).bytes();  // it speaks version 3 of RPC alone
+}
 
 void write_attributes(XdrWriter& out, const Node& node) {
   out.word(static_cast<std::uint32_t>(node.type)).word(0644).word(1).word(0).word(0);

@@ -32,8 +32,9 @@ struct Call {
 [[nodiscard]] Call read_call(std::string_view record);
 
 [[nodiscard]] std::string accepted(std::uint32_t xid, AcceptStat status, std::string_view results);
-// AUTH_ERROR, AUTH_BADCRED
-[[nodiscard]] std::string denied(std::uint32_t xid);
+// AUTH_ERROR
+[[nodiscard]] std::string denied(std::uint32_t xid, std::uint32_t auth_stat);
+[[nodiscard]] std::string rpc_mismatch(std::uint32_t xid);
 
 // The beginning of all results, and all of them if it is not ok.
 [[nodiscard]] XdrWriter status_only(Status status);

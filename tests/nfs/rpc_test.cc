@@ -88,6 +88,28 @@ TEST_CASE("A connection is lost once, with the reason, after its requests") {
   CHECK(rpc->room() == 0);
 }
 
+// libnfs aborts when something is queued while it reports an error.
+TEST_CASE("Completions that report an error may start requests, and end the connection") {
+  ScriptedServer server;
+  const auto fault = GENERATE(Fault::deny, Fault::drop, Fault::silence);
+  const bool ends = GENERATE(false, true);
+  server.script(Procedure::null, {fault});
+  Lab lab{server.config()};
+  std::vector<Status> statuses;
+  std::unique_ptr<Rpc> rpc;
+  Rpc::Done again = [&](const Reply& reply) {
+    statuses.push_back(reply.status);
+    if (ends) return rpc.reset();
+    if (statuses.size() < 8) rpc->null(again);
+  };
+  const auto open = [&] {
+    for (int count = 0; count < 4; ++count) rpc->null(again);
+  };
+  rpc = std::make_unique<Rpc>(lab.environment, endpoint_of(server.port()), open, [](const std::string&) {});
+  REQUIRE(lab.loop.run_until([&] { return statuses.size() == (ends ? 1 : 11); }));
+  for (const Status status : statuses) CHECK(status != Status::ok);
+}
+
 TEST_CASE("A server that does not accept is given up after the timeout") {
   // A listener whose queue is full: what comes further waits for an answer to its SYN.
   Loop full;

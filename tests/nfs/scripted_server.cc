@@ -10,6 +10,8 @@
 #include <limits>
 #include <list>
 #include <map>
+#include <optional>
+#include <random>
 #include <thread>
 #include <utility>
 
@@ -82,6 +84,10 @@ class ScriptedServer::Server {
   std::list<Script> scripts_;
   std::vector<Request> requests_;
   bool close_new_ = false;
+  std::size_t uncut_ = kForEver;  // bytes of replies until a connection is closed
+  std::size_t sent_ = 0;
+  std::size_t late_ = 0;
+  std::minstd_rand random_{1};
 
   class Connection;
   std::list<std::shared_ptr<Connection>> connections_;
@@ -148,43 +154,100 @@ class ScriptedServer::Server::Connection : public std::enable_shared_from_this<C
 
   void perform(const Call& call, const Action& action) {
     using Fault = Action::Fault;
-    switch (action.fault) {
-      case Fault::silence:
-        return;
-      case Fault::drop:
-        return leave();
-      case Fault::garbage:
-        return write("garbage!");
-      case Fault::deny:
-        return write(denied(call.xid));
-      case Fault::prog_unavail:
-        return write(accepted(call.xid, kProgUnavail, {}));
-      case Fault::prog_mismatch:
-        return write(accepted(call.xid, kProgMismatch, XdrWriter{}.word(4).word(4).bytes()));  // it has version 4 alone
-      case Fault::proc_unavail:
-        return write(accepted(call.xid, kProcUnavail, {}));
-      case Fault::garbage_args:
-        return write(accepted(call.xid, kGarbageArgs, {}));
-      case Fault::system_err:
-        return write(accepted(call.xid, kSystemErr, {}));
-      default:
-        break;
-    }
-    const std::string results = server_.execute(call.request, action);
+    if (action.fault == Fault::silence) return;
+    if (action.fault == Fault::drop) return leave();
+    if (action.fault == Fault::noise) return send(noise());
+    if (const auto refused = refusal(call, action)) return write(*refused);
+    std::string results = server_.execute(call.request, action);
+    if (action.delay.count() > 0) ++server_.late_;
+    if (action.fault == Fault::scramble) scramble(results);
     if (action.fault == Fault::execute_silently) return;
     if (action.fault == Fault::execute_and_drop) return leave();
     const std::size_t size = action.fault == Fault::truncate ? results.size() / 8 * 4 : results.size();
-    write(accepted(call.xid, kSuccess, std::string_view{results}.substr(0, size)));
+    const std::uint32_t xid = action.fault == Fault::wrong_xid ? ~call.xid : call.xid;
+    write(accepted(xid, kSuccess, std::string_view{results}.substr(0, size)), action.fault);
   }
 
-  void write(std::string_view message) {
-    const auto marker = 0x80000000U | static_cast<std::uint32_t>(message.size());
-    out_.push_back(XdrWriter{}.word(marker).raw(message).bytes());
+  // The message that is sent instead of an execution.
+  static std::optional<std::string> refusal(const Call& call, const Action& action) {
+    using Fault = Action::Fault;
+    switch (action.fault) {
+      case Fault::garbage:
+        return "garbage!";
+      case Fault::deny:
+        return denied(call.xid, action.auth_stat);
+      case Fault::rpc_mismatch:
+        return rpc_mismatch(call.xid);
+      case Fault::prog_unavail:
+        return accepted(call.xid, kProgUnavail, {});
+      case Fault::prog_mismatch:
+        return accepted(call.xid, kProgMismatch, XdrWriter{}.word(4).word(4).bytes());  // it has version 4 alone
+      case Fault::proc_unavail:
+        return accepted(call.xid, kProcUnavail, {});
+      case Fault::garbage_args:
+        return accepted(call.xid, kGarbageArgs, {});
+      case Fault::system_err:
+        return accepted(call.xid, kSystemErr, {});
+      default:
+        return std::nullopt;
+    }
+  }
+
+  void scramble(std::string& results) {
+    if (results.empty()) return;
+    for (auto count = 1 + server_.random_() % 4; count > 0; --count) {
+      results[server_.random_() % results.size()] = static_cast<char>(server_.random_());
+    }
+  }
+
+  std::string noise() {
+    std::string bytes(1 + server_.random_() % 200, '\0');
+    for (char& byte : bytes) byte = static_cast<char>(server_.random_());
+    return bytes;
+  }
+
+  void write(std::string_view message, Action::Fault fault = Action::Fault::none) {
+    using Fault = Action::Fault;
+    const std::size_t half = message.size() / 8 * 4;
+    switch (fault) {
+      case Fault::short_mark:
+        return send(record(kLast | half, message));
+      case Fault::long_mark:
+        return send(record(kLast | 2 * message.size(), message));
+      case Fault::huge_mark:
+        return send(record(~std::size_t{0}, message));
+      case Fault::fragments:
+        return send(record(half, message.substr(0, half)) +
+                    record(kLast | (message.size() - half), message.substr(half)));
+      case Fault::dribble:
+        for (const char byte : record(kLast | message.size(), message)) send({byte});
+        return;
+      default:
+        return send(record(kLast | message.size(), message));
+    }
+  }
+
+  static constexpr std::size_t kLast = 0x80000000;  // fragment of a record
+
+  static std::string record(std::size_t mark, std::string_view message) {
+    return XdrWriter{}.word(static_cast<std::uint32_t>(mark)).raw(message).bytes();
+  }
+
+  void send(std::string bytes) {
+    out_.push_back(std::move(bytes));
     if (out_.size() == 1) write_next();
   }
 
   void write_next() {
-    asio::async_write(socket_, asio::buffer(out_.front()), [self = shared_from_this()](error_code error, std::size_t) {
+    const std::size_t whole = out_.front().size();
+    const std::size_t size = std::min(whole, server_.uncut_);
+    server_.sent_ += size;
+    if (server_.uncut_ != kForEver) server_.uncut_ -= size;
+    asio::async_write(socket_, asio::buffer(out_.front(), size), [=, self = shared_from_this()](auto error, auto) {
+      if (size < whole) {
+        self->server_.uncut_ = kForEver;
+        return self->leave();
+      }
       self->out_.pop_front();
       if (!error && !self->out_.empty()) self->write_next();
     });
@@ -412,6 +475,15 @@ void ScriptedServer::drop_connections() {
 }
 void ScriptedServer::close_new_connections(bool close) {
   server_->run([&] { server_->close_new_ = close; });
+}
+void ScriptedServer::cut_replies(std::size_t bytes) {
+  server_->run([&] { server_->uncut_ = bytes; });
+}
+std::size_t ScriptedServer::bytes_sent() const {
+  return server_->run([&] { return server_->sent_; });
+}
+std::size_t ScriptedServer::late() const {
+  return server_->run([&] { return server_->late_; });
 }
 void ScriptedServer::stop() {
   server_->run([&] { server_->stop(); });

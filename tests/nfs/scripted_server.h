@@ -46,12 +46,21 @@ struct Action {
     drop,  // not executed, the connection is closed
     execute_and_drop,
     garbage,        // bytes that are no RPC message, as one record
+    noise,          // random bytes without a record mark
     truncate,       // executed, half of the results missing
+    scramble,       // executed, a few bytes of the results are others
+    wrong_xid,      // executed, the reply is to a call that was never made
+    short_mark,     // executed, the record mark says half of what the record has
+    long_mark,      // or twice that
+    huge_mark,      // or the most that it can say
+    fragments,      // executed, the record comes in two fragments
+    dribble,        // executed, the reply comes byte by byte
     huge_handle,    // LOOKUP, MNT and READDIRPLUS: of 100 bytes
     no_attributes,  // where they are optional
     no_handles,     // READDIRPLUS
     oversize,       // READDIRPLUS: the whole directory, whatever was asked for
-    deny,           // MSG_DENIED, AUTH_ERROR
+    deny,           // MSG_DENIED, AUTH_ERROR, `auth_stat`
+    rpc_mismatch,   // MSG_DENIED, too
     prog_unavail,   // and likewise the others of accept_stat
     prog_mismatch,
     proc_unavail,
@@ -61,6 +70,7 @@ struct Action {
   Fault fault = Fault::none;
   std::optional<Status> status{};     // answered, not executed
   std::chrono::milliseconds delay{};  // before it is executed and answered
+  std::uint32_t auth_stat = 1;        // AUTH_BADCRED
 };
 
 // Serves NFS, MOUNT and a portmapper that knows them on one TCP port of 127.0.0.1 (or of another loopback address), on
@@ -110,6 +120,12 @@ class ScriptedServer {
   [[nodiscard]] std::size_t connections() const;
   void drop_connections();
   void close_new_connections(bool close);
+  // The connection that sends the byte of a reply after so many more is closed before that byte, once.
+  void cut_replies(std::size_t bytes);
+  // Of replies, over all connections.
+  [[nodiscard]] std::size_t bytes_sent() const;
+  // Requests that were executed after a delay.
+  [[nodiscard]] std::size_t late() const;
   // Stops listening and drops all connections; the tree stays. start() listens on the same port again.
   void stop();
   void start();
