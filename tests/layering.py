@@ -34,7 +34,8 @@ HOMES = {
     "CLI/": {"main"},
     "openssl/": {"ingest/tls"},
     "boost/asio/ssl": set(),
-    "zlib.h": {"ingest/recorded_log"},
+    "zlib.h": {"ingest/recorded_log", "backlog/checksum"},
+    "sqlite3.h": {"backlog/sqlite"},
     "boost/json": {"ingest"},
     "boost/asio": {"ingest", "nfs", "commands", "applier", "daemon", "replay"},
     "boost/asio/ip/address": {"ingest", "nfs", "commands", "daemon", "config"},
@@ -77,12 +78,13 @@ def self_test():
     right = [("ingest/a.cc", '"log.h"'), ("ingest/a.cc", '"ingest/b.h"'), ("apply/a.h", '"nfs/client.h"'),
              ("applier.cc", '"apply/engine.h"'), ("main.cc", '"commands/commands.h"'), ("nfs/a.cc", "<nfsc/libnfs.h>"),
              ("log.cc", "<spdlog/spdlog.h>"), ("config.cc", "<boost/asio/ip/address.hpp>"), ("path.cc", '"path.h"'),
-             ("ingest/tls.cc", "<openssl/ssl.h>")]
+             ("ingest/tls.cc", "<openssl/ssl.h>"), ("backlog/sqlite.cc", "<sqlite3.h>")]
     wrong = [("ingest/a.cc", '"backlog/backlog.h"'), ("apply/a.cc", '"nfs/connection.h"'), ("log.h", '"daemon.h"'),
              ("path.cc", '"nfs/client.h"'), ("backlog/a.cc", '"daemon.h"'), ("main.cc", '"nfs/client.h"'),
              ("apply/a.cc", "<nfsc/libnfs.h>"), ("ingest/a.h", "  <spdlog/spdlog.h>"), ("other/a.cc", "<vector>"),
              ("apply/a.cc", "<boost/asio/io_context.hpp>"), ("config.cc", "<boost/asio/io_context.hpp>"),
-             ("ingest/a.cc", "<openssl/ssl.h>"), ("ingest/tls.cc", "<boost/asio/ssl.hpp>")]
+             ("ingest/a.cc", "<openssl/ssl.h>"), ("ingest/tls.cc", "<boost/asio/ssl.hpp>"),
+             ("backlog/store.cc", "<sqlite3.h>")]
     for (name, header), expected in [(case, 0) for case in right] + [(case, 1) for case in wrong]:
         with tempfile.TemporaryDirectory() as directory:
             file = pathlib.Path(directory, name)

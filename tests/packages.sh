@@ -4,8 +4,8 @@
 #   need PACKAGE...   installs the packages that are missing, with sudo when not root; silent when there are none
 
 # Needed to build qatime.
-BUILD_PACKAGES="g++ meson ninja-build pkg-config libnfs-dev libssl-dev zlib1g-dev libboost1.81-dev libspdlog-dev libfmt-dev
-  libtomlplusplus-dev libcli11-dev catch2"
+BUILD_PACKAGES="g++ meson ninja-build pkg-config libnfs-dev libssl-dev zlib1g-dev libsqlite3-dev libboost1.81-dev
+  libspdlog-dev libfmt-dev libtomlplusplus-dev libcli11-dev catch2"
 # Needed to try it.
 SERVER_PACKAGES="nfs-ganesha nfs-ganesha-mem nfs-ganesha-vfs"
 

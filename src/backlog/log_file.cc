@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+#include "backlog/log_file.h"
+
+#include <string_view>
+
+#include <fmt/core.h>
+
+#include "backlog/checksum.h"
+#include "config.h"
+
+namespace qatime::backlog {
+namespace {
+
+constexpr std::int64_t kApplicationId = 0x71617469;  // "qati"
+constexpr std::int64_t kVersion = 1;
+
+// Before the file is read. The size of pages and the vacuum are settled when it is made. No other process has a part
+// in it, so that SQLite needs no memory shared through a file, which a disk in trouble would take away by a signal.
+constexpr const char* kSettings =
+    "PRAGMA page_size = 4096;"
+    "PRAGMA auto_vacuum = INCREMENTAL;"
+    "PRAGMA locking_mode = EXCLUSIVE;"
+    "PRAGMA journal_mode = WAL;"
+    "PRAGMA synchronous = FULL;"
+    "PRAGMA wal_autocheckpoint = 0;"  // tidy() does it
+    "PRAGMA journal_size_limit = 33554432;"
+    "PRAGMA secure_delete = OFF;"
+    "PRAGMA cell_size_check = ON;"
+    "PRAGMA trusted_schema = OFF;"
+    "PRAGMA temp_store = MEMORY;"
+    "PRAGMA cache_size = -2048";
+
+constexpr const char* kSchema =
+    "CREATE TABLE batch ("
+    "sequence INTEGER PRIMARY KEY, "
+    "written INTEGER NOT NULL, "
+    "accesses INTEGER NOT NULL, "
+    "changes_count INTEGER NOT NULL, "
+    "changes_crc INTEGER NOT NULL, "
+    "entries_crc INTEGER NOT NULL, "
+    "changes BLOB NOT NULL, "
+    "entries BLOB NOT NULL"
+    ") STRICT;";
+
+constexpr std::size_t kMaxLogPages = 4096;    // not yet in their place
+constexpr std::size_t kMinFree = 16 << 20;    // bytes that may be free, whatever is in use
+constexpr std::size_t kPagesPerCommit = 256;  // that shrink() gives back
+
+void create_schema(sqlite::Database& database) {
+  sqlite::Transaction transaction{database};
+  database.run(kSchema);
+  database.run(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplicationId, kVersion).c_str());
+  transaction.commit();
+}
+
+void check_version(sqlite::Database& database, const std::string& file) {
+  const std::int64_t application = database.number("PRAGMA application_id");
+  const std::int64_t version = database.number("PRAGMA user_version");
+  if (application == 0 && version == 0 && database.number("SELECT count(*) FROM sqlite_schema") == 0) {
+    return create_schema(database);
+  }
+  if (application != kApplicationId) {
+    throw ConfigError{
+        fmt::format("{} is not a backlog of qatime: move it away, or set another backlog.directory", file)};
+  }
+  if (version != kVersion) {
+    throw ConfigError{
+        fmt::format("{} is a backlog of format {}, and this qatime knows format {}: start the version of qatime that "
+                    "wrote it, or move the file away, which loses what is in it",
+                    file, version, kVersion)};
+  }
+}
+
+sqlite::Database open_log(const std::string& file) {
+  sqlite::Database database{file};
+  database.run(kSettings);
+  check_version(database, file);
+  return database;
+}
+
+// The numbers that all queries begin with.
+Batch header(const sqlite::Rows& row) {
+  Batch batch;
+  batch.sequence = static_cast<std::uint64_t>(row.number(0));
+  batch.written = Time{Time::duration{row.number(1)}};
+  batch.accesses = static_cast<std::uint32_t>(row.number(2));
+  batch.changes_count = static_cast<std::uint32_t>(row.number(3));
+  return batch;
+}
+
+}  // namespace
+
+LogFile::LogFile(const std::string& file)
+    : database_{open_log(file)},
+      list_{database_,
+            "SELECT sequence, written, accesses, changes_count, length(changes) + length(entries) FROM batch "
+            "ORDER BY sequence"},
+      read_{database_,
+            "SELECT sequence, written, accesses, changes_count, changes_crc, changes, entries_crc, entries FROM batch "
+            "WHERE sequence = ?"},
+      read_changes_{database_,
+                    "SELECT sequence, written, accesses, changes_count, changes_crc, changes FROM batch "
+                    "WHERE sequence = ?"},
+      insert_{database_, "INSERT OR REPLACE INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
+      erase_{database_, "DELETE FROM batch WHERE sequence = ?"},
+      pages_{database_, "PRAGMA page_count"},
+      free_pages_{database_, "PRAGMA freelist_count"},
+      shrink_{database_, fmt::format("PRAGMA incremental_vacuum({})", kPagesPerCommit)},
+      page_size_{static_cast<std::size_t>(database_.number("PRAGMA page_size"))} {}
+
+std::vector<LogFile::Row> LogFile::rows() {
+  std::vector<Row> all;
+  sqlite::Rows row = list_.with();
+  while (row.next()) {
+    const Batch batch = header(row);
+    all.push_back(
+        {batch.sequence, batch.written, batch.accesses, batch.changes_count, static_cast<std::size_t>(row.number(4))});
+  }
+  return all;
+}
+
+std::optional<LogFile::Found> LogFile::read(std::uint64_t sequence) {
+  sqlite::Rows row = read_.with(sequence);
+  if (!row.next()) return std::nullopt;
+  Found found{header(row), false};
+  Batch& batch = found.batch;
+  batch.changes = row.blob(5);
+  batch.entries = row.blob(7);
+  found.right = checksum(batch, batch.changes) == row.number(4) && checksum(batch, batch.entries) == row.number(6);
+  return found;
+}
+
+std::optional<LogFile::Found> LogFile::read_changes(std::uint64_t sequence) {
+  sqlite::Rows row = read_changes_.with(sequence);
+  if (!row.next()) return std::nullopt;
+  Found found{header(row), false};
+  found.batch.changes = row.blob(5);
+  found.right = checksum(found.batch, found.batch.changes) == row.number(4);
+  return found;
+}
+
+void LogFile::insert(const Batch& batch) {
+  insert_.run(batch.sequence, batch.written.time_since_epoch().count(), batch.accesses, batch.changes_count,
+              checksum(batch, batch.changes), checksum(batch, batch.entries), std::string_view{batch.changes},
+              std::string_view{batch.entries});
+}
+
+void LogFile::erase(std::uint64_t sequence) { erase_.run(sequence); }
+
+void LogFile::shrink() {
+  const std::size_t unused = count(free_pages_);
+  const std::size_t used = count(pages_) - unused;
+  if (unused <= used + kMinFree / page_size_) return;
+  sqlite::Rows steps = shrink_.with();
+  while (steps.next()) {
+  }
+}
+
+void LogFile::tidy() {
+  if (static_cast<std::size_t>(database_.log_pages()) >= kMaxLogPages) database_.checkpoint();
+}
+
+std::size_t LogFile::bytes() {
+  return (count(pages_) - count(free_pages_) + static_cast<std::size_t>(database_.log_pages())) * page_size_;
+}
+
+std::size_t LogFile::count(sqlite::Statement& pragma) {
+  sqlite::Rows row = pragma.with();
+  return row.next() ? static_cast<std::size_t>(row.number(0)) : 0;
+}
+
+}  // namespace qatime::backlog

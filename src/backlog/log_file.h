@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// The durable log in one SQLite file: rows that are appended and deleted.
+//
+//   CREATE TABLE batch (
+//     sequence    INTEGER PRIMARY KEY,  -- Batch::sequence
+//     written     INTEGER NOT NULL,     -- nanoseconds since 1970-01-01T00:00:00Z
+//     accesses    INTEGER NOT NULL,     -- how many are in `entries`
+//     changes_count INTEGER NOT NULL,   -- how many are in `changes`
+//     changes_crc INTEGER NOT NULL,     -- checksum.h
+//     entries_crc INTEGER NOT NULL,
+//     changes     BLOB NOT NULL,        -- batch.h
+//     entries     BLOB NOT NULL
+//   ) STRICT
+//
+// `PRAGMA application_id` is 0x71617469 ("qati"), `PRAGMA user_version` is 1. While qatime is stopped, the program
+// sqlite3 can open it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backlog/batch.h"
+#include "backlog/sqlite.h"
+
+namespace qatime::backlog {
+
+class LogFile {
+ public:
+  struct Row {
+    std::uint64_t sequence;
+    Time written;
+    std::uint32_t accesses;
+    std::uint32_t changes;
+    std::size_t bytes;  // of both blobs
+  };
+
+  // Opens `file`, which may be empty. Throws ConfigError if it is not ours or newer than we are, else sqlite::Error,
+  // as everything here does.
+  explicit LogFile(const std::string& file);
+
+  // In order of sequence, without reading the blobs.
+  [[nodiscard]] std::vector<Row> rows();
+
+  // A row as it was found, `right` if its checksums say so.
+  struct Found {
+    Batch batch;
+    bool right;
+  };
+  [[nodiscard]] std::optional<Found> read(std::uint64_t sequence);
+  // The same without its entries, and without reading them.
+  [[nodiscard]] std::optional<Found> read_changes(std::uint64_t sequence);
+
+  // In a transaction:
+  void insert(const Batch& batch);  // replaces one of the same sequence
+  void erase(std::uint64_t sequence);
+  void shrink();  // gives some pages back to the file system if most are free
+
+  // Moves what was committed to its place in the file once there is enough of it. An error loses nothing.
+  void tidy();
+
+  // In use in the file, and committed but not yet in its place.
+  [[nodiscard]] std::size_t bytes();
+
+  [[nodiscard]] sqlite::Database& database() noexcept { return database_; }
+
+ private:
+  [[nodiscard]] static std::size_t count(sqlite::Statement& pragma);
+
+  sqlite::Database database_;
+  sqlite::Statement list_;
+  sqlite::Statement read_;
+  sqlite::Statement read_changes_;
+  sqlite::Statement insert_;
+  sqlite::Statement erase_;
+  sqlite::Statement pages_;
+  sqlite::Statement free_pages_;
+  sqlite::Statement shrink_;
+  std::size_t page_size_;
+};
+
+}  // namespace qatime::backlog

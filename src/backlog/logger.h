@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "log.h"
+
+namespace qatime::backlog {
+
+inline constexpr log::Logger kLog{"backlog"};
+
+}  // namespace qatime::backlog
