@@ -25,6 +25,7 @@ HERE = pathlib.Path(__file__).parent
 NOBODY = 65534
 ROOT = os.geteuid() == 0
 SECOND = 10**9  # times are integers, nanoseconds since the epoch
+PORTS = range(10240, 32000)  # outside what the kernel hands out, so that a free one stays free
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:")
 
 
@@ -52,9 +53,9 @@ def wait_until(condition, what, limit=60):
 
 
 def free_port():
-    """A port for TCP and UDP outside the range that the kernel hands out, so that it stays free."""
+    """A port for TCP and UDP, one of PORTS."""
     while True:
-        port = random.randrange(10240, 32000)
+        port = random.choice(PORTS)
         try:
             for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
                 with socket.socket(socket.AF_INET, kind) as probe:
