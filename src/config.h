@@ -69,7 +69,10 @@ struct PolicyConfig {
 };
 
 struct BacklogConfig {
-  std::size_t memory = 256 << 20;  // bytes, at least 1 MiB
+  std::size_t memory = 256 << 20;           // bytes, at least 1 MiB
+  std::size_t disk = std::size_t{8} << 30;  // bytes, at least 16 MiB
+  std::chrono::milliseconds commit{100};    // until what is new is on disk, 10 ms to 10 s
+  std::string directory{};                  // absolute; "": as backlog/state_directory.h says
 };
 
 struct NfsConfig {

@@ -14,11 +14,11 @@ Remembrance share(const Remembrance& remembrance, std::size_t memory) {
 
 }  // namespace
 
-Ledger::Ledger(const Lanes& lanes, std::size_t memory, Clock::Instant now, const Remembrance& remembrance)
+Ledger::Ledger(const Lanes& lanes, std::size_t memory, Clock::Instant now, const Remembrance& remembrance, Rows* rows)
     : lanes_{lanes},
       memory_{memory},
       max_endings_{remembrance.endings},
-      table_{lanes, now, share(remembrance, memory)},
+      table_{lanes, now, share(remembrance, memory), rows},
       changes_{share(remembrance, memory)},
       endings_{share(remembrance, memory)},
       now_{now} {}

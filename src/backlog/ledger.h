@@ -35,14 +35,26 @@ class Ledger {
  public:
   // `memory` is what the owner wants it to take, in bytes: accesses to new paths are refused beyond it. What comes late
   // is understood as far back as `remembrance` says; each kind of things to remember takes an eighth at most.
-  Ledger(const Lanes& lanes, std::size_t memory, Clock::Instant now, const Remembrance& remembrance);
+  // `rows` are those of the table.
+  Ledger(const Lanes& lanes, std::size_t memory, Clock::Instant now, const Remembrance& remembrance,
+         Rows* rows = nullptr);
 
-  // What happens from here on happens at `now`.
+  // What happens from here on happens at `now`, which is never less than before.
   void advance(Clock::Instant now);
 
   void take_in(const Access& access);
   void take_in(const Move& move);
   void take_in(const Removal& removal);
+
+  // An access that was in the log, in `row`, comes back at the place that all changes which came until now have given
+  // it.
+  void restore(const Place& place, Time time, Slot row) {
+    if (table_.restore(place, time, row) == Table::Added::coalesced) ++tally_.coalesced;
+  }
+
+  // A change that an earlier process has taken in, and all that is pending has been through.
+  void remember(const Move& move) { changes_.remember(move, now_); }
+  void remember(const Removal& removal) { changes_.remember(removal, now_); }
 
   // Ends the flight if a change that came since it was taken explains why its object is not there. Whether it did.
   bool follow_flight(Ticket ticket);

@@ -5,50 +5,75 @@
 #include <cassert>
 #include <variant>
 
+#include "timestamp.h"
+
 namespace qatime::backlog {
 namespace {
+
+// By Local::Dropped.
+constexpr std::array kDroppedNames{"memory_full", "disk_full", "disk_failed", "damaged", "export"};
 
 constexpr std::size_t kMaxInvalidationBytes = 1 << 20;  // and an eighth of backlog.memory; beyond it, all is doubtful
 
 }  // namespace
 
 Local::Local(const BacklogConfig& config, Lanes lanes, const Clock& clock, metrics::Registry& registry,
-             Remembrance remembrance)
+             Remembrance remembrance, Log log)
     : memory_{config.memory},
+      disk_{config.disk},
       lanes_{std::move(lanes)},
       clock_{clock},
-      ledger_{lanes_, memory_, clock.now(), remembrance},
-      recovered_{
-          registry.counter("qatime_recovered_total",
-                           "Accesses counted as coalesced or cancelled that a late move or removal brought back")},
+      remembrance_{remembrance},
+      has_log_{log == Log::kept},
+      max_row_{std::clamp<std::size_t>(memory_ / 32, 16 << 10, 4 << 20)},
+      much_unwritten_{std::clamp<std::size_t>(memory_ / 4096, 128, 65'536)},
+      ledger_{lanes_, memory_, clock.now(), remembrance, has_log_ ? &rows_ : nullptr},
+      recovered_{registry.counter("qatime_recovered_total",
+                                  "Accesses that an earlier process had left in the backlog, or that a late move or "
+                                  "removal brought back after they were counted as coalesced or cancelled")},
       coalesced_{
           registry.counter("qatime_coalesced_total", "Accesses that met another of the same path, the newer won")},
       cancelled_{registry.counter("qatime_cancelled_total", "Accesses to what was removed or replaced since")},
-      dropped_{
-          registry.counter("qatime_dropped_total", "Accesses for which there was no room", {"reason", "memory_full"})},
+      dropped_{},
       pending_{registry.gauge("qatime_pending_entries", "Accesses without outcome yet, waiting or in flight")},
       in_flight_{registry.gauge("qatime_in_flight", "Paths that are being worked on")},
       bytes_{registry.gauge("qatime_backlog_bytes", "Memory that the backlog takes")} {
+  for (std::size_t i = 0; i < dropped_.size(); ++i) {
+    dropped_.at(i) =
+        &registry.counter("qatime_dropped_total", "Accesses for which there was no room, or that were lost",
+                          {"reason", kDroppedNames.at(i)});
+    if (!has_log_) break;
+  }
   publish();
 }
 
 void Local::add(Events events) {
   bool news = false;
+  bool much_unwritten = false;
   {
     const std::lock_guard lock{mutex_};
-    ledger_.advance(clock_.now());
-    for (const Event& event : events) {
-      std::visit(
-          [this](const auto& what) {
-            invalidate(what);
-            ledger_.take_in(what);
-          },
-          event);
-    }
+    const std::size_t unwritten = ledger_.table().unwritten();
+    take_in(events);
     publish();
     news = ledger_.table().take_news();
+    much_unwritten = unwritten < much_unwritten_ && ledger_.table().unwritten() >= much_unwritten_;
   }
   if (news && wake_) wake_();
+  if (much_unwritten && wake_keeper_) wake_keeper_();
+}
+
+void Local::take_in(Events events) {
+  ledger_.advance(clock_.now());
+  for (const Event& event : events) {
+    std::visit(
+        [this](const auto& what) {
+          invalidate(what);
+          write_down(what);
+          ledger_.take_in(what);
+        },
+        event);
+  }
+  events_ += events.size();
 }
 
 Slice Local::take(std::size_t lane, std::size_t limit) {
@@ -98,12 +123,22 @@ std::optional<Clock::Instant> Local::next_due() const {
 
 std::size_t Local::pending() const {
   const std::lock_guard lock{mutex_};
-  return ledger_.table().pending();
+  return pending_now();
+}
+
+std::size_t Local::in_flight() const {
+  const std::lock_guard lock{mutex_};
+  return ledger_.table().in_flight();
 }
 
 std::chrono::seconds Local::oldest() const {
   const std::lock_guard lock{mutex_};
-  return ledger_.table().oldest(clock_.now());
+  const auto here = ledger_.table().oldest(clock_.now());
+  for (const auto& [sequence, row] : rows_.order()) {
+    if (rows_[row].away == 0 && !rows_[row].is_returning) continue;
+    return std::max(here, std::chrono::duration_cast<std::chrono::seconds>(now() - rows_[row].written));
+  }
+  return here;
 }
 
 // Where one path lies within the other nothing is changed.
@@ -125,15 +160,21 @@ void Local::doubt(std::string_view path) {
   }
 }
 
-std::size_t Local::bytes() const noexcept { return ledger_.bytes() + invalidation_bytes_; }
+std::size_t Local::bytes() const noexcept { return ledger_.bytes() + invalidation_bytes_ + changes_.size(); }
 
-void Local::publish() {
-  const Ledger::Tally tally = ledger_.take_tally();
+std::size_t Local::pending_now() const noexcept { return ledger_.table().pending() + rows_.away() + returning_; }
+
+void Local::count(const Ledger::Tally& tally) {
   recovered_.add(tally.recovered);
   coalesced_.add(tally.coalesced);
   cancelled_.add(tally.cancelled);
-  dropped_.add(tally.refused);
-  pending_.set(static_cast<std::int64_t>(ledger_.table().pending()));
+  const Trouble trouble = has_log_ && trouble_ == Trouble::none ? Trouble::disk_failed : trouble_;
+  if (tally.refused > 0) dropped_.at(static_cast<std::size_t>(trouble))->add(tally.refused);
+}
+
+void Local::publish() {
+  count(ledger_.take_tally());
+  pending_.set(static_cast<std::int64_t>(pending_now()));
   in_flight_.set(static_cast<std::int64_t>(ledger_.table().in_flight()));
   bytes_.set(static_cast<std::int64_t>(bytes()));
 }

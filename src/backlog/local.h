@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The backlog in memory.
+// The backlog of one qatime: in memory, and in a log on disk where it has one.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -14,8 +15,10 @@
 #include <vector>
 
 #include "backlog/backlog.h"
+#include "backlog/batch.h"
 #include "backlog/ledger.h"
 #include "backlog/remembrance.h"
+#include "backlog/rows.h"
 #include "clock.h"
 #include "config.h"
 #include "metrics.h"
@@ -24,21 +27,23 @@
 namespace qatime::backlog {
 
 // Every event is taken in at once: moves and removals change what is pending, and are remembered for a minute, or as
-// long as the owner wants, for what comes later. All of it takes `backlog.memory` at most, or a few blocks of slabs
-// more, and while a late change is carried out what that takes out of the table; beyond it, accesses to other paths
-// are dropped and counted, while coalescing, moves and removals go on. No room is reserved for what is in flight (32
-// bytes each) or put back (16 bytes each, or a fifth of a backlog that is full).
+// long as the owner wants, for what comes later. What it promises for events that come out of order, the ledger says.
 //
-// What it promises for events that come out of order, the ledger says.
+// All of it takes `backlog.memory` at most, or a few blocks of slabs more, and while a late change is carried out what
+// that takes out of the table; beyond it, accesses to other paths are dropped and counted, while coalescing, moves and
+// removals go on. No room is reserved for what is in flight (32 bytes each) or put back (16 bytes each, or a fifth of
+// a backlog that is full). Where there is a log, its keeper makes room before that: what is on disk alone is away.
 //
 // At every moment between two calls, the accesses added + recovered = coalesced + cancelled + settled + dropped +
 // pending.
 class Local final : public Backlog {
  public:
+  enum class Log { none, kept };
+
   // `clock` and `registry` outlive it. What comes late is understood as far back as `remembrance` says; each kind of
   // things to remember takes an eighth of `backlog.memory` at most.
   Local(const BacklogConfig& config, Lanes lanes, const Clock& clock, metrics::Registry& registry,
-        Remembrance remembrance = {});
+        Remembrance remembrance = {}, Log log = Log::none);
 
   void add(Events events) override;
   [[nodiscard]] Slice take(std::size_t lane, std::size_t limit) override;
@@ -51,31 +56,141 @@ class Local final : public Backlog {
   [[nodiscard]] std::size_t pending() const override;
   void on_work(std::function<void()> wake) override { wake_ = std::move(wake); }
 
+  // Entries that are taken. Any thread.
+  [[nodiscard]] std::size_t in_flight() const;
+
   // How long the oldest of what is pending has been here; zero if nothing is. Any thread.
   [[nodiscard]] std::chrono::seconds oldest() const;
+
+  // --- For the keeper of the log, on its thread. Each call holds the lock for a moment only. -------------------------
+
+  // Has `wake` called, by the thread that calls add(), when much is to be written. Set before the first add().
+  void on_much_unwritten(std::function<void()> wake) { wake_keeper_ = std::move(wake); }
+
+  // A row that the log had from the beginning: its accesses are away. Rows in their order, before anything else.
+  void adopt(std::uint64_t sequence, Time written, std::uint32_t accesses, std::uint32_t changes, std::size_t bytes);
+
+  // What changed names less than the retention ago, before this process began.
+  void remember(const Event& change);
+
+  // Rows on their way into the log, in their order.
+  struct Draft {
+    struct Part {
+      Slot row;
+      Batch batch;
+      std::vector<Slot> items;  // by the position of their access in the batch
+    };
+    std::vector<Part> parts;
+    std::size_t bytes = 0;
+  };
+
+  // Everything that is new at one moment.
+  struct Pass {
+    std::size_t left;         // accesses that are to be looked at still
+    std::uint64_t events;     // that are in the log when nothing is left
+    std::vector<Slot> spent;  // rows that nobody needs then
+    bool is_full;             // accesses have to wait for room on disk
+  };
+  [[nodiscard]] Pass begin_pass();
+
+  // Adds some of what is new to `draft`. Returns whether there is more of the pass.
+  [[nodiscard]] bool write_some(Pass& pass, Draft& draft);
+
+  // The sequences of rows.
+  [[nodiscard]] std::vector<std::uint64_t> sequences(const std::vector<Slot>& rows) const;
+
+  // The draft is in the log, and `spent` is no more.
+  void committed(const Draft& draft, const std::vector<Slot>& spent);
+
+  // Sends what the draft has written away until there is room in memory.
+  void make_room(const Draft& draft);
+
+  // Has what is left of rows that are nearly spent written again, if the log is much greater than what is pending.
+  void renew();
+
+  // Rows whose accesses come back together, and the changes that these have to go through, in the order of the log.
+  struct Return {
+    struct Step {
+      Slot row;
+      std::uint64_t sequence;
+      Time written;
+      bool is_returning;  // else its changes are needed
+      std::uint32_t accesses;
+      std::vector<bool> is_away;  // empty: all
+    };
+    std::vector<Step> steps;
+    bool has_begun = false;
+    std::size_t changes_seen = 0;  // bytes of changes_
+  };
+  // Nothing to do if there are no steps: nothing is away, or there is no room.
+  [[nodiscard]] Return begin_return() const;
+
+  // Hands over some of what `returning` has brought into `ledger`, which is as the log was when it ended. Returns
+  // whether there is more.
+  [[nodiscard]] bool bring_some(Return& returning, Ledger& ledger);
+
+  // A row cannot be read and is in the log no more.
+  void lose(Slot row);
+
+  // An access of the log is below no export of today.
+  void drop_outside();
+
+  // Why nothing can be written, if so: what finds no room in memory is dropped for that reason.
+  // A disk that is too slow has failed.
+  enum class Trouble { none, disk_full, disk_failed };
+  void set_trouble(Trouble trouble);
+
+  [[nodiscard]] std::size_t disk_bytes() const;
+  [[nodiscard]] std::size_t away() const;
+  [[nodiscard]] const Lanes& lanes() const noexcept { return lanes_; }
+  [[nodiscard]] const Remembrance& remembrance() const noexcept { return remembrance_; }
 
  private:
   void invalidate(const Access&) {}
   void invalidate(const Move& move);
   void invalidate(const Removal& removal) { doubt(removal.path); }
   void doubt(std::string_view path);
+  void write_down(const Access&) {}
+  void write_down(const Move& move);
+  void write_down(const Removal& removal);
+  // Why accesses are dropped; what finds no room without a log, or with one in some Trouble.
+  enum class Dropped { memory_full, disk_full, disk_failed, damaged, outside };
+
+  void take_in(Events events);
+  [[nodiscard]] bool is_full_on_disk() const noexcept { return rows_.bytes() >= disk_; }
+  Draft::Part& open_part(Draft& draft);
   [[nodiscard]] std::size_t bytes() const noexcept;
+  [[nodiscard]] std::size_t pending_now() const noexcept;
+  void count(const Ledger::Tally& tally);
   void publish();
 
   const std::size_t memory_;
+  const std::size_t disk_;
   const Lanes lanes_;
   const Clock& clock_;
-  std::function<void()> wake_;  // of the thread that calls add()
+  const Remembrance remembrance_;
+  const bool has_log_;
+  const std::size_t max_row_;         // bytes
+  const std::size_t much_unwritten_;  // accesses
+  std::function<void()> wake_;
+  std::function<void()> wake_keeper_;
 
   mutable std::mutex mutex_;
   // guarded by mutex_:
+  Rows rows_;
   Ledger ledger_;
   Invalidations invalidations_;
   std::size_t invalidation_bytes_ = 0;
+  std::uint64_t sequence_ = 0;  // of the row that was opened last
+  std::string changes_;         // that are in no row yet
+  std::uint32_t changes_count_ = 0;
+  std::uint64_t events_ = 0;   // that were taken in
+  std::size_t returning_ = 0;  // accesses that are neither away nor in the ledger
+  Trouble trouble_ = Trouble::none;
   metrics::Counter& recovered_;
   metrics::Counter& coalesced_;
   metrics::Counter& cancelled_;
-  metrics::Counter& dropped_;
+  std::array<metrics::Counter*, 5> dropped_;  // by Dropped
   metrics::Gauge& pending_;
   metrics::Gauge& in_flight_;
   metrics::Gauge& bytes_;

@@ -74,6 +74,9 @@ class Slab {
     return slot / kBlock < blocks_.size() && blocks_[slot / kBlock].objects;
   }
 
+  // No slot is this or greater.
+  [[nodiscard]] std::size_t slots() const noexcept { return blocks_.size() * kBlock; }
+
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] std::size_t bytes() const noexcept { return capacity_ * sizeof(T) + blocks_.size() * sizeof(Block); }
 

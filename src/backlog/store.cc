@@ -27,9 +27,9 @@ Store::Store(const std::string& directory)
 
 std::vector<Store::Row> Store::rows() const { return file_->rows(); }
 
-void Store::commit(const Batch* batch, std::span<const std::uint64_t> dead) {
+void Store::commit(std::span<const Batch* const> batches, std::span<const std::uint64_t> dead) {
   sqlite::Transaction transaction{file_->database()};
-  if (batch) file_->insert(*batch);
+  for (const Batch* const batch : batches) file_->insert(*batch);
   for (const std::uint64_t sequence : dead) file_->erase(sequence);
   file_->shrink();
   transaction.commit();

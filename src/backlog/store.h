@@ -28,9 +28,10 @@ class Store {
   // In order of sequence, without reading what is in them.
   [[nodiscard]] std::vector<Row> rows() const;
 
-  // Adds `batch`, if there is one, and deletes the rows `dead`, of which some may be gone already: all or nothing. It
-  // survives a loss of power once this returns.
-  void commit(const Batch* batch, std::span<const std::uint64_t> dead);
+  // Adds `batches` and deletes the rows `dead`, of which some may be gone already: all or nothing. It survives a loss
+  // of power once this returns.
+  void commit(std::span<const Batch* const> batches, std::span<const std::uint64_t> dead);
+  void commit(const Batch* batch, std::span<const std::uint64_t> dead) { commit({&batch, batch ? 1U : 0U}, dead); }
 
   // Nothing if there is no such row.
   [[nodiscard]] std::optional<Batch> read(std::uint64_t sequence);

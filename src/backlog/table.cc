@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// An item takes 56 bytes, its name an allocation of its own (32 bytes up to 23 characters) and 6 to 10 bytes of hash
+// An item takes 64 bytes, its name an allocation of its own (32 bytes up to 23 characters) and 6 to 10 bytes of hash
 // table; 32 bytes more while it is in flight, 16 while it is put back; a directory about 250 and its path. Items are
 // linked by slots, so nothing moves when there are more of them.
 //
@@ -25,8 +25,14 @@ constexpr unsigned kMaxAttempts = std::numeric_limits<std::uint16_t>::max();
 
 }  // namespace
 
-Table::Table(const Lanes& lanes, Clock::Instant now, const Remembrance& earlier)
-    : lanes_{lanes}, epoch_{now}, now_{now}, by_name_{ItemKeys{&items_}}, queues_(lanes.size()), earlier_{earlier} {}
+Table::Table(const Lanes& lanes, Clock::Instant now, const Remembrance& earlier, Rows* rows)
+    : lanes_{lanes},
+      epoch_{now},
+      now_{now},
+      by_name_{ItemKeys{&items_}},
+      queues_(lanes.size()),
+      earlier_{earlier},
+      rows_{rows} {}
 
 void Table::advance(Clock::Instant now) {
   now_ = now;
@@ -41,7 +47,7 @@ Table::Added Table::add(const Place& place, Time time, bool may_grow) {
   }
   if (!may_grow) return Added::refused;
   if (directory == kNoSlot) directory = directories_.insert(place.directory, place.lane);
-  create(directory, place.name, time);
+  note(create(directory, place.name, time));
   return Added::waits;
 }
 
@@ -132,6 +138,56 @@ void Table::move_directories(std::string_view path, std::string_view target, Tim
   }
 }
 
+void Table::write(Slot row, std::size_t count, const Write& write) {
+  for (; count > 0 && !unwritten_.empty(); --count, unwritten_.pop_front()) {
+    const Slot slot = unwritten_.front();
+    if (!items_.contains(slot) || !items_[slot].is_unwritten) continue;
+    Item& item = items_[slot];
+    item.is_unwritten = false;
+    set_row(item, row);
+    write(slot, directories_[item.directory].path, name_of(item), item.time);
+  }
+}
+
+// The newest time of an item that was there is in `row` now, whatever was to be written before.
+Table::Added Table::restore(const Place& place, Time time, Slot row) {
+  if (row == kNoSlot) return add(place, time, true);
+  const Slot directory = directories_.find(place.directory);
+  Slot slot = directory == kNoSlot ? kNoSlot : by_name_.find({directory, place.name});
+  const bool is_known = slot != kNoSlot;
+  if (is_known && time <= items_[slot].time) return Added::coalesced;
+  const Added added = add(place, time, true);
+  if (!is_known) slot = by_name_.find({directories_.find(place.directory), place.name});
+  items_[slot].is_unwritten = false;
+  set_row(items_[slot], row);
+  return added;
+}
+
+Slot Table::row(Ticket ticket) const {
+  const Slot slot = find_flight(ticket);
+  return slot == kNoSlot ? kNoSlot : items_[slot].row;
+}
+
+bool Table::evict(Slot slot, Slot row) {
+  if (!items_.contains(slot) || items_[slot].row != row) return false;
+  Item& item = items_[slot];
+  if (item.is_unwritten || item.state != State::waiting || item.attempts > 0 || item.missed) return false;
+  item.row = kNoSlot;
+  remove(slot);
+  return true;
+}
+
+bool Table::renew(Slot begin, std::size_t count, const std::function<bool(Slot row)>& is_sparse) {
+  const std::size_t end = begin + count;
+  for (std::size_t i = begin; i < std::min(end, items_.slots()); ++i) {
+    const auto slot = static_cast<Slot>(i);
+    if (!items_.contains(slot)) continue;
+    const Slot row = items_[slot].row;
+    if (row != kNoSlot && is_sparse(row)) note(slot);
+  }
+  return end < items_.slots();
+}
+
 std::optional<Clock::Instant> Table::next_due() const {
   if (due_.empty()) return std::nullopt;
   return due_.first().moment;
@@ -139,7 +195,7 @@ std::optional<Clock::Instant> Table::next_due() const {
 
 std::size_t Table::bytes() const noexcept {
   return items_.bytes() + by_name_.bytes() + name_bytes_ + directories_.bytes() + flights_.bytes() + due_.bytes() +
-         arrivals_.bytes() + earlier_.bytes();
+         arrivals_.bytes() + earlier_.bytes() + unwritten_.size() * sizeof(Slot);
 }
 
 std::chrono::seconds Table::oldest(Clock::Instant now) const {
@@ -167,6 +223,7 @@ Table::Added Table::merge(Slot slot, Time time) {
   const Time older = std::exchange(item.time, time);
   if (item.state != State::in_flight) supersede(item, older);
   item.missed = false;  // that was said of an earlier access
+  note(slot);
   Directory& directory = directories_[item.directory];
   directory.newest = std::max(directory.newest, time);
   if (item.state != State::in_flight) return Added::coalesced;
@@ -175,7 +232,7 @@ Table::Added Table::merge(Slot slot, Time time) {
   return Added::waits;
 }
 
-void Table::create(Slot directory, std::string_view name, Time time) {
+Slot Table::create(Slot directory, std::string_view name, Time time) {
   const Slot slot = items_.allocate();
   Item& item = items_[slot];
   item = Item{};
@@ -190,6 +247,7 @@ void Table::create(Slot directory, std::string_view name, Time time) {
   by_name_.insert(slot);
   directories_[directory].newest = std::max(directories_[directory].newest, time);
   wait(slot);
+  return slot;
 }
 
 void Table::remove(Slot slot) {
@@ -202,9 +260,32 @@ void Table::remove(Slot slot) {
   arrivals_.remove(item.second);
   name_bytes_ -= allocation_bytes(1 + name_of(item).size());
   item.name.reset();
+  item.is_unwritten = false;
+  set_row(item, kNoSlot);
   const Directory& directory = directories_[item.directory];
   if (directory.waiting.empty() && directory.apart.empty()) directories_.erase(item.directory);
   items_.release(slot);
+}
+
+// The time of an item is in no row. Of items that are gone before they are written the list is freed now and then.
+void Table::note(Slot slot) {
+  Item& item = items_[slot];
+  if (rows_ == nullptr || item.is_unwritten) return;
+  item.is_unwritten = true;
+  unwritten_.push_back(slot);
+  if (unwritten_.size() < compact_at_) return;
+  const auto is_new = [this](Slot one) {
+    return items_.contains(one) && std::exchange(items_[one].is_unwritten, false);
+  };
+  std::erase_if(unwritten_, [&](Slot one) { return !is_new(one); });
+  for (const Slot one : unwritten_) items_[one].is_unwritten = true;
+  compact_at_ = 2 * unwritten_.size() + kCompact;
+}
+
+void Table::set_row(Item& item, Slot row) {
+  if (rows_ != nullptr && row != kNoSlot) rows_->hold(row);
+  if (rows_ != nullptr && item.row != kNoSlot) rows_->release(item.row);
+  item.row = row;
 }
 
 // An item that is in no list waits, as the last of its directory.
@@ -274,6 +355,7 @@ Time Table::end_newer(Slot slot) {
   Item& item = items_[slot];
   item.state = State::in_flight;
   --newer_;
+  note(slot);
   return std::exchange(item.time, flights_[item.position].time);
 }
 
@@ -306,7 +388,7 @@ void Table::leave_flights(Slot moved, const std::string& old_path, std::size_t o
     append(items_, directories_[old].apart, slot);
     directories_[old].newest = std::max(directories_[old].newest, item.time);
     withdraw_earlier(slot, until, take);
-    if (newer) create(moved, name_of(item), *newer);
+    if (newer) note(create(moved, name_of(item), *newer));
   }
 }
 

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -18,6 +19,7 @@
 #include "backlog/directories.h"
 #include "backlog/due_queue.h"
 #include "backlog/earlier_times.h"
+#include "backlog/rows.h"
 #include "backlog/slab.h"
 #include "backlog/slot_set.h"
 #include "path.h"
@@ -31,7 +33,8 @@ namespace qatime::backlog {
 // or goes, of the items put back and of the seconds in which what is pending came.
 class Table {
  public:
-  Table(const Lanes& lanes, Clock::Instant now, const Remembrance& earlier = {});
+  // With `rows`, which outlives it, the table knows what of it is in the rows of a log, and what is not yet.
+  Table(const Lanes& lanes, Clock::Instant now, const Remembrance& earlier = {}, Rows* rows = nullptr);
   Table(const Table&) = delete;
   Table& operator=(const Table&) = delete;
 
@@ -77,6 +80,29 @@ class Table {
   // superseded goes to `take`. Neither path lies within the other.
   void move_directories(std::string_view path, std::string_view target, Time until, const Take& take);
 
+  // Gets an access as it is to be written, in its directory.
+  using Write = std::function<void(Slot item, const std::string& directory, std::string_view name, Time time)>;
+
+  // How many items are not in the log yet; some may have gone meanwhile.
+  [[nodiscard]] std::size_t unwritten() const noexcept { return unwritten_.size(); }
+
+  // Looks at the first `count` of them, and hands the newest times of those that are there to `write`, which does not
+  // touch the table; from then on they are in `row`.
+  void write(Slot row, std::size_t count, const Write& write);
+
+  // An access that is in `row` comes back.
+  Added restore(const Place& place, Time time, Slot row);
+
+  // The row of what a ticket stands for; kNoSlot if it is in none.
+  [[nodiscard]] Slot row(Ticket ticket) const;
+
+  // Removes the item in `slot` if it just waits and is in `row`, where its access stays. Whether it did.
+  bool evict(Slot slot, Slot row);
+
+  // Has those items of slots `begin` up to before `begin + count` written again whose row `is_sparse`. Returns whether
+  // there are further slots.
+  bool renew(Slot begin, std::size_t count, const std::function<bool(Slot row)>& is_sparse);
+
   [[nodiscard]] std::optional<Clock::Instant> next_due() const;
 
   // Whether some lane in which nothing could be taken has got something since the last call.
@@ -106,8 +132,10 @@ class Table {
     Slot directory = kNoSlot;
     Slot next = kNoSlot;
     Slot previous = kNoSlot;
-    Slot position = kNoSlot;   // in due_, or in flights_
-    std::uint32_t second = 0;  // of arrival
+    Slot position = kNoSlot;    // in due_, or in flights_
+    std::uint32_t second = 0;   // of arrival
+    Slot row = kNoSlot;         // of the log, in which its access is, or an older one
+    bool is_unwritten = false;  // in unwritten_, because `time` is in no row
     State state = State::waiting;
     bool missed = false;         // of Retry, as what follows
     std::uint16_t attempts = 0;  // or more, if it is the greatest number
@@ -134,13 +162,17 @@ class Table {
     static std::size_t hash(const Key& key);
   };
 
+  static constexpr std::size_t kCompact = 1 << 12;  // of unwritten_
+
   static std::string_view name_of(const Item& item) noexcept;
   static bool is_in_flight(const Item& item) noexcept { return item.state >= State::in_flight; }
   [[nodiscard]] std::uint32_t second(Clock::Instant now) const noexcept;
 
   Added merge(Slot slot, Time time);
-  void create(Slot directory, std::string_view name, Time time);
+  Slot create(Slot directory, std::string_view name, Time time);
   void remove(Slot slot);
+  void note(Slot slot);
+  void set_row(Item& item, Slot row);
   void wait(Slot slot);
   void unlink_item(Slot slot);
   void enqueue(Slot directory);
@@ -171,6 +203,9 @@ class Table {
   DueQueue<Item> due_{items_};
   Arrivals arrivals_;
   EarlierTimes earlier_;
+  Rows* rows_;
+  std::deque<Slot> unwritten_;  // some of items that are gone
+  std::size_t compact_at_ = kCompact;
   std::size_t name_bytes_ = 0;
   std::size_t newer_ = 0;
   bool news_ = false;

@@ -1,36 +1,17 @@
 // SPDX-License-Identifier: MIT
 #include "backlog/store.h"
 
-#include <filesystem>
 #include <string>
 #include <vector>
 
-#include <stdlib.h>
-
 #include "catch.h"
+#include "temporary_directory.h"
 
 using namespace std::chrono_literals;
 using namespace qatime;
 using namespace qatime::backlog;
 
 namespace {
-
-// A directory that goes with the test.
-class Directory {
- public:
-  Directory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "qatime-store-XXXXXX").string();
-    path_ = ::mkdtemp(pattern.data());
-  }
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-  ~Directory() { std::filesystem::remove_all(path_); }
-
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 Batch batch(std::uint64_t sequence, std::size_t size = 1000) {
   Batch made{sequence,
@@ -53,7 +34,7 @@ bool same(const Batch& a, const Batch& b) {
 }  // namespace
 
 TEST_CASE("what is committed is read back, by this store and by the next") {
-  const Directory directory;
+  const TemporaryDirectory directory;
   const std::vector<Batch> batches{batch(1), batch(2, 100'000), batch(300, 5'000'000), {4, {}, 0, 0, "", ""}};
   const auto check = [&](Store& store) {
     for (const Batch& one : batches) {
@@ -86,7 +67,7 @@ TEST_CASE("what is committed is read back, by this store and by the next") {
 }
 
 TEST_CASE("what is dead is deleted with the commit that says so") {
-  const Directory directory;
+  const TemporaryDirectory directory;
   {
     Store store{directory.path()};
     for (std::uint64_t i = 1; i <= 10; ++i) commit(store, batch(i));

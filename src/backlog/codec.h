@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// Accesses, moves and removals as the bytes of a batch.
+//
+// Numbers have the lowest byte first, times are nanoseconds since 1970-01-01T00:00:00Z in 8 bytes, and paths and
+// directories have their length in 4 bytes before them, names in 1. `Batch::entries` are accesses, each under the
+// directory that stands before it last, `Batch::changes` moves and removals in the order in which they came:
+//
+//   'D' directory                 'M' time path target
+//   'A' name time                 'R' time path          one object
+//                                 'T' time path          an object and all below it
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "event.h"
+#include "timestamp.h"
+
+namespace qatime::backlog {
+
+// Writes accesses one behind the other.
+class AccessEncoder {
+ public:
+  // Appends to `bytes`, which outlives it and to which nobody else does.
+  explicit AccessEncoder(std::string& bytes) : bytes_{bytes} {}
+  void add(std::string_view directory, std::string_view name, Time time);
+
+ private:
+  std::string& bytes_;
+  std::string directory_;
+};
+
+// Calls visit(position, directory, name, time) for each access, the positions from 0 on. Returns how many there were,
+// up to the first that cannot be read.
+using VisitAccess =
+    std::function<void(std::uint32_t position, std::string_view directory, std::string_view name, Time time)>;
+std::uint32_t decode_accesses(std::string_view bytes, const VisitAccess& visit);
+
+void encode(const Move& move, std::string& bytes);
+void encode(const Removal& removal, std::string& bytes);
+
+// Calls visit(Move or Removal) for each change. Returns how many there were, up to the first that cannot be read.
+std::uint32_t decode_changes(std::string_view bytes, const std::function<void(const Event& change)>& visit);
+
+}  // namespace qatime::backlog

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+#include "backlog/keeper.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include <pthread.h>
+
+#include "backlog/codec.h"
+#include "backlog/logger.h"
+#include "path.h"
+#include "timestamp.h"
+
+namespace qatime::backlog {
+namespace {
+
+using namespace std::chrono_literals;
+
+// One transaction.
+constexpr std::size_t kMaxDraft = 8 << 20;
+// After the disk has refused.
+constexpr auto kRetry = 500ms;
+
+Clock::Instant instant(Time time) {
+  return Clock::Instant{std::chrono::duration_cast<Clock::Duration>(time.time_since_epoch())};
+}
+
+void take_in(const Event& change, Ledger& ledger) {
+  if (const auto* const move = std::get_if<Move>(&change)) ledger.take_in(*move);
+  if (const auto* const removal = std::get_if<Removal>(&change)) ledger.take_in(*removal);
+}
+
+}  // namespace
+
+Keeper::Keeper(const BacklogConfig& config, std::unique_ptr<Store> store, Local& local, metrics::Registry& registry)
+    : config_{config},
+      store_{std::move(store)},
+      local_{local},
+      committed_{registry.counter("qatime_backlog_committed_total", "Events that survive the process")},
+      disk_bytes_{registry.gauge("qatime_backlog_disk_bytes", "What the log of the backlog holds")},
+      degraded_{registry.gauge("qatime_degraded",
+                               "What keeps access times from being true, by reason: exports that "
+                               "get no work, or a backlog that cannot be written",
+                               {"reason", "backlog"})} {
+  local_.on_much_unwritten([this] {
+    const std::lock_guard lock{mutex_};
+    has_much_ = true;
+    changed_.notify_all();
+  });
+  adopt();
+  began_ = std::chrono::steady_clock::now();
+}
+
+Keeper::~Keeper() {
+  if (thread_.joinable()) thread_.join();
+}
+
+void Keeper::start() {
+  thread_ = std::thread{[this] { run(); }};
+}
+
+bool Keeper::stop(std::chrono::milliseconds limit) {
+  std::unique_lock lock{mutex_};
+  is_stopping_ = true;
+  deadline_ = std::chrono::steady_clock::now() + limit;
+  changed_.notify_all();
+  return changed_.wait_until(lock, deadline_, [this] { return is_done_; }) && is_complete_;
+}
+
+// Changes of the last minute concern what comes from now on, too.
+void Keeper::adopt() {
+  const Time since = now() - local_.remembrance().retention;
+  for (const Store::Row& row : store_->rows()) {
+    local_.adopt(row.sequence, row.written, row.accesses, row.changes, row.bytes);
+    adopted_ += row.accesses;
+    if (row.changes == 0 || row.written < since) continue;
+    const auto changes = store_->read_changes(row.sequence);
+    if (changes) decode_changes(*changes, [&](const Event& change) { local_.remember(change); });
+  }
+  if (adopted_ > 0) kLog.info("{} accesses wait in {}", adopted_, config_.directory);
+}
+
+bool Keeper::turn() {
+  while (!is_refused_ && bring_back()) continue;
+  return pass();
+}
+
+void Keeper::run() {
+  pthread_setname_np(pthread_self(), "store");
+  bool is_complete = false;
+  for (bool is_stopping = false; !is_stopping;) {
+    is_stopping = wait_for_work();
+    is_complete = turn();
+  }
+  is_complete = is_complete && pass();  // what that left without need is deleted
+  const std::lock_guard lock{mutex_};
+  is_complete_ = is_complete;
+  is_done_ = true;
+  changed_.notify_all();
+}
+
+// Returns whether it is time to stop.
+bool Keeper::wait_for_work() {
+  std::unique_lock lock{mutex_};
+  changed_.wait_for(lock, config_.commit, [this] { return has_much_ || is_stopping_; });
+  has_much_ = false;
+  return is_stopping_;
+}
+
+// Commits everything that is new now, in several transactions if it is much. Returns whether it could.
+bool Keeper::pass() {
+  Local::Pass pass = local_.begin_pass();
+  for (bool more = true; more;) {
+    Local::Draft draft;
+    while (more && draft.bytes < kMaxDraft) more = local_.write_some(pass, draft);
+    if (!commit(draft, more ? std::vector<Slot>{} : pass.spent)) return false;
+    local_.make_room(draft);
+  }
+  if (pass.events > committed_.value()) committed_.add(pass.events - committed_.value());
+  local_.set_trouble(pass.is_full ? Local::Trouble::disk_full : Local::Trouble::none);
+  disk_bytes_.set(static_cast<std::int64_t>(local_.disk_bytes()));
+  local_.renew();
+  return true;
+}
+
+// Tries until the disk takes it. Returns false when it did not before the end.
+bool Keeper::commit(const Local::Draft& draft, const std::vector<Slot>& spent) {
+  if (draft.parts.empty() && spent.empty()) return true;
+  std::vector<const Batch*> batches;
+  for (const auto& part : draft.parts) batches.push_back(&part.batch);
+  const auto dead = local_.sequences(spent);
+  do {
+    try {
+      store_->commit(batches, dead);
+      local_.committed(draft, spent);
+      recovered();
+      return true;
+    } catch (const StoreError& error) {
+      refused(error);
+    }
+  } while (may_try_again());
+  return false;
+}
+
+// Returns whether something came back.
+bool Keeper::bring_back() {
+  Local::Return returning = local_.begin_return();
+  if (returning.steps.empty()) {
+    if (adopted_ > 0 && local_.away() == 0) report();
+    return false;
+  }
+  Ledger ledger{local_.lanes(), config_.memory, instant(returning.steps.front().written), local_.remembrance()};
+  if (!read(returning, ledger)) return false;
+  while (local_.bring_some(returning, ledger)) continue;
+  return true;
+}
+
+// Goes through the log as far as it concerns what comes back. Returns false if the disk refused.
+bool Keeper::read(Local::Return& returning, Ledger& ledger) {
+  try {
+    Clock::Instant latest{};
+    for (auto& step : returning.steps) {
+      latest = std::max(latest, instant(step.written));  // clocks are set back
+      ledger.advance(latest);
+      if (step.is_returning) {
+        read_accesses(step, ledger);
+      } else {
+        read_changes(step, ledger);
+      }
+    }
+    recovered();
+    return true;
+  } catch (const StoreError& error) {
+    refused(error);
+    return false;
+  }
+}
+
+void Keeper::read_accesses(Local::Return::Step& step, Ledger& ledger) {
+  const auto batch = store_->read(step.sequence);
+  if (!batch) {
+    local_.lose(step.row);
+    step.is_returning = false;
+    return;
+  }
+  decode_accesses(batch->entries, [&](std::uint32_t position, auto directory, auto name, Time time) {
+    if (!step.is_away.empty() && !step.is_away[position]) return;
+    const std::string path = join(directory, name);
+    if (const auto place = local_.lanes().place(path)) {
+      ledger.restore(*place, time, step.row);
+    } else {
+      local_.drop_outside();
+    }
+  });
+}
+
+void Keeper::read_changes(const Local::Return::Step& step, Ledger& ledger) {
+  const auto changes = store_->read_changes(step.sequence);
+  if (!changes) {
+    kLog.error("moves and removals of {} are lost: accesses that waited for them may go to other files",
+               format_rfc3339(step.written));
+    return;
+  }
+  decode_changes(*changes, [&](const Event& change) { take_in(change, ledger); });
+}
+
+void Keeper::report() {
+  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - began_;
+  kLog.info("all {} accesses of {} are read back: {:.1f} s, {:.0f}/s", adopted_, config_.directory, time.count(),
+            static_cast<double>(adopted_) / time.count());
+  adopted_ = 0;
+}
+
+void Keeper::refused(const StoreError& error) {
+  is_refused_ = true;
+  degraded_.set(1);
+  local_.set_trouble(Local::Trouble::disk_failed);
+  if (const auto times = throttle_.admit()) {
+    kLog.error("the backlog cannot be written ({} times), what comes waits in memory: {}", *times, error.what());
+  }
+}
+
+void Keeper::recovered() {
+  if (!std::exchange(is_refused_, false)) return;
+  degraded_.set(0);
+  kLog.info("the backlog is written again");
+}
+
+// Waits for a moment; not if it is too late.
+bool Keeper::may_try_again() {
+  std::unique_lock lock{mutex_};
+  const auto is_late = [this] { return is_stopping_ && std::chrono::steady_clock::now() >= deadline_; };
+  changed_.wait_for(lock, kRetry, is_late);
+  return !is_late();
+}
+
+}  // namespace qatime::backlog

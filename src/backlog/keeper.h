@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// The store thread: the only one that waits for a disk.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "backlog/local.h"
+#include "backlog/store.h"
+#include "config.h"
+#include "log.h"
+#include "metrics.h"
+
+namespace qatime::backlog {
+
+// Keeps a local backlog in its log: commits what is new every `backlog.commit`, or earlier where it is much, deletes
+// rows that nobody needs, sends away what memory has no room for and brings it back when there is room. What the log
+// held at the beginning is away.
+//
+// While the disk refuses, it tries again, nothing is deleted, and what is new waits in memory.
+class Keeper {
+ public:
+  // `local`, which is made for a log and has had no call yet, and `registry` outlive it.
+  Keeper(const BacklogConfig& config, std::unique_ptr<Store> store, Local& local, metrics::Registry& registry);
+  Keeper(const Keeper&) = delete;
+  Keeper& operator=(const Keeper&) = delete;
+  ~Keeper();
+
+  // Brings back what there is room for and commits what is new. Returns whether the disk took it. For tests; start()
+  // has a thread do it again and again.
+  bool turn();
+
+  void start();
+
+  // Commits all that the backlog has taken in, and ends. Returns whether it did within `limit`; if not, the disk hangs
+  // or refuses, and the destructor would wait for it.
+  [[nodiscard]] bool stop(std::chrono::milliseconds limit);
+
+ private:
+  using Instant = std::chrono::steady_clock::time_point;
+
+  void adopt();
+  void run();
+  bool wait_for_work();
+  bool pass();
+  bool commit(const Local::Draft& draft, const std::vector<Slot>& spent);
+  bool bring_back();
+  bool read(Local::Return& returning, Ledger& ledger);
+  void read_accesses(Local::Return::Step& step, Ledger& ledger);
+  void read_changes(const Local::Return::Step& step, Ledger& ledger);
+  void report();
+  void refused(const StoreError& error);
+  void recovered();
+  [[nodiscard]] bool may_try_again();
+
+  const BacklogConfig config_;
+  std::unique_ptr<Store> store_;
+  Local& local_;
+  metrics::Counter& committed_;
+  metrics::Gauge& disk_bytes_;
+  metrics::Gauge& degraded_;
+  log::Throttle throttle_;
+  bool is_refused_ = false;
+  std::size_t adopted_ = 0;  // accesses that are to be reported once they are back
+  Instant began_{};
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  // guarded by mutex_:
+  bool has_much_ = false;
+  bool is_stopping_ = false;
+  bool is_done_ = false;
+  bool is_complete_ = false;
+  Instant deadline_{};
+
+  std::thread thread_;
+};
+
+}  // namespace qatime::backlog

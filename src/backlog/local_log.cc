@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT
+//
+// The log holds what changed: the newest time of an entry under the path that it has at that moment, and moves and
+// removals as they came. An access is written after all changes that it has been through, and before those that it has
+// still to go through; so rows are either of accesses or of changes, and whoever reads them one after the other, with
+// a ledger of its own, has what is pending.
+//
+// That only newest times are written, and only of what is pending when a batch is made, makes the log cheap: intake
+// notes the slot of an entry, once, and what is applied within `backlog.commit` never gets there.
+#include <algorithm>
+#include <iterator>
+#include <limits>
+#include <utility>
+
+#include "backlog/codec.h"
+#include "backlog/local.h"
+#include "timestamp.h"
+
+namespace qatime::backlog {
+namespace {
+
+// Entries that are looked at under one lock: a fraction of a millisecond.
+constexpr std::size_t kSlice = 512;
+
+// The log may be this much greater than what is pending takes in it: below it is not worth tidying.
+constexpr std::size_t kIdleBytes = 8 << 20;
+// Rows are kept in mind; so many of them that are nearly spent are made one.
+constexpr std::size_t kIdleRows = 4096;
+
+}  // namespace
+
+void Local::write_down(const Move& move) {
+  if (!has_log_) return;
+  encode(move, changes_);
+  ++changes_count_;
+}
+
+void Local::write_down(const Removal& removal) {
+  if (!has_log_) return;
+  encode(removal, changes_);
+  ++changes_count_;
+}
+
+void Local::adopt(std::uint64_t sequence, Time written, std::uint32_t accesses, std::uint32_t changes,
+                  std::size_t bytes) {
+  const std::lock_guard lock{mutex_};
+  const Slot row = rows_.open(sequence, written);
+  rows_[row].accesses = accesses;
+  rows_[row].changes = changes;
+  rows_.commit(row, bytes);
+  rows_.set_away(row, accesses);
+  sequence_ = sequence;
+  recovered_.add(accesses);
+  publish();
+}
+
+void Local::remember(const Event& change) {
+  const std::lock_guard lock{mutex_};
+  ledger_.advance(clock_.now());
+  if (const auto* const move = std::get_if<Move>(&change)) ledger_.remember(*move);
+  if (const auto* const removal = std::get_if<Removal>(&change)) ledger_.remember(*removal);
+}
+
+Local::Pass Local::begin_pass() {
+  const std::lock_guard lock{mutex_};
+  const std::size_t unwritten = ledger_.table().unwritten();
+  const bool is_full = unwritten > 0 && rows_.bytes() >= disk_;
+  return {is_full ? 0 : unwritten, is_full ? 0 : events_, rows_.dead(now(), remembrance_.retention), is_full};
+}
+
+bool Local::write_some(Pass& pass, Draft& draft) {
+  const std::lock_guard lock{mutex_};
+  if (changes_count_ > 0) {
+    Draft::Part& part = open_part(draft);
+    rows_[part.row].changes = part.batch.changes_count = std::exchange(changes_count_, 0);
+    part.batch.changes = std::exchange(changes_, {});
+    draft.bytes += part.batch.changes.size();
+  }
+  const std::size_t count = std::min(pass.left, kSlice);
+  pass.left -= count;
+  if (count == 0) return false;
+  const bool goes_on = !draft.parts.empty() && draft.parts.back().batch.changes_count == 0 &&
+                       draft.parts.back().batch.entries.size() < max_row_;
+  Draft::Part& part = goes_on ? draft.parts.back() : open_part(draft);
+  const std::size_t before = part.batch.entries.size();
+  AccessEncoder encoder{part.batch.entries};
+  ledger_.table().write(part.row, count, [&](Slot item, const auto& directory, auto name, Time time) {
+    encoder.add(directory, name, time);
+    part.items.push_back(item);
+  });
+  draft.bytes += part.batch.entries.size() - before;
+  rows_[part.row].accesses = part.batch.accesses = static_cast<std::uint32_t>(part.items.size());
+  if (part.items.empty()) {
+    rows_.close(part.row);
+    draft.parts.pop_back();
+  }
+  return pass.left > 0;
+}
+
+Local::Draft::Part& Local::open_part(Draft& draft) {
+  const Time written = now();
+  const Slot row = rows_.open(++sequence_, written);
+  Draft::Part& part = draft.parts.emplace_back();
+  part.row = row;
+  part.batch.sequence = sequence_;
+  part.batch.written = written;
+  return part;
+}
+
+std::vector<std::uint64_t> Local::sequences(const std::vector<Slot>& rows) const {
+  const std::lock_guard lock{mutex_};
+  std::vector<std::uint64_t> found;
+  for (const Slot row : rows) found.push_back(rows_[row].sequence);
+  return found;
+}
+
+void Local::committed(const Draft& draft, const std::vector<Slot>& spent) {
+  const std::lock_guard lock{mutex_};
+  for (const auto& part : draft.parts) {
+    rows_.commit(part.row, part.batch.entries.size() + part.batch.changes.size());
+  }
+  for (const Slot row : spent) rows_.close(row);
+}
+
+void Local::make_room(const Draft& draft) {
+  for (const auto& part : draft.parts) {
+    for (std::size_t begin = 0; begin < part.items.size(); begin += kSlice) {
+      const std::lock_guard lock{mutex_};
+      if (ledger_.bytes() <= memory_ / 4 * 3) return;
+      const std::size_t end = std::min(begin + kSlice, part.items.size());
+      for (std::size_t i = begin; i < end; ++i) {
+        if (!ledger_.table().evict(part.items[i], part.row)) continue;
+        rows_.send_away(part.row, static_cast<std::uint32_t>(i));
+      }
+      publish();
+    }
+  }
+}
+
+void Local::renew() {
+  std::vector<bool> is_sparse;  // by row
+  {
+    const std::lock_guard lock{mutex_};
+    std::size_t needed = 0;
+    std::size_t many = 0;  // that might be none
+    const Time old = now() - remembrance_.retention;
+    for (const auto& [sequence, row] : rows_.order()) {
+      const Rows::Row& itself = rows_[row];
+      if (itself.changes > 0 ? rows_.away() == 0 && itself.written < old : itself.away == 0) ++many;
+      if (itself.accesses > 0) needed += itself.bytes / itself.accesses * (itself.resident + itself.away);
+    }
+    const bool is_many = many > kIdleRows;
+    if (rows_.bytes() <= 2 * needed + kIdleBytes && !is_many) return;
+    for (const auto& [sequence, row] : rows_.order()) {
+      const Rows::Row& itself = rows_[row];
+      if (!itself.is_committed || itself.away > 0 || itself.is_returning || itself.resident == 0) continue;
+      if (!is_many && itself.resident > itself.accesses / 2) continue;
+      is_sparse.resize(std::max(is_sparse.size(), std::size_t{row} + 1));
+      is_sparse[row] = true;
+    }
+  }
+  if (is_sparse.empty()) return;
+  bool more = true;
+  for (Slot begin = 0; more; begin += kSlice) {
+    const std::lock_guard lock{mutex_};
+    more = ledger_.table().renew(begin, kSlice, [&](Slot row) { return row < is_sparse.size() && is_sparse[row]; });
+  }
+}
+
+Local::Return Local::begin_return() const {
+  const std::lock_guard lock{mutex_};
+  Return returning;
+  if (rows_.away() == 0 || ledger_.bytes() > memory_ / 2) return returning;
+  const auto is_away = [this](const auto& row) { return rows_[row.second].away > 0; };
+  const auto first = std::ranges::find_if(rows_.order(), is_away);
+  const Time since = rows_[first->second].written - remembrance_.retention;
+  std::size_t room = memory_ / 8;
+  for (const auto& [sequence, slot] : rows_.order()) {
+    const Rows::Row& row = rows_[slot];
+    const bool is_needed = row.changes > 0 && (sequence > first->first || row.written >= since);
+    // An access takes twice its bytes on disk in memory, more or less.
+    const bool comes = row.away > 0 && (sequence == first->first || 2 * row.bytes <= room);
+    if (row.away > 0) room = comes ? room - std::min(room, 2 * row.bytes) : 0;
+    if (!is_needed && !comes) continue;
+    returning.steps.push_back({slot, sequence, row.written, comes, row.away, row.is_away});
+  }
+  return returning;
+}
+
+bool Local::bring_some(Return& returning, Ledger& ledger) {
+  bool news = false;
+  {
+    const std::lock_guard lock{mutex_};
+    if (!std::exchange(returning.has_begun, true)) {
+      for (const auto& step : returning.steps) {
+        if (!step.is_returning) continue;
+        rows_.set_away(step.row, 0);
+        rows_[step.row].is_returning = true;
+      }
+    }
+    ledger.advance(Clock::Instant{std::chrono::duration_cast<Clock::Duration>(now().time_since_epoch())});
+    decode_changes(std::string_view{changes_}.substr(returning.changes_seen), [&](const Event& change) {
+      if (const auto* const move = std::get_if<Move>(&change)) ledger.take_in(*move);
+      if (const auto* const removal = std::get_if<Removal>(&change)) ledger.take_in(*removal);
+    });
+    returning.changes_seen = changes_.size();
+    count(ledger.take_tally());
+    ledger_.advance(clock_.now());
+    for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
+      const Slice slice = ledger.table().take(lane, kSlice, ledger.mark());
+      for (const Entry& entry : slice.entries) {
+        const std::string path = join(slice.directory, entry.name);
+        ledger_.restore(*lanes_.place(path), entry.time, ledger.table().row(entry.ticket));
+        ledger.table().settle(entry.ticket);
+      }
+    }
+    returning_ = ledger.table().pending();
+    if (returning_ == 0) {
+      for (const auto& step : returning.steps) rows_[step.row].is_returning = false;
+    }
+    publish();
+    news = ledger_.table().take_news();
+  }
+  if (news && wake_) wake_();
+  return returning_ > 0;
+}
+
+void Local::lose(Slot row) {
+  const std::lock_guard lock{mutex_};
+  dropped_.at(static_cast<std::size_t>(Dropped::damaged))->add(rows_[row].away);
+  rows_.set_away(row, 0);
+  rows_.close(row);
+  publish();
+}
+
+void Local::drop_outside() {
+  const std::lock_guard lock{mutex_};
+  dropped_.at(static_cast<std::size_t>(Dropped::outside))->add();
+}
+
+void Local::set_trouble(Trouble trouble) {
+  const std::lock_guard lock{mutex_};
+  trouble_ = trouble;
+}
+
+std::size_t Local::disk_bytes() const {
+  const std::lock_guard lock{mutex_};
+  return rows_.bytes();
+}
+
+std::size_t Local::away() const {
+  const std::lock_guard lock{mutex_};
+  return rows_.away() + returning_;
+}
+
+}  // namespace qatime::backlog

@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: MIT
+// The log of a local backlog, its keeper turned by hand: a crash is that the objects go away and others open the file.
+#include "backlog/keeper.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "backlog/local.h"
+#include "backlog/store.h"
+#include "catch.h"
+#include "manual_clock.h"
+#include "temporary_directory.h"
+
+using namespace std::chrono_literals;
+using namespace qatime;
+using namespace qatime::backlog;
+
+namespace {
+
+Time at(int second) { return Time{std::chrono::seconds{second}}; }
+int seconds(Time time) { return static_cast<int>(time.time_since_epoch() / 1s); }
+
+constexpr std::size_t kPlenty = 64 << 20;
+
+// One life of a process with a backlog in `directory`.
+struct Life {
+  explicit Life(const std::string& directory, std::size_t memory = kPlenty, std::size_t disk = kPlenty)
+      : config{make_config(directory, memory, disk)},
+        local{config, Lanes{}, clock, registry, {}, Local::Log::kept},
+        keeper{config, std::make_unique<Store>(directory), local, registry} {}
+
+  static BacklogConfig make_config(const std::string& directory, std::size_t memory, std::size_t disk) {
+    BacklogConfig config;
+    config.directory = directory;
+    config.memory = memory;
+    config.disk = disk;
+    return config;
+  }
+
+  void add(const Event& event) {
+    if (std::holds_alternative<Access>(event)) ++accepted;
+    local.add({&event, 1});
+  }
+  void access(std::string_view path, int time) { add(Access{path, at(time)}); }
+  void move(std::string_view path, std::string_view target, int time) { add(Move{path, target, at(time)}); }
+  void remove(std::string_view path, int time) { add(Removal{path, false, at(time)}); }
+
+  // Settles up to `limit` accesses that can be taken now, and returns them.
+  std::map<std::string, int> settle(std::size_t limit) {
+    std::map<std::string, int> found;
+    while (found.size() < limit) {
+      const Slice slice = local.take(0, limit - found.size());
+      if (slice.entries.empty()) break;
+      for (const Entry& entry : slice.entries) {
+        found[join(slice.directory, entry.name)] = seconds(entry.time);
+        local.settle(entry.ticket);
+        ++settled;
+      }
+    }
+    return found;
+  }
+
+  // All that is pending, also what is away.
+  std::map<std::string, int> drain() {
+    std::map<std::string, int> found;
+    while (local.pending() > 0) {
+      found.merge(settle(1'000'000));
+      REQUIRE(keeper.turn());
+    }
+    return found;
+  }
+
+  [[nodiscard]] std::int64_t sum(std::string_view name) const { return registry.sum(name); }
+  [[nodiscard]] bool adds_up() const {
+    const auto pending = static_cast<std::int64_t>(local.pending());
+    return pending == sum("qatime_pending_entries") &&
+           accepted + sum("qatime_recovered_total") == sum("qatime_coalesced_total") + sum("qatime_cancelled_total") +
+                                                           settled + sum("qatime_dropped_total") + pending;
+  }
+
+  ManualClock clock;
+  metrics::Registry registry;
+  BacklogConfig config;
+  Local local;
+  Keeper keeper;
+  std::int64_t accepted = 0;
+  std::int64_t settled = 0;
+};
+
+std::string name(int number) { return "a-file-with-a-name-of-some-length-" + std::to_string(number); }
+
+}  // namespace
+
+TEST_CASE("what was committed is pending in the next life") {
+  const TemporaryDirectory directory;
+  {
+    Life life{directory.path()};
+    life.access("/a/one", 10);
+    life.access("/a/two", 20);
+    life.access("/a/one", 30);
+    CHECK(life.sum("qatime_backlog_committed_total") == 0);
+    REQUIRE(life.keeper.turn());
+    CHECK(life.sum("qatime_backlog_committed_total") == 3);
+    life.access("/lost", 40);
+  }
+  Life life{directory.path()};
+  CHECK(life.local.pending() == 2);
+  CHECK(life.sum("qatime_recovered_total") == 2);
+  CHECK(life.drain() == std::map<std::string, int>{{"/a/one", 30}, {"/a/two", 20}});
+  CHECK(life.adds_up());
+}
+
+TEST_CASE("what was settled before it was committed is not written") {
+  const TemporaryDirectory directory;
+  Life life{directory.path()};
+  life.access("/a", 10);
+  life.settle(1);
+  REQUIRE(life.keeper.turn());
+  CHECK(life.local.disk_bytes() == 0);
+  CHECK(life.sum("qatime_backlog_committed_total") == 1);
+}
+
+TEST_CASE("rows of which nothing is needed are deleted") {
+  const TemporaryDirectory directory;
+  {
+    Life life{directory.path()};
+    life.access("/a", 10);
+    life.access("/b", 10);
+    REQUIRE(life.keeper.turn());
+    life.access("/a", 20);
+    REQUIRE(life.keeper.turn());
+    CHECK(life.settle(10).size() == 2);
+    REQUIRE(life.keeper.turn());
+    CHECK(life.local.disk_bytes() == 0);
+  }
+  Life life{directory.path()};
+  CHECK(life.local.pending() == 0);
+}
+
+TEST_CASE("a newer time that waits for a flight is not lost with it") {
+  const TemporaryDirectory directory;
+  {
+    Life life{directory.path()};
+    life.access("/a", 10);
+    REQUIRE(life.keeper.turn());
+    const Slice slice = life.local.take(0, 1);
+    life.access("/a", 20);
+    REQUIRE(life.keeper.turn());
+    life.local.settle(slice.entries.at(0).ticket);
+    REQUIRE(life.keeper.turn());
+  }
+  Life life{directory.path()};
+  CHECK(life.drain() == std::map<std::string, int>{{"/a", 20}});
+}
+
+TEST_CASE("an access goes through the changes that were committed after it") {
+  const TemporaryDirectory directory;
+  {
+    Life life{directory.path()};
+    life.access("/a/one", 10);
+    life.access("/b/two", 10);
+    life.access("/c", 10);
+    REQUIRE(life.keeper.turn());
+    life.move("/a", "/z", 20);
+    life.remove("/c", 20);
+    life.access("/a/one", 30);  // another object
+    REQUIRE(life.keeper.turn());
+    life.move("/b/two", "/b/three", 40);
+    life.access("/b/two", 50);
+    REQUIRE(life.keeper.turn());
+  }
+  Life life{directory.path()};
+  CHECK(life.drain() == std::map<std::string, int>{{"/z/one", 10}, {"/a/one", 30}, {"/b/three", 10}, {"/b/two", 50}});
+  CHECK(life.adds_up());
+}
+
+TEST_CASE("changes of the last minute count for accesses that come after a restart") {
+  const TemporaryDirectory directory;
+  {
+    Life life{directory.path()};
+    life.move("/a", "/b", 20);
+    REQUIRE(life.keeper.turn());
+  }
+  Life life{directory.path()};
+  life.access("/a", 10);
+  CHECK(life.drain() == std::map<std::string, int>{{"/b", 10}});
+}
+
+TEST_CASE("a change that comes late concerns what is away") {
+  const TemporaryDirectory directory;
+  {
+    Life life{directory.path()};
+    life.access("/a", 10);
+    life.move("/a", "/c", 30);
+    REQUIRE(life.keeper.turn());
+  }
+  Life life{directory.path()};
+  life.move("/a", "/b", 20);  // so what was renamed at 30 was another object
+  CHECK(life.drain() == std::map<std::string, int>{{"/b", 10}});
+  CHECK(life.adds_up());
+}
+
+TEST_CASE("what finds no room in memory is away, and comes back through the changes") {
+  const TemporaryDirectory directory;
+  Life life{directory.path(), 600 << 10};
+  constexpr int kCount = 30'000;
+  std::map<std::string, int> expected;
+  for (int i = 0; i < kCount; ++i) {
+    const std::string path = "/d" + std::to_string(i % 100) + '/' + name(i);
+    life.access(path, 1000 + i);
+    expected[path] = 1000 + i;
+    if (i % 200 == 0) REQUIRE(life.keeper.turn());
+  }
+  REQUIRE(life.keeper.turn());
+  CHECK(life.sum("qatime_dropped_total") == 0);
+  CHECK(life.sum("qatime_backlog_bytes") < 600 << 10);
+  CHECK(life.local.away() > kCount / 2);
+  CHECK(life.local.pending() == kCount);
+
+  life.move("/d7", "/moved", 100'000);
+  for (int i = 7; i < kCount; i += 100) {
+    expected.erase("/d7/" + name(i));
+    expected["/moved/" + name(i)] = 1000 + i;
+  }
+  life.access("/d8/" + name(kCount - 92), 200'000);  // which is away
+  expected["/d8/" + name(kCount - 92)] = 200'000;
+  CHECK(life.drain() == expected);
+  CHECK(life.adds_up());
+  CHECK(life.local.away() == 0);
+}
+
+TEST_CASE("what the log has no room for waits in memory, then it is dropped") {
+  const TemporaryDirectory directory;
+  Life life{directory.path(), 600 << 10, 100 << 10};
+  for (int i = 0; i < 20'000; ++i) {
+    life.access('/' + name(i), 1000);
+    if (i % 200 == 0) REQUIRE(life.keeper.turn());
+  }
+  CHECK(life.registry.sum("qatime_dropped_total") > 0);
+  CHECK(life.adds_up());
+  CHECK(life.local.disk_bytes() < 200 << 10);
+  life.drain();
+  life.access("/again", 1);
+  CHECK(life.drain().size() == 1);
+  CHECK(life.adds_up());
+}
+
+TEST_CASE("the log stays near the size of what is pending") {
+  const TemporaryDirectory directory;
+  Life life{directory.path()};
+  const std::string text(200, 'x');
+  constexpr int kEach = 20'000;
+  for (int batch = 0; batch < 8; ++batch) {
+    for (int i = 0; i < kEach; ++i)
+      life.access("/d" + std::to_string(i % 50) + '/' + text + name(i + batch * kEach), 1);
+    REQUIRE(life.keeper.turn());
+  }
+  const std::size_t whole = life.local.disk_bytes();
+  // Directories are taken in turn: of each row the same part goes.
+  life.settle(kEach * 7);
+  for (int turn = 0; turn < 3; ++turn) REQUIRE(life.keeper.turn());
+  CHECK(life.local.disk_bytes() < whole / 4);
+  CHECK(life.drain().size() == kEach);
+  CHECK(life.adds_up());
+}
+
+TEST_CASE("accesses below an export that is no more are dropped when they come back") {
+  const TemporaryDirectory directory;
+  {
+    Life life{directory.path()};
+    life.access("/a/one", 10);
+    life.access("/b/one", 10);
+    REQUIRE(life.keeper.turn());
+  }
+  ManualClock clock;
+  metrics::Registry registry;
+  const BacklogConfig config = Life::make_config(directory.path(), kPlenty, kPlenty);
+  Local local{config, Lanes{{"/a"}}, clock, registry, {}, Local::Log::kept};
+  Keeper keeper{config, std::make_unique<Store>(directory.path()), local, registry};
+  REQUIRE(keeper.turn());
+  CHECK(local.pending() == 1);
+  CHECK(registry.sum("qatime_dropped_total") == 1);
+}
+
+TEST_CASE("a keeper on its thread commits by itself and ends when all is written") {
+  const TemporaryDirectory directory;
+  {
+    Life life{directory.path()};
+    life.keeper.start();
+    for (int i = 0; i < 1000; ++i) life.access('/' + name(i), i);
+    REQUIRE(life.keeper.stop(60s));
+    CHECK(life.sum("qatime_backlog_committed_total") == 1000);
+  }
+  Life life{directory.path()};
+  CHECK(life.drain().size() == 1000);
+}
+
+namespace {
+
+// What is pending in truth, by the objects that paths name.
+struct Object {
+  int id;
+  int time;
+};
+using Truth = std::map<std::string, Object>;
+
+void move_truth(Truth& truth, const std::string& from, const std::string& to) {
+  std::erase_if(truth, [&](const auto& entry) { return is_within(entry.first, to); });
+  Truth moved;
+  for (const auto& [path, object] : truth) moved[is_within(path, from) ? rebase(path, from, to) : path] = object;
+  truth = std::move(moved);
+}
+
+// Random lives on one directory, each of which ends with a crash.
+class Story {
+ public:
+  Story(unsigned seed, const std::string& directory, std::size_t memory)
+      : random_{seed}, directory_{directory}, memory_{memory} {}
+
+  void live() {
+    Life life{directory_, memory_};
+    Truth truth;
+    Truth committed;
+    for (int step = 0; step < 400; ++step) {
+      ++now_;
+      switch (pick(12)) {
+        case 0: {
+          const auto from = path(2);
+          const auto to = path(2);
+          if (is_within(from, to) || is_within(to, from)) break;
+          life.move(from, to, now_);
+          move_truth(truth, from, to);
+          break;
+        }
+        case 1: {
+          const auto gone = path(2);
+          life.remove(gone, now_);
+          truth.erase(gone);
+          break;
+        }
+        case 2:
+          for (const auto& [taken, time] : life.settle(std::size_t(pick(20)))) {
+            REQUIRE(truth.contains(taken));
+            if (truth[taken].time == time) settled_.insert({truth[taken].id, time});
+          }
+          break;
+        case 3:
+          REQUIRE(life.keeper.turn());
+          committed = truth;
+          break;
+        default: {
+          const auto accessed = path(3);
+          const auto known = truth.find(accessed);
+          truth[accessed] = {known == truth.end() ? ++last_id_ : known->second.id, now_};
+          life.access(accessed, now_);
+        }
+      }
+    }
+    CHECK(life.adds_up());
+    if (pick(2) == 0) {
+      committed = truth;
+      REQUIRE(life.keeper.turn());
+    }
+    committed_ = std::move(committed);
+  }
+
+  void check() {
+    Life life{directory_, memory_};
+    const auto found = life.drain();
+    CHECK(life.adds_up());
+    for (const auto& [path, object] : committed_) {
+      if (settled_.contains({object.id, object.time})) continue;
+      INFO(path);
+      REQUIRE(found.contains(path));
+      REQUIRE(found.at(path) == object.time);
+    }
+    for (const auto& [path, time] : found) {
+      INFO(path);
+      REQUIRE(committed_.contains(path));
+      REQUIRE(time <= committed_.at(path).time);
+    }
+  }
+
+ private:
+  int pick(int count) { return std::uniform_int_distribution{0, count - 1}(random_); }
+  std::string path(int depth) {
+    std::string path;
+    for (int i = 0; i < 1 + pick(depth); ++i) path += "/" + std::string(1, static_cast<char>('a' + pick(6)));
+    return path;
+  }
+
+  std::mt19937 random_;
+  const std::string directory_;
+  const std::size_t memory_;
+  int now_ = 1000;
+  int last_id_ = 0;
+  std::set<std::pair<int, int>> settled_;
+  Truth committed_;
+};
+
+}  // namespace
+
+TEST_CASE("after any life and crash what was committed is there, and nothing else") {
+  const unsigned seed = std::random_device{}();
+  INFO("seed " << seed);
+  for (unsigned round = 0; round < 60; ++round) {
+    INFO("round " << round);
+    const TemporaryDirectory directory;
+    Story story{seed + round, directory.path(), kPlenty};
+    for (int life = 0; life < 3; ++life) {
+      story.live();
+      story.check();
+    }
+  }
+}
