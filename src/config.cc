@@ -273,8 +273,21 @@ constexpr std::array kKeys{
         [](const toml::node& n, Config& c) {
           return read_duration(n, nanoseconds{0}, nanoseconds::max(), c.policy.future_limit);
         }},
+    Key{"backlog.directory", R"(the absolute path of a directory on a local disk, or "" for the usual place)",
+        [](const toml::node& n, Config& c) -> Wrong {
+          const auto directory = n.value<std::string>();
+          if (!directory || (!directory->empty() && !directory->starts_with('/'))) return &n;
+          c.backlog.directory = *directory;
+          return nullptr;
+        }},
+    Key{"backlog.commit", R"(a duration from "10ms" to "10s")",
+        [](const toml::node& n, Config& c) {
+          return read_duration(n, milliseconds{10}, milliseconds{10'000}, c.backlog.commit);
+        }},
     Key{"backlog.memory", R"(a size from "1 MiB" to "1 TiB")",
         [](const toml::node& n, Config& c) { return read_size(n, 1 << 20, 1ULL << 40, c.backlog.memory); }},
+    Key{"backlog.disk", R"(a size from "16 MiB" to "1 TiB")",
+        [](const toml::node& n, Config& c) { return read_size(n, 16 << 20, 1ULL << 40, c.backlog.disk); }},
     Key{"nfs.servers", R"(a list of "host", "host:port" or "[address]:port")",
         [](const toml::node& n, Config& c) { return read_array(n, 1, c.nfs.servers, parse_server); }},
     Key{"nfs.port", "a port, or 0 to ask the portmapper",

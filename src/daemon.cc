@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 //
-// Three threads, each with its own loop: intake (sockets to backlog), apply (backlog to servers) and main (signals, the
-// minute's counters, the service manager). They share the backlog, the counters and our own addresses, nothing else.
-// The order of the members is the order of the stages; each thread is joined before anything that it uses goes away.
+// Four threads: intake (sockets to backlog), apply (backlog to servers), store (backlog to disk and back) and main
+// (signals, the minute's counters, the service manager). All but store have a loop and wait for nothing else. They
+// share the backlog, the counters and our own addresses, nothing else. The order of the members is the order of the
+// stages; each thread is joined before anything that it uses goes away.
 #include "daemon.h"
 
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -27,7 +29,10 @@
 #include <sys/resource.h>
 
 #include "applier.h"
+#include "backlog/keeper.h"
 #include "backlog/local.h"
+#include "backlog/state_directory.h"
+#include "backlog/store.h"
 #include "ingest/connections.h"
 #include "ingest/intake.h"
 #include "ingest/policy.h"
@@ -48,8 +53,10 @@ using namespace std::chrono_literals;
 
 constexpr log::Logger kLog{"daemon"};
 
-// How long what waits may still be applied after the signal to stop.
+// How long what is in flight may still land after the signal to stop, or what waits be applied where nothing keeps it.
 constexpr auto kDrain = 5s;
+// How long the disk may then take to keep what waits.
+constexpr auto kKeep = 10s;
 
 // A loop and the thread that runs it.
 class Loop {
@@ -102,12 +109,14 @@ class Daemon {
       : read_again_{read_again},
         uses_tls_{config.syslog.uses_tls()},
         lanes_{config.nfs.lanes()},
-        backlog_{config.backlog, lanes_, clock_, metrics_},
+        backlog_{config.backlog, lanes_, clock_,
+                 metrics_,       {},     dry_run ? backlog::Local::Log::none : backlog::Local::Log::kept},
         applier_{apply_.io(), backlog_, clock_, config, lanes_, metrics_, dry_run},
         policy_{config.policy, lanes_, self_},
         intake_stage_{policy_, config.syslog.rfc3164_timezone, metrics_,
                       [this](Events events) { backlog_.add(events); }},
         connections_{config.syslog, intake_stage_, metrics_} {
+    if (!dry_run) keeper_ = open_backlog(config);
     if (uses_tls_) connections_.secure(read_tls(config));
     for (const SyslogConfig::Listener& listener : config.syslog.listen) listen(listener, config.syslog);
     backlog_.on_work([this] { applier_.wake(); });
@@ -128,6 +137,7 @@ class Daemon {
     stop_on_signal();
     reload_on_signal();
     log_counters_every_minute();
+    if (keeper_) keeper_->start();
     applier_.start();
     apply_.start();
     intake_.start();
@@ -139,11 +149,18 @@ class Daemon {
     intake_.stop();
     apply_.stop();
     if (failure_) std::rethrow_exception(failure_);
+    const bool is_kept = keeper_ && keeper_->stop(kKeep);
     log_counters();
-    if (const auto lost = backlog_.pending(); lost > 0) {
-      kLog.error("stopped with {} accesses that no server took in time: they are lost", lost);
-    } else {
+    const auto left = backlog_.pending();
+    if (left == 0) {
       kLog.info("stopped: everything that was accepted has its outcome");
+    } else if (is_kept) {
+      kLog.info("stopped: {} accesses wait in {} for the next start", left, directory_);
+    } else if (!keeper_) {
+      kLog.error("stopped with {} accesses that no server took in time: they are lost", left);
+    } else {
+      kLog.error("stopped: of {} accesses those that came last are lost, {} could not be written", left, directory_);
+      std::_Exit(EXIT_FAILURE);  // the store thread may hang in the disk
     }
   }
 
@@ -156,12 +173,23 @@ class Daemon {
     }
   }
 
+  std::unique_ptr<backlog::Keeper> open_backlog(const Config& config) {
+    directory_ = config.backlog.directory.empty() ? backlog::default_directory() : config.backlog.directory;
+    try {
+      std::filesystem::create_directories(directory_);
+      return std::make_unique<backlog::Keeper>(config.backlog, std::make_unique<backlog::Store>(directory_), backlog_,
+                                               metrics_);
+    } catch (const backlog::StoreError& error) {
+      throw config.error("backlog.directory", fmt::format("cannot be used: {}", error.what()));
+    }
+  }
+
   void stop_on_signal() {
     signals_.async_wait([this](boost::system::error_code, int signal) {
       kLog.info("stopping on {}", signal == SIGINT ? "SIGINT" : "SIGTERM");
       service_manager_.stopping();
       signals_.async_wait([](boost::system::error_code, int) {
-        kLog.error("stopped at once by a second signal: what was not set is lost");
+        kLog.error("stopped at once by a second signal: what came last may be lost");
         std::_Exit(EXIT_FAILURE);
       });
       stop_intake();
@@ -203,12 +231,17 @@ class Daemon {
       for (auto& listener : tcp_) listener->close();
       connections_.drain_and_close();
       for (auto& listener : udp_) listener->drain_and_close();
-      asio::post(main_, [this] { drain(std::chrono::steady_clock::now() + kDrain); });
+      asio::post(apply_.io(), [this] {
+        if (keeper_) applier_.engine().stop_taking();
+        asio::post(main_, [this] { drain(std::chrono::steady_clock::now() + kDrain); });
+      });
     });
   }
 
+  // What a log keeps need not wait for the servers.
   void drain(std::chrono::steady_clock::time_point deadline) {
-    if (backlog_.pending() == 0 || std::chrono::steady_clock::now() >= deadline) {
+    const auto left = keeper_ ? backlog_.in_flight() : backlog_.pending();
+    if (left == 0 || std::chrono::steady_clock::now() >= deadline) {
       main_.stop();
       return;
     }
@@ -269,6 +302,8 @@ class Daemon {
   Watchdog watchdog_;
 
   backlog::Local backlog_;
+  std::string directory_;
+  std::unique_ptr<backlog::Keeper> keeper_;
   ingest::SelfAddresses self_;
 
   Loop apply_{"apply", [this](std::exception_ptr failure) { fail(std::move(failure)); }};

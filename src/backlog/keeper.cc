@@ -54,7 +54,9 @@ Keeper::Keeper(const BacklogConfig& config, std::unique_ptr<Store> store, Local&
 }
 
 Keeper::~Keeper() {
-  if (thread_.joinable()) thread_.join();
+  if (!thread_.joinable()) return;
+  (void)stop(0ms);
+  thread_.join();
 }
 
 void Keeper::start() {

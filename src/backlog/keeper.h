@@ -39,7 +39,7 @@ class Keeper {
   void start();
 
   // Commits all that the backlog has taken in, and ends. Returns whether it did within `limit`; if not, the disk hangs
-  // or refuses, and the destructor would wait for it.
+  // or refuses. The destructor waits for a disk that hangs.
   [[nodiscard]] bool stop(std::chrono::milliseconds limit);
 
  private:

@@ -347,6 +347,7 @@ class Qatime:
         self.port = free_port()
         self.settings = {
             "syslog.listen": [f"tcp://127.0.0.1:{self.port}", f"udp://127.0.0.1:{self.port}"],
+            "backlog.directory": str(self.directory / "state"),
             "nfs.servers": [server.host],
             "nfs.port": server.port,
             "nfs.mount_port": server.mount_port,

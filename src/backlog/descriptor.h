@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cerrno>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backlog/store_error.h"
+
+namespace qatime::backlog {
+
+// "FILE: reason", by errno.
+[[nodiscard]] inline StoreError system_error(const std::string& file) {
+  return StoreError{fmt::format("{}: {}", file, std::generic_category().message(errno))};
+}
+
+// An open file.
+class Descriptor {
+ public:
+  // What is created is for its owner alone. Throws StoreError.
+  Descriptor(const std::string& file, int flags) : number_{::open(file.c_str(), flags | O_CLOEXEC, 0600)} {
+    if (number_ < 0) throw system_error(file);
+  }
+  Descriptor(Descriptor&& other) noexcept : number_{std::exchange(other.number_, -1)} {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(number_, other.number_);
+    return *this;
+  }
+  ~Descriptor() {
+    if (number_ >= 0) ::close(number_);
+  }
+
+  [[nodiscard]] int number() const noexcept { return number_; }
+
+ private:
+  int number_;
+};
+
+// Tells one file from another that took its name.
+struct FileIdentity {
+  dev_t device;
+  ino_t number;
+  friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
+};
+
+// Nothing if there is no such file, or none that can be looked at.
+[[nodiscard]] inline std::optional<FileIdentity> identity(const std::string& file) noexcept {
+  struct stat status{};
+  if (::stat(file.c_str(), &status) != 0) return std::nullopt;
+  return FileIdentity{status.st_dev, status.st_ino};
+}
+
+}  // namespace qatime::backlog

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+// One measurement of the local backlog, as `name value` lines. A process each, so that memory and CPU are its own:
+//
+//   backlog DIRECTORY take-in on|off uniform|zipf ACCESSES PATHS   accesses to PATHS paths that nobody settles
+//   backlog DIRECTORY settle ACCESSES                              distinct accesses, settled as fast as they come
+//   backlog DIRECTORY uniform PENDING ACCESSES                     accesses to any of PENDING paths that wait already
+//   backlog DIRECTORY recover                                      reads back what a take-in has left
+//   backlog DIRECTORY commit BATCHES                               transactions of 10,000 accesses
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "backlog/codec.h"
+#include "backlog/keeper.h"
+#include "backlog/local.h"
+#include "backlog/store.h"
+#include "log.h"
+
+namespace {
+
+using namespace std::chrono_literals;
+using namespace qatime;
+using namespace qatime::backlog;
+
+constexpr std::size_t kRead = 150;  // accesses that one read of a socket brings
+constexpr std::uint32_t kPerDirectory = 100;
+
+double seconds_of(clockid_t clock) {
+  timespec time{};
+  clock_gettime(clock, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
+}
+
+double wall() { return seconds_of(CLOCK_MONOTONIC); }
+
+void print(const char* name, double value) { std::printf("%s %.6g\n", name, value); }
+
+// A field of a file of /proc/self, without its unit.
+double proc(const char* file, std::string_view field) {
+  std::ifstream lines{file};
+  for (std::string word; lines >> word;) {
+    if (word != field) continue;
+    double value = 0;
+    lines >> value;
+    return value;
+  }
+  return 0;
+}
+
+// Paths of some 100 bytes, a hundred to a directory; the same number is always the same path.
+std::string path_of(std::uint32_t number) {
+  char path[160];
+  const std::uint32_t directory = number / kPerDirectory;
+  const int size = std::snprintf(path, sizeof path, "/projects/%05u/%.*s-%06u/report of the measurement %08u.dat",
+                                 directory % 977, static_cast<int>(10 + directory % 32),
+                                 "some-department-and-its-work-of-the-year", directory, number);
+  return {path, static_cast<std::size_t>(size)};
+}
+
+struct Subject {
+  Subject(const std::string& directory, bool has_log)
+      : local{config(directory), Lanes{}, clock, registry, {}, has_log ? Local::Log::kept : Local::Log::none} {
+    if (has_log) keeper.emplace(config(directory), std::make_unique<Store>(directory), local, registry);
+    if (keeper) keeper->start();
+  }
+
+  static BacklogConfig config(const std::string& directory) {
+    BacklogConfig made;
+    made.directory = directory;
+    return made;
+  }
+
+  // Accesses to the paths of `numbers`; returns the CPU seconds inside add().
+  double add(const std::vector<std::uint32_t>& numbers) {
+    double seconds = 0;
+    std::vector<std::string> paths(kRead);
+    std::vector<Event> events;
+    for (std::size_t begin = 0; begin < numbers.size(); begin += kRead) {
+      events.clear();
+      for (std::size_t i = begin; i < std::min(begin + kRead, numbers.size()); ++i) {
+        paths[i - begin] = path_of(numbers[i]);
+        events.emplace_back(Access{paths[i - begin], Time{std::chrono::nanoseconds{++now}}});
+      }
+      const double before = seconds_of(CLOCK_THREAD_CPUTIME_ID);
+      local.add(events);
+      seconds += seconds_of(CLOCK_THREAD_CPUTIME_ID) - before;
+    }
+    return seconds;
+  }
+
+  void finish() {
+    if (keeper && !keeper->stop(10min)) std::abort();
+    print("dropped", static_cast<double>(registry.sum("qatime_dropped_total")));
+    print("resident_mebibytes", proc("/proc/self/status", "VmHWM:") / 1024);
+    print("written_bytes", proc("/proc/self/io", "write_bytes:"));
+  }
+
+  SteadyClock clock;
+  metrics::Registry registry;
+  Local local;
+  std::optional<Keeper> keeper;
+  std::int64_t now = 1'700'000'000'000'000'000;
+};
+
+std::vector<std::uint32_t> draw(std::size_t count, std::uint32_t paths, bool is_zipf) {
+  std::mt19937_64 random{1};
+  std::vector<std::uint32_t> numbers(count);
+  if (!is_zipf) {
+    for (auto& number : numbers) number = static_cast<std::uint32_t>(random() % paths);
+    return numbers;
+  }
+  std::vector<std::uint32_t> shuffled(paths);
+  std::iota(shuffled.begin(), shuffled.end(), 0U);
+  std::ranges::shuffle(shuffled, random);
+  std::uniform_real_distribution<double> exponent{0, std::log(static_cast<double>(paths))};
+  for (auto& number : numbers) number = shuffled[static_cast<std::size_t>(std::exp(exponent(random))) - 1];
+  return numbers;
+}
+
+std::vector<std::uint32_t> each(std::uint32_t count) {
+  std::vector<std::uint32_t> numbers(count);
+  std::iota(numbers.begin(), numbers.end(), 0U);
+  std::mt19937 random{1};
+  std::ranges::shuffle(numbers, random);
+  return numbers;
+}
+
+void take_in(const std::string& directory, bool has_log, const std::vector<std::uint32_t>& numbers) {
+  Subject subject{directory, has_log};
+  const double process = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
+  const double own = seconds_of(CLOCK_THREAD_CPUTIME_ID);
+  const double start = wall();
+  const double seconds = subject.add(numbers);
+  const double making = seconds_of(CLOCK_THREAD_CPUTIME_ID) - own - seconds;  // of the paths
+  print("per_second", static_cast<double>(numbers.size()) / (wall() - start));
+  subject.finish();
+  print("intake_seconds", seconds);
+  print("process_seconds", seconds_of(CLOCK_PROCESS_CPUTIME_ID) - process - making);
+}
+
+// As the engine does it: slices of a directory, settled one by one.
+void settle(const std::string& directory, std::uint32_t count) {
+  Subject subject{directory, true};
+  std::atomic<bool> is_over = false;
+  const double start = wall();
+  std::thread applier{[&] {
+    while (!is_over || subject.local.pending() > 0) {
+      const Slice slice = subject.local.take(0, 128);
+      for (const Entry& entry : slice.entries) subject.local.settle(entry.ticket);
+      if (slice.entries.empty()) std::this_thread::sleep_for(100us);
+    }
+  }};
+  subject.add(each(count));
+  is_over = true;
+  applier.join();
+  print("per_second", count / (wall() - start));
+  subject.finish();
+}
+
+void uniform(const std::string& directory, std::uint32_t pending, std::size_t count) {
+  Subject subject{directory, true};
+  subject.add(each(pending));
+  const double start = wall();
+  const double seconds = subject.add(draw(count, pending, false));
+  print("per_second", static_cast<double>(count) / (wall() - start));
+  print("intake_seconds", seconds);
+  subject.finish();
+}
+
+// Settles what comes back, so that there is always room.
+void recover(const std::string& directory) {
+  Subject subject{directory, true};
+  const auto count = static_cast<double>(subject.local.pending());
+  const double start = wall();
+  const double process = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
+  while (subject.local.away() > 0) {
+    const Slice slice = subject.local.take(0, 128);
+    for (const Entry& entry : slice.entries) subject.local.settle(entry.ticket);
+    if (slice.entries.empty()) std::this_thread::sleep_for(100us);
+  }
+  print("accesses", count);
+  print("per_second", count / (wall() - start));
+  print("process_seconds", seconds_of(CLOCK_PROCESS_CPUTIME_ID) - process);
+  subject.finish();
+}
+
+void commit(const std::string& directory, std::uint32_t batches) {
+  Store store{directory};
+  std::vector<double> times;
+  for (std::uint32_t i = 1; i <= batches; ++i) {
+    Batch batch{i, now(), 0, 0, {}, {}};
+    AccessEncoder encoder{batch.entries};
+    for (std::uint32_t j = 0; j < 10'000; ++j) {
+      const std::string path = path_of(i * 10'000 + j);
+      const std::size_t slash = path.rfind('/');
+      encoder.add(std::string_view{path}.substr(0, slash), std::string_view{path}.substr(slash + 1), now());
+      ++batch.accesses;
+    }
+    const std::vector<std::uint64_t> dead = i > 5 ? std::vector<std::uint64_t>{i - 5} : std::vector<std::uint64_t>{};
+    const double start = wall();
+    store.commit(&batch, dead);
+    times.push_back(wall() - start);
+  }
+  std::ranges::sort(times);
+  print("p50_milliseconds", times[times.size() / 2] * 1e3);
+  print("p99_milliseconds", times[times.size() * 99 / 100] * 1e3);
+  print("written_bytes", proc("/proc/self/io", "write_bytes:"));
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const std::vector<std::string> words{arguments + 1, arguments + count};
+  const auto number = [&](std::size_t index) { return static_cast<std::uint32_t>(std::stoul(words.at(index))); };
+  log::set_level(log::Level::warning);
+  const std::string& directory = words.at(0);
+  const std::string& what = words.at(1);
+  if (what == "take-in") take_in(directory, words.at(2) == "on", draw(number(4), number(5), words.at(3) == "zipf"));
+  if (what == "settle") settle(directory, number(2));
+  if (what == "uniform") uniform(directory, number(2), number(3));
+  if (what == "recover") recover(directory);
+  if (what == "commit") commit(directory, number(2));
+}
