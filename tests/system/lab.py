@@ -65,9 +65,9 @@ def free_port():
             pass
 
 
-def accepts(port):
+def accepts(port, host="127.0.0.1"):
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        socket.create_connection((host, port), timeout=1).close()
         return True
     except OSError:
         return False
@@ -180,24 +180,31 @@ class Ganesha(Server):
     """An nfs-ganesha of our own, with one export whose options can change while it runs."""
 
     CONFIGURATION = """
-        NFS_CORE_PARAM {{ Protocols = 3; NFS_Port = {port}; MNT_Port = {mount_port}; Bind_addr = 127.0.0.1;
+        NFS_CORE_PARAM {{ Protocols = 3; NFS_Port = {port}; MNT_Port = {mount_port}; Bind_addr = {host};
           Enable_UDP = false; Enable_NLM = false; Enable_RQUOTA = false; Clustered = false; mount_path_pseudo = false; }}
         NFSv4 {{ Graceless = true; RecoveryRoot = {directory}; }}
         NFS_KRB5 {{ Active_krb5 = false; }}
+        LOG {{ Default_Log_Level = EVENT; }}
+    """
+    EXPORT = """
         EXPORT {{ Export_Id = 1; Path = {export}; Pseudo = /e1; Access_Type = {access}; Squash = {squash};
           SecType = sys; Protocols = 3; Transports = TCP; PrivilegedPort = {privileged}; Attr_Expiration_Time = 0;
           FSAL {{ Name = {fsal}; }} }}
-        LOG {{ Default_Log_Level = EVENT; }}
     """
 
-    def __init__(self, scratch, fsal=FSAL, portmapper=False, **options):
+    def __init__(self, scratch, fsal=FSAL, portmapper=False, beside=None, **options):
+        """`beside`: another one, whose files it serves on the same ports of the next address."""
         self.directory = scratch.directory(f"ganesha-{free_port()}", NOBODY if fsal == "MEM" else None)
-        self.tree = scratch.exports / f"{self.directory.name}-tree"
-        self.tree.mkdir()
-        super().__init__("127.0.0.1", free_port(), free_port(), str(self.tree) if fsal == "VFS" else "/mem")
+        if beside:
+            self.tree = beside.tree
+            super().__init__("127.0.0.2", beside.port, beside.mount_port, beside.export)
+        else:
+            self.tree = scratch.exports / f"{self.directory.name}-tree"
+            self.tree.mkdir()
+            super().__init__("127.0.0.1", free_port(), free_port(), str(self.tree) if fsal == "VFS" else "/mem")
         self.fsal = fsal
         self.keeps_mtime = fsal != "MEM"  # which sets the other time to now when one is set
-        self.options = {"access": "RW", "squash": "no_root_squash", "privileged": "false", **options}
+        self.options = {"access": "RW", "squash": "no_root_squash", "privileged": "false", "exported": True, **options}
         self.environment = dict(os.environ)
         if not portmapper:
             self.environment["LD_PRELOAD"] = self._interposer(scratch)
@@ -212,8 +219,8 @@ class Ganesha(Server):
         return str(library)
 
     def _configure(self):
-        text = self.CONFIGURATION.format(**vars(self), **self.options)
-        (self.directory / "conf").write_text(text)
+        text = self.CONFIGURATION + (self.EXPORT if self.options["exported"] else "")
+        (self.directory / "conf").write_text(text.format(**vars(self), **self.options))
 
     @property
     def log(self):
@@ -226,7 +233,8 @@ class Ganesha(Server):
         command = ["ganesha.nfsd", "-F", "-f", "conf", "-L", self.directory / "log", "-p", self.directory / "pid"]
         privileges = as_nobody() if self.fsal == "MEM" else {}
         for _ in range(10):
-            wait_until(lambda: not (accepts(self.port) or accepts(self.mount_port)), "the old server to be gone")
+            wait_until(lambda: not (accepts(self.port, self.host) or accepts(self.mount_port, self.host)),
+                       "the old server to be gone")
             starts = self.log.count("NFS SERVER INITIALIZED")  # its ports accept earlier, but serve nobody yet
             self.process = start(command, self.directory / "output", cwd=self.directory, env=self.environment, **privileges)
             wait_until(lambda: self.process.poll() is not None or self.log.count("NFS SERVER INITIALIZED") > starts,

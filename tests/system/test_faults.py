@@ -2,8 +2,10 @@
 """A server that dies, refuses and comes back: nothing is lost, and the log says what to do."""
 
 import os
+import random
 import re
 import signal
+import socket
 import time
 import unittest
 
@@ -13,9 +15,11 @@ from lab import record, send_tcp, wait_until
 
 DIRECTORIES = 20
 FILES = 4000
-LATE = 500  # records that are sent when the server is dead
-AWAY = 60 if "QATIME_TEST_LONG" in os.environ else 10  # seconds
-KILLS = 50 if "QATIME_TEST_LONG" in os.environ else 2
+LONG = "QATIME_TEST_LONG" in os.environ
+AWAY = 60 if LONG else 10  # seconds
+KILLS = 10 if LONG else 3
+UPDATES = 150_000 if LONG else 20_000  # through all kills
+WAITING = 1_000_000  # for an export
 
 survives = unittest.skipUnless(lab.FSAL == "VFS", "only root has a server whose files survive its end")
 
@@ -60,21 +64,6 @@ class Faults(OwnServerCase):
         return wait_until(lambda: re.search(pattern, daemon.log, re.MULTILINE | re.IGNORECASE), pattern).group()
 
     @survives
-    def test_a_server_killed_in_the_middle_and_started_again(self):
-        daemon = self.daemon()
-        for round_number in range(KILLS):
-            times, records = self.round(round_number)
-            send_tcp(daemon.port, records[:-LATE], wait=False)
-            self.wait_for_work(times)
-            self.server.stop(signal.SIGKILL)
-            self.assertLess(len(self.applied(times)), FILES - LATE, "nothing was left to do")
-            send_tcp(daemon.port, records[-LATE:])
-            self.wait_for_line(daemon, rf"(warning|error).*{self.server.port}")
-            self.server.start()
-            self.expect_atimes(times, limit=180)
-        self.expect_all_applied(daemon, times)
-
-    @survives
     def test_a_server_that_is_away_at_the_start(self):
         self.server.stop(signal.SIGKILL)
         daemon = self.daemon()
@@ -114,7 +103,7 @@ class Faults(OwnServerCase):
         self.expect_all_applied(daemon, {path.replace(f"{self.root}/0/", f"{self.root}/renamed/"): time
                                          for path, time in times.items()})
 
-    def check_refusal(self, refused, restored, pattern):
+    def check_refusal(self, refused, restored, pattern, resumed="resumed"):
         """The export refuses under load, is put right again, and nothing was lost."""
         daemon = self.daemon()
         times, records = self.round(0)
@@ -128,7 +117,7 @@ class Faults(OwnServerCase):
         line = self.wait_for_line(daemon, pattern)
         self.assertIn(self.server.export, line)
         self.server.change(**restored)
-        self.wait_for_line(daemon, r"^.*resum.*$")
+        self.wait_for_line(daemon, resumed)
         self.expect_all_applied(daemon, times)
 
     def test_an_export_turned_read_only_under_load(self):
@@ -136,6 +125,10 @@ class Faults(OwnServerCase):
 
     def test_an_export_squashed_under_load(self):
         self.check_refusal({"squash": "root_squash"}, {"squash": "no_root_squash"}, r"^.*warning.*squash.*$")
+
+    def test_an_export_taken_back_under_load(self):
+        self.check_refusal({"exported": False}, {"exported": True}, r"^.*warning.*not mounted.*$",
+                           resumed='export ".*" mounted$')
 
     def test_one_file_that_is_gone_holds_nobody_up(self):
         daemon = self.daemon()
@@ -145,6 +138,117 @@ class Faults(OwnServerCase):
         counters = daemon.stop()
         self.assertEqual(counters("failed", "noent"), DIRECTORIES)
         counters.check_sums()
+
+
+@survives
+class LocalFiles(OwnServerCase):
+    """Files that are made and looked at where they lie, whether the server runs or not."""
+
+    def make(self, count):
+        paths = [f"{self.root}/{index // 100}/{index % 100}" for index in range(count)]
+        for path in paths[::100]:
+            self.local(path).parent.mkdir()
+        for path in paths:
+            self.local(path).touch()
+        return paths
+
+    def local(self, path):
+        return self.server.tree / path[1:]
+
+    def atimes(self, paths):
+        return {path: os.stat(f"{self.server.tree}{path}").st_atime_ns for path in paths}
+
+    def are_applied(self, times):
+        return self.atimes(times) == times
+
+    def check_end(self, daemon, times, limit=180):
+        wait_until(lambda: self.are_applied(times), f"{len(times)} atimes", limit)
+        counters = daemon.stop()
+        self.assertEqual(counters("failed") + counters("dropped") + counters("pending_entries"), 0, counters.values)
+        counters.check_sums()
+
+    def test_a_server_killed_again_and_again(self):
+        paths = self.make(UPDATES)
+        before = self.atimes(paths)
+        base = now()
+        times = {path: base + index * 1000 for index, path in enumerate(paths)}
+
+        def sweep():
+            """Every file has its old time or its new one, and none has gone back."""
+            nonlocal seen
+            found = self.atimes(paths)
+            wrong = [path for path in paths if found[path] not in (before[path], times[path])]
+            self.assertEqual(wrong, [])
+            self.assertEqual([path for path in paths if found[path] < seen[path]], [])
+            seen = found
+
+        seen = before
+        daemon = self.daemon()
+        share = UPDATES // (KILLS + 1)
+        for kill in range(KILLS):
+            part = dict(list(times.items())[kill * share:(kill + 1) * share])
+            send_tcp(daemon.port, [record(path, time) for path, time in part.items()], wait=False)
+            if kill > 0:  # it has been dead until now
+                self.server.start()
+            some = {path: part[path] for path in list(part)[::share // 50]}
+            wait_until(lambda: set(self.atimes(some).items()) & set(some.items()), "the first update")
+            self.server.stop(signal.SIGKILL)
+            self.assertFalse(self.are_applied(part), "nothing was left to do")
+            sweep()
+        send_tcp(daemon.port, [record(path, times[path]) for path in paths[KILLS * share:]])
+        self.server.start()
+        self.check_end(daemon, times)
+        sweep()
+
+    def test_one_of_two_servers_killed(self):
+        other = lab.Ganesha(self.scratch, beside=self.server)
+        self.addCleanup(other.stop)
+        daemon = self.daemon(nfs__servers=[self.server.host, other.host])
+        paths = self.make(1000)
+        times = {}
+        connection = socket.create_connection(("127.0.0.1", daemon.port))
+        self.addCleanup(connection.close)
+
+        def feed(what):
+            """Sends 1,000 records a second until one of what was sent since has its time."""
+            fed = {}
+
+            def is_one_applied():
+                part = {path: now() for path in random.sample(paths, 20)}
+                connection.sendall(b"".join(record(path, when) + b"\n" for path, when in part.items()))
+                fed.update(part)
+                times.update(part)
+                return set(self.atimes(fed).items()) & set(fed.items())
+
+            wait_until(is_one_applied, what)
+
+        for server in (self.server, other):
+            wait_until(lambda: all(re.search(rf"{each.host}:{each.port}: connected", daemon.log) for each in
+                                   (self.server, other)), "both servers")
+            feed("both at work")
+            server.stop(signal.SIGKILL)
+            feed("the other to go on")
+            seen = daemon.log.count(f"{server.host}:{server.port}: connected")
+            server.start()
+            wait_until(lambda: daemon.log.count(f"{server.host}:{server.port}: connected") > seen, "it to be back")
+        self.check_end(daemon, times)
+
+    @unittest.skipUnless(LONG, "takes minutes")
+    def test_a_million_entries_that_wait_for_their_export(self):
+        paths = self.make(WAITING)
+        daemon = self.daemon()
+        for refused, restored, pattern in (({"squash": "root_squash"}, {"squash": "no_root_squash"}, "squash"),
+                                           ({"access": "RO"}, {"access": "RW"}, "read-only"),
+                                           ({"exported": False}, {"exported": True}, "not mounted")):
+            with self.subTest(pattern):
+                self.server.change(**refused)
+                base = now()
+                times = {path: base + index * 1000 for index, path in enumerate(paths)}
+                send_tcp(daemon.port, [record(path, time) for path, time in times.items()])
+                wait_until(lambda: re.search(f"warning.*{pattern}", daemon.log), f"a line about {pattern}")
+                self.server.change(**restored)
+                wait_until(lambda: self.are_applied(times), "a million atimes", limit=1200)
+        self.check_end(daemon, times)
 
 
 class SquashedFromTheStart(OwnServerCase):
