@@ -170,7 +170,8 @@ void Local::renew() {
 Local::Return Local::begin_return() const {
   const std::lock_guard lock{mutex_};
   Return returning;
-  if (rows_.away() == 0 || ledger_.bytes() > memory_ / 2) return returning;
+  const bool has_room = ledger_.bytes() <= memory_ / 2 || ledger_.table().pending() < kSlice;
+  if (rows_.away() == 0 || !has_room) return returning;
   const auto is_away = [this](const auto& row) { return rows_[row.second].away > 0; };
   const auto first = std::ranges::find_if(rows_.order(), is_away);
   const Time since = rows_[first->second].written - remembrance_.retention;
