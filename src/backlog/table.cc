@@ -355,7 +355,6 @@ Time Table::end_newer(Slot slot) {
   Item& item = items_[slot];
   item.state = State::in_flight;
   --newer_;
-  note(slot);
   return std::exchange(item.time, flights_[item.position].time);
 }
 

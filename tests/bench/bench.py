@@ -10,6 +10,7 @@ import time
 
 from measure import PROGRAMS, RUNS, report  # which finds the lab
 import apply
+import backlog
 import ingest
 import lab
 from lab import Ganesha, Qatime, Scratch, record, send_tcp
@@ -111,7 +112,8 @@ def startup(scratch):
 
 
 def main():
-    known = {"updates": updates, "apply": apply.run, "ingest": ingest.run, "startup": startup}
+    known = {"updates": updates, "apply": apply.run, "ingest": ingest.run, "backlog": backlog.run,
+             "startup": startup}
     wanted = sys.argv[1:] or list(known)
     if not set(wanted) <= set(known):
         sys.exit(f"there are: {' '.join(known)}")
