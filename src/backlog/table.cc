@@ -152,12 +152,16 @@ void Table::write(Slot row, std::size_t count, const Write& write) {
 // The newest time of an item that was there is in `row` now, whatever was to be written before.
 Table::Added Table::restore(const Place& place, Time time, Slot row) {
   if (row == kNoSlot) return add(place, time, true);
-  const Slot directory = directories_.find(place.directory);
+  Slot directory = directories_.find(place.directory);
   Slot slot = directory == kNoSlot ? kNoSlot : by_name_.find({directory, place.name});
-  const bool is_known = slot != kNoSlot;
-  if (is_known && time <= items_[slot].time) return Added::coalesced;
-  const Added added = add(place, time, true);
-  if (!is_known) slot = by_name_.find({directories_.find(place.directory), place.name});
+  Added added = Added::waits;
+  if (slot != kNoSlot) {
+    if (time <= items_[slot].time) return Added::coalesced;
+    added = merge(slot, time);
+  } else {
+    if (directory == kNoSlot) directory = directories_.insert(place.directory, place.lane);
+    slot = create(directory, place.name, time);
+  }
   items_[slot].is_unwritten = false;
   set_row(items_[slot], row);
   return added;

@@ -204,8 +204,13 @@ TEST_CASE("a change that comes late concerns what is away") {
     life.move("/a", "/c", 30);
     REQUIRE(life.keeper.turn());
   }
+  {
+    Life life{directory.path()};
+    life.move("/a", "/b", 20);  // so what was renamed at 30 was another object
+    for (int turn = 0; turn < 3; ++turn) REQUIRE(life.keeper.turn());
+    CHECK(life.local.away() == 0);
+  }
   Life life{directory.path()};
-  life.move("/a", "/b", 20);  // so what was renamed at 30 was another object
   CHECK(life.drain() == std::map<std::string, int>{{"/b", 10}});
   CHECK(life.adds_up());
 }

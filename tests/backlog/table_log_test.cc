@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+// What the table knows of the log: which of its items are in a row, and which are to be written.
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "backlog/rows.h"
+#include "backlog/table.h"
+#include "catch.h"
+#include "manual_clock.h"
+
+using namespace qatime;
+using namespace qatime::backlog;
+
+namespace {
+
+Time at(int second) { return Time{std::chrono::seconds{second}}; }
+
+struct Fixture {
+  Table::Added add(std::string_view path, int time) { return table.add(*lanes.place(path), at(time), true); }
+
+  // Writes what is to be written to a row of its own, and says what that was.
+  std::vector<std::string> write() {
+    row = rows.open(++sequence, at(0));
+    items.clear();
+    std::vector<std::string> written;
+    table.write(row, 100, [&](Slot item, const std::string& directory, std::string_view name, Time time) {
+      items.push_back(item);
+      written.push_back(join(directory, name) + ' ' +
+                        std::to_string(time.time_since_epoch() / std::chrono::seconds{1}));
+    });
+    rows[row].accesses = static_cast<std::uint32_t>(items.size());
+    rows.commit(row, 100);
+    return written;
+  }
+
+  [[nodiscard]] bool is_dead(Slot one) const {
+    const auto dead = rows.dead(at(0), std::chrono::seconds{60});
+    return std::find(dead.begin(), dead.end(), one) != dead.end();
+  }
+
+  Lanes lanes;
+  ManualClock clock;
+  Rows rows;
+  Table table{lanes, clock.now(), {}, &rows};
+  std::uint64_t sequence = 0;
+  Slot row = kNoSlot;
+  std::vector<Slot> items;
+};
+
+using Written = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture, "an item is written once, and again when it has a newer time") {
+  add("/a", 1);
+  add("/a", 2);
+  CHECK(write() == Written{"/a 2"});
+  const Slot first = row;
+  add("/a", 1);
+  CHECK(write().empty());
+  add("/a", 3);
+  CHECK_FALSE(is_dead(first));
+  CHECK(write() == Written{"/a 3"});
+  CHECK(is_dead(first));
+}
+
+TEST_CASE_METHOD(Fixture, "an item that is gone is not written, nor is another one in its place by mistake") {
+  add("/a", 1);
+  table.settle(table.take(0, 1, 0).entries.at(0).ticket);
+  CHECK(write().empty());
+  add("/b", 1);
+  table.settle(table.take(0, 1, 0).entries.at(0).ticket);
+  add("/c", 2);
+  CHECK(write() == Written{"/c 2"});
+}
+
+TEST_CASE_METHOD(Fixture, "what is to be written does not grow with what is settled before") {
+  for (int i = 0; i < 100'000; ++i) {
+    add("/a" + std::to_string(i), i);
+    table.settle(table.take(0, 1, 0).entries.at(0).ticket);
+  }
+  CHECK(table.unwritten() < 10'000);
+}
+
+TEST_CASE_METHOD(Fixture, "only what just waits and is in the row is sent away") {
+  add("/waits", 1);
+  add("/newer", 1);
+  add("/flies", 1);
+  write();
+  add("/newer", 2);
+  const Slice slice = table.take(0, 10, 0);
+  REQUIRE(slice.entries.size() == 3);
+  CHECK_FALSE(table.evict(items.at(0), row));
+  for (const Entry& entry : slice.entries) table.put_back(entry.ticket, clock.now(), {});
+  table.advance(clock.now());
+  REQUIRE(table.take(0, 1, 0).entries.size() == 1);  // the others wait again
+  CHECK_FALSE(table.evict(items.at(1), row));
+  CHECK_FALSE(table.evict(items.at(2), row + 1));
+  CHECK(table.evict(items.at(2), row));
+  CHECK(table.pending() == 2);
+  CHECK_FALSE(table.evict(items.at(2), row));
+}
+
+TEST_CASE_METHOD(Fixture, "what comes back is in its row unless something newer is there") {
+  const Slot old = rows.open(++sequence, at(0));
+  rows.commit(old, 100);
+  add("/newer", 5);
+  add("/older", 1);
+  CHECK(table.restore(*lanes.place("/newer"), at(3), old) == Table::Added::coalesced);
+  CHECK(table.restore(*lanes.place("/older"), at(3), old) == Table::Added::coalesced);
+  CHECK(table.restore(*lanes.place("/other"), at(3), old) == Table::Added::waits);
+  CHECK(rows[old].resident == 2);
+  CHECK(write() == Written{"/newer 5"});
+}
+
+TEST_CASE_METHOD(Fixture, "what is left of a sparse row is written again") {
+  add("/a", 1);
+  write();
+  const Slot sparse = row;
+  add("/b", 1);
+  write();
+  CHECK_FALSE(table.renew(0, 2000, [&](Slot one) { return one == sparse; }));
+  CHECK(write() == Written{"/a 1"});
+  CHECK(is_dead(sparse));
+}
+
+TEST_CASE("a row of changes is needed as long as accesses that have to go through them") {
+  Rows rows;
+  const auto open = [&](std::uint64_t sequence, int written, std::uint32_t accesses, std::uint32_t changes) {
+    const Slot row = rows.open(sequence, at(written));
+    rows[row].accesses = accesses;
+    rows[row].changes = changes;
+    rows.commit(row, 100);
+    rows.set_away(row, accesses);
+    return row;
+  };
+  const auto dead = [&](int now) { return rows.dead(at(now), std::chrono::seconds{60}); };
+  const Slot before = open(1, 1000, 0, 1);
+  const Slot accesses = open(2, 1050, 3, 0);
+  const Slot after = open(3, 1100, 0, 1);
+  CHECK(dead(5000).empty());  // the first came less than 60 s before the accesses
+  rows.set_away(accesses, 0);
+  CHECK(dead(1100) == std::vector<Slot>{before, accesses});
+  CHECK(dead(1161) == std::vector<Slot>{before, accesses, after});
+}
