@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <list>
 #include <memory>
 #include <memory_resource>
 #include <optional>
+#include <random>
 #include <string_view>
 #include <vector>
 
@@ -37,11 +39,12 @@ namespace qatime::apply {
 
 // Lives on the apply thread, like the client, which must complete nothing once the engine is gone. Everything that it
 // is made with outlives it; `config.exports` and `lanes` have the same order. With `dry_run` it does all but the
-// SETATTR and counts what it would have set as applied.
+// SETATTR and counts what it would have set as applied. `seed` is that of the jitter of retries.
 class Engine {
  public:
   Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& clock, const NfsConfig& config,
-         const Lanes& lanes, const PolicyConfig& policy, metrics::Registry& registry, bool dry_run);
+         const Lanes& lanes, const PolicyConfig& policy, metrics::Registry& registry, bool dry_run,
+         std::uint64_t seed = std::random_device{}());
 
   // Does what can be done now. To be called when the backlog has new work, when the client changed, at
   // next_deadline() and at least every 100 ms. Completions go on by themselves.
@@ -77,7 +80,7 @@ class Engine {
   void probe_root(std::size_t lane, Clock::Instant now);
   void carry_out(const Breaker::Verdicts& verdicts);
 
-  // The way of a task.
+  // The way of a task: way.cc.
   Task& begin(std::size_t lane, std::shared_ptr<const std::string> directory, backlog::Entry entry);
   void locate(Task& task);
   void listed(const Listing& listing, const backlog::Entry& entry, const nfs::Object* object);

@@ -7,6 +7,8 @@
 namespace qatime::apply {
 namespace {
 
+constexpr std::uint64_t kSeed = 1;  // so that every run is like the others
+
 NfsConfig config_for(const std::vector<std::string>& paths, std::uint32_t uid) {
   NfsConfig config;
   config.uid = uid;
@@ -29,7 +31,7 @@ Stage::Stage(std::vector<std::string> paths, NfsConfig nfs, const PolicyConfig& 
       lanes{paths},
       client{paths},
       backlog{{}, lanes, clock, registry},
-      engine{backlog, client, clock, config, lanes, policy, registry, dry_run} {}
+      engine{backlog, client, clock, config, lanes, policy, registry, dry_run, kSeed} {}
 
 Stage Stage::without_readdirplus() {
   NfsConfig config = config_for({"/"}, 0);
