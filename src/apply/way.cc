@@ -312,6 +312,7 @@ void Engine::missed(Task& task, std::string_view where) {
 void Engine::retry(Task& task, bool limited) {
   backlog::Retry next = task.entry.retry;
   const auto now = clock_.now();
+  next.missed = false;  // who knows what becomes of the name until then
   if (!limited) {
     next.since = {};
   } else if (next.since == Clock::Instant{}) {

@@ -63,6 +63,29 @@ TEST_CASE("ANewerAccessToAGoneNameGetsASecondLookOfItsOwn", "[apply]") {
   CHECK(stage.adds_up());
 }
 
+TEST_CASE("ANameThatIsGoneAgainAfterAnotherFailureGetsASecondLookAgain", "[apply]") {
+  Stage stage;
+  stage.client.make_file("/d/f");
+  stage.access("/d/f", 5);
+  stage.client.rename("/d", "/e");
+  stage.run();  // not there
+  stage.backlog.add(std::array{Event{Move{"/d", "/e", at(6)}}});
+  stage.client.script = [](const FakeClient::Request& request) -> std::optional<Status> {
+    return request.path == "/e/f" ? std::optional{Status::jukebox} : std::nullopt;
+  };
+  stage.run_for(std::chrono::milliseconds{2100});
+  const auto looks = stage.client.count(Procedure::lookup, "/e/f");
+  REQUIRE(looks > 0);
+  stage.client.script = {};
+  stage.client.rename("/e/f", "/e/g");
+  stage.run_for(std::chrono::seconds{1});
+  REQUIRE(stage.client.count(Procedure::lookup, "/e/f") == looks + 1);
+  stage.backlog.add(std::array{Event{Move{"/e/f", "/e/g", at(7)}}});
+  stage.run_for(std::chrono::seconds{5});
+  CHECK(stage.client.atime("/e/g") == at(5));
+  CHECK(stage.failed() == 0);
+}
+
 TEST_CASE("ARemovalThatIsHeardOfAfterTheAccessWasTriedIsNoFailure", "[apply]") {
   Stage stage;
   stage.client.make_directory("/d");
