@@ -251,6 +251,9 @@ Status FakeClient::set(const nfs::Handle& object, Time atime, std::optional<Time
   if (guard && !guards) return Status::inval;
   if (guard && (guards_never_match || *guard != node.ctime)) return Status::not_sync;
   if (atime < node.atime) violations.push_back("backwards: " + path_of(id));
+  for (const auto& [parent, name] : node.places) {
+    if (bystanders.contains(name)) violations.push_back("touched: " + path_of(id));
+  }
   if (ignores.empty() || find(ignores) != id) {
     node.atime = overwrites.value_or(atime - atime.time_since_epoch() % unit);
     tick(node);

@@ -60,6 +60,7 @@ class FakeClient final : public nfs::Client {
   bool guards_never_match = false;  // a guard is always NOT_SYNC
   bool attributes_in_setattr = true;
   std::chrono::nanoseconds unit{1};  // to which times are rounded down
+  std::set<std::string> bystanders;  // which nobody is to touch, by name
   std::string ignores;               // says ok to a SETATTR of this path and leaves it as it is
   std::optional<Time> overwrites;    // somebody else sets this right after each SETATTR
   std::size_t limit = 64;            // requests outstanding
