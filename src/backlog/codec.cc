@@ -33,6 +33,7 @@ class Reader {
 
   [[nodiscard]] bool at_end() const noexcept { return bytes_.empty(); }
   [[nodiscard]] bool failed() const noexcept { return failed_; }
+  [[nodiscard]] std::string_view rest() const noexcept { return bytes_; }
 
   std::string_view text(std::size_t size) {
     if (size > bytes_.size()) {
@@ -89,24 +90,19 @@ void AccessEncoder::add(std::string_view directory, std::string_view name, Time 
   put(bytes_, time);
 }
 
-std::uint32_t decode_accesses(std::string_view bytes, const VisitAccess& visit) {
-  Reader reader{bytes};
-  std::string_view directory;
-  std::uint32_t count = 0;
-  while (!reader.at_end()) {
-    const char tag = reader.tag();
-    if (tag == 'D') {
-      directory = reader.path();
-    } else if (tag == 'A' && !directory.empty()) {
-      const std::string_view name = reader.name();
-      const Time time = reader.time();
-      if (reader.failed()) break;
-      visit(count++, directory, name, time);
-    } else {
-      break;
-    }
+bool AccessDecoder::next() {
+  Reader reader{rest_};
+  char tag = reader.tag();
+  if (tag == 'D') {
+    directory_ = reader.path();
+    tag = reader.tag();
   }
-  return count;
+  name_ = reader.name();
+  time_ = reader.time();
+  if (tag != 'A' || directory_.empty() || reader.failed()) return false;
+  rest_ = reader.rest();
+  ++count_;
+  return true;
 }
 
 void encode(const Move& move, std::string& bytes) {

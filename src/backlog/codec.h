@@ -32,11 +32,27 @@ class AccessEncoder {
   std::string directory_;
 };
 
-// Calls visit(position, directory, name, time) for each access, the positions from 0 on. Returns how many there were,
-// up to the first that cannot be read.
-using VisitAccess =
-    std::function<void(std::uint32_t position, std::string_view directory, std::string_view name, Time time)>;
-std::uint32_t decode_accesses(std::string_view bytes, const VisitAccess& visit);
+// Reads them one after the other.
+class AccessDecoder {
+ public:
+  // `bytes` outlives it.
+  explicit AccessDecoder(std::string_view bytes) : rest_{bytes} {}
+
+  // Whether there is another access, which the functions below tell then; false at what cannot be read, too.
+  [[nodiscard]] bool next();
+
+  [[nodiscard]] std::uint32_t position() const noexcept { return count_ - 1; }  // from 0 on
+  [[nodiscard]] std::string_view directory() const noexcept { return directory_; }
+  [[nodiscard]] std::string_view name() const noexcept { return name_; }
+  [[nodiscard]] Time time() const noexcept { return time_; }
+
+ private:
+  std::string_view rest_;
+  std::uint32_t count_ = 0;
+  std::string_view directory_;
+  std::string_view name_;
+  Time time_{};
+};
 
 void encode(const Move& move, std::string& bytes);
 void encode(const Removal& removal, std::string& bytes);

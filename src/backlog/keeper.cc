@@ -153,24 +153,11 @@ bool Keeper::bring_back() {
     if (adopted_ > 0 && local_.away() == 0) report();
     return false;
   }
-  Ledger ledger{local_.lanes(), config_.memory, instant(returning.steps.front().written), local_.remembrance()};
-  if (!read(returning, ledger)) return false;
-  while (local_.bring_some(returning, ledger)) continue;
-  return true;
-}
-
-// Goes through the log as far as it concerns what comes back. Returns false if the disk refused.
-bool Keeper::read(Local::Return& returning, Ledger& ledger) {
   try {
-    Clock::Instant latest{};
-    for (auto& step : returning.steps) {
-      latest = std::max(latest, instant(step.written));  // clocks are set back
-      ledger.advance(latest);
-      if (step.is_returning) {
-        read_accesses(step, ledger);
-      } else {
-        read_changes(step, ledger);
-      }
+    if (returning.has_changes) {
+      bring_through_changes(returning);
+    } else {
+      for (const auto& step : returning.steps) bring_directly(step);
     }
     recovered();
     return true;
@@ -180,6 +167,33 @@ bool Keeper::read(Local::Return& returning, Ledger& ledger) {
   }
 }
 
+void Keeper::bring_directly(const Local::Return::Step& step) {
+  const auto batch = store_->read(step.sequence);
+  if (!batch) return local_.lose(step.row);
+  AccessDecoder accesses{batch->entries};
+  while (local_.bring_directly(step, accesses)) continue;
+  Ledger ledger{local_.lanes(), config_.memory, instant(step.written), local_.remembrance()};
+  restore(step, accesses, ledger);
+  Local::Return rest{.steps = {step}, .has_begun = true};
+  while (local_.bring_some(rest, ledger)) continue;
+}
+
+// Repeats the log as far as it concerns what comes back.
+void Keeper::bring_through_changes(Local::Return& returning) {
+  Ledger ledger{local_.lanes(), config_.memory, instant(returning.steps.front().written), local_.remembrance()};
+  Clock::Instant latest{};
+  for (auto& step : returning.steps) {
+    latest = std::max(latest, instant(step.written));  // clocks are set back
+    ledger.advance(latest);
+    if (step.is_returning) {
+      read_accesses(step, ledger);
+    } else {
+      read_changes(step, ledger);
+    }
+  }
+  while (local_.bring_some(returning, ledger)) continue;
+}
+
 void Keeper::read_accesses(Local::Return::Step& step, Ledger& ledger) {
   const auto batch = store_->read(step.sequence);
   if (!batch) {
@@ -187,15 +201,20 @@ void Keeper::read_accesses(Local::Return::Step& step, Ledger& ledger) {
     step.is_returning = false;
     return;
   }
-  decode_accesses(batch->entries, [&](std::uint32_t position, auto directory, auto name, Time time) {
-    if (!step.is_away.empty() && !step.is_away[position]) return;
-    const std::string path = join(directory, name);
+  AccessDecoder accesses{batch->entries};
+  restore(step, accesses, ledger);
+}
+
+void Keeper::restore(const Local::Return::Step& step, AccessDecoder& accesses, Ledger& ledger) {
+  while (accesses.next()) {
+    if (!step.comes(accesses.position())) continue;
+    const std::string path = join(accesses.directory(), accesses.name());
     if (const auto place = local_.lanes().place(path)) {
-      ledger.restore(*place, time, step.row);
+      ledger.restore(*place, accesses.time(), step.row);
     } else {
       local_.drop_outside();
     }
-  });
+  }
 }
 
 void Keeper::read_changes(const Local::Return::Step& step, Ledger& ledger) {

@@ -51,8 +51,10 @@ class Keeper {
   bool pass();
   bool commit(const Local::Draft& draft, const std::vector<Slot>& spent);
   bool bring_back();
-  bool read(Local::Return& returning, Ledger& ledger);
+  void bring_directly(const Local::Return::Step& step);
+  void bring_through_changes(Local::Return& returning);
   void read_accesses(Local::Return::Step& step, Ledger& ledger);
+  void restore(const Local::Return::Step& step, AccessDecoder& accesses, Ledger& ledger);
   void read_changes(const Local::Return::Step& step, Ledger& ledger);
   void report();
   void refused(const StoreError& error);

@@ -16,6 +16,7 @@
 
 #include "backlog/backlog.h"
 #include "backlog/batch.h"
+#include "backlog/codec.h"
 #include "backlog/ledger.h"
 #include "backlog/remembrance.h"
 #include "backlog/rows.h"
@@ -117,13 +118,20 @@ class Local final : public Backlog {
       bool is_returning;  // else its changes are needed
       std::uint32_t accesses;
       std::vector<bool> is_away;  // empty: all
+
+      [[nodiscard]] bool comes(std::uint32_t position) const { return is_away.empty() || is_away[position]; }
     };
     std::vector<Step> steps;
+    bool has_changes = false;
     bool has_begun = false;
     std::size_t changes_seen = 0;  // bytes of changes_
   };
   // Nothing to do if there are no steps: nothing is away, or there is no room.
   [[nodiscard]] Return begin_return() const;
+
+  // Takes some of the accesses of a row that have no changes to go through. Returns false when there are no more, or a
+  // change has come that the others have to go through.
+  [[nodiscard]] bool bring_directly(const Return::Step& step, AccessDecoder& accesses);
 
   // Hands over some of what `returning` has brought into `ledger`, which is as the log was when it ended. Returns
   // whether there is more.

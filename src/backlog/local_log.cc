@@ -183,9 +183,43 @@ Local::Return Local::begin_return() const {
     const bool comes = row.away > 0 && (sequence == first->first || 2 * row.bytes <= room);
     if (row.away > 0) room = comes ? room - std::min(room, 2 * row.bytes) : 0;
     if (!is_needed && !comes) continue;
+    returning.has_changes = returning.has_changes || !comes;
     returning.steps.push_back({slot, sequence, row.written, comes, row.away, row.is_away});
   }
   return returning;
+}
+
+bool Local::bring_directly(const Return::Step& step, AccessDecoder& accesses) {
+  bool news = false;
+  bool more = true;
+  {
+    const std::lock_guard lock{mutex_};
+    Rows::Row& row = rows_[step.row];
+    if (!row.is_returning) {
+      returning_ = row.away;
+      rows_.set_away(step.row, 0);
+      row.is_returning = true;
+    }
+    if (changes_count_ > 0) return false;
+    ledger_.advance(clock_.now());
+    std::string path;
+    for (std::size_t left = kSlice; left > 0 && more; --left) {
+      more = accesses.next();
+      if (!more || !step.comes(accesses.position())) continue;
+      --returning_;
+      path = join(accesses.directory(), accesses.name());
+      if (const auto place = lanes_.place(path)) {
+        ledger_.restore(*place, accesses.time(), step.row);
+      } else {
+        dropped_.at(static_cast<std::size_t>(Dropped::outside))->add();
+      }
+    }
+    row.is_returning = more;
+    publish();
+    news = ledger_.table().take_news();
+  }
+  if (news && wake_) wake_();
+  return more;
 }
 
 bool Local::bring_some(Return& returning, Ledger& ledger) {
@@ -194,7 +228,7 @@ bool Local::bring_some(Return& returning, Ledger& ledger) {
     const std::lock_guard lock{mutex_};
     if (!std::exchange(returning.has_begun, true)) {
       for (const auto& step : returning.steps) {
-        if (!step.is_returning) continue;
+        if (!step.is_returning || rows_[step.row].is_returning) continue;
         rows_.set_away(step.row, 0);
         rows_[step.row].is_returning = true;
       }
@@ -217,7 +251,9 @@ bool Local::bring_some(Return& returning, Ledger& ledger) {
     }
     returning_ = ledger.table().pending();
     if (returning_ == 0) {
-      for (const auto& step : returning.steps) rows_[step.row].is_returning = false;
+      for (const auto& step : returning.steps) {
+        if (step.is_returning) rows_[step.row].is_returning = false;
+      }
     }
     publish();
     news = ledger_.table().take_news();

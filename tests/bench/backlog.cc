@@ -89,15 +89,16 @@ class Paths {
 };
 
 struct Subject {
-  Subject(const std::string& directory, bool has_log)
-      : local{config(directory), Lanes{}, clock, registry, {}, has_log ? Local::Log::kept : Local::Log::none} {
-    if (has_log) keeper.emplace(config(directory), std::make_unique<Store>(directory), local, registry);
+  Subject(const std::string& directory, bool has_log, std::size_t memory = BacklogConfig{}.memory)
+      : local{config(directory, memory), Lanes{}, clock, registry, {}, has_log ? Local::Log::kept : Local::Log::none} {
+    if (has_log) keeper.emplace(config(directory, memory), std::make_unique<Store>(directory), local, registry);
     if (keeper) keeper->start();
   }
 
-  static BacklogConfig config(const std::string& directory) {
+  static BacklogConfig config(const std::string& directory, std::size_t memory) {
     BacklogConfig made;
     made.directory = directory;
+    made.memory = memory;
     return made;
   }
 
@@ -199,17 +200,13 @@ void uniform(const std::string& directory, std::uint32_t pending, std::size_t co
   subject.finish();
 }
 
-// Settles what comes back, so that there is always room.
+// With room for all of it.
 void recover(const std::string& directory) {
-  Subject subject{directory, true};
-  const auto count = static_cast<double>(subject.local.pending());
   const double start = wall();
   const double process = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
-  while (subject.local.away() > 0) {
-    const Slice slice = subject.local.take(0, 128);
-    for (const Entry& entry : slice.entries) subject.local.settle(entry.ticket);
-    if (slice.entries.empty()) std::this_thread::sleep_for(100us);
-  }
+  Subject subject{directory, true, std::size_t{4} << 30};
+  const auto count = static_cast<double>(subject.local.pending());
+  while (subject.local.away() > 0) std::this_thread::sleep_for(1ms);
   print("accesses", count);
   print("per_second", count / (wall() - start));
   print("process_seconds", seconds_of(CLOCK_PROCESS_CPUTIME_ID) - process);

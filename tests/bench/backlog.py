@@ -65,7 +65,7 @@ def flow(scratch):
           f"{run['written_bytes'] / ACCESSES:.0f} bytes written each")
     measure(scratch, "take-in", "on", "uniform", ACCESSES, PATHS)
     run = measure(scratch, "recover", keep=True)
-    print(f"read back and settled: {run['accesses']:,.0f} accesses, {run['per_second']:,.0f}/s, "
+    print(f"read back: {run['accesses']:,.0f} accesses, {run['per_second']:,.0f}/s, "
           f"{run['process_seconds'] / run['accesses'] * 1e6:.2f} us CPU each")
     run = measure(scratch, "commit", 300)
     print(f"a transaction of 10,000 accesses: p50 {run['p50_milliseconds']:.1f} ms, p99 {run['p99_milliseconds']:.1f} ms, "
