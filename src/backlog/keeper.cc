@@ -121,7 +121,7 @@ bool Keeper::pass() {
     local_.make_room(draft);
   }
   if (pass.events > committed_.value()) committed_.add(pass.events - committed_.value());
-  local_.set_trouble(pass.is_full ? Local::Trouble::disk_full : Local::Trouble::none);
+  tell_if_full(pass.is_full);
   disk_bytes_.set(static_cast<std::int64_t>(local_.disk_bytes()));
   local_.renew();
   return true;
@@ -157,7 +157,7 @@ bool Keeper::bring_back() {
     if (returning.has_changes) {
       bring_through_changes(returning);
     } else {
-      for (const auto& step : returning.steps) bring_directly(step);
+      for (const auto& step : returning.steps) bring_directly(step, returning.is_merger);
     }
     recovered();
     return true;
@@ -167,14 +167,14 @@ bool Keeper::bring_back() {
   }
 }
 
-void Keeper::bring_directly(const Local::Return::Step& step) {
+void Keeper::bring_directly(const Local::Return::Step& step, bool is_merger) {
   const auto batch = store_->read(step.sequence);
   if (!batch) return local_.lose(step.row);
   AccessDecoder accesses{batch->entries};
-  while (local_.bring_directly(step, accesses)) continue;
+  while (local_.bring_directly(step, accesses, is_merger)) continue;
   Ledger ledger{local_.lanes(), config_.memory, instant(step.written), local_.remembrance()};
   restore(step, accesses, ledger);
-  Local::Return rest{.steps = {step}, .has_begun = true};
+  Local::Return rest{.steps = {step}, .is_merger = is_merger, .has_begun = true};
   while (local_.bring_some(rest, ledger)) continue;
 }
 
@@ -240,6 +240,19 @@ void Keeper::refused(const StoreError& error) {
   local_.set_trouble(Local::Trouble::disk_failed);
   if (const auto times = throttle_.admit()) {
     kLog.error("the backlog cannot be written ({} times), what comes waits in memory: {}", *times, error.what());
+  }
+}
+
+// The log is as large as it may be, which is nobody's fault but that of the servers that are away.
+void Keeper::tell_if_full(bool is_full) {
+  local_.set_trouble(is_full ? Local::Trouble::disk_full : Local::Trouble::none);
+  degraded_.set(is_full ? 1 : 0);
+  if (!is_full) return;
+  if (const auto times = throttle_.admit()) {
+    kLog.error(
+        "the backlog has reached backlog.disk ({} times), what comes waits in memory while there is room: see why "
+        "the servers take nothing, or raise it",
+        *times);
   }
 }
 

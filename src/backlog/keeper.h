@@ -51,13 +51,14 @@ class Keeper {
   bool pass();
   bool commit(const Local::Draft& draft, const std::vector<Slot>& spent);
   bool bring_back();
-  void bring_directly(const Local::Return::Step& step);
+  void bring_directly(const Local::Return::Step& step, bool is_merger);
   void bring_through_changes(Local::Return& returning);
   void read_accesses(Local::Return::Step& step, Ledger& ledger);
   void restore(const Local::Return::Step& step, AccessDecoder& accesses, Ledger& ledger);
   void read_changes(const Local::Return::Step& step, Ledger& ledger);
   void report();
   void refused(const StoreError& error);
+  void tell_if_full(bool is_full);
   void recovered();
   [[nodiscard]] bool may_try_again();
 

@@ -123,15 +123,16 @@ class Local final : public Backlog {
     };
     std::vector<Step> steps;
     bool has_changes = false;
+    bool is_merger = false;  // of small rows: what comes is written again, and may go away again
     bool has_begun = false;
     std::size_t changes_seen = 0;  // bytes of changes_
   };
-  // Nothing to do if there are no steps: nothing is away, or there is no room.
+  // Nothing to do if there are no steps: nothing is away, or there is no room, nor are there many small rows.
   [[nodiscard]] Return begin_return() const;
 
   // Takes some of the accesses of a row that have no changes to go through. Returns false when there are no more, or a
   // change has come that the others have to go through.
-  [[nodiscard]] bool bring_directly(const Return::Step& step, AccessDecoder& accesses);
+  [[nodiscard]] bool bring_directly(const Return::Step& step, AccessDecoder& accesses, bool is_merger);
 
   // Hands over some of what `returning` has brought into `ledger`, which is as the log was when it ended. Returns
   // whether there is more.
@@ -150,6 +151,7 @@ class Local final : public Backlog {
 
   [[nodiscard]] std::size_t disk_bytes() const;
   [[nodiscard]] std::size_t away() const;
+  [[nodiscard]] std::size_t rows() const;
   [[nodiscard]] const Lanes& lanes() const noexcept { return lanes_; }
   [[nodiscard]] const Remembrance& remembrance() const noexcept { return remembrance_; }
 

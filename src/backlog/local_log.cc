@@ -24,8 +24,8 @@ constexpr std::size_t kSlice = 512;
 
 // The log may be this much greater than what is pending takes in it: below it is not worth tidying.
 constexpr std::size_t kIdleBytes = 8 << 20;
-// Rows are kept in mind; so many of them that are nearly spent are made one.
-constexpr std::size_t kIdleRows = 4096;
+// Rows are kept in mind; of more of them than that, those that are nearly spent or hold little are made one.
+constexpr std::size_t kIdleRows = 1024;
 
 }  // namespace
 
@@ -171,17 +171,21 @@ Local::Return Local::begin_return() const {
   const std::lock_guard lock{mutex_};
   Return returning;
   const bool has_room = ledger_.bytes() <= memory_ / 2 || ledger_.table().pending() < kSlice;
-  if (rows_.away() == 0 || !has_room) return returning;
-  const auto is_away = [this](const auto& row) { return rows_[row.second].away > 0; };
-  const auto first = std::ranges::find_if(rows_.order(), is_away);
+  returning.is_merger = !has_room && rows_.away_rows() > kIdleRows;
+  if (rows_.away() == 0 || !(has_room || returning.is_merger)) return returning;
+  const auto may_come = [&](const Rows::Row& row) {
+    return row.away > 0 && (!returning.is_merger || row.bytes < max_row_ / 8);
+  };
+  const auto first = std::ranges::find_if(rows_.order(), [&](const auto& row) { return may_come(rows_[row.second]); });
+  if (first == rows_.order().end()) return returning;
   const Time since = rows_[first->second].written - remembrance_.retention;
   std::size_t room = memory_ / 8;
   for (const auto& [sequence, slot] : rows_.order()) {
     const Rows::Row& row = rows_[slot];
     const bool is_needed = row.changes > 0 && (sequence > first->first || row.written >= since);
     // An access takes twice its bytes on disk in memory, more or less.
-    const bool comes = row.away > 0 && (sequence == first->first || 2 * row.bytes <= room);
-    if (row.away > 0) room = comes ? room - std::min(room, 2 * row.bytes) : 0;
+    const bool comes = may_come(row) && (sequence == first->first || 2 * row.bytes <= room);
+    if (may_come(row)) room = comes ? room - std::min(room, 2 * row.bytes) : 0;
     if (!is_needed && !comes) continue;
     returning.has_changes = returning.has_changes || !comes;
     returning.steps.push_back({slot, sequence, row.written, comes, row.away, row.is_away});
@@ -189,7 +193,7 @@ Local::Return Local::begin_return() const {
   return returning;
 }
 
-bool Local::bring_directly(const Return::Step& step, AccessDecoder& accesses) {
+bool Local::bring_directly(const Return::Step& step, AccessDecoder& accesses, bool is_merger) {
   bool news = false;
   bool more = true;
   {
@@ -209,7 +213,7 @@ bool Local::bring_directly(const Return::Step& step, AccessDecoder& accesses) {
       --returning_;
       path = join(accesses.directory(), accesses.name());
       if (const auto place = lanes_.place(path)) {
-        ledger_.restore(*place, accesses.time(), step.row);
+        ledger_.restore(*place, accesses.time(), is_merger ? kNoSlot : step.row);
       } else {
         dropped_.at(static_cast<std::size_t>(Dropped::outside))->add();
       }
@@ -245,7 +249,8 @@ bool Local::bring_some(Return& returning, Ledger& ledger) {
       const Slice slice = ledger.table().take(lane, kSlice, ledger.mark());
       for (const Entry& entry : slice.entries) {
         const std::string path = join(slice.directory, entry.name);
-        ledger_.restore(*lanes_.place(path), entry.time, ledger.table().row(entry.ticket));
+        const Slot row = returning.is_merger ? kNoSlot : ledger.table().row(entry.ticket);
+        ledger_.restore(*lanes_.place(path), entry.time, row);
         ledger.table().settle(entry.ticket);
       }
     }
@@ -283,6 +288,11 @@ void Local::set_trouble(Trouble trouble) {
 std::size_t Local::disk_bytes() const {
   const std::lock_guard lock{mutex_};
   return rows_.bytes();
+}
+
+std::size_t Local::rows() const {
+  const std::lock_guard lock{mutex_};
+  return rows_.order().size();
 }
 
 std::size_t Local::away() const {

@@ -70,6 +70,7 @@ class Rows {
   // How many of its accesses are away now.
   void set_away(Slot row, std::uint32_t count) noexcept {
     away_ = away_ - rows_[row].away + count;
+    away_rows_ += std::size_t{count > 0} - std::size_t{rows_[row].away > 0};
     rows_[row].away = count;
     if (count == 0) rows_[row].is_away = {};
   }
@@ -113,13 +114,15 @@ class Rows {
 
   [[nodiscard]] std::size_t resident() const noexcept { return resident_; }
   [[nodiscard]] std::size_t away() const noexcept { return away_; }
-  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }  // on disk
+  [[nodiscard]] std::size_t away_rows() const noexcept { return away_rows_; }  // in which some are
+  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }          // on disk
 
  private:
   Slab<Row> rows_;
   std::map<std::uint64_t, Slot> order_;
   std::size_t resident_ = 0;
   std::size_t away_ = 0;
+  std::size_t away_rows_ = 0;
   std::size_t bytes_ = 0;
 };
 

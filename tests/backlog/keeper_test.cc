@@ -244,6 +244,21 @@ TEST_CASE("what finds no room in memory is away, and comes back through the chan
   CHECK(life.local.away() == 0);
 }
 
+TEST_CASE("many small rows that are away are made one") {
+  const TemporaryDirectory directory;
+  Life life{directory.path(), 600 << 10};
+  constexpr int kFew = 3000;
+  for (int i = 0; i < kFew; ++i) life.access('/' + name(i), 1000);
+  for (int i = kFew; i < kFew + 1300; ++i) {
+    life.access('/' + name(i), 1000);
+    REQUIRE(life.keeper.turn());
+  }
+  CHECK(life.local.rows() < 1100);
+  CHECK(life.adds_up());
+  CHECK(life.drain().size() == kFew + 1300);
+  CHECK(life.adds_up());
+}
+
 TEST_CASE("what the log has no room for waits in memory, then it is dropped") {
   const TemporaryDirectory directory;
   Life life{directory.path(), 600 << 10, 100 << 10};
@@ -434,7 +449,7 @@ class Story {
 TEST_CASE("after any life and crash what was committed is there, and nothing else") {
   const unsigned seed = std::random_device{}();
   INFO("seed " << seed);
-  for (unsigned round = 0; round < 16; ++round) {
+  for (unsigned round = 0; round < 8; ++round) {
     INFO("round " << round);
     const TemporaryDirectory directory;
     Story story{seed + round, directory.path(), round % 4 == 0 ? Story::Memory::scarce : Story::Memory::plenty};
