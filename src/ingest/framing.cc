@@ -114,9 +114,13 @@ std::optional<Framer::Frame> Framer::finish() noexcept {
   if (skip_ != Skip::nothing || held() == 0) return std::nullopt;
   const std::string_view rest = view(held());
   begin_ = end_;
-  if (count_ == 0) return Frame{Kind::message, strip_trailer(rest)};
-  count_ = 0;
-  return Frame{Kind::bad_count, {}};
+  if (count_ > 0) {
+    count_ = 0;
+    return Frame{Kind::bad_count, {}};
+  }
+  // It may be that long where it was not clear yet whether it has a count.
+  if (rest.size() > max_message_) return Frame{Kind::too_long, {}};
+  return Frame{Kind::message, strip_trailer(rest)};
 }
 
 bool Framer::abandon() noexcept {

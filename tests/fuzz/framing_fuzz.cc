@@ -107,7 +107,11 @@ class Rules {
   }
 
   void take_rest() {
-    add(Framer::Kind::message, strip_trailer(rest_));
+    if (rest_.size() > max_message_) {
+      add(Framer::Kind::too_long);
+    } else {
+      add(Framer::Kind::message, strip_trailer(rest_));
+    }
     drop(rest_.size());
   }
 

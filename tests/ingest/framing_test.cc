@@ -122,6 +122,17 @@ TEST_CASE("The rest at the close is a message") {
   CHECK(frames("").empty());
 }
 
+TEST_CASE("The rest at the close keeps to the limit where it is not clear yet how it ends") {
+  for (const auto& [rest, expected] : {std::pair{"12027 2021", "[too long]"}, std::pair{"12027 202", "12027 202"}}) {
+    Framer framer{9};
+    Outcomes outcomes;
+    receive(framer, rest, outcomes);
+    CHECK(outcomes.empty());
+    if (const auto frame = framer.finish()) outcomes.push_back(outcome(*frame));
+    CHECK(outcomes == Outcomes{expected});
+  }
+}
+
 TEST_CASE("The rest at the close is none if its count says that it is not whole") {
   CHECK(frames("50 <14>a") == Outcomes{"[bad count]"});
 }
