@@ -14,7 +14,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-using SteadyTime = std::chrono::steady_clock;
 
 constexpr milliseconds kFirstRetry{100};
 constexpr seconds kLastRetry{30};
@@ -49,7 +48,7 @@ void Connection::begin() {
 
 void Connection::mount(std::vector<std::size_t> lanes) {
   mount_retry_.cancel();
-  mounted_at_ = SteadyTime::now();
+  mounted_at_ = std::chrono::steady_clock::now();
   mount_ = std::make_unique<Mount>(environment_, peer_.endpoint, std::move(lanes),
                                    [this](const Mount::Result& result) { take_mounts(result); });
 }
@@ -89,7 +88,7 @@ void Connection::retry_refused() {
     mount_attempts_ = 0;
     return;
   }
-  mount_retry_.set(SteadyTime::now() + mount_backoff_.delay(mount_attempts_++),
+  mount_retry_.set(std::chrono::steady_clock::now() + mount_backoff_.delay(mount_attempts_++),
                    [this, refused = std::move(refused)] { mount(refused); });
 }
 
@@ -98,7 +97,7 @@ bool Connection::is_root(const Handle& handle) const noexcept {
 }
 
 void Connection::doubt_roots() {
-  if (!is_ready() || mount_ != nullptr || SteadyTime::now() < mounted_at_ + kDoubtPause) return;
+  if (!is_ready() || mount_ != nullptr || std::chrono::steady_clock::now() < mounted_at_ + kDoubtPause) return;
   begin();
 }
 
@@ -119,7 +118,7 @@ void Connection::greet() {
 
 void Connection::become_ready() {
   ready_ = true;
-  ready_since_ = SteadyTime::now();
+  ready_since_ = std::chrono::steady_clock::now();
   failure_.clear();
   if (std::exchange(peer_.was_said_away, false)) {
     const auto mounted =
@@ -130,7 +129,7 @@ void Connection::become_ready() {
 }
 
 void Connection::lose(const std::string& why) {
-  if (ready_ && SteadyTime::now() - ready_since_ > kSettled) attempts_ = 0;
+  if (ready_ && std::chrono::steady_clock::now() - ready_since_ > kSettled) attempts_ = 0;
   ready_ = false;
   failure_ = why;
   mount_retry_.cancel();
@@ -141,7 +140,7 @@ void Connection::lose(const std::string& why) {
     kLog.warning("{}: {}; trying again{}", peer_.label, why, times(*count));
     peer_.was_said_away = true;
   }
-  retry_.set(SteadyTime::now() + backoff_.delay(attempts_++), [this] {
+  retry_.set(std::chrono::steady_clock::now() + backoff_.delay(attempts_++), [this] {
     peer_.reconnects.add();
     begin();
   });

@@ -21,7 +21,6 @@ namespace qatime::nfs {
 
 namespace asio = boost::asio;
 using tcp = asio::ip::tcp;
-using SteadyTime = std::chrono::steady_clock;
 
 namespace {
 
@@ -41,7 +40,7 @@ class Sent {
       : connection_{connection},
         was_root_{connection.is_root(object)},
         kind_{kind},
-        started_{SteadyTime::now()},
+        started_{std::chrono::steady_clock::now()},
         in_flight_{++connection.peer().in_flight} {}
 
   void ended(Status status) const {
@@ -49,7 +48,7 @@ class Sent {
     if (was_root_ && (status == Status::stale || status == Status::badhandle)) connection_.doubt_roots();
     Peer& peer = connection_.peer();
     --peer.in_flight;
-    const auto now = SteadyTime::now();
+    const auto now = std::chrono::steady_clock::now();
     if (status == Status::jukebox || status == Status::timeout) {
       peer.window.overloaded(started_, now);
     } else if (status != Status::lost) {
@@ -82,10 +81,10 @@ struct LibnfsClient::Host {
   std::uint16_t port;
   bool is_numeric = false;
   std::vector<asio::ip::address> addresses;
-  std::string failure;                 // why the name could not be resolved, last tried
-  std::unique_ptr<NameLookup> lookup;  // while it is being resolved
-  SteadyTime::time_point next{};       // when it may be resolved again
-  Alarm alarm;                         // it takes long; after it: it may be tried again
+  std::string failure;                           // why the name could not be resolved, last tried
+  std::unique_ptr<NameLookup> lookup;            // while it is being resolved
+  std::chrono::steady_clock::time_point next{};  // when it may be resolved again
+  Alarm alarm;                                   // it takes long; after it: it may be tried again
   log::Throttle failed;
 };
 
@@ -156,7 +155,7 @@ LibnfsClient::LibnfsClient(asio::io_context& io, const NfsConfig& config, metric
 LibnfsClient::~LibnfsClient() = default;
 
 void LibnfsClient::resolve(Host& host) {
-  const auto begin = SteadyTime::now();
+  const auto begin = std::chrono::steady_clock::now();
   const auto fail = [&host](const std::string& why) {
     host.failure = why;
     if (host.failed.admit()) kLog.warning("{}; trying again", why);

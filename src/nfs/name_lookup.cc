@@ -82,12 +82,12 @@ void NameLookup::answer(const std::shared_ptr<Question>& question, Result result
   });
 }
 
-NameLookup::NameLookup(asio::io_context& io, const std::string& name, Done done)
-    : question_{new Question{name, std::move(done), {}, &io}}, work_{io.get_executor()} {
+NameLookup::NameLookup(asio::io_context& io, const std::string& host, Done done)
+    : question_{new Question{host, std::move(done), {}, &io}}, work_{io.get_executor()} {
   try {
     std::thread{[question = question_] { ask(question); }}.detach();
   } catch (const std::system_error& error) {  // no more threads for now
-    answer(question_, {{}, failure(name, error.what())});
+    answer(question_, {{}, failure(host, error.what())});
   }
 }
 

@@ -25,7 +25,7 @@ class NameLookup {
 
   // Calls `done` once, on the loop, which has work as long as we live; `done` may destroy us. Destroying us forgets the
   // question. `io` outlives us.
-  NameLookup(boost::asio::io_context& io, const std::string& name, Done done);
+  NameLookup(boost::asio::io_context& io, const std::string& host, Done done);
   ~NameLookup();
   NameLookup(const NameLookup&) = delete;
   NameLookup& operator=(const NameLookup&) = delete;
