@@ -48,15 +48,16 @@ configure() {
 }
 
 GCC="-Dbuildtype=debug -Doptimization=1"
+UNITY="--unity=on -Dunity_size=9 -Dwerror=false"  # what deserves a warning alone gets it in the other builds
 
 build_gcc() { build gcc $GCC; }
 build_asan() {
-  build asan -Dbuildtype=debug -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false \
+  build asan $GCC $UNITY -Db_sanitize=address,undefined -Db_lundef=false \
     -Dcpp_args=-fno-sanitize-recover=all
 }
 # ThreadSanitizer knows no fences; what Asio uses them for is ordered by its locks as well.
 build_tsan() {
-  build tsan -Dbuildtype=debug -Doptimization=1 -Db_sanitize=thread -Db_lundef=false \
+  build tsan $GCC $UNITY -Db_sanitize=thread -Db_lundef=false \
     -Dcpp_args=-DBOOST_ASIO_DISABLE_FENCED_BLOCK
 }
 
