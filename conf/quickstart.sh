@@ -74,6 +74,9 @@ cat >"$work/qatime.toml" <<EOF
 [syslog]
 listen = ["tcp://127.0.0.1:$syslog_port"]
 
+[backlog]
+directory = "$work/backlog"
+
 [nfs]
 servers    = ["127.0.0.1"]
 port       = $nfs_port        # a real server has a portmapper and needs neither

@@ -10,7 +10,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <exception>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -149,12 +148,11 @@ class Daemon {
     intake_.stop();
     apply_.stop();
     if (failure_) std::rethrow_exception(failure_);
-    const bool is_kept = keeper_ && keeper_->stop(kKeep);
     log_counters();
     const auto left = backlog_.pending();
     if (left == 0) {
       kLog.info("stopped: everything that was accepted has its outcome");
-    } else if (is_kept) {
+    } else if (is_kept_) {
       kLog.info("stopped: {} accesses wait in {} for the next start", left, directory_);
     } else if (!keeper_) {
       kLog.error("stopped with {} accesses that no server took in time: they are lost", left);
@@ -176,7 +174,7 @@ class Daemon {
   std::unique_ptr<backlog::Keeper> open_backlog(const Config& config) {
     directory_ = config.backlog.directory.empty() ? backlog::default_directory() : config.backlog.directory;
     try {
-      std::filesystem::create_directories(directory_);
+      state_.emplace(directory_);
       return std::make_unique<backlog::Keeper>(config.backlog, std::make_unique<backlog::Store>(directory_), backlog_,
                                                metrics_);
     } catch (const backlog::StoreError& error) {
@@ -242,11 +240,24 @@ class Daemon {
   void drain(std::chrono::steady_clock::time_point deadline) {
     const auto left = keeper_ ? backlog_.in_flight() : backlog_.pending();
     if (left == 0 || std::chrono::steady_clock::now() >= deadline) {
-      main_.stop();
+      if (keeper_) keeper_->begin_stop(kKeep);
+      keep();
       return;
     }
     main_timer_.expires_after(10ms);
     main_timer_.async_wait([this, deadline](boost::system::error_code) { drain(deadline); });
+  }
+
+  // Signals and the service manager are answered while the disk takes its time.
+  void keep() {
+    const std::optional<bool> is_kept = keeper_ ? keeper_->outcome() : false;
+    if (is_kept) {
+      is_kept_ = *is_kept;
+      main_.stop();
+      return;
+    }
+    main_timer_.expires_after(10ms);
+    main_timer_.async_wait([this](boost::system::error_code) { keep(); });
   }
 
   void log_counters_every_minute() {
@@ -303,7 +314,9 @@ class Daemon {
 
   backlog::Local backlog_;
   std::string directory_;
+  std::optional<backlog::StateDirectory> state_;
   std::unique_ptr<backlog::Keeper> keeper_;
+  bool is_kept_ = false;
   ingest::SelfAddresses self_;
 
   Loop apply_{"apply", [this](std::exception_ptr failure) { fail(std::move(failure)); }};

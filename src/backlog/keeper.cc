@@ -63,11 +63,23 @@ void Keeper::start() {
   thread_ = std::thread{[this] { run(); }};
 }
 
-bool Keeper::stop(std::chrono::milliseconds limit) {
-  std::unique_lock lock{mutex_};
+void Keeper::begin_stop(std::chrono::milliseconds limit) {
+  const std::lock_guard lock{mutex_};
   is_stopping_ = true;
   deadline_ = std::chrono::steady_clock::now() + limit;
   changed_.notify_all();
+}
+
+std::optional<bool> Keeper::outcome() {
+  const std::lock_guard lock{mutex_};
+  if (is_done_) return is_complete_;
+  if (std::chrono::steady_clock::now() >= deadline_) return false;
+  return std::nullopt;
+}
+
+bool Keeper::stop(std::chrono::milliseconds limit) {
+  begin_stop(limit);
+  std::unique_lock lock{mutex_};
   return changed_.wait_until(lock, deadline_, [this] { return is_done_; }) && is_complete_;
 }
 
@@ -131,6 +143,7 @@ bool Keeper::pass() {
 bool Keeper::commit(const Local::Draft& draft, const std::vector<Slot>& spent) {
   if (draft.parts.empty() && spent.empty()) return true;
   std::vector<const Batch*> batches;
+  batches.reserve(draft.parts.size());
   for (const auto& part : draft.parts) batches.push_back(&part.batch);
   const auto dead = local_.sequences(spent);
   do {

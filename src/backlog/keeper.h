@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -38,8 +39,14 @@ class Keeper {
 
   void start();
 
-  // Commits all that the backlog has taken in, and ends. Returns whether it did within `limit`; if not, the disk hangs
-  // or refuses. The destructor waits for a disk that hangs.
+  // Has it commit all that the backlog has taken in, and end; it tries for `limit`.
+  void begin_stop(std::chrono::milliseconds limit);
+
+  // After begin_stop(): whether all is committed, or nothing as long as it still tries. If it is not, the disk hangs or
+  // refuses; the destructor waits for a disk that hangs.
+  [[nodiscard]] std::optional<bool> outcome();
+
+  // Both, waiting.
   [[nodiscard]] bool stop(std::chrono::milliseconds limit);
 
  private:
