@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # boot_systemd.sh DIRECTORY: a systemd that is PID 1 of namespaces of its own and knows the units in DIRECTORY/units
-# only, of which it starts qatime.service. It sees DIRECTORY/bin as /usr/local/bin and DIRECTORY/etc as /etc/qatime, and
-# the network of its host. SIGKILL to this process ends it and all of its services. Needs root.
+# only, of which it starts qatime.service. It sees DIRECTORY/bin as /usr/local/bin, DIRECTORY/lib as /var/lib and a copy
+# of DIRECTORY/etc as /etc/qatime, and the network of its host. SIGKILL to this process ends it and all of its services. Needs root.
 set -e
 
 if [ "$2" != inside ]; then
@@ -18,6 +18,7 @@ mount -t tmpfs tmpfs /run
 umount -l /sys/fs/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount --bind "$1/bin" /usr/local/bin
+mount --bind "$1/lib" /var/lib
 mkdir -p /run/etc/qatime /run/work
 cp -p "$1"/etc/* /run/etc/qatime
 mount -t overlay overlay -o lowerdir=/etc,upperdir=/run/etc,workdir=/run/work /etc

@@ -6,7 +6,6 @@ import pathlib
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import lab
 from case import Case, now
 from certificates import Authority
 from lab import record, send_tcp
+from service_manager import ServiceManager
 
 UNIT = ROOT / "conf" / "qatime.service"
 
@@ -44,27 +44,6 @@ class UnitFile(unittest.TestCase):
         status, report = self.analyze("security", "--offline=true", "--threshold=20", "--no-pager")
         self.assertEqual(status, 0, report)
         self.assertLessEqual(float(re.search(r"Overall exposure level.*: ([0-9.]+)", report)[1]), 2.0)
-
-
-class ServiceManager:
-    """The socket that $NOTIFY_SOCKET names."""
-
-    def __init__(self, test):
-        self.name = f"@qatime-test-{os.getpid()}-{lab.free_port()}"
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(self.name.replace("@", "\0", 1))
-        self.socket.settimeout(60)
-        test.addCleanup(self.socket.close)
-
-    def receive(self):
-        return self.socket.recv(4096).decode()
-
-    def receive_until(self, message):
-        """All messages up to this one."""
-        received = [self.receive()]
-        while received[-1] != message:
-            received.append(self.receive())
-        return received
 
 
 class Notifications(Case):
@@ -123,8 +102,8 @@ class Systemd:
 
     def __init__(self, scratch, qatime, **settings):
         self.directory = scratch.directory(f"systemd-{lab.free_port()}")
-        units, program, configuration = (scratch.directory(f"{self.directory.name}/{name}")
-                                         for name in ("units", "bin", "etc"))
+        units, program, configuration, self.state = (scratch.directory(f"{self.directory.name}/{name}")
+                                                     for name in ("units", "bin", "etc", "lib"))
         for target in self.TARGETS:
             (units / f"{target}.target").write_text("[Unit]\nDefaultDependencies=no\n")
         shutil.copy2(UNIT, units)
@@ -154,11 +133,19 @@ class Systemd:
         for group in [*sorted(cgroup.rglob("*/"), key=lambda path: -len(path.parts)), cgroup]:
             group.rmdir()
 
+    def pid(self):
+        """0 as long as there is none."""
+        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return (children or ["0"])[0]
+
     def run(self, *arguments):
         """systemctl."""
-        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return subprocess.run(["nsenter", "-t", (children or ["0"])[0], "-m", "-p", "systemctl", *arguments], text=True,
+        return subprocess.run(["nsenter", "-t", self.pid(), "-m", "-p", "systemctl", *arguments], text=True,
                               stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
+
+    def configure(self, qatime):
+        """For the next start."""
+        pathlib.Path(f"/proc/{self.pid()}/root/etc/qatime/qatime.toml").write_bytes(qatime.configuration.read_bytes())
 
     def show(self, name):
         return self.run("show", "-P", name, "qatime").stdout.strip()
@@ -179,6 +166,10 @@ def reason_to_skip():
 
 @unittest.skipIf(reason_to_skip(), reason_to_skip())
 class UnderSystemd(Case):
+    def qatime(self, **settings):
+        """Its state is where systemd says."""
+        return super().qatime(backlog__directory="", **settings)
+
     def boot(self, qatime=None, **settings):
         made = Systemd(self.scratch, qatime or self.qatime(), **settings)
         self.addCleanup(made.stop)
@@ -198,6 +189,21 @@ class UnderSystemd(Case):
         counters = lab.Counters(systemd.log.read_text())
         self.assertEqual(counters("applied"), 1)
         counters.check_sums()
+
+    def test_what_waits_is_kept_in_its_state_directory(self):
+        (path,) = self.make_files("file")
+        time, away, there = now(), self.qatime(nfs__port=lab.free_port()), self.qatime()
+        systemd = self.boot(away)
+        user = int(systemd.show("UID"))
+        send_tcp(away.port, [record(path, time)])
+        self.assertEqual(systemd.run("stop", "qatime").returncode, 0)
+        self.assertIn("1 accesses wait in /var/lib/qatime", systemd.log.read_text())
+        kept = systemd.state / "private" / "qatime"
+        self.assertEqual([(file.stat().st_uid, file.stat().st_mode & 0o777) for file in (kept, kept / "backlog.db")],
+                         [(user, 0o700), (user, 0o600)])
+        systemd.configure(there)
+        self.assertEqual(systemd.run("start", "qatime").returncode, 0)
+        self.expect_atimes({path: time})
 
     def test_it_resolves_names(self):
         qatime = self.qatime(nfs__servers=["localhost"])
