@@ -82,10 +82,10 @@ class Text(unittest.TestCase):
 
     def test_compose_says_what_the_unit_says(self):
         compose = yaml.safe_load((CONF / "compose.yaml").read_text())
-        self.assertEqual(set(compose), {"services"})
+        self.assertEqual(set(compose), {"services", "volumes"})
         self.assertEqual(set(compose["services"]), {"qatime"})
         service = compose["services"]["qatime"]
-        build, (volume,) = service.pop("build"), service.pop("volumes")
+        build, (volume, state) = service.pop("build"), service.pop("volumes")
         self.assertEqual(service, {
             "image": values("Container", "Image")[0],
             "ports": values("Container", "PublishPort"),
@@ -99,17 +99,26 @@ class Text(unittest.TestCase):
         self.assertEqual(build, {})
         source, target, options = volume.split(":")
         self.assertTrue((CONF / source).is_file())
-        (unit_volume,) = values("Container", "Volume")
+        unit_volume, unit_state = values("Container", "Volume")
         self.assertEqual(f"{pathlib.Path(target).parent}:{options}", unit_volume.split(":", 1)[1])
+        self.assertEqual(f"qatime-{state}", unit_state)
+        self.assertEqual(compose["volumes"], {state.split(":")[0]: {}})
 
     def test_kube_says_what_the_unit_says(self):
-        configuration, pod = yaml.safe_load_all((CONF / "kube.yaml").read_text())
+        configuration, claim, pod = yaml.safe_load_all((CONF / "kube.yaml").read_text())
         (container,) = pod["spec"]["containers"]
         self.assertEqual([container["image"]], values("Container", "Image"))
         ports = [f"{port['hostPort']}:{port['containerPort']}/{port['protocol'].lower()}"
                  for port in container["ports"]]
         self.assertEqual(ports, values("Container", "PublishPort"))
-        self.assertEqual(pod["spec"]["volumes"][0]["configMap"]["name"], configuration["metadata"]["name"])
+        sources = [(volume.get("configMap", {}).get("name"), volume.get("persistentVolumeClaim", {}).get("claimName"))
+                   for volume in pod["spec"]["volumes"]]
+        self.assertEqual(sources, [(configuration["metadata"]["name"], None), (None, claim["metadata"]["name"])])
+        places = [volume.split(":")[1] for volume in values("Container", "Volume")]
+        self.assertEqual([mount["mountPath"] for mount in container["volumeMounts"]], places)
+        self.assertEqual([mount["name"] for mount in container["volumeMounts"]],
+                         [volume["name"] for volume in pod["spec"]["volumes"]])
+        self.assertEqual(pod["spec"]["securityContext"]["fsGroup"], container["securityContext"]["runAsUser"])
         self.assertEqual(f"{pod['spec']['terminationGracePeriodSeconds']}s", values("Service", "TimeoutStopSec")[0])
 
 
@@ -124,14 +133,15 @@ class Containers(Case):
         super().setUp()
         self.port = lab.free_port()
 
-    def configuration(self):
-        """Its lines, for the server of the test."""
+    def configuration(self, **more):
+        """Its lines, for the server of the test; keys with `__` for the dot."""
         host = self.server.host
         settings = {
             "nfs.servers": [SEEN_FROM_CONTAINER if host == "127.0.0.1" else host],
             "nfs.port": self.server.port,
             "nfs.mount_port": self.server.mount_port,
             "nfs.exports": [{"path": "/", "export": self.server.export}],
+            **{key.replace("__", "."): value for key, value in more.items()},
         }
         return [f"{key} = {lab.toml(value)}" for key, value in settings.items()]
 
@@ -157,27 +167,44 @@ class Containers(Case):
         self.assertEqual(status["NoNewPrivs"], "1")
         self.assertEqual({int(status[key], 16) for key in ("CapPrm", "CapEff", "CapBnd")}, {0})
 
-    def test_the_container_of_the_unit_works(self):
-        self.user.write(".config/qatime/qatime.toml", "\n".join(self.configuration()))
+    def run_unit(self, **settings):
+        """The container of the unit, which says that it is ready. Returns its name."""
+        self.user.write(".config/qatime/qatime.toml", "\n".join(self.configuration(**settings)))
         options = [OPTIONS[key].format(value) for section, key, value in unit()
                    if section == "Container" and key != "Image"]
         for old, new in (("%E", f"{self.user.home}/.config"), ("publish=1514:", f"publish=127.0.0.1:{self.port}:")):
             self.assertIn(old, " ".join(options))
             options = [option.replace(old, new) for option in options]
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-            manager.bind(str(self.user.runtime / "notify"))
-            os.chmod(self.user.runtime / "notify", 0o666)
+            place = self.user.runtime / "notify"
+            place.unlink(missing_ok=True)
+            manager.bind(str(place))
+            os.chmod(place, 0o666)
             manager.settimeout(60)
             name = f"qatime-{self.port}"
             self.user.run("podman", "run", "--detach", f"--name={name}", f"--network={NETWORK}", *options,
-                          values("Container", "Image")[0], NOTIFY_SOCKET=str(self.user.runtime / "notify"))
-            self.addCleanup(self.user.run, "podman", "rm", "--force", name)
+                          values("Container", "Image")[0], NOTIFY_SOCKET=str(place))
+            self.addCleanup(self.user.run, "podman", "rm", "--force", "--ignore", name)
             while manager.recv(4096) != b"READY=1":
                 pass
+        return name
+
+    def test_the_container_of_the_unit_works(self):
+        name = self.run_unit()
         self.expect_locked_up(name)
         self.expect_work()
         self.user.run("podman", "stop", name)
         self.assertEqual(self.inspect(name)["State"]["ExitCode"], 0)
+
+    def test_what_waits_outlives_the_container_of_the_unit(self):
+        (path,) = self.make_files("file")
+        name, time = self.run_unit(nfs__port=lab.free_port()), now()
+        send_tcp(self.port, [record(path, time)])
+        self.user.run("podman", "stop", name)
+        self.assertIn("1 accesses wait in /var/lib/qatime", self.user.run("podman", "logs", name).stderr)
+        self.user.run("podman", "rm", name)
+        self.run_unit()
+        self.expect_atimes({path: time})
 
     def test_kube_yaml_plays(self):
         text = (CONF / "kube.yaml").read_text()
