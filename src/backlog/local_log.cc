@@ -110,6 +110,7 @@ Local::Draft::Part& Local::open_part(Draft& draft) {
 std::vector<std::uint64_t> Local::sequences(const std::vector<Slot>& rows) const {
   const std::lock_guard lock{mutex_};
   std::vector<std::uint64_t> found;
+  found.reserve(rows.size());
   for (const Slot row : rows) found.push_back(rows_[row].sequence);
   return found;
 }
@@ -250,7 +251,7 @@ bool Local::bring_some(Return& returning, Ledger& ledger) {
       for (const Entry& entry : slice.entries) {
         const std::string path = join(slice.directory, entry.name);
         const Slot row = returning.is_merger ? kNoSlot : ledger.table().row(entry.ticket);
-        ledger_.restore(*lanes_.place(path), entry.time, row);
+        if (const auto place = lanes_.place(path)) ledger_.restore(*place, entry.time, row);
         ledger.table().settle(entry.ticket);
       }
     }
