@@ -97,7 +97,7 @@ void Keeper::adopt() {
 }
 
 bool Keeper::turn() {
-  while (!is_refused_ && bring_back()) continue;
+  while (bring_back()) continue;
   return pass();
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Preloaded into qatime: its disk is in trouble while the file that $DISK_TROUBLE names holds a word. "fails": nothing
-// can be written; "hangs": what is written is not synced until the word is gone.
+// can be written; "unreadable": nothing can be read but the first pages, which say what there is; "hangs": what is
+// written is not synced until the word is gone.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,6 +9,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+enum { kFirstPages = 4 * 4096 };
+
+ssize_t pread64(int file, void* bytes, size_t size, off64_t offset);
 ssize_t pwrite64(int file, const void* bytes, size_t size, off64_t offset);
 
 // The first letter of the word, or 0.
@@ -19,6 +23,14 @@ static char trouble(void) {
   if (read(file, &letter, 1) != 1) letter = 0;
   close(file);
   return letter;
+}
+
+ssize_t pread64(int file, void* bytes, size_t size, off64_t offset) {
+  if (offset >= kFirstPages && trouble() == 'u') {
+    errno = EIO;
+    return -1;
+  }
+  return syscall(SYS_pread64, file, bytes, size, offset);
 }
 
 ssize_t pwrite64(int file, const void* bytes, size_t size, off64_t offset) {

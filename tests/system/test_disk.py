@@ -25,13 +25,13 @@ def may_mount():
 class Disk(KeptCase):
     def setUp(self):
         super().setUp()
-        self.paths = self.make_files(*map(str, range(300)))
+        self.paths = self.make_files(*(f"{index} {'long' * 15}" for index in range(300)))
         self.times = {}
         self.trouble = self.scratch.path / f"trouble-{lab.free_port()}"
         self.trouble.touch()
 
-    def troubled(self, **environment):
-        """A daemon whose server is away, and whose disk is as the word in self.trouble says."""
+    def troubled(self, away=True, **environment):
+        """A daemon whose server is away, or there, and whose disk is as the word in self.trouble says."""
         source = pathlib.Path(__file__).with_name("disk_trouble.c")
         library = self.scratch.path / "disk_trouble.so"
         if not library.exists():
@@ -39,7 +39,7 @@ class Disk(KeptCase):
         sanitizer = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
         with mock.patch.dict(os.environ, LD_PRELOAD=str(library), DISK_TROUBLE=str(self.trouble), ASAN_OPTIONS=sanitizer,
                              **environment):
-            return self.daemon(away=True)
+            return self.daemon(away=away)
 
     def access_all(self, daemon):
         self.times = {path: now() + 1000 * index for index, path in enumerate(self.paths)}
@@ -98,6 +98,16 @@ class Disk(KeptCase):
         self.assertEqual(counters("pending_entries"), len(self.paths))
         self.assertEqual(counters("degraded", "backlog"), 0)
         self.expect_all_applied(self.times)
+
+    def test_a_disk_that_could_not_be_read_for_a_while(self):
+        daemon = self.daemon(away=True)
+        self.access_all(daemon)
+        daemon.stop()
+        self.trouble.write_text("unreadable")
+        daemon = self.troubled(away=False)
+        wait_until(lambda: REFUSED in daemon.log, REFUSED)
+        self.trouble.write_text("")
+        self.expect_atimes(self.times)
 
     def hanging(self, **environment):
         """A daemon whose disk hangs, and what it had kept before."""
