@@ -174,7 +174,6 @@ class Daemon {
   std::unique_ptr<backlog::Keeper> open_backlog(const Config& config) {
     directory_ = config.backlog.directory.empty() ? backlog::default_directory() : config.backlog.directory;
     try {
-      state_.emplace(directory_);
       return std::make_unique<backlog::Keeper>(config.backlog, std::make_unique<backlog::Store>(directory_), backlog_,
                                                metrics_);
     } catch (const backlog::StoreError& error) {
@@ -314,7 +313,6 @@ class Daemon {
 
   backlog::Local backlog_;
   std::string directory_;
-  std::optional<backlog::StateDirectory> state_;
   std::unique_ptr<backlog::Keeper> keeper_;
   bool is_kept_ = false;
   ingest::SelfAddresses self_;

@@ -11,8 +11,8 @@ namespace qatime {
 // A directory that goes with the test.
 class TemporaryDirectory {
  public:
-  TemporaryDirectory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "qatime-XXXXXX").string();
+  explicit TemporaryDirectory(const std::filesystem::path& place = std::filesystem::temp_directory_path()) {
+    std::string pattern = (place / "qatime-XXXXXX").string();
     path_ = ::mkdtemp(pattern.data());
   }
   TemporaryDirectory(const TemporaryDirectory&) = delete;

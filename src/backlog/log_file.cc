@@ -17,13 +17,12 @@ constexpr std::int64_t kVersion = 1;
 // Before the file is read. The size of pages and the vacuum are settled when it is made. No other process has a part
 // in it, so that SQLite needs no memory shared through a file, which a disk in trouble would take away by a signal.
 constexpr const char* kSettings =
+    "PRAGMA locking_mode = EXCLUSIVE;"  // first: the next may read the file
+    "PRAGMA synchronous = EXTRA;"       // that of a log is FULL; the journal that makes the file must not come back
     "PRAGMA page_size = 4096;"
     "PRAGMA auto_vacuum = INCREMENTAL;"
-    "PRAGMA locking_mode = EXCLUSIVE;"
     "PRAGMA journal_mode = WAL;"
-    "PRAGMA synchronous = FULL;"
-    "PRAGMA wal_autocheckpoint = 0;"  // tidy() does it
-    "PRAGMA journal_size_limit = 33554432;"
+    "PRAGMA journal_size_limit = 33554432;"  // bytes
     "PRAGMA secure_delete = OFF;"
     "PRAGMA cell_size_check = ON;"
     "PRAGMA trusted_schema = OFF;"
@@ -42,7 +41,7 @@ constexpr const char* kSchema =
     "entries BLOB NOT NULL"
     ") STRICT;";
 
-constexpr std::size_t kMaxLogPages = 4096;    // not yet in their place
+constexpr std::size_t kMaxLogPages = 8192;    // not yet in their place
 constexpr std::size_t kMinFree = 16 << 20;    // bytes that may be free, whatever is in use
 constexpr std::size_t kPagesPerCommit = 256;  // that shrink() gives back
 

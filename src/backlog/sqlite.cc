@@ -16,11 +16,16 @@ std::string describe_error(const std::string& file, int code, sqlite3* database)
   return text;
 }
 
+// Our statements are right: what is wrong with them is that of a damaged schema.
+bool blames_content(int code) {
+  const int kind = code & 0xFF;
+  return kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB || kind == SQLITE_ERROR;
+}
+
 }  // namespace
 
 Error::Error(const std::string& file, int code, sqlite3* database)
-    : StoreError{describe_error(file, code, database)},
-      damaged_{(code & 0xFF) == SQLITE_CORRUPT || (code & 0xFF) == SQLITE_NOTADB} {}
+    : StoreError{describe_error(file, code, database)}, damaged_{blames_content(code)} {}
 
 void Database::Close::operator()(sqlite3* handle) const noexcept { sqlite3_close_v2(handle); }
 

@@ -1,53 +1,250 @@
 // SPDX-License-Identifier: MIT
+// A new file takes the place of another in two steps, so that a crash leaves one of them whole: it is made as
+// backlog.db.new, and becomes backlog.db.whole once all is in it. From then on it counts, and the next start finishes
+// what this one did not.
 #include "backlog/store.h"
 
-#include <cerrno>
-#include <system_error>
+#include <algorithm>
+#include <cstdio>
 #include <utility>
 
-#include <fcntl.h>
-#include <fmt/core.h>
-#include <unistd.h>
+#include "backlog/logger.h"
+#include "backlog/salvage.h"
+#include "config.h"
 
 namespace qatime::backlog {
 namespace {
 
+constexpr std::size_t kFillBytes = 16 << 20;                   // that are committed at once while a file is filled
+constexpr const char* kSuffixes[] = {"", "-wal", "-journal"};  // of the files that belong to a database
+
 // SQLite gives its other files the permissions of this one.
-std::string private_file(const std::string& file) {
-  const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (descriptor < 0) throw StoreError{fmt::format("{}: {}", file, std::generic_category().message(errno))};
-  ::close(descriptor);
+const std::string& private_file(const std::string& file) {
+  const Descriptor descriptor{file, O_RDWR | O_CREAT};
+  (void)::fchmod(descriptor.number(), 0600);
   return file;
 }
+
+void rename_file(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) throw system_error(from);
+}
+
+// Of a file or a directory.
+void sync_to_disk(const std::string& path) {
+  const Descriptor descriptor{path, O_RDONLY};
+  if (::fsync(descriptor.number()) != 0) throw system_error(path);
+}
+
+std::uint64_t size_of(const std::string& file) noexcept {
+  struct stat status{};
+  return ::stat(file.c_str(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
+}
+
+// SQLite deletes the log of an empty file without a word.
+bool lost_to_its_log(const std::string& file) { return size_of(file) == 0 && size_of(file + "-wal") > 0; }
+
+// Inserts batches into a file, many in one transaction.
+class Filling {
+ public:
+  explicit Filling(LogFile& file) : file_{file} {}
+
+  void add(const Batch& batch) {
+    if (!transaction_) transaction_.emplace(file_.database());
+    file_.insert(batch);
+    bytes_ += batch.changes.size() + batch.entries.size();
+    if (bytes_ >= kFillBytes) finish();
+  }
+  void finish() {
+    if (transaction_) transaction_->commit();
+    transaction_.reset();
+    bytes_ = 0;
+    file_.tidy();
+  }
+
+ private:
+  LogFile& file_;
+  std::optional<sqlite::Transaction> transaction_;
+  std::size_t bytes_ = 0;
+};
 
 }  // namespace
 
 Store::Store(const std::string& directory)
-    : file_{std::make_unique<LogFile>(private_file(directory + "/backlog.db"))} {}
+    : directory_path_{directory}, path_{directory + "/backlog.db"}, directory_{directory} {
+  finish_replacement();
+  open();
+}
 
-std::vector<Store::Row> Store::rows() const { return file_->rows(); }
+// Once more if the file turns out to be damaged, with what can be read of it.
+template <class Call>
+auto Store::despite_damage(const Call& call) {
+  try {
+    return call();
+  } catch (const sqlite::Error& error) {
+    if (!error.damaged()) throw;
+    rescue(error.what());
+  }
+  return call();
+}
+
+std::vector<Store::Row> Store::rows() {
+  return despite_damage([this] { return file().rows(); });
+}
 
 void Store::commit(std::span<const Batch* const> batches, std::span<const std::uint64_t> dead) {
-  sqlite::Transaction transaction{file_->database()};
-  for (const Batch* const batch : batches) file_->insert(*batch);
-  for (const std::uint64_t sequence : dead) file_->erase(sequence);
-  file_->shrink();
-  transaction.commit();
-  file_->tidy();
+  if (!in_place()) move_back();
+  despite_damage([&] {
+    sqlite::Transaction transaction{file().database()};
+    for (const Batch* const batch : batches) file().insert(*batch);
+    for (const std::uint64_t sequence : dead) file().erase(sequence);
+    file().shrink();
+    transaction.commit();
+  });
+  if (!identities_.log) identities_.log = identity(path_ + "-wal");
+  try {
+    file().tidy();
+  } catch (const StoreError& error) {  // the batch is safe all the same
+    if (const auto times = untidy_.admit()) kLog.warning("{}: the log grows ({} times)", error.what(), *times);
+  }
 }
 
 std::optional<Batch> Store::read(std::uint64_t sequence) {
-  auto found = file_->read(sequence);
-  if (!found || !found->right) return std::nullopt;
-  return std::move(found->batch);
+  auto found = despite_damage([&] { return file().read(sequence); });
+  if (found && found->right) return std::move(found->batch);
+  if (found) set_aside(sequence);
+  return std::nullopt;
 }
 
 std::optional<std::string> Store::read_changes(std::uint64_t sequence) {
-  auto found = file_->read_changes(sequence);
-  if (!found || !found->right) return std::nullopt;
-  return std::move(found->batch.changes);
+  auto found = despite_damage([&] { return file().read_changes(sequence); });
+  if (found && found->right) return std::move(found->batch.changes);
+  if (found) set_aside(sequence);
+  return std::nullopt;
 }
 
-std::size_t Store::bytes() const { return file_->bytes(); }
+std::size_t Store::bytes() {
+  return despite_damage([this] { return file().bytes(); });
+}
+
+LogFile& Store::file() {
+  if (!file_) open();
+  return *file_;
+}
+
+void Store::open() {
+  if (lost_to_its_log(path_)) rescue(fmt::format("{} is empty and {}-wal is not", path_, path_));
+  if (file_) return;
+  try {
+    file_ = std::make_unique<LogFile>(private_file(path_));
+  } catch (const sqlite::Error& error) {
+    if (!error.damaged()) throw;
+    return rescue(error.what());
+  }
+  identities_ = {identity(path_), identity(path_ + "-wal")};
+}
+
+// Leaves all of its files as they are.
+void Store::close() noexcept {
+  if (file_) file_->database().keep_log();
+  file_.reset();
+}
+
+bool Store::in_place() const noexcept {
+  return !file_ ||
+         (identities_.file == identity(path_) && (!identities_.log || identities_.log == identity(path_ + "-wal")));
+}
+
+// Nobody else can reach the open file any more.
+void Store::move_back() {
+  try {
+    if (!directory_.in_place()) directory_ = StateDirectory{directory_path_};
+  } catch (const ConfigError& error) {
+    throw StoreError{error.what()};
+  }
+  std::size_t count = 0;
+  replace([&](LogFile& fresh) {
+    Filling filling{fresh};
+    for (const Row& row : file_->rows()) {
+      if (const auto found = file_->read(row.sequence); found && found->right) filling.add(found->batch);
+      ++count;
+    }
+    filling.finish();
+  });
+  close();
+  open();
+  kLog.warning("{} was moved or deleted: it is there again, with its {} batches", path_, count);
+}
+
+// Makes a new file of what can be read of the damaged one.
+void Store::rescue(const std::string& why) {
+  close();
+  Salvaged found;
+  const std::string kept = replace([&](LogFile& fresh) {
+    Filling filling{fresh};
+    found = salvage(path_, [&](const Batch& batch) { filling.add(batch); });
+    filling.finish();
+  });
+  kLog.error("{}: kept {} batches with {} accesses, lost {} or more; the damaged file is {}", why, found.batches,
+             found.accesses, found.damaged, kept);
+  open();
+}
+
+std::string Store::replace(const std::function<void(LogFile&)>& fill) {
+  const std::string fresh = path_ + ".new";
+  for (const char* suffix : kSuffixes) (void)::unlink((fresh + suffix).c_str());
+  {
+    LogFile file{private_file(fresh)};
+    fill(file);
+    file.database().checkpoint();
+  }
+  sync_to_disk(fresh);
+  rename_file(fresh, path_ + ".whole");
+  sync_to_disk(directory_path_);
+  return finish_replacement();
+}
+
+std::string Store::finish_replacement() {
+  const std::string whole = path_ + ".whole";
+  if (!identity(whole)) return {};
+  const std::string kept = unused_name();
+  for (const char* suffix : kSuffixes) {
+    if (identity(path_ + suffix)) rename_file(path_ + suffix, kept + suffix);
+  }
+  rename_file(whole, path_);
+  sync_to_disk(directory_path_);
+  return kept;
+}
+
+// Keeps a damaged row in a file of such rows, and deletes it from the log.
+void Store::set_aside(std::uint64_t sequence) {
+  const auto found = despite_damage([&] { return file().read(sequence); });
+  if (!found || found->right) return;
+  const Batch& batch = found->batch;
+  if (damaged_rows_.empty()) damaged_rows_ = unused_name();
+  const std::string text = fmt::format(
+      "batch {} of {}, damaged: {} accesses in {} bytes, {} changes in {} bytes; first the changes:\n{}{}\n",
+      batch.sequence, format_rfc3339(batch.written), batch.accesses, batch.entries.size(), batch.changes_count,
+      batch.changes.size(), batch.changes, batch.entries);
+  {
+    const Descriptor kept{damaged_rows_, O_WRONLY | O_CREAT | O_APPEND};
+    if (::write(kept.number(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
+        ::fsync(kept.number()) != 0) {
+      throw system_error(damaged_rows_);
+    }
+  }
+  commit(nullptr, {&sequence, 1});
+  kLog.error("{}: batch {} of {} is damaged: lost {} accesses and {} changes, which are set aside in {}", path_,
+             sequence, format_rfc3339(batch.written), batch.accesses, batch.changes_count, damaged_rows_);
+}
+
+// backlog.db.corrupt-20260127T141223Z, or with a number behind it if there is one.
+std::string Store::unused_name() const {
+  std::string time = format_rfc3339(now()).substr(0, 19);
+  std::erase_if(time, [](char character) { return character == '-' || character == ':'; });
+  const std::string first = fmt::format("{}.corrupt-{}Z", path_, time);
+  std::string name = first;
+  for (int i = 2; identity(name) || identity(name + "-wal"); ++i) name = fmt::format("{}-{}", first, i);
+  return name;
+}
 
 }  // namespace qatime::backlog

@@ -1,39 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include "backlog/store.h"
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
-#include "catch.h"
-#include "temporary_directory.h"
+#include <stdlib.h>
 
-using namespace std::chrono_literals;
+#include "backlog/batches.h"
+#include "catch.h"
+#include "config.h"
+
 using namespace qatime;
 using namespace qatime::backlog;
 
-namespace {
-
-Batch batch(std::uint64_t sequence, std::size_t size = 1000) {
-  Batch made{sequence,
-             Time{1769523143s + std::chrono::nanoseconds{sequence}},
-             static_cast<std::uint32_t>(size / 100),
-             static_cast<std::uint32_t>(sequence % 3),
-             std::string(size / 10, 'c'),
-             std::string(size, 'e')};
-  made.entries[size / 2] = static_cast<char>(sequence);
-  return made;
-}
-
-void commit(Store& store, const Batch& one) { store.commit(&one, {}); }
-
-bool same(const Batch& a, const Batch& b) {
-  return a.sequence == b.sequence && a.written == b.written && a.accesses == b.accesses &&
-         a.changes_count == b.changes_count && a.changes == b.changes && a.entries == b.entries;
-}
-
-}  // namespace
-
-TEST_CASE("what is committed is read back, by this store and by the next") {
+TEST_CASE("WhatIsCommittedIsReadBackByThisStoreAndByTheNext") {
   const TemporaryDirectory directory;
   const std::vector<Batch> batches{batch(1), batch(2, 100'000), batch(300, 5'000'000), {4, {}, 0, 0, "", ""}};
   const auto check = [&](Store& store) {
@@ -66,7 +47,7 @@ TEST_CASE("what is committed is read back, by this store and by the next") {
   check(next);
 }
 
-TEST_CASE("what is dead is deleted with the commit that says so") {
+TEST_CASE("WhatIsDeadIsDeletedWithTheCommitThatSaysSo") {
   const TemporaryDirectory directory;
   {
     Store store{directory.path()};
@@ -81,4 +62,133 @@ TEST_CASE("what is dead is deleted with the commit that says so") {
   CHECK(store.rows().front().sequence == 3);
   CHECK(store.rows().back().sequence == 11);
   CHECK_FALSE(store.read(5));
+}
+
+namespace {
+
+unsigned mode(const std::string& path) {
+  struct stat status{};
+  return ::stat(path.c_str(), &status) == 0 ? status.st_mode & 0777U : 0;
+}
+
+std::string refusal(const std::string& directory) {
+  try {
+    const Store store{directory};
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+// What the sqlite3 program would do.
+void edit(const std::string& file, const char* sql) {
+  sqlite::Database database{file};
+  database.run(sql);
+}
+
+}  // namespace
+
+TEST_CASE("NobodyElseCanReadTheFilesWhateverTheyWere") {
+  const TemporaryDirectory directory;
+  const std::string state = directory.path() + "/state";
+  {
+    Store store{state};
+    commit(store, batch(1));
+    CHECK(mode(state) == 0700);
+    CHECK(mode(state + "/backlog.db") == 0600);
+    CHECK(mode(state + "/backlog.db-wal") == 0600);
+    CHECK(mode(state + "/lock") == 0600);
+  }
+  std::filesystem::permissions(state + "/backlog.db", std::filesystem::perms{0644});
+  Store store{state};
+  commit(store, batch(2));
+  CHECK(mode(state + "/backlog.db") == 0600);
+  CHECK(mode(state + "/backlog.db-wal") == 0600);
+}
+
+TEST_CASE("ANewerFormatAndTheFilesOfOthersAreRefusedAndLeftAlone") {
+  const TemporaryDirectory directory;
+  const std::string file = directory.path() + "/backlog.db";
+  {
+    Store store{directory.path()};
+    commit(store, batch(1));
+  }
+  edit(file, "PRAGMA user_version = 2");
+  CHECK_THAT(refusal(directory.path()), Catch::Contains("format 2") && Catch::Contains("knows format 1"));
+  edit(file, "PRAGMA user_version = 1; PRAGMA application_id = 7");
+  CHECK_THAT(refusal(directory.path()), Catch::Contains("not a backlog of qatime"));
+  edit(file, "PRAGMA application_id = 1902212201");
+  Store store{directory.path()};
+  CHECK(store.read(1));
+}
+
+TEST_CASE("TheFileGivesBackWhatALargeBacklogTookABitWithEachCommit") {
+  const TemporaryDirectory directory;
+  Store store{directory.path()};
+  std::vector<std::uint64_t> all;
+  for (std::uint64_t i = 1; i <= 40; ++i) {
+    commit(store, batch(i, 2'000'000));
+    all.push_back(i);
+  }
+  CHECK(store.bytes() > 80'000'000);
+  store.commit(nullptr, all);
+  for (std::uint64_t i = 41; i <= 140; ++i) {
+    commit(store, batch(i));
+    store.commit(nullptr, std::vector<std::uint64_t>{i});
+  }
+  CHECK(std::filesystem::file_size(directory.path() + "/backlog.db-wal") < 50'000'000);
+  CHECK(store.bytes() < 40'000'000);  // of the write-ahead log
+  for (std::uint64_t i = 141; i <= 145; ++i) commit(store, batch(i, 8'000'000));
+  CHECK(std::filesystem::file_size(directory.path() + "/backlog.db") < 60'000'000);
+}
+
+TEST_CASE("ADirectoryThatIsDeletedOrReplacedUnderItIsMadeAgainWithAllThatWasInIt") {
+  const TemporaryDirectory directory;
+  const std::string state = directory.path() + "/state";
+  const std::string file = state + "/backlog.db";
+  std::string then;
+  {
+    Store store{state};
+    for (std::uint64_t i = 1; i <= 3; ++i) commit(store, batch(i));
+    SECTION("deleted") { std::filesystem::remove_all(state); }
+    SECTION("renamed") { std::filesystem::rename(state, state + "-away"); }
+    SECTION("only the file") { std::filesystem::remove(file); }
+    SECTION("only its log") { std::filesystem::remove(file + "-wal"); }
+    SECTION("replaced") {
+      std::filesystem::rename(state, state + "-away");
+      const Store other{state};
+    }
+    const Batch fourth = batch(4);
+    store.commit(&fourth, std::vector<std::uint64_t>{2});
+    CHECK(same(store.read(3).value(), batch(3)));
+    commit(store, batch(5));
+    CHECK_THAT(refusal(state), Catch::Contains("in use"));
+  }
+  Store store{state};
+  CHECK(sequences(store) == std::vector<std::uint64_t>{1, 3, 4, 5});
+  CHECK(same(store.read(1).value(), batch(1)));
+  CHECK(same(store.read(4).value(), batch(4)));
+}
+
+TEST_CASE("WhileTheDirectoryCannotBeMadeAgainACommitFailsAndNothingIsLost") {
+  const TemporaryDirectory directory;
+  const std::string parent = directory.path() + "/parent";
+  std::filesystem::create_directory(parent);
+  Store store{parent + "/state"};
+  commit(store, batch(1));
+  std::filesystem::remove_all(parent);
+  const Batch second = batch(2);
+  CHECK_THROWS_AS(store.commit(&second, {}), StoreError);
+  CHECK_THROWS_AS(store.commit(&second, {}), StoreError);
+  CHECK(same(store.read(1).value(), batch(1)));
+  std::filesystem::create_directory(parent);
+  store.commit(&second, {});
+  CHECK(sequences(store) == std::vector<std::uint64_t>{1, 2});
+  CHECK(std::filesystem::exists(parent + "/state/backlog.db"));
+}
+
+TEST_CASE("WhatTheDiskRefusesAtTheStartIsAStoreErrorWithTheFilesName") {
+  const TemporaryDirectory directory;
+  std::filesystem::create_directory(directory.path() + "/backlog.db");
+  CHECK_THROWS_WITH(Store{directory.path()}, Catch::StartsWith(directory.path() + "/backlog.db: "));
 }

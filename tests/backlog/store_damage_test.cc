@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT
+// The store on files that are damaged: it opens, says so, and gives nothing that was never committed.
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "backlog/batches.h"
+#include "backlog/salvage.h"
+#include "backlog/store.h"
+#include "catch.h"
+#include "config.h"
+
+using namespace qatime;
+using namespace qatime::backlog;
+
+namespace {
+
+bool is_long() { return std::getenv("QATIME_TEST_LONG") != nullptr; }
+
+std::string content(const std::string& file) {
+  std::ifstream stream{file, std::ios::binary};
+  return {std::istreambuf_iterator<char>{stream}, {}};
+}
+
+void replace_content(const std::string& file, const std::string& bytes) {
+  std::ofstream{file, std::ios::binary | std::ios::trunc} << bytes;
+}
+
+constexpr std::size_t kSizes[] = {100, 1000, 3900, 20'000, 5000, 200, 9000};
+constexpr std::uint64_t kDeleted[] = {2, 5};
+
+Batch original(std::uint64_t sequence) { return batch(sequence, kSizes[sequence % 7]); }
+
+// The two files of a store that was not closed: half of it is in each.
+struct Files {
+  std::string file;
+  std::string log;
+};
+
+const Files& sample() {
+  static const Files files = [] {
+    const TemporaryDirectory directory{fast_place()};
+    const std::string path = directory.path() + "/backlog.db";
+    {
+      Store store{directory.path()};
+      for (std::uint64_t i = 1; i <= 20; ++i) commit(store, original(i));
+    }
+    Store store{directory.path()};
+    for (std::uint64_t i = 21; i <= 30; ++i) commit(store, original(i));
+    store.commit(nullptr, kDeleted);
+    return Files{content(path), content(path + "-wal")};
+  }();
+  return files;
+}
+
+// How many batches a store gives that finds `files`, all of which it was given once.
+std::size_t right_batches(const Files& files) {
+  const TemporaryDirectory directory{fast_place()};
+  replace_content(directory.path() + "/backlog.db", files.file);
+  if (!files.log.empty()) replace_content(directory.path() + "/backlog.db-wal", files.log);
+  std::size_t count = 0;
+  Store store{directory.path()};
+  for (const std::uint64_t sequence : sequences(store)) {
+    const auto changes = store.read_changes(sequence);
+    if (changes) CHECK(*changes == original(sequence).changes);
+    const auto found = store.read(sequence);
+    if (found) REQUIRE(same(*found, original(sequence)));
+    if (found) ++count;
+  }
+  commit(store, batch(1000));  // it goes on
+  CHECK(store.read(1000));
+  return count;
+}
+
+void flip(std::string& bytes, std::size_t bit) {
+  bytes.at(bit / 8) = static_cast<char>(static_cast<unsigned char>(bytes.at(bit / 8)) ^ (1U << bit % 8));
+}
+
+// The numbers in the header of a file by which ours are told from others (PRAGMA user_version, application_id).
+bool tells_whose(std::size_t byte) { return (byte >= 60 && byte < 64) || (byte >= 68 && byte < 72); }
+
+std::string corrupt_file(const std::string& directory) {
+  for (const auto& entry : std::filesystem::directory_iterator{directory}) {
+    const std::string name = entry.path().string();
+    if (name.find(".corrupt-") != std::string::npos && !name.ends_with("-wal")) return name;
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("TheUndamagedFilesGiveAll") { CHECK(right_batches(sample()) == 28); }
+
+TEST_CASE("SalvageFindsAllThatWasCommittedAndNotDeletedWithoutSQLite") {
+  const TemporaryDirectory directory{fast_place()};
+  const std::string file = directory.path() + "/x";
+  replace_content(file, sample().file);
+  replace_content(file + "-wal", sample().log);
+  std::size_t accesses = 0;
+  std::size_t count = 0;
+  const Salvaged found = salvage(file, [&](const Batch& one) {
+    CHECK(same(one, original(one.sequence)));
+    CHECK(one.sequence != 2);
+    CHECK(one.sequence != 5);
+    accesses += one.accesses;
+    ++count;
+  });
+  CHECK(found.batches == 28);
+  CHECK(count == 28);
+  CHECK(found.accesses == accesses);
+  CHECK(found.damaged == 0);
+  CHECK(salvage(directory.path() + "/none", [](const Batch&) {}).batches == 0);
+}
+
+TEST_CASE("AFileCutAtAnyPageGivesWhatIsLeftOfIt") {
+  constexpr std::size_t kPage = 4096;
+  for (std::size_t size = 0; size < sample().file.size(); size += kPage) {
+    CAPTURE(size);
+    right_batches({sample().file.substr(0, size), sample().log});
+    right_batches({sample().file.substr(0, size + kPage / 2), ""});
+  }
+}
+
+TEST_CASE("ALogCutAnywhereGivesWhatWasCommittedUpToThere") {
+  std::size_t before = 0;
+  const std::size_t step = is_long() ? 1030 : 4120;
+  for (std::size_t size = 0; size < sample().log.size(); size += step) {
+    CAPTURE(size);
+    const std::size_t count = right_batches({sample().file, sample().log.substr(0, size)});
+    if (size < sample().log.size() - 20'000) CHECK(count >= before);
+    before = count;
+  }
+  CHECK(before >= 28);
+}
+
+TEST_CASE("ABitFlippedAnywhereInTheFileOrItsLogLosesLittleAndInventsNothing") {
+  const std::size_t step = is_long() ? 997 : 19'997;
+  for (std::size_t bit = 3; bit < sample().file.size() * 8; bit += bit < 4096UL * 8 ? 97 : step) {
+    if (tells_whose(bit / 8)) continue;
+    CAPTURE(bit);
+    Files files = sample();
+    flip(files.file, bit);
+    right_batches(files);
+    files.log.clear();  // then what is on the pages that the log hides, too
+    CHECK(right_batches(files) >= 4);
+  }
+  for (std::size_t bit = 3; bit < sample().log.size() * 8; bit += step) {
+    CAPTURE(bit);
+    Files files = sample();
+    flip(files.log, bit);
+    CHECK(right_batches(files) >= 18);
+  }
+}
+
+TEST_CASE("AFileThatSQLiteRefusesIsKeptAndWhatIsInItGoesOn") {
+  const TemporaryDirectory directory{fast_place()};
+  const std::string file = directory.path() + "/backlog.db";
+  std::string bytes = sample().file;
+  bytes.replace(0, 100, std::string(100, '?'));
+  replace_content(file, bytes);
+  replace_content(file + "-wal", "");
+  Store store{directory.path()};
+  CHECK(sequences(store).size() == 20);
+  const std::string kept = corrupt_file(directory.path());
+  CHECK(content(kept) == bytes);
+  CHECK(std::filesystem::exists(kept + "-wal"));
+}
+
+TEST_CASE("ARowWhoseChecksumIsWrongIsSetAsideAndDeletedTheOthersGoOn") {
+  const TemporaryDirectory directory{fast_place()};
+  const std::string file = directory.path() + "/backlog.db";
+  Batch marked = batch(2);
+  marked.entries.replace(500, 6, "marker");
+  {
+    Store store{directory.path()};
+    commit(store, batch(1));
+    commit(store, marked);
+    commit(store, batch(3));
+  }
+  std::string bytes = content(file);
+  bytes.replace(bytes.find("marker"), 6, "MARKER");
+  replace_content(file, bytes);
+  Store store{directory.path()};
+  CHECK(sequences(store) == std::vector<std::uint64_t>{1, 2, 3});
+  CHECK(store.read_changes(2) == marked.changes);  // they have a checksum of their own
+  CHECK_FALSE(store.read(2));
+  CHECK(sequences(store) == std::vector<std::uint64_t>{1, 3});
+  CHECK(same(store.read(3).value(), batch(3)));
+  const std::string kept = content(corrupt_file(directory.path()));
+  CHECK_THAT(kept, Catch::StartsWith("batch 2 of 2026-01-27T14:12:23.000000002Z, damaged: 10 accesses"));
+  CHECK_THAT(kept, Catch::Contains("MARKER"));
+}
+
+TEST_CASE("AReplacementThatACrashInterruptedIsFinishedByTheNextStart") {
+  const TemporaryDirectory directory{fast_place()};
+  const std::string file = directory.path() + "/backlog.db";
+  {
+    Store store{directory.path()};
+    commit(store, batch(7));
+  }
+  std::filesystem::rename(file, file + ".whole");
+  replace_content(file, "what was damaged");
+  replace_content(file + "-wal", "its log");
+  replace_content(file + ".new", "half of another one");
+  Store store{directory.path()};
+  CHECK(sequences(store) == std::vector<std::uint64_t>{7});
+  CHECK(content(corrupt_file(directory.path())) == "what was damaged");
+}
