@@ -158,9 +158,8 @@ class ScriptedServer::Server::Connection : public std::enable_shared_from_this<C
     if (action.fault == Fault::drop) return leave();
     if (action.fault == Fault::noise) return send(noise());
     if (const auto refused = refusal(call, action)) return write(*refused);
-    std::string results = server_.execute(call.request, action);
+    const std::string results = server_.execute(call.request, action);
     if (action.delay.count() > 0) ++server_.late_;
-    if (action.fault == Fault::scramble) scramble(results);
     if (action.fault == Fault::execute_silently) return;
     if (action.fault == Fault::execute_and_drop) return leave();
     const std::size_t size = action.fault == Fault::truncate ? results.size() / 8 * 4 : results.size();
@@ -190,13 +189,6 @@ class ScriptedServer::Server::Connection : public std::enable_shared_from_this<C
         return accepted(call.xid, kSystemErr, {});
       default:
         return std::nullopt;
-    }
-  }
-
-  void scramble(std::string& results) {
-    if (results.empty()) return;
-    for (auto count = 1 + server_.random_() % 4; count > 0; --count) {
-      results[server_.random_() % results.size()] = static_cast<char>(server_.random_());
     }
   }
 

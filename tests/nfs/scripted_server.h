@@ -48,7 +48,6 @@ struct Action {
     garbage,        // bytes that are no RPC message, as one record
     noise,          // random bytes without a record mark
     truncate,       // executed, half of the results missing
-    scramble,       // executed, a few bytes of the results are others
     wrong_xid,      // executed, the reply is to a call that was never made
     short_mark,     // executed, the record mark says half of what the record has
     long_mark,      // or twice that
