@@ -5,6 +5,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import time
 import unittest
 from unittest import mock
 
@@ -43,7 +44,7 @@ class Disk(KeptCase):
 
     def access_all(self, daemon):
         self.times = {path: now() + 1000 * index for index, path in enumerate(self.paths)}
-        send_tcp(daemon.port, [access(path, time) for path, time in self.times.items()])
+        send_tcp(daemon.port, [access(path, accessed) for path, accessed in self.times.items()])
 
     def access_until(self, daemon, words):
         def accessed():
@@ -71,6 +72,7 @@ class Disk(KeptCase):
         self.access_until(daemon, REFUSED)
         self.assertRegex(daemon.log, rf"error backlog: {REFUSED} \(\d+ times\).*backlog\.db.* full")
         self.access_all(daemon)
+        time.sleep(0.5)  # so that this is refused, too
         ballast.unlink()
         wait_until(lambda: "the backlog is written again" in daemon.log, "the daemon to go on")
         self.wait_until_kept(daemon)
