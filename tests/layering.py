@@ -18,7 +18,7 @@ EDGES = {
     "backlog": set(),
     "nfs": set(),
     "apply": {"backlog/backlog.h", "nfs/client.h", "nfs/status.h"},
-    "commands": {"daemon.h", "replay.h", "nfs", "ingest"},
+    "commands": {"daemon.h", "replay.h", "nfs", "ingest", "backlog/state_directory.h", "backlog/verify.h"},
     "applier": {"backlog/backlog.h", "nfs", "apply"},
     "daemon": {"applier.h", "ingest", "backlog"},
     "replay": {"applier.h", "ingest", "backlog", "nfs"},

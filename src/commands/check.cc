@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include "backlog/state_directory.h"
+#include "backlog/verify.h"
 #include "commands/commands.h"
 #include "ingest/explain.h"
 #include "ingest/tls.h"
@@ -27,6 +29,12 @@ bool print_probe(const NfsConfig& config) {
   return std::ranges::all_of(reports, &nfs::Report::ok);
 }
 
+bool print_backlog(const BacklogConfig& config) {
+  const auto backlog = backlog::verify(config.directory.empty() ? backlog::default_directory() : config.directory);
+  if (!backlog.text.empty()) fmt::print("{}\n", log::escaped(backlog.text));
+  return backlog.right;
+}
+
 }  // namespace
 
 int check(const Check& options) {
@@ -34,8 +42,9 @@ int check(const Check& options) {
   if (config.syslog.uses_tls()) ingest::TlsSettings{config};  // throws if its files are not right
   if (options.record) print_fate(*options.record, config);
   if (options.connect) return print_probe(config.nfs) ? 0 : 1;
-  if (!options.record) fmt::print("the configuration is right\n");
-  return 0;
+  if (options.record) return 0;
+  fmt::print("the configuration is right\n");
+  return print_backlog(config.backlog) ? 0 : 1;
 }
 
 }  // namespace qatime::commands

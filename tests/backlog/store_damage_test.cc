@@ -11,6 +11,7 @@
 #include "backlog/batches.h"
 #include "backlog/salvage.h"
 #include "backlog/store.h"
+#include "backlog/verify.h"
 #include "catch.h"
 #include "config.h"
 
@@ -209,4 +210,35 @@ TEST_CASE("AReplacementThatACrashInterruptedIsFinishedByTheNextStart") {
   Store store{directory.path()};
   CHECK(sequences(store) == std::vector<std::uint64_t>{7});
   CHECK(content(corrupt_file(directory.path())) == "what was damaged");
+}
+
+TEST_CASE("VerifyingReadsAllWithoutWritingAndSaysWhatIsDamaged") {
+  const TemporaryDirectory directory{fast_place()};
+  const std::string file = directory.path() + "/backlog.db";
+  CHECK(verify(directory.path()).text.empty());
+  {
+    Store store{directory.path()};
+    commit(store, batch(1));
+    const Verification busy = verify(directory.path());
+    CHECK(busy.right);
+    CHECK_THAT(busy.text, Catch::Contains("in use"));
+  }
+  replace_content(file, sample().file);
+  replace_content(file + "-wal", sample().log);
+  const Verification right = verify(directory.path());
+  CHECK(right.right);
+  CHECK_THAT(right.text,
+             Catch::Contains("28 batches") && Catch::Contains("the oldest of 2026-01-27T14:12:23.000000001Z"));
+  CHECK(content(file) == sample().file);
+  CHECK(content(file + "-wal") == sample().log);
+  std::string bytes = sample().file;
+  bytes[bytes.size() - 50] = 'X';
+  replace_content(file, bytes);
+  replace_content(file + "-wal", "");
+  const Verification damaged = verify(directory.path());
+  CHECK_FALSE(damaged.right);
+  CHECK_THAT(damaged.text, Catch::Contains("19 batches") && Catch::Contains("1 more batches are damaged"));
+  bytes[0] = 'X';
+  replace_content(file, bytes);
+  CHECK_THAT(verify(directory.path()).text, Catch::Contains("the file is damaged"));
 }
