@@ -17,6 +17,7 @@ Remembrance share(const Remembrance& remembrance, std::size_t memory) {
 Ledger::Ledger(const Lanes& lanes, std::size_t memory, Clock::Instant now, const Remembrance& remembrance, Rows* rows)
     : lanes_{lanes},
       memory_{memory},
+      limit_{memory},
       max_endings_{remembrance.endings},
       table_{lanes, now, share(remembrance, memory), rows},
       changes_{share(remembrance, memory)},
@@ -30,7 +31,7 @@ void Ledger::advance(Clock::Instant now) {
   endings_.forget(now);
 }
 
-void Ledger::take_in(const Access& access) { arrive(access.path, access.time, false, bytes() < memory_); }
+void Ledger::take_in(const Access& access) { arrive(access.path, access.time, false, bytes() < limit_); }
 
 // Where nothing is known of later changes to the names, what is at a path is what was there when the change happened.
 // Else all that the change may concern leaves the table and arrives again, each access under the name that it came

@@ -39,6 +39,9 @@ class Ledger {
   Ledger(const Lanes& lanes, std::size_t memory, Clock::Instant now, const Remembrance& remembrance,
          Rows* rows = nullptr);
 
+  // Accesses to new paths are refused beyond so many bytes, in place of the memory.
+  void set_limit(std::size_t bytes) noexcept { limit_ = bytes; }
+
   // What happens from here on happens at `now`, which is never less than before.
   void advance(Clock::Instant now);
 
@@ -94,6 +97,7 @@ class Ledger {
 
   const Lanes& lanes_;
   const std::size_t memory_;
+  std::size_t limit_;
   const std::size_t max_endings_;
   Table table_;
   Changes changes_;

@@ -13,6 +13,9 @@ namespace {
 // By Local::Dropped.
 constexpr std::array kDroppedNames{"memory_full", "disk_full", "disk_failed", "damaged", "export"};
 
+// What may come between two commits beyond backlog.memory while the disk takes it.
+constexpr std::size_t kBurst = 32 << 20;
+
 constexpr std::size_t kMaxInvalidationBytes = 1 << 20;  // and an eighth of backlog.memory; beyond it, all is doubtful
 
 }  // namespace
@@ -38,6 +41,7 @@ Local::Local(const BacklogConfig& config, Lanes lanes, const Clock& clock, metri
       pending_{registry.gauge("qatime_pending_entries", "Accesses without outcome yet, waiting or in flight")},
       in_flight_{registry.gauge("qatime_in_flight", "Paths that are being worked on")},
       bytes_{registry.gauge("qatime_backlog_bytes", "Memory that the backlog takes")} {
+  if (has_log_) ledger_.set_limit(memory_ + kBurst);
   for (std::size_t i = 0; i < dropped_.size(); ++i) {
     dropped_.at(i) =
         &registry.counter("qatime_dropped_total", "Accesses for which there was no room, or that were lost",
@@ -124,6 +128,12 @@ std::optional<Clock::Instant> Local::next_due() const {
 std::size_t Local::pending() const {
   const std::lock_guard lock{mutex_};
   return pending_now();
+}
+
+void Local::set_trouble(Trouble trouble) {
+  const std::lock_guard lock{mutex_};
+  trouble_ = trouble;
+  ledger_.set_limit(memory_ + (trouble == Trouble::none ? kBurst : 0));
 }
 
 std::size_t Local::in_flight() const {

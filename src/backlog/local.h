@@ -33,7 +33,8 @@ namespace qatime::backlog {
 // All of it takes `backlog.memory` at most, or a few blocks of slabs more, and while a late change is carried out what
 // that takes out of the table; beyond it, accesses to other paths are dropped and counted, while coalescing, moves and
 // removals go on. No room is reserved for what is in flight (32 bytes each) or put back (16 bytes each, or a fifth of
-// a backlog that is full). Where there is a log, its keeper makes room before that: what is on disk alone is away.
+// a backlog that is full). Where there is a log, its keeper makes room before that: what is on disk alone is away; and
+// while it takes what comes, 32 MiB more may wait for the next commit.
 //
 // At every moment between two calls, the accesses added + recovered = coalesced + cancelled + settled + dropped +
 // pending.

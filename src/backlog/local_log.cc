@@ -281,11 +281,6 @@ void Local::drop_outside() {
   dropped_.at(static_cast<std::size_t>(Dropped::outside))->add();
 }
 
-void Local::set_trouble(Trouble trouble) {
-  const std::lock_guard lock{mutex_};
-  trouble_ = trouble;
-}
-
 std::size_t Local::disk_bytes() const {
   const std::lock_guard lock{mutex_};
   return rows_.bytes();

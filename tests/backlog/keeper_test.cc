@@ -244,6 +244,17 @@ TEST_CASE("what finds no room in memory is away, and comes back through the chan
   CHECK(life.local.away() == 0);
 }
 
+TEST_CASE("what comes at once may take more than memory until it is committed") {
+  const TemporaryDirectory directory;
+  Life life{directory.path(), 1 << 20};
+  for (int i = 0; i < 50'000; ++i) life.access('/' + name(i), 1000);
+  CHECK(life.sum("qatime_backlog_bytes") > 2 << 20);
+  REQUIRE(life.keeper.turn());
+  CHECK(life.sum("qatime_backlog_bytes") < 1 << 20);
+  CHECK(life.sum("qatime_dropped_total") == 0);
+  CHECK(life.drain().size() == 50'000);
+}
+
 TEST_CASE("many small rows that are away are made one") {
   const TemporaryDirectory directory;
   Life life{directory.path(), 600 << 10};
