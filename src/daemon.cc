@@ -172,9 +172,11 @@ class Daemon {
   }
 
   std::unique_ptr<backlog::Keeper> open_backlog(const Config& config) {
-    directory_ = config.backlog.directory.empty() ? backlog::default_directory() : config.backlog.directory;
+    BacklogConfig settings = config.backlog;
+    if (settings.directory.empty()) settings.directory = backlog::default_directory();
+    directory_ = settings.directory;
     try {
-      return std::make_unique<backlog::Keeper>(config.backlog, std::make_unique<backlog::Store>(directory_), backlog_,
+      return std::make_unique<backlog::Keeper>(settings, std::make_unique<backlog::Store>(directory_), backlog_,
                                                metrics_);
     } catch (const backlog::StoreError& error) {
       throw config.error("backlog.directory", fmt::format("cannot be used: {}", error.what()));

@@ -106,7 +106,7 @@ void Keeper::run() {
   bool is_complete = false;
   for (bool is_stopping = false; !is_stopping;) {
     is_stopping = wait_for_work();
-    is_complete = turn();
+    is_complete = is_stopping ? pass() : turn();
   }
   is_complete = is_complete && pass();  // what that left without need is deleted
   const std::lock_guard lock{mutex_};
@@ -186,7 +186,7 @@ void Keeper::bring_directly(const Local::Return::Step& step, bool is_merger) {
   AccessDecoder accesses{batch->entries};
   while (local_.bring_directly(step, accesses, is_merger)) continue;
   Ledger ledger{local_.lanes(), config_.memory, instant(step.written), local_.remembrance()};
-  restore(step, accesses, ledger);
+  local_.drop_outside(restore(step, accesses, ledger));
   Local::Return rest{.steps = {step}, .is_merger = is_merger, .has_begun = true};
   while (local_.bring_some(rest, ledger)) continue;
 }
@@ -195,39 +195,44 @@ void Keeper::bring_directly(const Local::Return::Step& step, bool is_merger) {
 void Keeper::bring_through_changes(Local::Return& returning) {
   Ledger ledger{local_.lanes(), config_.memory, instant(returning.steps.front().written), local_.remembrance()};
   Clock::Instant latest{};
+  std::uint32_t outside = 0;
   for (auto& step : returning.steps) {
     latest = std::max(latest, instant(step.written));  // clocks are set back
     ledger.advance(latest);
     if (step.is_returning) {
-      read_accesses(step, ledger);
+      outside += read_accesses(step, ledger);
     } else {
       read_changes(step, ledger);
     }
   }
+  local_.drop_outside(outside);
   while (local_.bring_some(returning, ledger)) continue;
 }
 
-void Keeper::read_accesses(Local::Return::Step& step, Ledger& ledger) {
+// Returns how many are below no export.
+std::uint32_t Keeper::read_accesses(Local::Return::Step& step, Ledger& ledger) {
   const auto batch = store_->read(step.sequence);
   if (!batch) {
     local_.lose(step.row);
     step.is_returning = false;
-    return;
+    return 0;
   }
   AccessDecoder accesses{batch->entries};
-  restore(step, accesses, ledger);
+  return restore(step, accesses, ledger);
 }
 
-void Keeper::restore(const Local::Return::Step& step, AccessDecoder& accesses, Ledger& ledger) {
+std::uint32_t Keeper::restore(const Local::Return::Step& step, AccessDecoder& accesses, Ledger& ledger) {
+  std::uint32_t outside = 0;
   while (accesses.next()) {
     if (!step.comes(accesses.position())) continue;
     const std::string path = join(accesses.directory(), accesses.name());
     if (const auto place = local_.lanes().place(path)) {
       ledger.restore(*place, accesses.time(), step.row);
     } else {
-      local_.drop_outside();
+      ++outside;
     }
   }
+  return outside;
 }
 
 void Keeper::read_changes(const Local::Return::Step& step, Ledger& ledger) {

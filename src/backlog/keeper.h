@@ -60,8 +60,8 @@ class Keeper {
   bool bring_back();
   void bring_directly(const Local::Return::Step& step, bool is_merger);
   void bring_through_changes(Local::Return& returning);
-  void read_accesses(Local::Return::Step& step, Ledger& ledger);
-  void restore(const Local::Return::Step& step, AccessDecoder& accesses, Ledger& ledger);
+  std::uint32_t read_accesses(Local::Return::Step& step, Ledger& ledger);
+  std::uint32_t restore(const Local::Return::Step& step, AccessDecoder& accesses, Ledger& ledger);
   void read_changes(const Local::Return::Step& step, Ledger& ledger);
   void report();
   void refused(const StoreError& error);

@@ -142,8 +142,8 @@ class Local final : public Backlog {
   // A row cannot be read and is in the log no more.
   void lose(Slot row);
 
-  // An access of the log is below no export of today.
-  void drop_outside();
+  // So many accesses of the log are below no export of today.
+  void drop_outside(std::uint32_t count);
 
   // Why nothing can be written, if so: what finds no room in memory is dropped for that reason.
   // A disk that is too slow has failed.

@@ -276,9 +276,9 @@ void Local::lose(Slot row) {
   publish();
 }
 
-void Local::drop_outside() {
+void Local::drop_outside(std::uint32_t count) {
   const std::lock_guard lock{mutex_};
-  dropped_.at(static_cast<std::size_t>(Dropped::outside))->add();
+  dropped_.at(static_cast<std::size_t>(Dropped::outside))->add(count);
 }
 
 std::size_t Local::disk_bytes() const {

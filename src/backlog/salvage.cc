@@ -45,10 +45,10 @@ std::uint64_t take_varint(std::string_view& bytes) {
   return number;
 }
 
-// A file that may be missing or unreadable.
+// A file that may be missing, and that the disk may refuse to read.
 class RawFile {
  public:
-  explicit RawFile(const std::string& path) {
+  RawFile(const std::string& path, Unreadable unreadable) : path_{path}, unreadable_{unreadable} {
     struct stat status{};
     if (::stat(path.c_str(), &status) != 0) return;
     descriptor_.emplace(path, O_RDONLY);
@@ -58,11 +58,15 @@ class RawFile {
   [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
   // Whether `into` is now what is at `offset`, as much as it has room for.
   [[nodiscard]] bool read(std::uint64_t offset, std::string& into) const {
-    return descriptor_ && ::pread(descriptor_->number(), into.data(), into.size(), static_cast<off_t>(offset)) ==
-                              static_cast<ssize_t>(into.size());
+    if (!descriptor_) return false;
+    const ssize_t size = ::pread(descriptor_->number(), into.data(), into.size(), static_cast<off_t>(offset));
+    if (size < 0 && unreadable_ == Unreadable::refuse) throw system_error(path_);
+    return size == static_cast<ssize_t>(into.size());
   }
 
  private:
+  std::string path_;
+  Unreadable unreadable_;
   std::optional<Descriptor> descriptor_;
   std::uint64_t size_ = 0;
 };
@@ -72,7 +76,7 @@ bool is_page_size(std::uint32_t size) { return size >= 512 && size <= 65536 && (
 // The write-ahead log: which pages it has, up to its last commit.
 class LogFrames {
  public:
-  explicit LogFrames(const std::string& path) : file_{path} {
+  LogFrames(const std::string& path, Unreadable unreadable) : file_{path, unreadable} {
     std::string header(kLogHeader, '\0');
     if (!file_.read(0, header) || (big_endian(header, 0, 4) & ~1U) != 0x377F0682) return;
     big_endian_sums_ = (big_endian(header, 0, 4) & 1U) != 0;
@@ -136,7 +140,8 @@ class LogFrames {
 // The pages of a file and its log, numbered from 1.
 class Pages {
  public:
-  explicit Pages(const std::string& path) : file_{path}, log_{path + "-wal"}, size_{log_.page_size()} {
+  Pages(const std::string& path, Unreadable unreadable)
+      : file_{path, unreadable}, log_{path + "-wal", unreadable}, size_{log_.page_size()} {
     std::string header(kFileHeader, '\0');
     if (const auto in_log = log_.find(1); in_log ? !log_.file().read(*in_log, header) : !file_.read(0, header)) {
       header.assign(kFileHeader, '\0');
@@ -259,10 +264,10 @@ std::optional<Batch> read_cell(const Pages& pages, std::string_view cell) {
 
 }  // namespace
 
-Salvaged salvage(const std::string& file, const std::function<void(const Batch&)>& keep) {
+Salvaged salvage(const std::string& file, const std::function<void(const Batch&)>& keep, Unreadable unreadable) {
   constexpr char kLeaf = 0x0D;
   Salvaged found;
-  Pages pages{file};
+  Pages pages{file, unreadable};
   std::set<std::uint64_t> sequences;
   std::string page;
   for (std::uint32_t number = 2; number <= pages.count(); ++number) {

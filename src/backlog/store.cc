@@ -73,6 +73,7 @@ Store::Store(const std::string& directory)
     : directory_path_{directory}, path_{directory + "/backlog.db"}, directory_{directory} {
   finish_replacement();
   open();
+  is_open_ = true;
 }
 
 // Once more if the file turns out to be damaged, with what can be read of it.
@@ -175,13 +176,15 @@ void Store::move_back() {
   kLog.warning("{} was moved or deleted: it is there again, with its {} batches", path_, count);
 }
 
-// Makes a new file of what can be read of the damaged one.
+// Makes a new file of what can be read of the damaged one. SQLite calls it damage, too, if the disk refuses to be read:
+// that may pass, but nobody should have to wait for it at the start.
 void Store::rescue(const std::string& why) {
   close();
   Salvaged found;
   const std::string kept = replace([&](LogFile& fresh) {
     Filling filling{fresh};
-    found = salvage(path_, [&](const Batch& batch) { filling.add(batch); });
+    found = salvage(
+        path_, [&](const Batch& batch) { filling.add(batch); }, is_open_ ? Unreadable::refuse : Unreadable::skip);
     filling.finish();
   });
   kLog.error("{}: kept {} batches with {} accesses, lost {} or more; the damaged file is {}", why, found.batches,

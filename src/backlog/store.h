@@ -75,6 +75,7 @@ class Store {
   std::string directory_path_;
   std::string path_;
   StateDirectory directory_;
+  bool is_open_ = false;           // once the constructor has ended
   std::unique_ptr<LogFile> file_;  // none after some errors
   Identities identities_;
   std::string damaged_rows_;  // the file for them, once there is one

@@ -81,7 +81,8 @@ class Paths {
   static constexpr std::size_t kFile = 89;
 
   void write(std::size_t end, std::uint32_t number) {
-    for (int digits = 8; digits > 0; --digits, number /= 10) path_[end + digits] = static_cast<char>('0' + number % 10);
+    for (std::size_t digits = 8; digits > 0; --digits, number /= 10)
+      path_[end + digits] = static_cast<char>('0' + number % 10);
   }
 
   std::string path_ =
