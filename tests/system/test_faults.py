@@ -136,7 +136,8 @@ class Faults(OwnServerCase):
         send_tcp(daemon.port, [record(f"{self.root}/{index}/gone", self.base) for index in range(DIRECTORIES)] + records)
         self.expect_atimes(times)
         counters = daemon.stop()
-        self.assertEqual(counters("failed", "noent"), DIRECTORIES)
+        # A name that is not there is looked up again later, so some may wait still.
+        self.assertEqual(counters("failed", "noent") + counters("pending_entries"), DIRECTORIES)
         counters.check_sums()
 
 
