@@ -19,7 +19,7 @@ constexpr std::size_t kFillBytes = 16 << 20;                   // that are commi
 constexpr const char* kSuffixes[] = {"", "-wal", "-journal"};  // of the files that belong to a database
 
 // SQLite gives its other files the permissions of this one.
-const std::string& private_file(const std::string& file) {
+std::string private_file(const std::string& file) {
   const Descriptor descriptor{file, O_RDWR | O_CREAT};
   (void)::fchmod(descriptor.number(), 0600);
   return file;
