@@ -98,7 +98,7 @@ class Made(unittest.TestCase):
 
 
 class Running(Case):
-    """As an ordinary user, in a root directory that holds the program and nothing else."""
+    """As an ordinary user, in a root directory that holds the program and a place for its backlog."""
 
     @classmethod
     def setUpClass(cls):
@@ -106,10 +106,12 @@ class Running(Case):
         shutil.copy2(PROGRAM, cls.scratch.path / "qatime")
 
     def confined(self, files=None, **settings):
-        """A daemon whose root directory has only the program and these {path: text}."""
-        daemon = self.qatime(**settings)
+        """A daemon whose root directory has only the program, an empty directory and these {path: text}."""
+        daemon = self.qatime(**settings, backlog__directory="/state")
         root = daemon.directory / "root"
-        root.mkdir()
+        (root / "state").mkdir(parents=True)
+        if lab.ROOT:
+            shutil.chown(root / "state", NOBODY, NOBODY)
         shutil.copy2(PROGRAM, root)
         for path, text in (files or {}).items():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
