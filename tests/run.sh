@@ -145,7 +145,7 @@ packages_of() {
 budget() {
   case $1 in
     layering | headers | quickstart) seconds=600 ;;
-    *) seconds=1200 ;;
+    *) seconds=1800 ;;
   esac
   echo $((seconds * ${QATIME_TEST_LONG:-1}))
 }
