@@ -4,9 +4,11 @@
 import contextlib
 import itertools
 import os
+import pathlib
 import shutil
 import sqlite3
 import tempfile
+import time
 
 import lab
 from case import Case, now
@@ -33,6 +35,18 @@ def rows(directory):
                 return list(database.execute("SELECT changes, entries FROM batch"))
             except sqlite3.DatabaseError:
                 return None
+
+
+def wait_until_settled(daemon):
+    """Until nothing waits: what is not there is looked up again after two seconds."""
+    time.sleep(1)  # what waits is in the log by then
+    directory = pathlib.Path(daemon.settings["backlog.directory"])
+
+    def settled():
+        kept = rows(directory)
+        return kept is not None and not any(entries for _, entries in kept)
+
+    wait_until(settled, "the log to have no accesses")
 
 
 class KeptCase(Case):
