@@ -60,9 +60,10 @@ constexpr auto kKeep = 10s;
 // A loop and the thread that runs it.
 class Loop {
  public:
-  // `name` is that of the thread, as top(1) and ps(1) show it. `failed` gets what ends the loop other than stop(), on
+  // `thread_name` is what top(1) and ps(1) show. `failed` gets what ends the loop other than stop(), on
   // the loop's thread.
-  Loop(const char* name, std::function<void(std::exception_ptr)> failed) : name_{name}, failed_{std::move(failed)} {}
+  Loop(const char* thread_name, std::function<void(std::exception_ptr)> failed)
+      : thread_name_{thread_name}, failed_{std::move(failed)} {}
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
   ~Loop() { stop(); }
@@ -71,7 +72,7 @@ class Loop {
 
   void start() {
     thread_ = std::thread{[this] {
-      pthread_setname_np(pthread_self(), name_);
+      pthread_setname_np(pthread_self(), thread_name_);
       try {
         io_.run();
       } catch (...) {
@@ -87,7 +88,7 @@ class Loop {
   }
 
  private:
-  const char* name_;
+  const char* thread_name_;
   std::function<void(std::exception_ptr)> failed_;
   asio::io_context io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};

@@ -48,7 +48,7 @@ configure() {
 }
 
 GCC="-Dbuildtype=debug -Doptimization=1"
-UNITY="--unity=on -Dunity_size=9 -Dwerror=false"  # what deserves a warning alone gets it in the other builds
+UNITY="--unity=on -Dunity_size=9"
 
 build_gcc() { build gcc $GCC; }
 build_asan() {
