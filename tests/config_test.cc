@@ -87,7 +87,10 @@ TEST_CASE("The sample configuration says exactly the defaults") {
   CHECK(sample.policy.threshold == defaults.policy.threshold);
   CHECK(sample.policy.granularity == defaults.policy.granularity);
   CHECK(sample.policy.future_limit == defaults.policy.future_limit);
+  CHECK(sample.backlog.directory == defaults.backlog.directory);
+  CHECK(sample.backlog.commit == defaults.backlog.commit);
   CHECK(sample.backlog.memory == defaults.backlog.memory);
+  CHECK(sample.backlog.disk == defaults.backlog.disk);
   CHECK(sample.nfs.servers == defaults.nfs.servers);
   CHECK(sample.nfs.port == defaults.nfs.port);
   CHECK(sample.nfs.mount_port == defaults.nfs.mount_port);
@@ -235,6 +238,9 @@ TEST_CASE("A wrong value is named with its place, its key and what is allowed") 
   CHECK_THAT(error_in("[policy]\nmode = 1\n"), Contains("policy.mode must be"));
   CHECK_THAT(error_in("[policy]\nthreshold = \"-1s\"\n"), Contains("policy.threshold must be a duration"));
   CHECK_THAT(error_in("[policy]\ngranularity = 1\n"), Contains("policy.granularity must be a duration"));
+  CHECK_THAT(error_in("[backlog]\ndirectory = \"state\"\n"), Contains(":2:13: backlog.directory must be the absolute"));
+  CHECK_THAT(error_in("[backlog]\ncommit = \"9ms\"\n"), Contains("backlog.commit must be a duration from \"10ms\""));
+  CHECK_THAT(error_in("[backlog]\ndisk = \"15 MiB\"\n"), Contains("backlog.disk must be a size from \"16 MiB\""));
   CHECK_THAT(error_in("[policy]\nself = [\"10.0.0.0/8\"]\n"), Contains("policy.self must be"));
   CHECK_THAT(error_in("[syslog]\nallow = [\"10.0.0.0/8\", \"10.0.0.0/33\"]\n"),
              Contains(":2:24: syslog.allow must be a list of networks"));
