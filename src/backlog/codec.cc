@@ -118,16 +118,13 @@ void encode(const Removal& removal, std::string& bytes) {
   put(bytes, removal.path);
 }
 
-std::uint32_t decode_changes(std::string_view bytes, const std::function<void(const Event& change)>& visit) {
+void decode_changes(std::string_view bytes, const std::function<void(const Event& change)>& visit) {
   Reader reader{bytes};
-  std::uint32_t count = 0;
   while (!reader.at_end()) {
     const auto change = read_change(reader);
-    if (!change || reader.failed()) break;
+    if (!change || reader.failed()) return;
     visit(*change);
-    ++count;
   }
-  return count;
 }
 
 }  // namespace qatime::backlog

@@ -38,6 +38,8 @@ class AccessDecoder {
   // `bytes` outlives it.
   explicit AccessDecoder(std::string_view bytes) : rest_{bytes} {}
 
+  [[nodiscard]] bool at_end() const noexcept { return rest_.empty(); }
+
   // Whether there is another access, which the functions below tell then; false at what cannot be read, too.
   [[nodiscard]] bool next();
 
@@ -57,7 +59,7 @@ class AccessDecoder {
 void encode(const Move& move, std::string& bytes);
 void encode(const Removal& removal, std::string& bytes);
 
-// Calls visit(Move or Removal) for each change. Returns how many there were, up to the first that cannot be read.
-std::uint32_t decode_changes(std::string_view bytes, const std::function<void(const Event& change)>& visit);
+// Calls visit(Move or Removal) for each change, up to the first that cannot be read.
+void decode_changes(std::string_view bytes, const std::function<void(const Event& change)>& visit);
 
 }  // namespace qatime::backlog

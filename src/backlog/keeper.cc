@@ -23,15 +23,6 @@ constexpr std::size_t kMaxDraft = 8 << 20;
 // After the disk has refused.
 constexpr auto kRetry = 500ms;
 
-Clock::Instant instant(Time time) {
-  return Clock::Instant{std::chrono::duration_cast<Clock::Duration>(time.time_since_epoch())};
-}
-
-void take_in(const Event& change, Ledger& ledger) {
-  if (const auto* const move = std::get_if<Move>(&change)) ledger.take_in(*move);
-  if (const auto* const removal = std::get_if<Removal>(&change)) ledger.take_in(*removal);
-}
-
 }  // namespace
 
 Keeper::Keeper(const BacklogConfig& config, std::unique_ptr<Store> store, Local& local, metrics::Registry& registry)
@@ -133,7 +124,14 @@ bool Keeper::pass() {
     local_.make_room(draft);
   }
   if (pass.events > committed_.value()) committed_.add(pass.events - committed_.value());
-  tell_if_full(pass.is_full);
+  is_full_ = pass.is_full;
+  tell_trouble();
+  if (const auto times = is_full_ ? full_.admit() : std::nullopt) {
+    kLog.error(
+        "the backlog has reached backlog.disk ({} times), what comes waits in memory while there is room: see "
+        "why the servers take nothing, or raise it",
+        *times);
+  }
   disk_bytes_.set(static_cast<std::int64_t>(local_.disk_bytes()));
   local_.renew();
   return true;
@@ -150,10 +148,10 @@ bool Keeper::commit(const Local::Draft& draft, const std::vector<Slot>& spent) {
     try {
       store_->commit(batches, dead);
       local_.committed(draft, spent);
-      recovered();
+      taken(writing_);
       return true;
     } catch (const StoreError& error) {
-      refused(error);
+      refused(writing_, error);
     }
   } while (may_try_again());
   return false;
@@ -172,10 +170,10 @@ bool Keeper::bring_back() {
     } else {
       for (const auto& step : returning.steps) bring_directly(step, returning.is_merger);
     }
-    recovered();
+    taken(reading_);
     return true;
   } catch (const StoreError& error) {
-    refused(error);
+    refused(reading_, error);
     return false;
   }
 }
@@ -185,7 +183,8 @@ void Keeper::bring_directly(const Local::Return::Step& step, bool is_merger) {
   if (!batch) return local_.lose(step.row);
   AccessDecoder accesses{batch->entries};
   while (local_.bring_directly(step, accesses, is_merger)) continue;
-  Ledger ledger{local_.lanes(), config_.memory, instant(step.written), local_.remembrance()};
+  if (accesses.at_end()) return;
+  Ledger ledger{local_.lanes(), config_.memory, moment(step.written), local_.remembrance()};
   local_.drop_outside(restore(step, accesses, ledger));
   Local::Return rest{.steps = {step}, .is_merger = is_merger, .has_begun = true};
   while (local_.bring_some(rest, ledger)) continue;
@@ -193,11 +192,11 @@ void Keeper::bring_directly(const Local::Return::Step& step, bool is_merger) {
 
 // Repeats the log as far as it concerns what comes back.
 void Keeper::bring_through_changes(Local::Return& returning) {
-  Ledger ledger{local_.lanes(), config_.memory, instant(returning.steps.front().written), local_.remembrance()};
+  Ledger ledger{local_.lanes(), config_.memory, moment(returning.steps.front().written), local_.remembrance()};
   Clock::Instant latest{};
   std::uint32_t outside = 0;
   for (auto& step : returning.steps) {
-    latest = std::max(latest, instant(step.written));  // clocks are set back
+    latest = std::max(latest, moment(step.written));  // clocks are set back
     ledger.advance(latest);
     if (step.is_returning) {
       outside += read_accesses(step, ledger);
@@ -242,7 +241,7 @@ void Keeper::read_changes(const Local::Return::Step& step, Ledger& ledger) {
                format_rfc3339(step.written));
     return;
   }
-  decode_changes(*changes, [&](const Event& change) { take_in(change, ledger); });
+  decode_changes(*changes, [&](const Event& change) { ledger.take_in(change); });
 }
 
 void Keeper::report() {
@@ -252,32 +251,26 @@ void Keeper::report() {
   adopted_ = 0;
 }
 
-void Keeper::refused(const StoreError& error) {
-  is_refused_ = true;
-  degraded_.set(1);
-  local_.set_trouble(Local::Trouble::disk_failed);
-  if (const auto times = throttle_.admit()) {
-    kLog.error("the backlog cannot be written ({} times), what comes waits in memory: {}", *times, error.what());
+void Keeper::refused(Direction& direction, const StoreError& error) {
+  direction.is_refused = true;
+  tell_trouble();
+  if (const auto times = direction.throttle.admit()) {
+    kLog.error("the backlog cannot be {} ({} times), {}: {}", direction.verb, *times, direction.consequence,
+               error.what());
   }
 }
 
-// The log is as large as it may be, which is nobody's fault but that of the servers that are away.
-void Keeper::tell_if_full(bool is_full) {
-  local_.set_trouble(is_full ? Local::Trouble::disk_full : Local::Trouble::none);
-  degraded_.set(is_full ? 1 : 0);
-  if (!is_full) return;
-  if (const auto times = throttle_.admit()) {
-    kLog.error(
-        "the backlog has reached backlog.disk ({} times), what comes waits in memory while there is room: see why "
-        "the servers take nothing, or raise it",
-        *times);
-  }
+void Keeper::taken(Direction& direction) {
+  if (!std::exchange(direction.is_refused, false)) return;
+  tell_trouble();
+  kLog.info("the backlog is {} again", direction.verb);
 }
 
-void Keeper::recovered() {
-  if (!std::exchange(is_refused_, false)) return;
-  degraded_.set(0);
-  kLog.info("the backlog is written again");
+// A log that is as large as it may be is nobody's fault but that of the servers that are away.
+void Keeper::tell_trouble() {
+  const Local::Trouble full = is_full_ ? Local::Trouble::disk_full : Local::Trouble::none;
+  local_.set_trouble(writing_.is_refused ? Local::Trouble::disk_failed : full);
+  degraded_.set(writing_.is_refused || reading_.is_refused || is_full_ ? 1 : 0);
 }
 
 // Waits for a moment; not if it is too late.

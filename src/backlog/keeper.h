@@ -64,9 +64,16 @@ class Keeper {
   std::uint32_t restore(const Local::Return::Step& step, AccessDecoder& accesses, Ledger& ledger);
   void read_changes(const Local::Return::Step& step, Ledger& ledger);
   void report();
-  void refused(const StoreError& error);
-  void tell_if_full(bool is_full);
-  void recovered();
+  // What the disk is asked for.
+  struct Direction {
+    const char* verb;
+    const char* consequence;
+    bool is_refused = false;
+    log::Throttle throttle{};
+  };
+  void refused(Direction& direction, const StoreError& error);
+  void taken(Direction& direction);
+  void tell_trouble();
   [[nodiscard]] bool may_try_again();
 
   const BacklogConfig config_;
@@ -75,8 +82,10 @@ class Keeper {
   metrics::Counter& committed_;
   metrics::Gauge& disk_bytes_;
   metrics::Gauge& degraded_;
-  log::Throttle throttle_;
-  bool is_refused_ = false;
+  Direction writing_{"written", "what comes waits in memory"};
+  Direction reading_{"read", "what is away waits"};
+  bool is_full_ = false;
+  log::Throttle full_;
   std::size_t adopted_ = 0;  // accesses that are to be reported once they are back
   Instant began_{};
 

@@ -66,6 +66,10 @@ void Ledger::take_in(const Removal& removal) {
   arrive_again(affected);
 }
 
+void Ledger::take_in(const Event& event) {
+  std::visit([this](const auto& what) { take_in(what); }, event);
+}
+
 // An access that came for `path`: it waits where its object is now, if that is anywhere in the exports.
 void Ledger::arrive(std::string_view path, Time time, bool counted, bool may_grow) {
   const Fate fate = changes_.follow(path, time);

@@ -2,6 +2,7 @@
 // What is pending by all accesses, moves and removals that have come, in whatever order they came.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -18,6 +19,11 @@
 #include "path.h"
 
 namespace qatime::backlog {
+
+// When something of the log was written, for the ledger that repeats it.
+[[nodiscard]] inline Clock::Instant moment(Time written) {
+  return Clock::Instant{std::chrono::duration_cast<Clock::Duration>(written.time_since_epoch())};
+}
 
 // The table, and the changes of names that its entries have to follow. One owner, who lets `lanes` outlive it.
 //
@@ -48,6 +54,7 @@ class Ledger {
   void take_in(const Access& access);
   void take_in(const Move& move);
   void take_in(const Removal& removal);
+  void take_in(const Event& event);
 
   // An access that was in the log, in `row`, comes back at the place that all changes which came until now have given
   // it.

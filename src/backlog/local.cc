@@ -180,6 +180,7 @@ void Local::count(const Ledger::Tally& tally) {
   cancelled_.add(tally.cancelled);
   const Trouble trouble = has_log_ && trouble_ == Trouble::none ? Trouble::disk_failed : trouble_;
   if (tally.refused > 0) dropped_.at(static_cast<std::size_t>(trouble))->add(tally.refused);
+  events_ -= tally.refused;
 }
 
 void Local::publish() {

@@ -116,8 +116,7 @@ class Local final : public Backlog {
       Slot row;
       std::uint64_t sequence;
       Time written;
-      bool is_returning;  // else its changes are needed
-      std::uint32_t accesses;
+      bool is_returning;          // else its changes are needed
       std::vector<bool> is_away;  // empty: all
 
       [[nodiscard]] bool comes(std::uint32_t position) const { return is_away.empty() || is_away[position]; }
@@ -168,7 +167,6 @@ class Local final : public Backlog {
   enum class Dropped { memory_full, disk_full, disk_failed, damaged, outside };
 
   void take_in(Events events);
-  [[nodiscard]] bool is_full_on_disk() const noexcept { return rows_.bytes() >= disk_; }
   Draft::Part& open_part(Draft& draft);
   [[nodiscard]] std::size_t bytes() const noexcept;
   [[nodiscard]] std::size_t pending_now() const noexcept;
@@ -195,7 +193,7 @@ class Local final : public Backlog {
   std::uint64_t sequence_ = 0;  // of the row that was opened last
   std::string changes_;         // that are in no row yet
   std::uint32_t changes_count_ = 0;
-  std::uint64_t events_ = 0;   // that were taken in
+  std::uint64_t events_ = 0;   // that were taken in and not dropped
   std::size_t returning_ = 0;  // accesses that are neither away nor in the ledger
   Trouble trouble_ = Trouble::none;
   metrics::Counter& recovered_;

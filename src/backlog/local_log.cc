@@ -189,7 +189,7 @@ Local::Return Local::begin_return() const {
     if (may_come(row)) room = comes ? room - std::min(room, 2 * row.bytes) : 0;
     if (!is_needed && !comes) continue;
     returning.has_changes = returning.has_changes || !comes;
-    returning.steps.push_back({slot, sequence, row.written, comes, row.away, row.is_away});
+    returning.steps.push_back({slot, sequence, row.written, comes, row.is_away});
   }
   return returning;
 }
@@ -205,7 +205,7 @@ bool Local::bring_directly(const Return::Step& step, AccessDecoder& accesses, bo
       rows_.set_away(step.row, 0);
       row.is_returning = true;
     }
-    if (changes_count_ > 0) return false;
+    if (changes_count_ > 0 && !accesses.at_end()) return false;
     ledger_.advance(clock_.now());
     std::string path;
     for (std::size_t left = kSlice; left > 0 && more; --left) {
@@ -238,11 +238,9 @@ bool Local::bring_some(Return& returning, Ledger& ledger) {
         rows_[step.row].is_returning = true;
       }
     }
-    ledger.advance(Clock::Instant{std::chrono::duration_cast<Clock::Duration>(now().time_since_epoch())});
-    decode_changes(std::string_view{changes_}.substr(returning.changes_seen), [&](const Event& change) {
-      if (const auto* const move = std::get_if<Move>(&change)) ledger.take_in(*move);
-      if (const auto* const removal = std::get_if<Removal>(&change)) ledger.take_in(*removal);
-    });
+    ledger.advance(moment(now()));
+    decode_changes(std::string_view{changes_}.substr(returning.changes_seen),
+                   [&](const Event& change) { ledger.take_in(change); });
     returning.changes_seen = changes_.size();
     count(ledger.take_tally());
     ledger_.advance(clock_.now());

@@ -8,7 +8,7 @@
 //     changes_count INTEGER NOT NULL,   -- how many are in `changes`
 //     changes_crc INTEGER NOT NULL,     -- checksum.h
 //     entries_crc INTEGER NOT NULL,
-//     changes     BLOB NOT NULL,        -- batch.h
+//     changes     BLOB NOT NULL,        -- codec.h
 //     entries     BLOB NOT NULL
 //   ) STRICT
 //

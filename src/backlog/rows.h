@@ -49,14 +49,8 @@ class Rows {
   [[nodiscard]] Row& operator[](Slot row) noexcept { return rows_[row]; }
   [[nodiscard]] const Row& operator[](Slot row) const noexcept { return rows_[row]; }
 
-  void hold(Slot row) noexcept {
-    ++rows_[row].resident;
-    ++resident_;
-  }
-  void release(Slot row) noexcept {
-    --rows_[row].resident;
-    --resident_;
-  }
+  void hold(Slot row) noexcept { ++rows_[row].resident; }
+  void release(Slot row) noexcept { --rows_[row].resident; }
 
   // The access at `position`, which is resident, goes away.
   void send_away(Slot row, std::uint32_t position) {
@@ -112,7 +106,6 @@ class Rows {
   // In the order of their sequences.
   [[nodiscard]] const std::map<std::uint64_t, Slot>& order() const noexcept { return order_; }
 
-  [[nodiscard]] std::size_t resident() const noexcept { return resident_; }
   [[nodiscard]] std::size_t away() const noexcept { return away_; }
   [[nodiscard]] std::size_t away_rows() const noexcept { return away_rows_; }  // in which some are
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }          // on disk
@@ -120,7 +113,6 @@ class Rows {
  private:
   Slab<Row> rows_;
   std::map<std::uint64_t, Slot> order_;
-  std::size_t resident_ = 0;
   std::size_t away_ = 0;
   std::size_t away_rows_ = 0;
   std::size_t bytes_ = 0;

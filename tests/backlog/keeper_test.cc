@@ -128,6 +128,7 @@ TEST_CASE("what was settled before it was committed is not written") {
   REQUIRE(life.keeper.turn());
   CHECK(life.local.disk_bytes() == 0);
   CHECK(life.sum("qatime_backlog_committed_total") == 1);
+  CHECK(life.sum("qatime_backlog_disk_bytes") == 0);
 }
 
 TEST_CASE("rows of which nothing is needed are deleted") {
@@ -277,10 +278,14 @@ TEST_CASE("what the log has no room for waits in memory, then it is dropped") {
     life.access('/' + name(i), 1000);
     if (i % 200 == 0) REQUIRE(life.keeper.turn());
   }
-  CHECK(life.registry.sum("qatime_dropped_total") > 0);
+  CHECK(life.sum("qatime_dropped_total") > 0);
+  CHECK(life.sum("qatime_degraded") == 1);
   CHECK(life.adds_up());
   CHECK(life.local.disk_bytes() < 200 << 10);
   life.drain();
+  REQUIRE(life.keeper.turn());  // the last has made the room
+  CHECK(life.sum("qatime_backlog_committed_total") == life.accepted - life.sum("qatime_dropped_total"));
+  CHECK(life.sum("qatime_degraded") == 0);
   life.access("/again", 1);
   CHECK(life.drain().size() == 1);
   CHECK(life.adds_up());

@@ -107,7 +107,7 @@ class Disk(KeptCase):
         daemon.stop()
         self.trouble.write_text("unreadable")
         daemon = self.troubled(away=False)
-        wait_until(lambda: REFUSED in daemon.log, REFUSED)
+        wait_until(lambda: "the backlog cannot be read" in daemon.log, "the disk to refuse")
         self.trouble.write_text("")
         self.expect_atimes(self.times)
 
