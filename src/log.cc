@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include "log.h"
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <memory>
+#include <utility>
 
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+
+#include "timestamp.h"
 
 namespace qatime::log {
 namespace {
@@ -25,13 +32,18 @@ constexpr std::array kNames{
 
 spdlog::level::level_enum to_spdlog(Level level) noexcept { return kNames.at(static_cast<std::size_t>(level)).spdlog; }
 
-// 2026-01-27T14:12:23.955800Z warning nfs: text
-constexpr const char* kPattern = "%Y-%m-%dT%H:%M:%S.%fZ %l %v";
+// Lines come to spdlog as they are.
+constexpr const char* kPattern = "%v";
+
+std::atomic<Format>& current_format() noexcept {
+  static std::atomic<Format> instance{Format::text};
+  return instance;
+}
 
 spdlog::logger& logger() {
   static spdlog::logger instance = [] {
     spdlog::logger made{"qatime", std::make_shared<spdlog::sinks::stderr_sink_mt>()};
-    made.set_pattern(kPattern, spdlog::pattern_time_type::utc);
+    made.set_pattern(kPattern);
     made.flush_on(spdlog::level::debug);
     return made;
   }();
@@ -58,11 +70,60 @@ std::size_t utf8_length(std::string_view text) noexcept {
   return overlong || beyond ? 0 : length;
 }
 
-// C0 and C1 controls, DEL, and what would make an escape or a quoted name ambiguous.
-bool is_plain(std::string_view character) noexcept {
+// The code point of a valid sequence.
+char32_t decode(std::string_view character) noexcept {
   const auto first = static_cast<unsigned char>(character[0]);
-  if (character.size() == 1) return first >= 0x20 && first != 0x7F && first != '"' && first != '\\';
-  return first != 0xC2 || static_cast<unsigned char>(character[1]) >= 0xA0;
+  if (character.size() == 1) return first;
+  char32_t code = first & (0x7FU >> character.size());
+  for (const char byte : character.substr(1)) code = code << 6 | (static_cast<unsigned char>(byte) & 0x3FU);
+  return code;
+}
+
+// Whether a terminal, a viewer or a reader may take it for something else than a character of a name: C0, C1 and DEL;
+// ALM, LRM, RLM, the embeddings, overrides and isolates (UAX #9), and the line and paragraph separators.
+bool is_treacherous(char32_t code) noexcept {
+  return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x061C || code == 0x200E || code == 0x200F ||
+         (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
+}
+
+std::string escape(std::string_view bytes, std::string_view also) {
+  std::string text;
+  text.reserve(bytes.size());
+  while (!bytes.empty()) {
+    const std::size_t length = utf8_length(bytes);
+    const std::string_view character = bytes.substr(0, std::max<std::size_t>(length, 1));
+    if (length > 0 && !is_treacherous(decode(character)) && also.find(character) == also.npos) {
+      text += character;
+    } else {
+      for (const char byte : character) text += fmt::format("\\x{:02x}", static_cast<unsigned char>(byte));
+    }
+    bytes.remove_prefix(character.size());
+  }
+  return text;
+}
+
+// Microseconds do for a line.
+std::string time_of_line() {
+  std::string time = format_rfc3339(now());
+  constexpr std::size_t kMicroseconds = 26;
+  return time.replace(kMicroseconds, 3, "");
+}
+
+std::string json_line(Level level, const char* stage, std::string_view message, std::span<const Field> fields) {
+  boost::json::object line{{"time", time_of_line()},
+                           {"level", kNames.at(static_cast<std::size_t>(level)).text},
+                           {"stage", stage},
+                           {"message", printable(message)}};
+  for (const Field& field : fields) {
+    if (std::holds_alternative<std::string_view>(field.value)) {
+      line[field.name] = field.shown();
+    } else if (const auto* const number = std::get_if<std::int64_t>(&field.value)) {
+      line[field.name] = *number;
+    } else {
+      line[field.name] = std::get<std::uint64_t>(field.value);
+    }
+  }
+  return serialize(line);
 }
 
 }  // namespace
@@ -74,45 +135,51 @@ std::optional<Level> parse_level(std::string_view name) noexcept {
   return std::nullopt;
 }
 
+std::optional<Format> parse_format(std::string_view name) noexcept {
+  if (name == "text") return Format::text;
+  if (name == "json") return Format::json;
+  return std::nullopt;
+}
+
 void set_level(Level level) noexcept { logger().set_level(to_spdlog(level)); }
 
 bool enabled(Level level) noexcept { return logger().should_log(to_spdlog(level)); }
 
-void write(Level level, const char* stage, std::string_view message) {
-  logger().log(to_spdlog(level), "{}: {}", stage, message);
+void set_format(Format format) noexcept { current_format() = format; }
+
+Format format() noexcept { return current_format(); }
+
+void write(Level level, const char* stage, std::string_view message, std::span<const Field> fields) {
+  const std::string line = format() == Format::json ? json_line(level, stage, message, fields)
+                                                    : fmt::format("{} {} {}: {}", time_of_line(),
+                                                                  kNames.at(static_cast<std::size_t>(level)).text,
+                                                                  stage, printable(message));
+  logger().log(to_spdlog(level), spdlog::string_view_t{line});
 }
 
-void set_line_begin(const char* text) {
-  logger().set_pattern(std::string{text} + kPattern, spdlog::pattern_time_type::utc);
+std::string Field::shown() const {
+  if (const auto* const text = std::get_if<std::string_view>(&value)) return escaped(*text);
+  if (const auto* const number = std::get_if<std::int64_t>(&value)) return fmt::format("{}", *number);
+  return fmt::format("{}", std::get<std::uint64_t>(value));
 }
+
+void set_line_begin(const char* text) { logger().set_pattern(std::string{text} + kPattern); }
 
 std::string escaped(std::string_view bytes) {
   constexpr std::size_t kLongest = 1024;
-  const bool cut = bytes.size() > kLongest;
-  if (cut) bytes = bytes.substr(0, kLongest);
-  std::string text;
-  text.reserve(bytes.size());
-  while (!bytes.empty()) {
-    const std::size_t length = utf8_length(bytes);
-    if (length > 0 && is_plain(bytes.substr(0, length))) {
-      text.append(bytes.substr(0, length));
-      bytes.remove_prefix(length);
-    } else {
-      text += fmt::format("\\x{:02x}", static_cast<unsigned char>(bytes[0]));
-      bytes.remove_prefix(1);
-    }
-  }
-  if (cut) text += "...";
+  std::string text = escape(bytes.substr(0, kLongest), "\"\\");
+  if (bytes.size() > kLongest) text += "...";
   return text;
 }
 
+std::string printable(std::string_view line) { return escape(line, {}); }
+
 std::optional<std::uint64_t> Throttle::admit() {
-  constexpr std::chrono::seconds kEvery{10};
   const auto now = std::chrono::steady_clock::now();
   const std::lock_guard lock{mutex_};
   ++count_;
   if (now < next_) return std::nullopt;
-  next_ = now + kEvery;
+  next_ = now + kInterval;
   return std::exchange(count_, 0);
 }
 

@@ -30,13 +30,13 @@ EDGES = {
 HOMES = {
     "nfsc/": {"nfs"},
     "spdlog/": {"log"},
-    "toml++/": {"config"},
+    "toml++/": {"config", "config_keys"},
     "CLI/": {"main"},
     "openssl/": {"ingest/tls"},
     "boost/asio/ssl": set(),
     "zlib.h": {"ingest/recorded_log", "backlog/checksum"},
     "sqlite3.h": {"backlog/sqlite"},
-    "boost/json": {"ingest"},
+    "boost/json": {"ingest", "log"},
     "boost/asio": {"ingest", "nfs", "commands", "applier", "daemon", "replay"},
     "boost/asio/ip/address": {"ingest", "nfs", "commands", "daemon", "config"},
 }

@@ -1,9 +1,64 @@
 // SPDX-License-Identifier: MIT
 #include "log.h"
 
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <random>
+#include <string>
+#include <string_view>
+
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "catch.h"
+#include "temporary_directory.h"
 
 using namespace qatime;
+
+namespace {
+
+constexpr log::Logger kLog{"test"};
+
+// What `act` writes on standard error.
+template <class Act>
+std::string said(log::Format format, const Act& act) {
+  const TemporaryDirectory directory;
+  const std::string file = directory.path() + "/log";
+  const int before = dup(STDERR_FILENO);
+  const int to = open(file.c_str(), O_CREAT | O_WRONLY | O_TRUNC, 0600);
+  dup2(to, STDERR_FILENO);
+  log::set_format(format);
+  act();
+  log::set_format(log::Format::text);
+  dup2(before, STDERR_FILENO);
+  close(to);
+  close(before);
+  std::ifstream text{file};
+  return {std::istreambuf_iterator<char>{text}, {}};
+}
+
+// The one line that `text` is.
+std::string_view line_of(std::string_view text) {
+  REQUIRE(text.find('\n') == text.size() - 1);
+  return text.substr(0, text.size() - 1);
+}
+
+// Throws if it is no JSON, or no valid UTF-8.
+boost::json::object object_of(const std::string& text) {
+  const std::string_view line = line_of(text);
+  return boost::json::parse({line.data(), line.size()}).as_object();
+}
+
+std::string text_of(const boost::json::object& object, const char* key) {
+  return std::string{object.at(key).as_string()};
+}
+
+}  // namespace
+
+using Catch::Matches;
 
 TEST_CASE("No name can forge a line or a terminal sequence") {
   CHECK(log::escaped("plain, with space") == "plain, with space");
@@ -12,6 +67,95 @@ TEST_CASE("No name can forge a line or a terminal sequence") {
   CHECK(log::escaped("gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80") ==
         "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80");
   CHECK(log::escaped("\xc2\x9b") == "\\xc2\\x9b");
+  CHECK(log::escaped("\xc2\xa0") == "\xc2\xa0");
+}
+
+TEST_CASE("No name can turn the direction of a line, or break it in Unicode") {
+  for (const char32_t code : std::u32string_view{U"\u061C\u200E\u200F\u2028\u2029\u202A\u202E\u2066\u2069"}) {
+    std::string name;
+    if (code < 0x800) {
+      name = {static_cast<char>(0xC0 | code >> 6), static_cast<char>(0x80 | (code & 0x3F))};
+    } else {
+      name = {static_cast<char>(0xE0 | code >> 12), static_cast<char>(0x80 | (code >> 6 & 0x3F)),
+              static_cast<char>(0x80 | (code & 0x3F))};
+    }
+    std::string wanted;
+    for (const char byte : name) wanted += fmt::format("\\x{:02x}", static_cast<unsigned char>(byte));
+    CHECK(log::escaped(name) == wanted);
+    CHECK(log::printable(name) == wanted);
+  }
+  CHECK(log::escaped("\xe2\x80\xa7 \xe2\x80\xaf \xe2\x81\xaa") == "\xe2\x80\xa7 \xe2\x80\xaf \xe2\x81\xaa");
+}
+
+TEST_CASE("A line keeps its own quotes and its length") {
+  CHECK(log::printable("export \"/a\" \\x0a\n") == "export \"/a\" \\x0a\\x0a");
+  CHECK(log::printable(std::string(5000, 'x')).size() == 5000);
+}
+
+TEST_CASE("A line of text has time, level, stage and message") {
+  const std::string line = said(log::Format::text, [] {
+    kLog.warning("{}: {} of {}", log::field("path", "/a\n\"b\""), log::field("done", 3), std::string{"7\x1b[31m\n8"});
+  });
+  CHECK_THAT(line, Matches(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z warning test: )"
+                           R"(/a\\x0a\\x22b\\x22: 3 of 7\\x1b\[31m\\x0a8)"
+                           "\n"));
+}
+
+TEST_CASE("A line of JSON has its fields besides") {
+  const auto object = object_of(said(log::Format::json, [] {
+    kLog.error("\"{}\": {} of {}, {}", log::field("path", "/a\n\"b\"\\\xff"), log::field("done", std::size_t{3}),
+               log::field("rest", -4), "\xe2\x80\xae\xc0\t");
+  }));
+  CHECK(object.size() == 7);
+  CHECK_THAT(text_of(object, "time"), Matches(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)"));
+  CHECK(text_of(object, "level") == "error");
+  CHECK(text_of(object, "stage") == "test");
+  CHECK(text_of(object, "path") == R"(/a\x0a\x22b\x22\x5c\xff)");
+  CHECK(object.at("done") == 3);
+  CHECK(object.at("rest") == -4);
+  CHECK(text_of(object, "message") == R"("/a\x0a\x22b\x22\x5c\xff": 3 of -4, \xe2\x80\xae\xc0\x09)");
+}
+
+TEST_CASE("Whatever the bytes, a line is one line, and as JSON valid") {
+  std::mt19937 random{7};  // NOLINT: the same each time
+  std::uniform_int_distribution<int> byte{0, 255};
+  std::uniform_int_distribution<std::size_t> length{0, 40};
+  for (int i = 0; i < 300; ++i) {
+    std::string bytes(length(random), ' ');
+    for (char& one : bytes) one = static_cast<char>(i < 100 ? byte(random) | 0x80 : byte(random));
+    CAPTURE(i);
+    const auto say = [&] { kLog.info("{} {}", log::field("path", bytes), bytes); };
+    const auto object = object_of(said(log::Format::json, say));
+    CHECK(text_of(object, "path") == log::escaped(bytes));
+    CHECK(text_of(object, "message") == log::escaped(bytes) + " " + log::printable(bytes));
+    CHECK(line_of(said(log::Format::text, say)).ends_with(log::escaped(bytes) + " " + log::printable(bytes)));
+  }
+}
+
+TEST_CASE("A line of a repeated cause says for how many it stands") {
+  const auto last = [](std::uint64_t times) {
+    return said(log::Format::json, [&] { kLog.repeated(log::Level::warning, times, "lost"); });
+  };
+  CHECK(text_of(object_of(last(1)), "message") == "lost");
+  CHECK(object_of(last(1)).at("count") == 1);
+  CHECK(text_of(object_of(last(12)), "message") == "lost (12 times)");
+  CHECK(object_of(last(12)).at("count") == 12);
+  log::Throttle cause;
+  const std::string lines = said(log::Format::text, [&] {
+    CHECK(kLog.warning(cause, "first"));
+    CHECK_FALSE(kLog.warning(cause, "second"));
+  });
+  CHECK_THAT(lines, Matches(".*Z warning test: first\n"));
+}
+
+TEST_CASE("What is below the level is not written") {
+  log::set_level(log::Level::warning);
+  const std::string lines = said(log::Format::json, [] {
+    kLog.info("no");
+    kLog.warning("yes");
+  });
+  log::set_level(log::Level::info);
+  CHECK(text_of(object_of(lines), "message") == "yes");
 }
 
 TEST_CASE("What is not UTF-8 is shown in hexadecimal") {
@@ -36,4 +180,6 @@ TEST_CASE("Levels have the names that the configuration takes") {
   CHECK(log::parse_level("warning") == log::Level::warning);
   CHECK_FALSE(log::parse_level("warn"));
   CHECK_FALSE(log::parse_level(""));
+  CHECK(log::parse_format("json") == log::Format::json);
+  CHECK_FALSE(log::parse_format("JSON"));
 }

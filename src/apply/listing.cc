@@ -145,7 +145,7 @@ void Listings::failed(const Listing& listing, nfs::Status status) {
       if (not_before == Clock::Instant::max()) return;
       not_before = Clock::Instant::max();
       return kLog.info("export of {}: the server has no READDIRPLUS, looking up each name",
-                       log::escaped(lanes_.path(listing.lane)));
+                       log::field("path", lanes_.path(listing.lane)));
     case Status::toosmall:
     case Status::serverfault:
     case Status::garbage:

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "apply/notice.h"
 
-#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -9,8 +8,6 @@
 
 namespace qatime::apply {
 namespace {
-
-constexpr std::chrono::seconds kLineInterval{10};
 
 std::string_view advice(Reason reason) noexcept {
   switch (reason) {
@@ -47,13 +44,14 @@ void Notice::update(std::optional<Reason> reason, std::size_t pending, Clock::In
   }
   if (!reason && said_) {
     said_ = false;
-    kLog.info("export {}: resumed, {} entries pending in all", log::escaped(subject_.target), pending);
+    kLog.info("export {}: resumed, {} entries pending in all", log::field("export", subject_.target),
+              log::field("pending", pending));
   }
   if (!reason || advice(*reason).empty() || now < next_line_) return;
-  next_line_ = now + kLineInterval;
+  next_line_ = now + log::Throttle::kInterval;
   said_ = true;
-  kLog.warning("export {} (path {}): {}; {} entries pending in all", log::escaped(subject_.target),
-               log::escaped(subject_.path), advice(*reason), pending);
+  kLog.warning("export {} (path {}): {}; {} entries pending in all", log::field("export", subject_.target),
+               log::field("path", subject_.path), advice(*reason), log::field("pending", pending));
 }
 
 }  // namespace qatime::apply

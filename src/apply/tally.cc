@@ -42,14 +42,11 @@ void Tally::failed(nfs::Status status, std::string_view directory, std::string_v
   auto& [counter, throttle] = failure(status);
   counter->add();
   if (const std::string_view remark = remark_on(status); !remark.empty()) {
-    if (const auto times = throttle.admit()) {
-      kLog.warning("{}: {}: given up, {} ({} such)", log::escaped(join(directory, name)), nfs::name(status), remark,
-                   *times);
-      return;
-    }
+    kLog.warning(throttle, "{}: {}: given up, {}", log::field("path", join(directory, name)),
+                 log::field("status", nfs::name(status)), remark);
   }
   if (log::enabled(log::Level::debug)) {
-    kLog.debug("{}: {}: given up", log::escaped(join(directory, name)), nfs::name(status));
+    kLog.debug("{}: {}: given up", log::field("path", join(directory, name)), log::field("status", nfs::name(status)));
   }
 }
 

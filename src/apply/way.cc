@@ -200,7 +200,7 @@ bool Engine::took(const Task& task, Time reported) {
       return true;
     case Precision::Report::rounded:
       kLog.info("export of {}: the server keeps access times to {}: newer ones within that are unchanged",
-                log::escaped(lanes_.path(task.lane)), precision.name());
+                log::field("path", lanes_.path(task.lane)), log::field("unit", precision.name()));
       return true;
     case Precision::Report::different:
       break;
@@ -240,7 +240,7 @@ void Engine::doubt_guards(std::size_t lane) {
   kLog.warning(
       "export of {}: the server cannot guard SETATTR with ctime, going without: a request that it delays may undo a "
       "newer time",
-      log::escaped(lanes_.path(lane)));
+      log::field("path", lanes_.path(lane)));
 }
 
 // Its end.

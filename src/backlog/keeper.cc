@@ -84,7 +84,9 @@ void Keeper::adopt() {
     const auto changes = store_->read_changes(row.sequence);
     if (changes) decode_changes(*changes, [&](const Event& change) { local_.remember(change); });
   }
-  if (adopted_ > 0) kLog.info("{} accesses wait in {}", adopted_, config_.directory);
+  if (adopted_ > 0) {
+    kLog.info("{} accesses wait in {}", log::field("accesses", adopted_), log::field("directory", config_.directory));
+  }
 }
 
 bool Keeper::turn() {
@@ -126,11 +128,10 @@ bool Keeper::pass() {
   if (pass.events > committed_.value()) committed_.add(pass.events - committed_.value());
   is_full_ = pass.is_full;
   tell_trouble();
-  if (const auto times = is_full_ ? full_.admit() : std::nullopt) {
-    kLog.error(
-        "the backlog has reached backlog.disk ({} times), what comes waits in memory while there is room: see "
-        "why the servers take nothing, or raise it",
-        *times);
+  if (is_full_) {
+    kLog.error(full_,
+               "the backlog has reached backlog.disk, what comes waits in memory while there is room: see why the "
+               "servers take nothing, or raise it");
   }
   disk_bytes_.set(static_cast<std::int64_t>(local_.disk_bytes()));
   local_.renew();
@@ -246,18 +247,16 @@ void Keeper::read_changes(const Local::Return::Step& step, Ledger& ledger) {
 
 void Keeper::report() {
   const std::chrono::duration<double> time = std::chrono::steady_clock::now() - began_;
-  kLog.info("all {} accesses of {} are read back: {:.1f} s, {:.0f}/s", adopted_, config_.directory, time.count(),
-            static_cast<double>(adopted_) / time.count());
+  kLog.info("all {} accesses of {} are read back: {:.1f} s, {:.0f}/s", log::field("accesses", adopted_),
+            log::field("directory", config_.directory), time.count(), static_cast<double>(adopted_) / time.count());
   adopted_ = 0;
 }
 
 void Keeper::refused(Direction& direction, const StoreError& error) {
   direction.is_refused = true;
   tell_trouble();
-  if (const auto times = direction.throttle.admit()) {
-    kLog.error("the backlog cannot be {} ({} times), {}: {}", direction.verb, *times, direction.consequence,
-               error.what());
-  }
+  kLog.error(direction.throttle, "the backlog cannot be {}, {}: {}", direction.verb, direction.consequence,
+             error.what());
 }
 
 void Keeper::taken(Direction& direction) {

@@ -105,7 +105,7 @@ void Store::commit(std::span<const Batch* const> batches, std::span<const std::u
   try {
     file().tidy();
   } catch (const StoreError& error) {  // the batch is safe all the same
-    if (const auto times = untidy_.admit()) kLog.warning("{}: the log grows ({} times)", error.what(), *times);
+    kLog.warning(untidy_, "{}: the log grows", error.what());
   }
 }
 
@@ -173,7 +173,8 @@ void Store::move_back() {
   });
   close();
   open();
-  kLog.warning("{} was moved or deleted: it is there again, with its {} batches", path_, count);
+  kLog.warning("{} was moved or deleted: it is there again, with its {} batches", log::field("file", path_),
+               log::field("batches", count));
 }
 
 // Makes a new file of what can be read of the damaged one. SQLite calls it damage, too, if the disk refuses to be read:
@@ -187,8 +188,9 @@ void Store::rescue(const std::string& why) {
         path_, [&](const Batch& batch) { filling.add(batch); }, is_open_ ? Unreadable::refuse : Unreadable::skip);
     filling.finish();
   });
-  kLog.error("{}: kept {} batches with {} accesses, lost {} or more; the damaged file is {}", why, found.batches,
-             found.accesses, found.damaged, kept);
+  kLog.error("{}: kept {} batches with {} accesses, lost {} or more; the damaged file is {}", why,
+             log::field("batches", found.batches), log::field("accesses", found.accesses),
+             log::field("lost", found.damaged), log::field("file", kept));
   open();
 }
 
@@ -236,8 +238,9 @@ void Store::set_aside(std::uint64_t sequence) {
     }
   }
   commit(nullptr, {&sequence, 1});
-  kLog.error("{}: batch {} of {} is damaged: lost {} accesses and {} changes, which are set aside in {}", path_,
-             sequence, format_rfc3339(batch.written), batch.accesses, batch.changes_count, damaged_rows_);
+  kLog.error("{}: batch {} of {} is damaged: lost {} accesses and {} changes, which are set aside in {}",
+             log::field("file", path_), sequence, format_rfc3339(batch.written), log::field("accesses", batch.accesses),
+             log::field("changes", batch.changes_count), log::field("kept", damaged_rows_));
 }
 
 // backlog.db.corrupt-20260127T141223Z, or with a number behind it if there is one.

@@ -22,7 +22,7 @@ void ClusterWatch::see(std::string_view host) {
   if (told_) return;
   told_ = true;
   kLog.warning("records of a second cluster, {}, come in besides those of {}: name ours in policy.clusters",
-               log::escaped(cluster), log::escaped(first_));
+               log::field("cluster", cluster), log::field("first", first_));
 }
 
 }  // namespace qatime::ingest

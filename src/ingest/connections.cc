@@ -81,10 +81,8 @@ bool Connections::is_allowed(const tcp::socket& socket) {
   if (error) return false;  // it has gone already
   if (contains(allow_, address_of(*peer.data()))) return true;
   count(Refused::allow);
-  if (const auto times = strangers_.admit()) {
-    kLog.warning("syslog.allow does not have {}: its connections are closed ({} times)", peer.address().to_string(),
-                 *times);
-  }
+  kLog.warning(strangers_, "syslog.allow does not have {}: its connections are closed",
+               log::field("peer", peer.address().to_string()));
   return false;
 }
 
@@ -92,10 +90,8 @@ bool Connections::is_allowed(const tcp::socket& socket) {
 bool Connections::make_room() {
   if (size() < max_connections_) return true;
   const bool is_refused = unproven_.empty();
-  if (const auto times = refusals_.admit()) {
-    kLog.warning("{} of {} connections are open: {} ({} times)", size(), max_connections_,
-                 is_refused ? "a new one is refused" : "the oldest without a record is closed for a new one", *times);
-  }
+  kLog.warning(refusals_, "{} of {} connections are open: {}", log::field("connections", size()), max_connections_,
+               is_refused ? "a new one is refused" : "the oldest without a record is closed for a new one");
   count(is_refused ? Refused::full : Refused::displaced);
   if (!is_refused) close(*unproven_.front());
   return !is_refused;
@@ -117,7 +113,14 @@ void Connections::admit(tcp::socket socket, Transport transport) {
     limit_handshake(connection);
   }
   open_like(*connection).add(1);
+  tell("open", *connection);
   await_turn(connection, false);
+}
+
+void Connections::tell(const char* what, const Connection& connection) const {
+  if (!log::enabled(log::Level::debug)) return;
+  kLog.debug("connection with {} {}, {} in all", log::field("peer", peer_of(connection.socket)), what,
+             log::field("connections", size()));
 }
 
 void Connections::limit_handshake(const std::shared_ptr<Connection>& connection) {
@@ -145,9 +148,8 @@ bool Connections::shake_hands(Connection& connection, Turn& turn) {
 
 void Connections::refuse_tls(Connection& connection, Refused reason, std::string_view why) {
   count(reason);
-  if (const auto times = failures_.admit()) {
-    kLog.warning("no TLS connection with {}: {} ({} times)", peer_of(connection.socket), log::escaped(why), *times);
-  }
+  kLog.warning(failures_, "no TLS connection with {}: {}", log::field("peer", peer_of(connection.socket)),
+               log::field("why", why));
 }
 
 // When there is something to read, or behind the turns of the others if there is more already: the socket does not say
@@ -227,6 +229,7 @@ void Connections::close(Connection& connection) {
   error_code ignored;
   connection.handshake.reset();
   if (connection.tls) connection.tls->close();
+  tell("ends", connection);
   connection.socket.close(ignored);
   unfinished_ -= connection.unfinished;
   open_like(connection).add(-1);

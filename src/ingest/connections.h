@@ -77,6 +77,7 @@ class Connections {
   void bound_unfinished(Connection& latest);
   void prove(Connection& connection);
   void close(Connection& connection);
+  void tell(const char* what, const Connection& connection) const;
   void count(Refused reason) noexcept { refused_[static_cast<std::size_t>(reason)]->add(); }
   [[nodiscard]] metrics::Gauge& open_like(const Connection& connection) noexcept;
   void close_all();

@@ -108,10 +108,8 @@ void Intake::take(const Event& event) {
 void Intake::count_malformed(Malformed reason, std::string_view example) {
   const auto index = static_cast<std::size_t>(reason);
   malformed_[index]->add();
-  const auto times = throttles_[index].admit();
-  if (!times) return;
-  kLog.warning("malformed messages ({}, {} times): {}{}{}", name(reason), *times, describe(reason),
-               example.empty() ? "" : "; the last is ", log::escaped(example));
+  kLog.warning(throttles_[index], "malformed messages ({}): {}{}{}", log::field("reason", name(reason)),
+               describe(reason), example.empty() ? "" : "; the last is ", log::field("example", example));
 }
 
 }  // namespace qatime::ingest

@@ -34,7 +34,7 @@ TcpListener::TcpListener(boost::asio::io_context& context, const SyslogConfig::L
                          Connections& connections)
     : acceptor_{context}, accept_pause_{context}, transport_{listener.transport}, connections_{connections} {
   open(listener);
-  kLog.info("listening on {}", describe({listener.transport, listener.address, port()}));
+  kLog.info("listening on {}", log::field("listener", describe({listener.transport, listener.address, port()})));
   await_connection();
 }
 
@@ -76,10 +76,8 @@ TcpListener::Accepted TcpListener::accept_waiting() {
 }
 
 void TcpListener::pause_accepting(const error_code& reason) {
-  if (const auto times = accept_errors_.admit()) {
-    kLog.warning("cannot accept connections ({} times): {}; {} are open, see the limit of open files", *times,
-                 reason.message(), connections_.size());
-  }
+  kLog.warning(accept_errors_, "cannot accept connections: {}; {} are open, see the limit of open files",
+               reason.message(), log::field("connections", connections_.size()));
   accept_pause_.expires_after(kAcceptPause);
   accept_pause_.async_wait([this](const error_code& error) {
     if (!error && acceptor_.is_open()) await_connection();

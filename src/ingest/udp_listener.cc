@@ -95,7 +95,7 @@ UdpListener::UdpListener(boost::asio::io_context& context, const SyslogConfig::L
       buffer_bytes_{registry.gauge("qatime_udp_buffer_bytes", "Receive buffer of the UDP sockets.")},
       drops_{registry.counter("qatime_udp_kernel_drops_total", "Datagrams that the kernel dropped.")} {
   open(listener);
-  kLog.info("listening on {}", describe({listener.transport, listener.address, port()}));
+  kLog.info("listening on {}", log::field("listener", describe({listener.transport, listener.address, port()})));
   size_buffer(config.udp_receive_buffer);
   await_data();
   await_drops();
@@ -127,9 +127,9 @@ void UdpListener::size_buffer(std::size_t wanted) {
   buffer_bytes_.add(static_cast<std::int64_t>(buffer_));
   if (buffer_ < wanted) {
     kLog.warning("the UDP receive buffer is {} bytes instead of {}: bursts may be lost; sysctl -w net.core.rmem_max={}",
-                 buffer_, wanted, wanted);
+                 log::field("bytes", buffer_), wanted, wanted);
   } else {
-    kLog.info("the UDP receive buffer is {} bytes", buffer_);
+    kLog.info("the UDP receive buffer is {} bytes", log::field("bytes", buffer_));
   }
 }
 
@@ -159,9 +159,7 @@ std::size_t UdpListener::receive() {
   if (count < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return 0;
     const error_code error{errno, boost::system::system_category()};
-    if (const auto times = receive_errors_.admit()) {
-      kLog.warning("cannot receive over UDP ({} times): {}", *times, error.message());
-    }
+    kLog.warning(receive_errors_, "cannot receive over UDP: {}", error.message());
     return 0;
   }
   const auto size = static_cast<std::size_t>(count);
@@ -187,8 +185,8 @@ std::size_t UdpListener::receive() {
 bool UdpListener::is_allowed(const Address& sender) {
   if (contains(allow_, sender)) return true;
   if (const auto times = strangers_.admit()) {
-    kLog.warning("syslog.allow does not have {}: its datagrams are ignored ({} of them)", format_address(sender),
-                 *times);
+    kLog.repeated(log::Level::warning, *times, "syslog.allow does not have {}: its datagrams are ignored",
+                  log::field("peer", format_address(sender)));
   }
   return false;
 }

@@ -24,8 +24,6 @@ constexpr seconds kFirstMountRetry{1};
 constexpr seconds kLastMountRetry{10};
 constexpr seconds kDoubtPause{3};  // between looks at roots that stale handles have made doubtful
 
-std::string times(std::uint64_t count) { return count == 1 ? "" : fmt::format(" ({} times)", count); }
-
 }  // namespace
 
 Connection::Connection(const Environment& environment, Peer& peer, std::function<void()> changed)
@@ -68,13 +66,15 @@ bool Connection::take_root(const Mount::Root& root) {
   if (root.status == Status::lost) return false;
   Lane& lane = lanes_[root.lane];
   const Lane before = std::exchange(lane, Lane{std::nullopt, root.status});
-  const std::string target = log::escaped(environment_.config.exports[root.lane].target);
+  const std::string& target = environment_.config.exports[root.lane].target;
   if (root.status == Status::ok) {
     lane.root = root.handle;
-    if (before.status != Status::ok) kLog.info("{}: export \"{}\" mounted", peer_.label, target);
-  } else if (const auto count = peer_.refused.admit()) {
-    kLog.warning("{}: export \"{}\" not mounted: {}: {}{}", peer_.label, target, name(root.status),
-                 mount_advice(root.status), times(*count));
+    if (before.status != Status::ok) {
+      kLog.info("{}: export \"{}\" mounted", log::field("server", peer_.label), log::field("export", target));
+    }
+  } else {
+    kLog.warning(peer_.refused, "{}: export \"{}\" not mounted: {}: {}", log::field("server", peer_.label),
+                 log::field("export", target), log::field("status", name(root.status)), mount_advice(root.status));
   }
   return before.root != lane.root || before.status != lane.status;
 }
@@ -123,7 +123,8 @@ void Connection::become_ready() {
   if (std::exchange(peer_.was_said_away, false)) {
     const auto mounted =
         std::count_if(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.root.has_value(); });
-    kLog.info("{}: connected, {} of {} exports mounted", peer_.label, mounted, lanes_.size());
+    kLog.info("{}: connected, {} of {} exports mounted", log::field("server", peer_.label),
+              log::field("mounted", mounted), lanes_.size());
   }
   changed_();
 }
@@ -136,8 +137,7 @@ void Connection::lose(const std::string& why) {
   mount_.reset();
   rpc_.reset();
   for (Lane& lane : lanes_) lane.root.reset();
-  if (const auto count = peer_.failed.admit()) {
-    kLog.warning("{}: {}; trying again{}", peer_.label, why, times(*count));
+  if (kLog.warning(peer_.failed, "{}: {}; trying again", log::field("server", peer_.label), why)) {
     peer_.was_said_away = true;
   }
   retry_.set(std::chrono::steady_clock::now() + backoff_.delay(attempts_++), [this] {

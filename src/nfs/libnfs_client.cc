@@ -158,7 +158,7 @@ void LibnfsClient::resolve(Host& host) {
   const auto begin = std::chrono::steady_clock::now();
   const auto fail = [&host](const std::string& why) {
     host.failure = why;
-    if (host.failed.admit()) kLog.warning("{}; trying again", why);
+    kLog.warning(host.failed, "{}; trying again", why);
   };
   host.next = begin + kResolvePause;
   host.lookup = std::make_unique<NameLookup>(environment_->io, host.name, [this, &host, fail](const auto& result) {
