@@ -108,6 +108,7 @@ struct NfsConfig {
 
 struct LogConfig {
   log::Level level = log::Level::info;
+  log::Format format = log::Format::text;
 };
 
 // One line that says where (file, line, column or the --set that is wrong), which key, what is wrong and what is
@@ -138,5 +139,17 @@ inline constexpr const char* kDefaultConfigFile = "/etc/qatime/qatime.toml";
 
 // Every key that a configuration may have, dotted: "nfs.port".
 [[nodiscard]] std::vector<std::string> config_keys();
+
+// Whether a change of the key comes into force at SIGHUP; else it needs a restart.
+[[nodiscard]] bool is_reloadable(std::string_view key);
+
+// The keys whose values have changed, dotted.
+struct Changes {
+  std::vector<std::string> in_force;
+  std::vector<std::string> at_restart;
+};
+
+// Makes `current` what `next` says, but for keys that need a restart.
+Changes adopt(Config& current, Config next);
 
 }  // namespace qatime

@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 
 #include "commands/commands.h"
+#include "log.h"
 
 namespace {
 
@@ -55,6 +56,10 @@ int dispatch(int argc, char** argv) {
   Replay replay_options;
   CLI::App* replay_command = add(app, "replay", "Apply recorded audit logs", replay_options.config);
   replay_command->add_flag("--dry-run", replay_options.dry_run, "decide and count, but set nothing");
+  replay_command
+      ->add_option("--patience", replay_options.patience,
+                   "end when nothing was done for so long, like 10m (the default); 0s: never")
+      ->type_name("TIME");
   replay_command->add_option("LOG", replay_options.logs, "plain or gzip; - for standard input")->required();
   replay_command->callback([&] { status = replay(replay_options); });
 
@@ -80,15 +85,22 @@ int dispatch(int argc, char** argv) {
   return status;
 }
 
+// Who reads JSON reads nothing else.
+int fail(const std::exception& error, int status) {
+  if (qatime::log::format() == qatime::log::Format::json) {
+    qatime::log::Logger{"main"}.error("{}", error.what());
+  } else {
+    fmt::print(stderr, "qatime: {}\n", qatime::log::printable(error.what()));
+  }
+  return status;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try { return dispatch(argc, argv); } catch (const qatime::ConfigError& error) {
-  fmt::print(stderr, "qatime: {}\n", error.what());
-  return 2;
+  return fail(error, 2);
 } catch (const UsageError& error) {
-  fmt::print(stderr, "qatime: {}\n", error.what());
-  return 2;
+  return fail(error, 2);
 } catch (const std::exception& error) {
-  fmt::print(stderr, "qatime: {}\n", error.what());
-  return 1;
+  return fail(error, 1);
 }

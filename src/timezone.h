@@ -29,6 +29,8 @@ class TimeZone {
   [[nodiscard]] static std::optional<TimeZone> parse(std::string_view name, std::string_view bytes);
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  // Of the name; its file may have changed in between.
+  friend bool operator==(const TimeZone& a, const TimeZone& b) noexcept { return a.name_ == b.name_; }
 
   // When the clocks of the zone show `local`: of a time that they show twice the first; a time that they skip is taken
   // as if they had not been put forward.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "config.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include <fmt/core.h>
 #include <unistd.h>
@@ -52,6 +54,7 @@ std::string error_of_set(const std::string& setting) {
 }  // namespace
 
 using Catch::Contains;
+using Catch::StartsWith;
 
 TEST_CASE("An empty file leaves the defaults") {
   const Config config = load("");
@@ -105,6 +108,7 @@ TEST_CASE("The sample configuration says exactly the defaults") {
   CHECK(sample.nfs.readdirplus == defaults.nfs.readdirplus);
   CHECK(sample.nfs.exports == defaults.nfs.exports);
   CHECK(sample.log.level == defaults.log.level);
+  CHECK(sample.log.format == defaults.log.format);
 }
 
 TEST_CASE("TLS is configured by files and names") {
@@ -141,20 +145,64 @@ TEST_CASE("What TLS lacks is said where it is asked for") {
   CHECK_THAT(error_of_set("syslog.tls.key=1"), Contains("syslog.tls.key must be the name of a file"));
 }
 
-TEST_CASE("The sample configuration names every key") {
-  std::ifstream file{QATIME_SAMPLE_CONFIG};
-  const std::string sample{std::istreambuf_iterator<char>{file}, {}};
-  std::string section;
+namespace {
+
+std::string text_of(const std::filesystem::path& file) {
+  std::ifstream text{file};
+  return {std::istreambuf_iterator<char>{text}, {}};
+}
+
+// The line of the sample that sets `key`, or begins its table; empty if there is none.
+std::string sample_line(const std::string& key) {
+  static const std::string sample = text_of(QATIME_SAMPLE_CONFIG);
+  const std::size_t dot = key.rfind('.');
+  const std::size_t section = sample.find("\n[" + key.substr(0, dot) + "]\n");
+  if (section == std::string::npos) return {};
+  const std::size_t table = sample.find("\n[[" + key + "]]", section);
+  const std::size_t begin = std::min(table, sample.find("\n" + key.substr(dot + 1) + " ", section));
+  if (begin == std::string::npos) return {};
+  return sample.substr(begin + 1, sample.find('\n', begin + 1) - begin - 1);
+}
+
+}  // namespace
+
+TEST_CASE("The sample configuration names every key, and marks what SIGHUP changes") {
   for (const std::string& key : config_keys()) {
     CAPTURE(key);
-    const std::size_t dot = key.rfind('.');
-    const std::size_t begin = sample.find("\n[" + key.substr(0, dot) + "]\n");
-    REQUIRE(begin != std::string::npos);
-    const std::string name = key.substr(dot + 1);
-    const bool is_set = sample.find("\n" + name + " ", begin) != std::string::npos;
-    const bool is_table = sample.find("\n[[" + key + "]]", begin) != std::string::npos;
-    CHECK((is_set || is_table));
+    const std::string line = sample_line(key);
+    CHECK_FALSE(line.empty());
+    CHECK(line.ends_with("  # reload") == is_reloadable(key));
   }
+}
+
+TEST_CASE("README lists the keys that SIGHUP changes") {
+  const std::string readme =
+      text_of(std::filesystem::path{QATIME_SAMPLE_CONFIG}.parent_path().parent_path() / "README.md");
+  const std::size_t begin = readme.find("\n### Reload\n");
+  REQUIRE(begin != std::string::npos);
+  const std::string section = readme.substr(begin, readme.find("\n### ", begin + 1) - begin);
+  for (const std::string& key : config_keys()) {
+    CAPTURE(key);
+    const bool is_listed = section.find("`" + key + "`") != std::string::npos ||
+                           section.find("`" + key.substr(0, key.rfind('.')) + ".*`") != std::string::npos;
+    CHECK(is_listed == is_reloadable(key));
+  }
+}
+
+TEST_CASE("Another configuration is adopted but for keys that need a restart") {
+  Config current = load("[nfs]\nport = 1\ntimeout = \"1s\"\n[policy]\nclusters = [\"a\"]\n");
+  const Changes changes = adopt(current, load("[nfs]\nport = 2\nmount_port = 0\ntimeout = \"2s\"\n[[nfs.exports]]\n"
+                                              "path = \"/a\"\nexport = \"/b\"\n[log]\nformat = \"json\"\n"));
+  CHECK(changes.in_force == std::vector<std::string>{"policy.clusters", "nfs.timeout", "log.format"});
+  CHECK(changes.at_restart == std::vector<std::string>{"nfs.port", "nfs.exports"});
+  CHECK(current.nfs.port == 1);
+  CHECK(current.nfs.exports == std::vector<NfsConfig::Export>{{"/", "/"}});
+  CHECK(current.nfs.timeout == 2s);
+  CHECK(current.policy.clusters.empty());
+  CHECK(current.log.format == log::Format::json);
+  const Changes none = adopt(current, Config{current});
+  CHECK(none.in_force.empty());
+  CHECK(none.at_restart.empty());
 }
 
 TEST_CASE("Every kind of value is read") {
@@ -189,6 +237,7 @@ path = "/data/"
 export = "/"
 [log]
 level = "debug"
+format = "json"
 )");
   CHECK(config.syslog.listen[0] == SyslogConfig::Listener{SyslogConfig::Listener::Transport::udp, "127.0.0.1", 5514});
   CHECK(config.syslog.listen[1] == SyslogConfig::Listener{SyslogConfig::Listener::Transport::tcp, "::1", 0});
@@ -216,6 +265,7 @@ level = "debug"
   CHECK(config.nfs.timeout == 1500ms);
   CHECK(config.nfs.exports == std::vector<NfsConfig::Export>{{"/data", "/"}});
   CHECK(config.log.level == log::Level::debug);
+  CHECK(config.log.format == log::Format::json);
 }
 
 TEST_CASE("An unknown key is named with its place and the nearest known one") {
@@ -255,6 +305,7 @@ TEST_CASE("A wrong value is named with its place, its key and what is allowed") 
   CHECK_THAT(error_in("[nfs]\nmax_rate = 1000001\n"), Contains("nfs.max_rate must be"));
   CHECK_THAT(error_in("[nfs]\nservers = [\"a b\"]\n"), Contains("nfs.servers must be"));
   CHECK_THAT(error_in("[log]\nlevel = \"warn\"\n"), Contains("log.level must be one of"));
+  CHECK_THAT(error_in("[log]\nformat = \"xml\"\n"), Contains(":2:10: log.format must be \"text\" or \"json\""));
   CHECK_THAT(error_in("[[nfs.exports]]\npath = \"/a\"\nexprot = \"/\"\n"), Contains("nfs.exports must be"));
   CHECK_THAT(
       error_in("[[nfs.exports]]\npath = \"/a\"\nexport = \"/\"\n[[nfs.exports]]\npath = \"/a/\"\nexport = \"/b\"\n"),
@@ -300,6 +351,13 @@ TEST_CASE("A wrong setting is named as it was given") {
   CHECK_THAT(error_of_set("nfs.port=high"), Contains("nfs.port must be"));
   CHECK_THAT(error_of_set("nfs.servers=[1"), Contains("--set nfs.servers=[1"));
   CHECK_THAT(error_of_set("=1"), Contains("must be key=value"));
+}
+
+TEST_CASE("A password in a setting is not shown") {
+  const auto shown = [](const char* url) { return error_of_set(fmt::format("nfs.prot={}", url)).substr(0, 42); };
+  CHECK_THAT(shown("redis://:a@b@host:1/0"), StartsWith("--set nfs.prot=redis://***@host:1/0: "));
+  CHECK_THAT(shown("redis://user@host:1/0"), StartsWith("--set nfs.prot=redis://***@host:1/0: "));
+  CHECK_THAT(shown("redis://host:1/0"), StartsWith("--set nfs.prot=redis://host:1/0: "));
 }
 
 TEST_CASE("Durations and sizes have units") {

@@ -28,7 +28,7 @@ struct ConfigSource {
   // The configuration. Throws ConfigError.
   [[nodiscard]] Config read() const { return load_config(file, settings); }
 
-  // Likewise, with its log level in force, or `least` if that says less.
+  // Likewise, with its [log] in force, or `least` if that says less than its level.
   [[nodiscard]] Config load(log::Level least = log::Level::debug) const;
 };
 

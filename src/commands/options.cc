@@ -8,6 +8,7 @@ namespace qatime::commands {
 Config ConfigSource::load(log::Level least) const {
   Config config = read();
   log::set_level(std::max(config.log.level, least));
+  log::set_format(config.log.format);
   return config;
 }
 

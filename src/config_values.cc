@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+#include "config_values.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdint>
+#include <utility>
+
+#include <arpa/inet.h>
+
+#include "path.h"
+
+namespace qatime {
+namespace {
+
+struct HostPort {
+  std::string host;
+  std::optional<std::uint16_t> port;
+};
+
+std::optional<std::uint16_t> parse_port(std::string_view text) {
+  std::uint16_t port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return port;
+}
+
+std::optional<HostPort> parse_host_port(std::string_view text) {
+  if (is_address(std::string{text})) return HostPort{std::string{text}, {}};
+  std::string_view rest;
+  HostPort parsed;
+  if (text.starts_with('[')) {
+    const std::size_t close = text.find(']');
+    if (close == std::string_view::npos) return std::nullopt;
+    parsed.host = text.substr(1, close - 1);
+    rest = text.substr(close + 1);
+    if (!is_address(parsed.host)) return std::nullopt;
+  } else {
+    const std::size_t colon = std::min(text.find(':'), text.size());
+    parsed.host = text.substr(0, colon);
+    rest = text.substr(colon);
+    if (parsed.host.find_first_of(" \t/@[]") != std::string::npos) return std::nullopt;
+  }
+  if (parsed.host.empty()) return std::nullopt;
+  if (rest.empty()) return parsed;
+  parsed.port = rest.starts_with(':') ? parse_port(rest.substr(1)) : std::nullopt;
+  return parsed.port ? std::optional{parsed} : std::nullopt;
+}
+
+}  // namespace
+
+bool is_address(const std::string& text) {
+  std::array<unsigned char, sizeof(in6_addr)> address{};
+  return inet_pton(AF_INET, text.c_str(), address.data()) == 1 ||
+         inet_pton(AF_INET6, text.c_str(), address.data()) == 1;
+}
+
+std::optional<SyslogConfig::Listener> parse_listener(std::string_view text) {
+  using Transport = SyslogConfig::Listener::Transport;
+  constexpr std::array kTransports{std::pair{"tcp://", Transport::tcp}, std::pair{"udp://", Transport::udp},
+                                   std::pair{"tls://", Transport::tls}};
+  const auto transport =
+      std::ranges::find_if(kTransports, [&](const auto& each) { return text.starts_with(each.first); });
+  if (transport == kTransports.end()) return std::nullopt;
+  const auto endpoint = parse_host_port(text.substr(6));
+  if (!endpoint || !endpoint->port || !is_address(endpoint->host)) return std::nullopt;
+  return SyslogConfig::Listener{transport->second, endpoint->host, *endpoint->port};
+}
+
+std::optional<NfsConfig::Server> parse_server(const std::string& text) {
+  const auto endpoint = parse_host_port(text);
+  if (!endpoint || endpoint->port == 0) return std::nullopt;
+  return NfsConfig::Server{endpoint->host, endpoint->port.value_or(0)};
+}
+
+bool is_export(const std::string& text) {
+  constexpr std::size_t kMntPathLen = 1024;
+  return text.starts_with('/') && text.size() <= kMntPathLen && text.find('\0') == std::string::npos;
+}
+
+std::optional<std::string> parse_word(const std::string& text) {
+  return text.empty() ? std::nullopt : std::optional{text};
+}
+
+std::optional<std::string> parse_peer(const std::string& text) {
+  const std::size_t begin = text.starts_with("*.") ? 2 : 0;
+  const bool is_name = begin < text.size() && text[begin] != '.' && text.find('*', begin) == std::string::npos;
+  return is_name ? std::optional{text} : std::nullopt;
+}
+
+std::optional<std::string> parse_path(const std::string& text) {
+  const auto normal = normal_path(text);
+  return normal ? std::optional{std::string{*normal}} : std::nullopt;
+}
+
+}  // namespace qatime

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// What the strings of a configuration stand for. Each function gives nothing for a string that is not allowed.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "config.h"
+
+namespace qatime {
+
+// Whether it is a numeric address, IPv4 or IPv6.
+[[nodiscard]] bool is_address(const std::string& text);
+
+// "tcp://ADDRESS:PORT", likewise udp and tls.
+[[nodiscard]] std::optional<SyslogConfig::Listener> parse_listener(std::string_view text);
+
+// "host", "host:port", "[::1]", "[::1]:port", or a bare IPv6 address.
+[[nodiscard]] std::optional<NfsConfig::Server> parse_server(const std::string& text);
+
+// What a mount protocol path may be (RFC 1813 section 5.1.4, MNTPATHLEN); it is the server's to understand.
+[[nodiscard]] bool is_export(const std::string& text);
+
+// Anything but nothing.
+[[nodiscard]] std::optional<std::string> parse_word(const std::string& text);
+
+// The name of a host, with "*" for its first label if any will do, or an address.
+[[nodiscard]] std::optional<std::string> parse_peer(const std::string& text);
+
+// An absolute path, made normal.
+[[nodiscard]] std::optional<std::string> parse_path(const std::string& text);
+
+}  // namespace qatime
