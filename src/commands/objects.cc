@@ -27,7 +27,8 @@ int for_each_object(const NfsConfig& config, const std::vector<std::string>& pat
     if (walk.status != nfs::Status::ok) {
       fail(path, fmt::format("{} at \"{}\"", nfs::name(walk.status), log::escaped(walk.component)));
     } else if (const nfs::Status status = act(session, path, walk.object); status != nfs::Status::ok) {
-      fail(path, nfs::name(status));
+      fail(path,
+           status == nfs::Status::ignored ? "the server says ok and leaves the atime as it is" : nfs::name(status));
     }
   }
   return exit_status;

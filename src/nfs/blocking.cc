@@ -106,6 +106,14 @@ Session::Outcome Session::set_atime(const Handle& object, Time atime, std::optio
   return outcome;
 }
 
+// Whether a server that says ok has done something. A time that it has rounded down to the one before it has taken.
+bool Session::took(const Object& object, Time before, Time asked, std::optional<Attributes> after) {
+  constexpr std::chrono::seconds kCoarsest{2};  // FAT
+  if (!after) after = getattr(object.handle).attributes;
+  if (!after || after->atime != before) return true;
+  return asked >= before && asked - before < kCoarsest;
+}
+
 Status Session::update_atime(const Object& object, const Choose& choose) {
   Outcome found{Status::ok, object.attributes};
   bool guarded = true;
@@ -115,7 +123,8 @@ Status Session::update_atime(const Object& object, const Choose& choose) {
     const auto atime = choose(*found.attributes);
     if (!atime) return Status::ok;
     const auto guard = guarded ? std::optional{found.attributes->ctime} : std::nullopt;
-    const Status status = set_atime(object.handle, *atime, guard).status;
+    const auto [status, after] = set_atime(object.handle, *atime, guard);
+    if (status == Status::ok) return took(object, found.attributes->atime, *atime, after) ? status : Status::ignored;
     if (!guarded) return status;
     if (status == Status::not_sync) {
       guarded = ++not_syncs < kMaxNotSyncs;

@@ -58,7 +58,8 @@ class Session {
   // Which atime an object with these attributes is to get; nothing to leave it as it is.
   using Choose = std::function<std::optional<Time>(const Attributes&)>;
   // Has the atime of an object set as the daemon does: guarded by its ctime, looking and choosing again when it changed
-  // in between, and without a guard when that happens too often or the server takes none.
+  // in between, and without a guard when that happens too often or the server takes none. Status::ignored where the
+  // server says ok and leaves the atime as it was.
   [[nodiscard]] Status update_atime(const Object& object, const Choose& choose);
 
   // The root of an export. Throws Unreachable.
@@ -66,6 +67,7 @@ class Session {
 
  private:
   [[nodiscard]] Walk lookup(const Handle& directory, std::string_view name);
+  [[nodiscard]] bool took(const Object& object, Time before, Time asked, std::optional<Attributes> after);
   void run_until(const bool& done);
 
   NfsConfig config_;

@@ -346,8 +346,8 @@ class Symlinks(Case):
             files.do("symlink", "target", link)
         daemon, time = self.daemon(), now() + SECOND
         if lab.foreign_server():
-            status, *_ = daemon.run("touch", "-c", daemon.configuration, "--time", rfc3339(time - SECOND // 2), link)
-            if status == 0 and self.files.atimes([link]) != [time - SECOND // 2]:
+            _, _, said = daemon.run("touch", "-c", daemon.configuration, "--time", rfc3339(time - SECOND // 2), link)
+            if "leaves the atime as it is" in said:
                 self.skipTest("this server says yes to new times of a symlink, and leaves them as they are")
         send_tcp(daemon.port, [record(link, time)])
         self.expect_atimes({link: time})

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Which access times are set, and how many per second."""
 
+import os
 import time
 import unittest
 
@@ -72,3 +73,6 @@ class LeftAsTheyAre(OwnServerCase):
         self.assertEqual(counters("failed", "ignored"), 1)
         self.assertEqual(counters("applied"), 1)
         counters.check_sums()
+        status, _, said = daemon.run("touch", "-c", daemon.configuration, link, os.fsdecode(target))
+        self.assertEqual((status, said), (1, f"qatime: {link}: the server says ok and leaves the atime as it is\n"))
+        self.assertGreater(self.files.atimes([target])[0], moment)
