@@ -88,8 +88,9 @@ class Summary {
 
 class Replay {
  public:
-  Replay(const Config& config, bool dry_run)
+  Replay(const Config& config, std::chrono::nanoseconds patience, bool dry_run)
       : config_{config},
+        patience_{patience},
         dry_run_{dry_run},
         lanes_{config.nfs.lanes()},
         backlog_{unbounded(), lanes_, clock_, metrics_, kForEver},
@@ -181,14 +182,30 @@ class Replay {
     start_ = clock_.now();
     waiting_ = backlog_.pending();
     applier_.start();
-    while (backlog_.pending() > 0 && !stopped_) {
+    std::size_t before = waiting_;
+    auto latest = start_;  // that something got its outcome
+    for (std::size_t left = waiting_; left > 0 && !stopped_ && !is_hopeless(latest); left = backlog_.pending()) {
+      if (left != before) latest = clock_.now();
+      before = left;
       io_.run_one();
       if (progress_.due()) show_applying();
     }
-    if (!stopped_) return;
+    if (backlog_.pending() == 0) return;
     applier_.engine().stop_taking();
     const auto deadline = clock_.now() + kLanding;
     while (applier_.engine().work() > 0 && clock_.now() < deadline) io_.run_one_until(deadline);
+  }
+
+  // Whether nothing has been done since `latest`, for too long.
+  bool is_hopeless(Clock::Instant latest) {
+    if (patience_ == 0ns || clock_.now() - latest < patience_) return false;
+    std::string trouble;
+    for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
+      if (const auto one = applier_.client().trouble(lane)) trouble += ": " + *one;
+    }
+    progress_.clear();
+    kReplayLog.error("nothing was done for {:.0f} s{}", std::chrono::duration<double>{patience_}.count(), trouble);
+    return true;
   }
 
   void show_reading(std::uint64_t bytes) {
@@ -247,6 +264,7 @@ class Replay {
   }
 
   const Config config_;
+  const std::chrono::nanoseconds patience_;
   const bool dry_run_;
   metrics::Registry metrics_;
   SteadyClock clock_;
@@ -272,8 +290,9 @@ class Replay {
 
 }  // namespace
 
-bool replay(const Config& config, std::deque<ingest::RecordedLog>& logs, bool dry_run) {
-  return Replay{config, dry_run}.run(logs);
+bool replay(const Config& config, std::deque<ingest::RecordedLog>& logs, std::chrono::nanoseconds patience,
+            bool dry_run) {
+  return Replay{config, patience, dry_run}.run(logs);
 }
 
 }  // namespace qatime

@@ -63,6 +63,7 @@ int send(const Send& options);
 struct Replay {
   ConfigSource config;
   bool dry_run = false;           // decide and count, but set nothing
+  std::string patience = "10m";   // without anything done; "0s": for ever
   std::vector<std::string> logs;  // files, plain or gzip; "-": standard input
 };
 int replay(const Replay& options);

@@ -6,11 +6,14 @@
 
 #include "commands/commands.h"
 #include "ingest/recorded_log.h"
+#include "units.h"
 
 namespace qatime::commands {
 
 int replay(const Replay& options) {
   const Config config = options.config.load(log::Level::warning);
+  const auto patience = parse_duration(options.patience);
+  if (!patience) throw UsageError{"--patience must be a duration, like 10m"};
   if (std::ranges::count(options.logs, "-") > 1) throw UsageError{"standard input (-) can be read but once"};
   std::deque<ingest::RecordedLog> logs;
   try {
@@ -18,7 +21,7 @@ int replay(const Replay& options) {
   } catch (const ingest::LogError& error) {
     throw UsageError{error.what()};
   }
-  return qatime::replay(config, logs, options.dry_run) ? 0 : 1;
+  return qatime::replay(config, logs, *patience, options.dry_run) ? 0 : 1;
 }
 
 }  // namespace qatime::commands

@@ -195,6 +195,17 @@ class Replay(OwnServerCase):
         self.assertIn("3 accesses are left", shown)
         self.assertEqual((summary["applied"], summary["pending"]), (0, 3))
 
+    def test_it_ends_when_nothing_gets_done(self):
+        process, terminal = self.halted(self.make_files("a", "b", "c"), "--patience", "1s")
+        summary, shown = self.end_on(terminal, process, 1)
+        self.assertIn("nothing was done for 1 s", shown)
+        self.assertIn("3 accesses are left", shown)
+        self.assertEqual((summary["applied"], summary["pending"]), (0, 3))
+
+    def test_patience_is_a_duration(self):
+        _, error = self.replay("--patience", "soon", self.write([]), status=2)
+        self.assertIn("--patience must be a duration, like 10m", error)
+
     def test_an_outage_while_it_applies_is_waited_out(self):
         process, terminal = self.halted(self.make_files("a", "b", "c"))
         self.server.stop(signal.SIGKILL)
@@ -202,11 +213,11 @@ class Replay(OwnServerCase):
         summary, _ = self.end_on(terminal, process, 0)
         self.assertEqual(summary["applied"], 3)
 
-    def halted(self, paths):
+    def halted(self, paths, *arguments):
         """A replay on a terminal that has begun to apply accesses to these paths to a server that hangs."""
         terminal = Terminal()
         self.addCleanup(terminal.close)
-        process = self.start(self.qatime(), "-", stdin=subprocess.PIPE, stderr=terminal.end)
+        process = self.start(self.qatime(), *arguments, "-", stdin=subprocess.PIPE, stderr=terminal.end)
         terminal.attached()
         terminal.wait_for("reading: ")
         self.server.process.send_signal(signal.SIGSTOP)
