@@ -32,6 +32,12 @@ void Applier::start() {
   });
 }
 
+void Applier::adopt(const Config& config) {
+  client_.adopt(config.nfs);
+  engine_.adopt(config.policy, config.nfs.max_rate);
+  pump();
+}
+
 // A wake-up that is already on its way serves for this one too.
 void Applier::wake() {
   if (woken_.exchange(true)) return;

@@ -29,6 +29,9 @@ class Applier {
   // From now on what waits in the backlog is applied. Any thread.
   void start();
 
+  // Goes by what of `config` SIGHUP may change, from now on.
+  void adopt(const Config& config);
+
   // The backlog has something new. Any thread.
   void wake();
 

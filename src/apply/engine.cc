@@ -24,6 +24,11 @@ constexpr std::chrono::milliseconds kPaceTick{1};
 constexpr std::chrono::milliseconds kFirstRetry{200};
 constexpr std::chrono::seconds kLastRetry{30};
 
+// Entries in work at that rate.
+constexpr std::size_t most_paced(std::size_t max_rate) noexcept {
+  return max_rate == 0 ? SIZE_MAX : std::max(kLeastPaced, max_rate / 4);
+}
+
 }  // namespace
 
 Engine::Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& clock, const NfsConfig& config,
@@ -48,8 +53,9 @@ Engine::Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& cloc
                 [this](const Listing& listing, const backlog::Entry& entry, const nfs::Object* object) {
                   listed(listing, entry, object);
                 }},
+      max_rate_{config.max_rate},
       pace_{config.max_rate},
-      most_paced_{pace_.limits() ? std::max(kLeastPaced, config.max_rate / 4) : SIZE_MAX},
+      most_paced_{most_paced(config.max_rate)},
       backoff_{kFirstRetry, kLastRetry, seed} {
   assert(config.exports.size() == lanes.size());
   for (const auto& subject : config.exports)
@@ -76,6 +82,13 @@ std::optional<Clock::Instant> Engine::next_deadline() const {
     if (client_.root(lane)) consider(exports_[lane].breaker.next_deadline());
   }
   return next;
+}
+
+void Engine::adopt(const PolicyConfig& policy, std::size_t max_rate) {
+  forward_ = Forward{policy};
+  if (max_rate != max_rate_) pace_.change(max_rate, clock_.now());
+  max_rate_ = max_rate;
+  most_paced_ = most_paced(max_rate);
 }
 
 void Engine::stop_taking() {

@@ -53,6 +53,9 @@ class Engine {
   // When there will be something to do again that no completion and no callback tells; nothing if that is never.
   [[nodiscard]] std::optional<Clock::Instant> next_deadline() const;
 
+  // Decides by these from now on, and no faster than `max_rate`: nfs.max_rate.
+  void adopt(const PolicyConfig& policy, std::size_t max_rate);
+
   // From now on what is in flight here ends, and nothing more is taken.
   void stop_taking();
 
@@ -113,7 +116,7 @@ class Engine {
   nfs::Client& client_;
   const Clock& clock_;
   const Lanes& lanes_;
-  const Forward forward_;
+  Forward forward_;
   const bool dry_run_;
   Tally tally_;
   Pipeline pipeline_;
@@ -128,9 +131,10 @@ class Engine {
   std::pmr::list<Task> tasks_{&memory_};
   // Objects with a SETATTR on its way, and who waits for its end to look again.
   boost::unordered_flat_map<nfs::Handle, std::vector<Task*>, std::hash<nfs::Handle>> setting_;
+  std::size_t max_rate_;
   Pace pace_;
-  const std::size_t most_paced_;  // entries in work
-  std::deque<Task*> paced_;       // whose SETATTR waits for its turn
+  std::size_t most_paced_;   // entries in work
+  std::deque<Task*> paced_;  // whose SETATTR waits for its turn
   Backoff backoff_;
 };
 

@@ -24,6 +24,13 @@ class Pace {
                             : Clock::Duration{std::chrono::seconds{1}} / static_cast<std::int64_t>(rate)},
         burst_{std::max(Clock::Duration{kBurst} - interval_, Clock::Duration{})} {}
 
+  // Goes on at another rate: the next may go at once.
+  void change(std::size_t rate, Clock::Instant now) noexcept {
+    const auto due = due_;
+    *this = Pace{rate};
+    due_ = std::min(due, now + burst_);
+  }
+
   [[nodiscard]] bool limits() const noexcept { return interval_ > Clock::Duration{}; }
 
   // When the next may go at the earliest; any moment in the past says: now.

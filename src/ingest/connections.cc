@@ -74,11 +74,29 @@ Connections::Connections(const SyslogConfig& config, Intake& intake, metrics::Re
 
 Connections::~Connections() { close_all(); }
 
-bool Connections::is_allowed(const tcp::socket& socket) {
+void Connections::adopt(const SyslogConfig& config) {
+  max_message_ = config.max_message;
+  max_connections_ = config.max_connections;
+  allow_ = config.allow;
+  for (const List* const list : {&unproven_, &proven_}) {
+    for (const auto& connection : *list) connection->stream.set_max_message(max_message_);
+    close_strangers(*list);
+  }
+}
+
+void Connections::close_strangers(const List& connections) {
+  const std::vector<std::shared_ptr<Connection>> all{connections.begin(), connections.end()};
+  for (const auto& connection : all) {
+    if (!is_allowed(connection->socket).value_or(true)) close(*connection);
+  }
+}
+
+// Nothing for a peer that has gone already.
+std::optional<bool> Connections::is_allowed(const tcp::socket& socket) {
   if (allow_.empty()) return true;
   error_code error;
   const tcp::endpoint peer = socket.remote_endpoint(error);
-  if (error) return false;  // it has gone already
+  if (error) return std::nullopt;
   if (contains(allow_, address_of(*peer.data()))) return true;
   count(Refused::allow);
   kLog.warning(strangers_, "syslog.allow does not have {}: its connections are closed",
@@ -102,7 +120,7 @@ metrics::Gauge& Connections::open_like(const Connection& connection) noexcept {
 }
 
 void Connections::admit(tcp::socket socket, Transport transport) {
-  if (!is_allowed(socket) || !make_room()) return;
+  if (!is_allowed(socket).value_or(false) || !make_room()) return;
   error_code ignored;  // a peer that has gone already shows at the first read
   socket.non_blocking(true, ignored);
   socket.set_option(boost::asio::socket_base::keep_alive{true}, ignored);

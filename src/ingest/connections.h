@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -43,6 +44,10 @@ class Connections {
   Connections(const Connections&) = delete;
   Connections& operator=(const Connections&) = delete;
 
+  // Goes by the limits of `config` from now on. Who is allowed no longer is closed; beyond max_connections no more are
+  // taken in, and those that are open stay.
+  void adopt(const SyslogConfig& config);
+
   // What connections over TLS begin with from now on; those that are open go on as they are.
   void secure(std::shared_ptr<const TlsSettings> settings) { tls_ = std::move(settings); }
 
@@ -65,7 +70,8 @@ class Connections {
   };
   enum class Refused : std::uint8_t { allow, full, displaced, handshake, certificate, timeout };
 
-  [[nodiscard]] bool is_allowed(const boost::asio::ip::tcp::socket& socket);
+  [[nodiscard]] std::optional<bool> is_allowed(const boost::asio::ip::tcp::socket& socket);
+  void close_strangers(const List& connections);
   [[nodiscard]] bool make_room();
   void limit_handshake(const std::shared_ptr<Connection>& connection);
   bool shake_hands(Connection& connection, Turn& turn);
@@ -83,9 +89,9 @@ class Connections {
   void close_all();
   bool drain(List& connections);
 
-  const std::size_t max_message_;
-  const std::size_t max_connections_;
-  const std::vector<Network> allow_;
+  std::size_t max_message_;
+  std::size_t max_connections_;
+  std::vector<Network> allow_;
   const std::chrono::milliseconds handshake_limit_;
   Intake& intake_;
   metrics::Gauge& open_tcp_;

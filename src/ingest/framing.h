@@ -38,6 +38,9 @@ class Framer {
   // `max_message` is in bytes, without octet count and terminator.
   explicit Framer(std::size_t max_message) noexcept : max_message_{max_message} {}
 
+  // From the next message on, and for the unfinished one: likewise.
+  void set_max_message(std::size_t max_message) noexcept { max_message_ = max_message; }
+
   // Where the next bytes of the stream go: at least kChunk / 2.
   [[nodiscard]] std::span<char> writable();
   void commit(std::size_t size) noexcept { end_ += size; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/intake.h"
 
+#include <cassert>
 #include <string>
 #include <utility>
 #include <variant>
@@ -28,7 +29,7 @@ std::vector<metrics::Counter*> make_counters(metrics::Registry& registry, std::s
 }  // namespace
 
 Intake::Intake(const Policy& policy, TimeZone zone, metrics::Registry& registry, Sink sink)
-    : policy_{policy},
+    : policy_{&policy},
       zone_{std::move(zone)},
       sink_{std::move(sink)},
       traffic_{make_traffic(registry, "tcp"), make_traffic(registry, "udp"), make_traffic(registry, "tls")},
@@ -44,6 +45,12 @@ Intake::Intake(const Policy& policy, TimeZone zone, metrics::Registry& registry,
 Intake::Traffic Intake::make_traffic(metrics::Registry& registry, const char* transport) {
   return {registry.counter("qatime_received_messages_total", "Messages received.", {"transport", transport}),
           registry.counter("qatime_received_bytes_total", "Bytes received.", {"transport", transport})};
+}
+
+void Intake::adopt(const Policy& policy, TimeZone zone) {
+  assert(events_.empty());
+  policy_ = &policy;
+  zone_ = std::move(zone);
 }
 
 void Intake::begin(Transport transport, std::size_t bytes, std::optional<Time> written) {
@@ -90,8 +97,8 @@ Decision Intake::judge(std::string_view bytes) {
   const auto& read = std::get<Header>(header);
   const Parsed<Record> record = parse_body(read.body, scratch_);
   if (const auto* const reason = std::get_if<Malformed>(&record)) return *reason;
-  if (policy_.takes_any_cluster()) clusters_.see(read.host);
-  return policy_.decide(read, std::get<Record>(record), now_);
+  if (policy_->takes_any_cluster()) clusters_.see(read.host);
+  return policy_->decide(read, std::get<Record>(record), now_);
 }
 
 void Intake::take(const Event& event) {

@@ -39,10 +39,13 @@ class Intake {
   // Gets the events of one read in their order; their paths are valid until it returns.
   using Sink = std::function<void(Events)>;
 
-  // `zone` is that of RFC 3164. `policy` and `registry` outlive the intake.
+  // `zone` is that of RFC 3164. `policy`, until there is another, and `registry` outlive the intake.
   Intake(const Policy& policy, TimeZone zone, metrics::Registry& registry, Sink sink);
   Intake(const Intake&) = delete;
   Intake& operator=(const Intake&) = delete;
+
+  // What the next read, and all that follow, are judged by. Between flush() and begin().
+  void adopt(const Policy& policy, TimeZone zone);
 
   // What follows was read just now, from `transport`; the whole read had this many bytes. Where the newest message of
   // its source was written long ago, `written` says when: times without a year are taken for ones of then.
@@ -69,8 +72,8 @@ class Intake {
   void count_malformed(Malformed reason, std::string_view example);
   static Traffic make_traffic(metrics::Registry& registry, const char* transport);
 
-  const Policy& policy_;
-  const TimeZone zone_;
+  const Policy* policy_;
+  TimeZone zone_;
   Sink sink_;
   std::array<Traffic, 3> traffic_;  // by Transport
   std::vector<metrics::Counter*> malformed_;

@@ -23,6 +23,9 @@ class MessageStream {
   MessageStream(std::size_t max_message, Transport transport, Intake& intake, std::optional<Time> written = {}) noexcept
       : framer_{max_message}, transport_{transport}, written_{written}, intake_{intake} {}
 
+  // From the unfinished message on.
+  void set_max_message(std::size_t max_message) noexcept { framer_.set_max_message(max_message); }
+
   // Where the next bytes go.
   [[nodiscard]] std::span<char> writable() { return framer_.writable(); }
 

@@ -89,6 +89,7 @@ UdpListener::UdpListener(boost::asio::io_context& context, const SyslogConfig::L
       drops_due_{context},
       rest_{context},
       max_message_{config.max_message},
+      wanted_buffer_{config.udp_receive_buffer},
       allow_{config.allow},
       intake_{intake},
       batch_{std::make_unique<Batch>(config.max_message, !config.allow.empty())},
@@ -96,7 +97,7 @@ UdpListener::UdpListener(boost::asio::io_context& context, const SyslogConfig::L
       drops_{registry.counter("qatime_udp_kernel_drops_total", "Datagrams that the kernel dropped.")} {
   open(listener);
   kLog.info("listening on {}", log::field("listener", describe({listener.transport, listener.address, port()})));
-  size_buffer(config.udp_receive_buffer);
+  size_buffer();
   await_data();
   await_drops();
 }
@@ -104,6 +105,15 @@ UdpListener::UdpListener(boost::asio::io_context& context, const SyslogConfig::L
 UdpListener::~UdpListener() { buffer_bytes_.add(-static_cast<std::int64_t>(buffer_)); }
 
 std::uint16_t UdpListener::port() const { return socket_.local_endpoint().port(); }
+
+void UdpListener::adopt(const SyslogConfig& config) {
+  max_message_ = config.max_message;
+  allow_ = config.allow;
+  batch_ = std::make_unique<Batch>(max_message_, !allow_.empty());
+  if (wanted_buffer_ == config.udp_receive_buffer) return;
+  wanted_buffer_ = config.udp_receive_buffer;
+  size_buffer();
+}
 
 void UdpListener::open(const SyslogConfig::Listener& listener) {
   try {
@@ -118,16 +128,17 @@ void UdpListener::open(const SyslogConfig::Listener& listener) {
 
 // The kernel grants up to net.core.rmem_max. It reports twice of that, for its own overhead (socket(7)); Asio halves
 // it.
-void UdpListener::size_buffer(std::size_t wanted) {
+void UdpListener::size_buffer() {
   error_code ignored;
-  udp::socket::receive_buffer_size option{static_cast<int>(std::min<std::size_t>(wanted, INT_MAX / 2))};
+  udp::socket::receive_buffer_size option{static_cast<int>(std::min<std::size_t>(wanted_buffer_, INT_MAX / 2))};
   socket_.set_option(option, ignored);
   socket_.get_option(option, ignored);
-  buffer_ = static_cast<std::size_t>(option.value());
-  buffer_bytes_.add(static_cast<std::int64_t>(buffer_));
-  if (buffer_ < wanted) {
+  const auto granted = static_cast<std::size_t>(option.value());
+  buffer_bytes_.add(static_cast<std::int64_t>(granted) - static_cast<std::int64_t>(buffer_));
+  buffer_ = granted;
+  if (buffer_ < wanted_buffer_) {
     kLog.warning("the UDP receive buffer is {} bytes instead of {}: bursts may be lost; sysctl -w net.core.rmem_max={}",
-                 log::field("bytes", buffer_), wanted, wanted);
+                 log::field("bytes", buffer_), wanted_buffer_, wanted_buffer_);
   } else {
     kLog.info("the UDP receive buffer is {} bytes", log::field("bytes", buffer_));
   }

@@ -33,6 +33,9 @@ class UdpListener {
 
   [[nodiscard]] std::uint16_t port() const;
 
+  // Goes by the limits of `config` from the next read on.
+  void adopt(const SyslogConfig& config);
+
   // Takes in what has arrived, for a second at most, then closes. Blocks the thread.
   void drain_and_close();
 
@@ -40,7 +43,7 @@ class UdpListener {
   class Batch;
 
   void open(const SyslogConfig::Listener& listener);
-  void size_buffer(std::size_t wanted);
+  void size_buffer();
   void await_data();
   void take_turn();
   std::size_t receive();
@@ -51,8 +54,9 @@ class UdpListener {
   boost::asio::ip::udp::socket socket_;
   boost::asio::steady_timer drops_due_;
   boost::asio::steady_timer rest_;
-  const std::size_t max_message_;
-  const std::vector<Network> allow_;
+  std::size_t max_message_;
+  std::size_t wanted_buffer_;  // bytes
+  std::vector<Network> allow_;
   Intake& intake_;
   std::unique_ptr<Batch> batch_;
   metrics::Gauge& buffer_bytes_;

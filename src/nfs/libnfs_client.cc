@@ -329,6 +329,12 @@ void LibnfsClient::post(std::function<void()> completion) {
   });
 }
 
+void LibnfsClient::adopt(const NfsConfig& config) {
+  environment_->config.timeout = config.timeout;
+  environment_->config.max_in_flight = config.max_in_flight;
+  for (const auto& server : servers_) server->peer.window.set_most(config.max_in_flight);
+}
+
 void LibnfsClient::on_change(std::function<void()> changed) { changed_ = std::move(changed); }
 
 void LibnfsClient::on_local_addresses(std::function<void(const std::vector<asio::ip::address>&)> changed) {

@@ -53,6 +53,9 @@ class LibnfsClient final : public Client {
   void readdirplus(const Handle& directory, const Page::Position& begin, std::uint32_t size, PageDone done) override;
   void on_change(std::function<void()> changed) override;
 
+  // Goes by nfs.max_in_flight and nfs.timeout of `config` from now on, the timeout for requests that start later.
+  void adopt(const NfsConfig& config);
+
   // Has `changed` called, on the loop, with all our own addresses of connections to servers so far, whenever there is a
   // new one. Set before the loop runs.
   void on_local_addresses(std::function<void(const std::vector<boost::asio::ip::address>&)> changed);

@@ -190,9 +190,12 @@ std::optional<asio::ip::address> Rpc::local_address() const {
 
 Rpc::Call& Rpc::enter(Done done) {
   if (spare_.empty()) spare_.emplace_back();
+  // Where the timeout has become shorter, no earlier than those before: one list, one alarm.
+  auto deadline = std::chrono::steady_clock::now() + environment_.config.timeout;
+  if (!waiting_.empty()) deadline = std::max(deadline, waiting_.back().deadline);
   waiting_.splice(waiting_.end(), spare_, spare_.begin());
   Call& call = waiting_.back();
-  call = Call{this, std::move(done), std::chrono::steady_clock::now() + environment_.config.timeout, started_++};
+  call = Call{this, std::move(done), deadline, started_++};
   call.self = std::prev(waiting_.end());
   return call;
 }

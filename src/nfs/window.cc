@@ -35,6 +35,13 @@ Window::Window(std::size_t most) noexcept
       threshold_{most},
       best_{Best{kUnknown, kUnknown}, Best{kUnknown, kUnknown}} {}
 
+void Window::set_most(std::size_t most) noexcept {
+  threshold_ = threshold_ == most_ ? most : std::min(threshold_, most);
+  most_ = most;
+  least_ = std::min(kLeast, most);
+  limit_ = std::clamp(limit_, least_, most_);
+}
+
 void Window::restart() noexcept {
   limit_ = least_;
   threshold_ = most_;

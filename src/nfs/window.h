@@ -23,6 +23,9 @@ class Window {
 
   [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
 
+  // Another bound, from now on: what was learned of the server holds.
+  void set_most(std::size_t most) noexcept;
+
   enum class Kind { read, update };  // an update is a SETATTR: all of one kind, so that their latencies compare
   // A request succeeded; `in_flight` were on their way to the server when it was started, itself among them.
   void succeeded(Kind kind, Clock::Instant started, Clock::Instant now, std::size_t in_flight) noexcept;

@@ -120,6 +120,22 @@ TEST_CASE("EveryAttemptCounts", "[apply]") {
   CHECK(stage.applied() == 1);
 }
 
+TEST_CASE("AnotherRateAndPolicyHoldForWhatWaits", "[apply]") {
+  Stage stage{limited(1)};
+  make_files(stage, 40);
+  stage.run();
+  CHECK(stage.applied() == 1);
+  PolicyConfig coarse;
+  coarse.granularity = 1h;
+  stage.engine.adopt(coarse, 0);
+  stage.run();
+  CHECK(stage.applied() == 40);
+  stage.access(path_of(0), 6);
+  stage.run();
+  CHECK(stage.unchanged() == 1);
+  CHECK(stage.adds_up());
+}
+
 TEST_CASE("ADryRunIsNotPaced", "[apply]") {
   Stage stage{limited(10), true};
   make_files(stage, 400);
@@ -138,6 +154,21 @@ TEST_CASE("TheRateHoldsBackWhatWaitsWhileServersAreAway", "[apply]") {
   stage.run_for(10s);
   CHECK(stage.applied() == 40);
   CHECK(stage.adds_up());
+}
+
+TEST_CASE("AnotherRateHoldsAtOnce", "[apply]") {
+  ManualClock clock;
+  Pace pace{1};
+  pace.take(clock.now());
+  pace.take(clock.now());
+  CHECK(pace.next() > clock.now() + 500ms);
+  pace.change(1'000, clock.now());
+  CHECK(pace.next() <= clock.now());
+  CHECK(static_cast<double>(gone(pace, clock, 10s, 10ms)) == Approx(10'000).epsilon(0.02));
+  pace.change(0, clock.now());
+  CHECK_FALSE(pace.limits());
+  pace.change(1, clock.now());
+  CHECK(gone(pace, clock, 10s, 10ms) <= 11);
 }
 
 }  // namespace

@@ -215,5 +215,18 @@ TEST_CASE("An abandoned message is skipped to its end") {
   CHECK(outcomes == Outcomes{"<14>f"});
 }
 
+TEST_CASE("Another limit holds for the message that is not whole yet") {
+  Framer framer{kMax};
+  Outcomes outcomes;
+  const std::string line = "<14>" + std::string(100, 'x');
+  receive(framer, line.substr(0, 60), outcomes);
+  framer.set_max_message(50);
+  receive(framer, line.substr(60) + "\n<14>a\n" + counted(line) + counted("<14>b") + counted(line).substr(0, 60),
+          outcomes);
+  framer.set_max_message(kMax);
+  receive(framer, counted(line).substr(60) + counted(line), outcomes);
+  CHECK(outcomes == Outcomes{"[too long]", "<14>a", "[too long]", "<14>b", "[too long]", line});
+}
+
 }  // namespace
 }  // namespace qatime::ingest

@@ -248,5 +248,17 @@ TEST_CASE_METHOD(Fixture, "Every message ends in exactly one counter") {
                                                        count("qatime_removals_total")));
 }
 
+TEST_CASE_METHOD(Fixture, "Another policy holds from the next read on") {
+  CHECK(take({record("fs_read_data", "/a"), record("fs_write_data", "/b")}).size() == 1);
+  PolicyConfig other = config;
+  other.operations = {"fs_write_data"};
+  const Policy next{other, lanes, self};
+  intake.adopt(next, *TimeZone::load("UTC"));
+  CHECK(take({record("fs_read_data", "/a"), record("fs_write_data", "/b")}) ==
+        std::vector<std::string>{"/b 2026-01-27T14:12:23.955800000Z"});
+  CHECK(metrics.sum("qatime_accepted_total") == 2);
+  CHECK(metrics.sum("qatime_ignored_total") == 2);
+}
+
 }  // namespace
 }  // namespace qatime::ingest

@@ -360,5 +360,33 @@ TEST_CASE("A listener is called as it is written") {
   CHECK(describe({Transport::udp, "::1", 514}) == "udp://[::1]:514");
 }
 
+TEST_CASE_METHOD(Fixture, "Other limits hold for connections that are open") {
+  SyslogConfig config;
+  TcpListener& listener = listen(config);
+  tcp::socket friendly{context};
+  friendly.open(tcp::v4());
+  friendly.bind({boost::asio::ip::make_address_v4("127.0.0.2"), 0});
+  friendly.connect({boost::asio::ip::address_v4::loopback(), listener.port()});
+  tcp::socket stranger = connect(listener);
+  run_until([&] { return open() == 2; });
+  const std::string long_path = "/" + std::string(200, 'x') + "/" + std::string(200, 'y');
+  config.allow = {*parse_network("127.0.0.2/32")};
+  config.max_message = 300;
+  config.max_connections = 1;
+  connections->adopt(config);
+  CHECK(open() == 1);
+  CHECK(is_closed(stranger));
+  CHECK(count("qatime_connections_refused_total", "allow") == 1);
+  send(friendly, record_of(long_path) + "\n" + record_of("/b") + "\n");
+  run_until([&] { return paths.size() == 1; });
+  CHECK(paths == Paths{"/b"});
+  CHECK(count("qatime_malformed_total", "too_long") == 1);
+  tcp::socket second{context};
+  second.open(tcp::v4());
+  second.bind({boost::asio::ip::make_address_v4("127.0.0.2"), 0});
+  second.connect({boost::asio::ip::address_v4::loopback(), listener.port()});
+  run_until([&] { return count("qatime_connections_refused_total", "full") == 1; });
+}
+
 }  // namespace
 }  // namespace qatime::ingest

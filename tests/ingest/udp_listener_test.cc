@@ -156,5 +156,28 @@ TEST_CASE_METHOD(Fixture, "A UDP port that is taken is one clear error") {
       fmt::format("cannot listen on udp://127.0.0.1:{} (syslog.listen): Address already in use", listener.port()));
 }
 
+TEST_CASE_METHOD(Fixture, "Other limits hold from the next datagram on") {
+  SyslogConfig config;
+  UdpListener& listener = listen(config);
+  const std::string long_path = "/" + std::string(200, 'x') + "/" + std::string(200, 'y');
+  send(record_of(long_path));
+  run_until([&] { return paths.size() == 1; });
+  config.max_message = 300;
+  config.udp_receive_buffer = 8192;
+  listener.adopt(config);
+  CHECK(count("qatime_udp_buffer_bytes") == 8192);
+  send(record_of(long_path));
+  run_until([&] { return count("qatime_malformed_total", "too_long") == 1; });
+  config.allow = {*parse_network("192.0.2.0/24")};
+  listener.adopt(config);
+  send(record_of("/a"));
+  run_until([&] { return count("qatime_ignored_total", "allow") == 1; });
+  config.allow = {*parse_network("127.0.0.1")};
+  config.max_message = 1024;
+  listener.adopt(config);
+  send(record_of(long_path));
+  run_until([&] { return paths.size() == 2; });
+}
+
 }  // namespace
 }  // namespace qatime::ingest

@@ -212,5 +212,22 @@ TEST_CASE("ASmallMostIsTheLeast", "[nfs]") {
   }
 }
 
+TEST_CASE("Another bound holds at once, and the window grows to it") {
+  Simulation simulation{64, 10us, 200us};
+  simulation.run(3s);
+  REQUIRE(simulation.window.limit() == 64);
+  simulation.window.set_most(20);
+  CHECK(simulation.window.limit() == 20);
+  simulation.run(3s);
+  CHECK(simulation.window.limit() == 20);
+  simulation.window.set_most(256);
+  simulation.run(5s);
+  CHECK(simulation.window.limit() == 256);
+  simulation.window.set_most(2);
+  CHECK(simulation.window.limit() == 2);
+  simulation.window.set_most(64);
+  CHECK(simulation.window.limit() == 4);
+}
+
 }  // namespace
 }  // namespace qatime::nfs
