@@ -22,7 +22,6 @@
 #include "apply/notice.h"
 #include "apply/pace.h"
 #include "apply/pipeline.h"
-#include "apply/precision.h"
 #include "apply/recent.h"
 #include "apply/resolver.h"
 #include "apply/tally.h"
@@ -34,6 +33,7 @@
 #include "metrics.h"
 #include "nfs/client.h"
 #include "path.h"
+#include "precision.h"
 
 namespace qatime::apply {
 

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "nfs/libnfs_client.h"
 #include "nfs/name_lookup.h"
+#include "precision.h"
 
 namespace qatime::nfs {
 
@@ -106,12 +107,11 @@ Session::Outcome Session::set_atime(const Handle& object, Time atime, std::optio
   return outcome;
 }
 
-// Whether a server that says ok has done something. A time that it has rounded down to the one before it has taken.
+// Whether a server that says ok has done something.
 bool Session::took(const Object& object, Time before, Time asked, std::optional<Attributes> after) {
-  constexpr std::chrono::seconds kCoarsest{2};  // FAT
   if (!after) after = getattr(object.handle).attributes;
   if (!after || after->atime != before) return true;
-  return asked >= before && asked - before < kCoarsest;
+  return Precision{}.observe(asked, before) != Precision::Report::different;
 }
 
 Status Session::update_atime(const Object& object, const Choose& choose) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "apply/precision.h"
+#include "precision.h"
 
 #include <array>
 #include <string>

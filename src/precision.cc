@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include "apply/precision.h"
+#include "precision.h"
 
 #include <algorithm>
 #include <array>
 
-namespace qatime::apply {
+namespace qatime {
 namespace {
 
 using std::chrono::nanoseconds;
@@ -48,4 +48,4 @@ std::string_view Precision::name() const noexcept {
   return grid->name;
 }
 
-}  // namespace qatime::apply
+}  // namespace qatime

@@ -7,11 +7,11 @@
 
 #include "timestamp.h"
 
-namespace qatime::apply {
+namespace qatime {
 
 // One export's, learned from what its server reports after a SETATTR: file systems round down, to anything between
 // 100 ns and two seconds. The last report that tells is believed, since one export may have several file systems.
-// Lives on the apply thread.
+// One thread.
 class Precision {
  public:
   enum class Report {
@@ -33,4 +33,4 @@ class Precision {
   std::chrono::nanoseconds coarsest_{1};
 };
 
-}  // namespace qatime::apply
+}  // namespace qatime
