@@ -6,6 +6,7 @@
 // stages; each thread is joined before anything that it uses goes away.
 #include "daemon.h"
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -23,7 +24,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <pthread.h>
 #include <sys/resource.h>
 
@@ -106,18 +107,18 @@ void raise_descriptor_limit() {
 class Daemon {
  public:
   Daemon(const Config& config, const std::function<Config()>& read_again, bool dry_run)
-      : read_again_{read_again},
-        uses_tls_{config.syslog.uses_tls()},
+      : config_{config},
+        read_again_{read_again},
         lanes_{config.nfs.lanes()},
         backlog_{config.backlog, lanes_, clock_,
                  metrics_,       {},     dry_run ? backlog::Local::Log::none : backlog::Local::Log::kept},
         applier_{apply_.io(), backlog_, clock_, config, lanes_, metrics_, dry_run},
-        policy_{config.policy, lanes_, self_},
-        intake_stage_{policy_, config.syslog.rfc3164_timezone, metrics_,
+        policy_{std::make_unique<ingest::Policy>(config.policy, lanes_, self_)},
+        intake_stage_{*policy_, config.syslog.rfc3164_timezone, metrics_,
                       [this](Events events) { backlog_.add(events); }},
         connections_{config.syslog, intake_stage_, metrics_} {
     if (!dry_run) keeper_ = open_backlog(config);
-    if (uses_tls_) connections_.secure(read_tls(config));
+    if (config.syslog.uses_tls()) connections_.secure(read_tls(config));
     for (const SyslogConfig::Listener& listener : config.syslog.listen) listen(listener, config.syslog);
     backlog_.on_work([this] { applier_.wake(); });
     applier_.client().on_local_addresses([this](const auto& addresses) { self_.set(addresses); });
@@ -187,6 +188,7 @@ class Daemon {
   void stop_on_signal() {
     signals_.async_wait([this](boost::system::error_code, int signal) {
       kLog.info("stopping on {}", signal == SIGINT ? "SIGINT" : "SIGTERM");
+      is_stopping_ = true;
       service_manager_.stopping();
       signals_.async_wait([](boost::system::error_code, int) {
         kLog.error("stopped at once by a second signal: what came last may be lost");
@@ -198,32 +200,75 @@ class Daemon {
 
   static std::shared_ptr<const ingest::TlsSettings> read_tls(const Config& config) {
     auto settings = std::make_shared<const ingest::TlsSettings>(config);
-    kLog.info("the certificate for TLS is {}", log::escaped(settings->describe()));
+    kLog.info("the certificate for TLS is {}", log::field("certificate", settings->describe()));
     return settings;
   }
 
   void reload_on_signal() {
     hangups_.async_wait([this](boost::system::error_code, int) {
+      if (is_stopping_) return;
       service_manager_.reloading();
       reload();
-      service_manager_.ready();
-      reload_on_signal();
     });
   }
 
-  // Everything is read before anything is taken over.
+  // Everything is read and made before anything is taken over.
   void reload() {
     try {
-      const Config config = read_again_();
-      if (!uses_tls_) {
-        kLog.warning("SIGHUP reads certificates again, and there is no listener of tls://; other keys need a restart");
-        return;
-      }
-      asio::post(intake_.io(), [this, settings = read_tls(config)] { connections_.secure(settings); });
-      kLog.info("[syslog.tls] is read again: it serves new connections");
+      Config next = read_again_();
+      const bool is_secure = config_.syslog.uses_tls() && next.syslog.uses_tls();
+      auto tls = is_secure ? read_tls(next) : nullptr;
+      auto policy = std::make_unique<const ingest::Policy>(next.policy, lanes_, self_);
+      const log::Level before = config_.log.level;
+      const Changes changes = adopt(config_, std::move(next));
+      take_over(std::move(policy), std::move(tls), [this, changes, louder = std::min(before, config_.log.level)] {
+        log::set_level(louder);
+        log::set_format(config_.log.format);
+        tell(changes);
+        log::set_level(config_.log.level);
+        end_reload(reloads_);
+      });
     } catch (const std::exception& error) {
       kLog.warning("SIGHUP changes nothing: {}", error.what());
+      end_reload(refused_reloads_);
     }
+  }
+
+  void end_reload(metrics::Counter& result) {
+    result.add();
+    if (!is_stopping_) service_manager_.ready();
+    reload_on_signal();
+  }
+
+  // Each thread does so between two turns of its loop: no read, and no entry, is judged by half of each. `done` is
+  // called on the main thread, when all have.
+  void take_over(std::unique_ptr<const ingest::Policy> policy, std::shared_ptr<const ingest::TlsSettings> tls,
+                 std::function<void()> done) {
+    const auto config = std::make_shared<const Config>(config_);
+    asio::post(intake_.io(),
+               [this, config, policy = std::move(policy), tls = std::move(tls), done = std::move(done)]() mutable {
+                 intake_stage_.adopt(*policy, config->syslog.rfc3164_timezone);
+                 policy_ = std::move(policy);
+                 connections_.adopt(config->syslog);
+                 if (tls) connections_.secure(std::move(tls));
+                 for (auto& listener : udp_) listener->adopt(config->syslog);
+                 asio::post(apply_.io(), [this, config, done = std::move(done)]() mutable {
+                   applier_.adopt(*config);
+                   asio::post(main_, std::move(done));
+                 });
+               });
+  }
+
+  static void tell(const Changes& changes) {
+    kLog.info("SIGHUP: read again, {}{}", changes.in_force.empty() ? "no key has changed" : "changed from now on: ",
+              fmt::join(changes.in_force, ", "));
+    if (changes.at_restart.empty()) return;
+    kLog.warning("SIGHUP: changed, but only a restart will take it over: {}", fmt::join(changes.at_restart, ", "));
+  }
+
+  metrics::Counter& reload_counter(const char* result) {
+    return metrics_.counter("qatime_reloads_total", "Configurations read at SIGHUP, by what became of them.",
+                            {"result", result});
   }
 
   void stop_intake() {
@@ -303,10 +348,12 @@ class Daemon {
     });
   }
 
+  Config config_;  // in force
   const std::function<Config()> read_again_;
-  const bool uses_tls_;
   metrics::Registry metrics_;
   metrics::Gauge& oldest_ = metrics_.gauge("qatime_pending_oldest_seconds", "Age of the oldest entry that is pending.");
+  metrics::Counter& reloads_ = reload_counter("taken");
+  metrics::Counter& refused_reloads_ = reload_counter("refused");
   SteadyClock clock_;
   Lanes lanes_;
   asio::io_context main_{1};
@@ -317,6 +364,7 @@ class Daemon {
   backlog::Local backlog_;
   std::string directory_;
   std::unique_ptr<backlog::Keeper> keeper_;
+  bool is_stopping_ = false;
   bool is_kept_ = false;
   ingest::SelfAddresses self_;
 
@@ -324,7 +372,7 @@ class Daemon {
   Applier applier_;
 
   Loop intake_{"intake", [this](std::exception_ptr failure) { fail(std::move(failure)); }};
-  ingest::Policy policy_;
+  std::unique_ptr<const ingest::Policy> policy_;
   ingest::Intake intake_stage_;
   ingest::Connections connections_;
   std::vector<std::unique_ptr<ingest::TcpListener>> tcp_;

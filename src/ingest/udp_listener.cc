@@ -107,9 +107,11 @@ UdpListener::~UdpListener() { buffer_bytes_.add(-static_cast<std::int64_t>(buffe
 std::uint16_t UdpListener::port() const { return socket_.local_endpoint().port(); }
 
 void UdpListener::adopt(const SyslogConfig& config) {
+  if (max_message_ != config.max_message || allow_.empty() != config.allow.empty()) {
+    batch_ = std::make_unique<Batch>(config.max_message, !config.allow.empty());
+  }
   max_message_ = config.max_message;
   allow_ = config.allow;
-  batch_ = std::make_unique<Batch>(max_message_, !allow_.empty());
   if (wanted_buffer_ == config.udp_receive_buffer) return;
   wanted_buffer_ = config.udp_receive_buffer;
   size_buffer();

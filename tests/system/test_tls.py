@@ -91,7 +91,7 @@ class Tls(Case):
         old = self.connect()
         renewed = self.authority.issue(NAME)
         self.identity.replace_with(renewed)
-        self.hang_up(daemon, "[syslog.tls] is read again")
+        self.hang_up(daemon, "SIGHUP: read again, no key has changed")
         new = self.connect()
         self.assertNotEqual(self.serial(new), self.serial(old))
         self.identity.key.write_bytes(self.authority.key.read_bytes())
@@ -124,7 +124,7 @@ class Tls(Case):
             status, _, said = qatime.run(command, "-c", str(qatime.configuration))
             self.assertEqual((status, said.splitlines(True)[-1]), (2, wanted))
 
-    def test_without_a_listener_of_tls_a_hangup_is_harmless(self):
-        daemon = self.daemon()
-        self.hang_up(daemon, "there is no listener of tls://")
+    def test_without_a_listener_of_tls_a_hangup_reads_no_certificate(self):
+        daemon = self.daemon(syslog__tls__key="/nonexistent/key.pem")
+        self.hang_up(daemon, "SIGHUP: read again, no key has changed")
         daemon.stop()
