@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "catch.h"
+#include "nfs/patience.h"
 #include "nfs/scripted_server.h"
 #include "nfs/slow_names.h"
 
@@ -16,6 +17,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::kSlowName;
+using testing::kTimeout;
 using testing::Procedure;
 using testing::Request;
 using testing::ScriptedServer;
@@ -214,14 +216,14 @@ TEST_CASE("A session waits for one server when another has failed") {
 TEST_CASE("A session gives up on a server that keeps silent") {
   ScriptedServer server;
   server.script(Procedure::mnt, {Fault::silence});
-  Session session{server.config()};
+  Session session{server.config(kTimeout)};
   CHECK(has(complaint(session, "/"), "MOUNT"));
 }
 
 TEST_CASE("A session gives up on a name that takes long to resolve") {
   SlowNames names;
   ScriptedServer server;
-  auto config = server.config();
+  auto config = server.config(kTimeout);
   config.servers = {{kSlowName}};
   {
     Session session{config};
@@ -277,7 +279,7 @@ TEST_CASE("A probe looks at every address of a name") {
 TEST_CASE("A probe gives up on a name that takes long to resolve, and looks at the other servers") {
   SlowNames names;
   ScriptedServer server;
-  auto config = server.config();
+  auto config = server.config(kTimeout);
   config.servers = {{kSlowName}, {"127.0.0.1"}};
   const auto reports = probe(config);
   CHECK(names.waiting() == 1);

@@ -2,6 +2,7 @@
 // What servers and networks do to connections and requests, over real sockets.
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -16,138 +17,21 @@ namespace qatime::nfs {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::Action;
 using testing::kTime;
+using testing::kTimeout;
 using testing::Lab;
 using testing::Loop;
 using testing::Procedure;
-using testing::refuse;
-using testing::Request;
 using testing::ScriptedServer;
+using testing::slowly;
 using Fault = testing::Action::Fault;
-
-constexpr std::array kRequests{Procedure::lookup, Procedure::getattr, Procedure::setattr, Procedure::readdirplus};
-
-// ---- answers
-
-TEST_CASE("Every status of a server comes through every procedure as it is") {
-  ScriptedServer server;
-  Lab lab{server};
-  constexpr std::array<std::uint32_t, 29> kNumbers{1,     2,     5,     6,     13,    17,    18,    19,    20,  21,
-                                                   22,    27,    28,    30,    31,    63,    66,    69,    70,  71,
-                                                   10001, 10002, 10003, 10004, 10005, 10006, 10007, 10008, 4711};
-  for (const std::uint32_t number : kNumbers) {
-    const auto status = static_cast<Status>(number);
-    for (const Procedure procedure : kRequests) {
-      CAPTURE(number, static_cast<int>(procedure));
-      server.script(procedure, refuse(status), 1);
-      CHECK(lab.request(procedure, lab.root()).status == status);
-    }
-  }
-  CHECK(server.requests().back().connection == 2);  // the first was for MOUNT
-}
-
-TEST_CASE("A status that is one of our own is garbage from a server") {
-  ScriptedServer server;
-  server.script(Procedure::getattr, refuse(Status::lost));
-  Lab lab{server};
-  CHECK(lab.getattr(lab.root()).status == Status::garbage);
-}
-
-const std::map<Fault, Status> kRejections{{Fault::deny, Status::auth},
-                                          {Fault::rpc_mismatch, Status::auth},
-                                          {Fault::prog_unavail, Status::notsupp},
-                                          {Fault::prog_mismatch, Status::notsupp},
-                                          {Fault::proc_unavail, Status::notsupp},
-                                          {Fault::garbage_args, Status::garbage},
-                                          {Fault::system_err, Status::serverfault},
-                                          {Fault::truncate, Status::garbage}};
-
-TEST_CASE("RPCs that are answered but not executed tell why, and the connection goes on") {
-  ScriptedServer server;
-  server.add_file("/f");
-  Lab lab{server};
-  for (const auto& [fault, status] : kRejections) {
-    for (const Procedure procedure : kRequests) {
-      CAPTURE(static_cast<int>(fault), static_cast<int>(procedure));
-      server.script(procedure, {fault}, 1);
-      CHECK(lab.request(procedure, lab.root()).status == status);
-    }
-  }
-  server.script(Procedure::lookup, {Fault::huge_handle}, 1);
-  CHECK(lab.lookup(lab.root(), "f").status == Status::garbage);
-  CHECK(server.requests().back().connection == 2);
-}
-
-TEST_CASE("Whatever is wrong with the credentials is an auth status") {
-  ScriptedServer server;
-  Lab lab{server};
-  for (std::uint32_t auth_stat = 0; auth_stat <= 15; ++auth_stat) {  // RFC 5531 section 9 has 0 to 14
-    server.script(Procedure::setattr, {Fault::deny, {}, {}, auth_stat}, 1);
-    CHECK(lab.set_atime(lab.root(), kTime).status == Status::auth);
-  }
-}
-
-struct Refusal {
-  Action action;
-  Status status;
-  const char* advice;
-};
-
-TEST_CASE("Whatever keeps an export from being mounted is a status with advice, and it is asked for again") {
-  std::vector<Refusal> refusals{{{Fault::huge_handle}, Status::garbage, "server's log"}};
-  const std::map<Status, const char*> advice{{Status::perm, "may this host mount it"},
-                                             {Status::noent, "list of exports"},
-                                             {Status::io, "server's log"},
-                                             {Status::acces, "may this host mount it"},
-                                             {Status::notdir, "list of exports"},
-                                             {Status::inval, "list of exports"},
-                                             {Status::nametoolong, "list of exports"},
-                                             {Status::notsupp, "NFS version 3"},
-                                             {Status::serverfault, "server's log"},
-                                             {static_cast<Status>(4711), "server's log"}};  // mountstat3
-  for (const auto& [status, text] : advice) refusals.push_back({refuse(status), status, text});
-  for (const auto& [fault, status] : kRejections) {
-    const bool is_known = status == Status::auth || status == Status::notsupp;
-    refusals.push_back({{fault},
-                        status,
-                        !is_known                ? "server's log"
-                        : status == Status::auth ? "AUTH_SYS"
-                                                 : "version 3"});
-  }
-  ScriptedServer server;
-  auto config = server.config();
-  config.exports.clear();
-  for (std::size_t lane = 0; lane < refusals.size(); ++lane) {
-    const std::string path = "/" + std::to_string(lane);
-    server.add_directory(path);
-    config.exports.push_back({path, path});
-    server.script(Procedure::mnt, refusals[lane].action, ScriptedServer::kForEver,
-                  [=](const Request& request) { return request.name == path; });
-  }
-  Lab lab{config};
-  REQUIRE(lab.loop.run_until([&] { return lab.client->room() > 0; }));
-  for (std::size_t lane = 0; lane < refusals.size(); ++lane) {
-    CAPTURE(lane);
-    CHECK(lab.client->mount_status(lane) == refusals[lane].status);
-    const std::string trouble = lab.client->trouble(lane).value_or("");
-    CHECK(trouble.find(": export \"/" + std::to_string(lane) + "\": ") != std::string::npos);
-    CHECK(trouble.find(name(refusals[lane].status)) != std::string::npos);
-    CHECK(trouble.find(refusals[lane].advice) != std::string::npos);
-  }
-  server.clear_scripts();
-  for (std::size_t lane = 0; lane < refusals.size(); ++lane) {
-    REQUIRE(lab.loop.run_until([&] { return lab.client->root(lane).has_value(); }));
-    CHECK(lab.client->mount_status(lane) == Status::ok);
-  }
-}
 
 // ---- connections
 
 // From a new connection to the first atime that is set, however often that takes.
 class Journey {
  public:
-  explicit Journey(Loop& loop) : client_{loop.io(), config(), registry_} {
+  explicit Journey(Loop& loop) : client_{loop.io(), server.config(slowly(1s)), registry_} {
     server.add_file("/f");
     client_.on_change([this] { go(); });
   }
@@ -159,11 +43,6 @@ class Journey {
   ScriptedServer server;
 
  private:
-  [[nodiscard]] NfsConfig config() const {
-    auto config = server.config();
-    config.timeout = 1s;
-    return config;
-  }
   void go() {
     if (over_ || under_way_ || !client_.root(0)) return;
     under_way_ = true;
@@ -311,12 +190,13 @@ TEST_CASE("Connections that are closed as soon as they are accepted are got over
 
 TEST_CASE("A reply that is late is a timeout, and the connection is kept") {
   ScriptedServer server;
-  Lab lab{server};
+  Lab lab{server, kTimeout};
   const Handle root = lab.root();
-  for (int round = 0; round < 2; ++round) {
-    server.script(Procedure::getattr, {Fault::none, {}, 800ms}, 1);
+  for (std::size_t round = 0; round < 2; ++round) {
+    server.script(Procedure::getattr, {Fault::none, {}, kTimeout * 3 / 2}, 1);
     CHECK(lab.getattr(root).status == Status::timeout);
-    lab.loop.run_for(600ms);  // the late reply belongs to nobody
+    REQUIRE(lab.loop.run_until([&] { return server.late() == round + 1; }));
+    lab.loop.run_for(slowly(50ms));  // the late reply belongs to nobody
   }
   CHECK(lab.getattr(root).status == Status::ok);
   CHECK(server.requests().back().connection == 2);
@@ -324,7 +204,7 @@ TEST_CASE("A reply that is late is a timeout, and the connection is kept") {
 
 TEST_CASE("A server that swallows one request in many loses no connection") {
   ScriptedServer server;
-  Lab lab{server};
+  Lab lab{server, kTimeout};
   const Handle root = lab.root();
   server.script(Procedure::setattr, {Fault::silence});
   for (int round = 0; round < 3; ++round) {
@@ -339,7 +219,7 @@ TEST_CASE("A server that swallows one request in many loses no connection") {
 
 TEST_CASE("A server that swallows several requests at once but answers others loses no connection") {
   ScriptedServer server;
-  Lab lab{server};
+  Lab lab{server, kTimeout};
   const Handle root = lab.root();
   lab.grow(64);
   server.script(Procedure::setattr, {Fault::silence});
@@ -353,7 +233,7 @@ TEST_CASE("A server that swallows several requests at once but answers others lo
 
 TEST_CASE("A server that swallows half of what it may have is left, though it answers the rest") {
   ScriptedServer server;
-  auto config = server.config();
+  auto config = server.config(kTimeout);
   config.max_in_flight = 4;
   Lab lab{config};
   const Handle root = lab.root();
@@ -368,14 +248,14 @@ TEST_CASE("A server that swallows half of what it may have is left, though it an
 
 TEST_CASE("A server that answers nothing any more is left, and tried again") {
   ScriptedServer server;
-  Lab lab{server};
+  Lab lab{server, kTimeout};
   const Handle root = lab.root();
   server.script(Procedure::getattr, {Fault::silence});
   std::vector<Status> statuses;
   for (int count = 0; count < 2; ++count) {
     lab.client->getattr(root, [&](Status status, const auto&) { statuses.push_back(status); });
   }
-  lab.loop.run_for(250ms);
+  lab.loop.run_for(kTimeout / 2);
   lab.client->getattr(root, [&](Status status, const auto&) { statuses.push_back(status); });
   REQUIRE(lab.loop.run_until([&] { return statuses.size() == 3; }));
   CHECK(statuses == std::vector{Status::timeout, Status::timeout, Status::lost});
@@ -415,7 +295,6 @@ TEST_CASE("A server that comes and goes takes nothing from another") {
   ScriptedServer flapping;
   auto config = steady.config();  // MOUNT is the steady one's for both; their trees are alike
   config.servers = {{"127.0.0.1", steady.port()}, {"127.0.0.1", flapping.port()}};
-  config.timeout = 60s;
   Lab lab{config};
   lab.grow(128);
   const Handle root = lab.root();
@@ -448,9 +327,9 @@ TEST_CASE("What a hung server executes late undoes nothing, being guarded") {
   const bool guarded = GENERATE(true, false);
   ScriptedServer server;
   server.add_file("/f");
-  Lab lab{server};
+  Lab lab{server, kTimeout};
   const Object before = lab.lookup(lab.root(), "f").object;
-  server.script(Procedure::setattr, {Fault::none, {}, 1500ms}, 1);
+  server.script(Procedure::setattr, {Fault::none, {}, kTimeout * 3}, 1);
   const auto guard = [&](const Object& object) {
     return guarded ? std::optional{object.attributes.value().ctime} : std::nullopt;
   };

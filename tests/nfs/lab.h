@@ -29,7 +29,8 @@ struct Answer {
 // Calls wait for their replies.
 struct Lab {
   explicit Lab(const NfsConfig& config) { client = std::make_unique<LibnfsClient>(loop.io(), config, registry); }
-  explicit Lab(const ScriptedServer& server) : Lab(server.config()) {}
+  template <class... Timeout>
+  explicit Lab(const ScriptedServer& server, Timeout... timeout) : Lab(server.config(timeout...)) {}
 
   [[nodiscard]] bool wait_for_root() {
     return loop.run_until([this] { return client->root(0).has_value(); });

@@ -8,6 +8,8 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include "nfs/patience.h"
+
 namespace qatime::nfs::testing {
 
 class Loop {
@@ -16,7 +18,7 @@ class Loop {
 
   // Whether `condition` came true, looked at after every handler; within a minute, for slow machines.
   [[nodiscard]] bool run_until(const std::function<bool()>& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes{1};
+    const auto deadline = std::chrono::steady_clock::now() + slowly(std::chrono::minutes{1});
     while (!condition()) {
       if (std::chrono::steady_clock::now() > deadline) return false;
       io_.run_one_for(std::chrono::milliseconds{20});

@@ -36,16 +36,10 @@ struct Listed {
 
 // A client of one server and its loop; calls wait for their replies.
 struct Reader {
-  explicit Reader(const ScriptedServer& server) : client{loop.io(), patient(server.config()), registry} {
+  explicit Reader(const ScriptedServer& server) : client{loop.io(), server.config(), registry} {
     REQUIRE(loop.run_until([this] { return client.root(0).has_value(); }));
   }
   [[nodiscard]] Handle root() const { return *client.root(0); }
-
-  // Pages of tens of thousands of entries take their time where sanitizers look on.
-  static NfsConfig patient(NfsConfig config) {
-    config.timeout = std::chrono::seconds{30};
-    return config;
-  }
 
   Listed read(const Handle& directory, const Page::Position& begin = {}, std::uint32_t size = 8192) {
     std::optional<Listed> listed;

@@ -18,6 +18,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using boost::asio::ip::tcp;
+using testing::kTimeout;
 using testing::Loop;
 using testing::Procedure;
 using testing::ScriptedServer;
@@ -94,7 +95,7 @@ TEST_CASE("Completions that report an error may start requests, and end the conn
   const auto fault = GENERATE(Fault::deny, Fault::drop, Fault::silence);
   const bool ends = GENERATE(false, true);
   server.script(Procedure::null, {fault});
-  Lab lab{server.config()};
+  Lab lab{server.config(kTimeout)};
   std::vector<Status> statuses;
   std::unique_ptr<Rpc> rpc;
   Rpc::Done again = [&](const Reply& reply) {
@@ -123,12 +124,12 @@ TEST_CASE("A server that does not accept is given up after the timeout") {
   full.run_for(50ms);
 
   NfsConfig config;
-  config.timeout = 300ms;
+  config.timeout = kTimeout;
   Lab lab{config};
   std::string why;
   Rpc rpc{lab.environment, acceptor.local_endpoint(), [] {}, [&](const std::string& reason) { why = reason; }};
   REQUIRE(lab.loop.run_until([&] { return !why.empty(); }));
-  CHECK(why == "no answer to the connection for 0.3 s");
+  CHECK(why.find("no answer to the connection for ") == 0);
 }
 
 TEST_CASE("Requests beyond what a context bears are refused room, not queued") {
@@ -161,8 +162,8 @@ TEST_CASE("A request on what is not open is lost, and not inside the call") {
 
 TEST_CASE("A late reply frees the room that its request still took") {
   ScriptedServer server;
-  server.script(Procedure::null, {Fault::none, {}, 700ms}, 1);
-  Lab lab{server.config()};
+  server.script(Procedure::null, {Fault::none, {}, kTimeout * 3 / 2}, 1);
+  Lab lab{server.config(kTimeout)};
   std::optional<Status> status;
   std::unique_ptr<Rpc> rpc;
   rpc = std::make_unique<Rpc>(
@@ -212,7 +213,7 @@ TEST_CASE("A portmapper that fails at any point is a failure, not a hang") {
   ScriptedServer server;
   const auto fault = GENERATE(Fault::silence, Fault::drop, Fault::garbage, Fault::truncate, Fault::deny);
   server.script(Procedure::getport, {fault}, 1);
-  auto config = server.config();
+  auto config = server.config(kTimeout);
   config.mount_port = 0;
   Lab lab{config};
   CHECK(lab.mount(0, server.port()).failure.find("portmapper") == 0);

@@ -25,6 +25,7 @@
 
 #include "nfs/memory_tree.h"
 #include "nfs/messages.h"
+#include "nfs/service.h"
 #include "nfs/xdr.h"
 
 namespace qatime::nfs::testing {
@@ -42,6 +43,7 @@ class ScriptedServer::Server {
   explicit Server(const std::string& address) : endpoint_{asio::ip::make_address(address), 0} {
     listen();
     endpoint_ = acceptor_.local_endpoint();
+    service_.port = endpoint_.port();
     thread_ = std::thread{[this] { io_.run(); }};
   }
   ~Server() {
@@ -79,8 +81,7 @@ class ScriptedServer::Server {
   asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
   tcp::acceptor acceptor_{io_};
   tcp::endpoint endpoint_;
-  MemoryTree tree_;
-  std::vector<std::string> exports_;
+  Service service_;
   std::list<Script> scripts_;
   std::vector<Request> requests_;
   bool close_new_ = false;
@@ -95,13 +96,6 @@ class ScriptedServer::Server {
  private:
   void accept();
   Action action_for(const Request& request);
-  std::string execute(const Request& request, const Action& action);
-  std::string mnt(const Request& request, const Action& action);
-  std::string getattr(const Request& request, const Action& action);
-  std::string lookup(const Request& request, const Action& action);
-  std::string setattr(const Request& request, const Action& action);
-  std::string readdirplus(const Request& request, const Action& action);
-  std::string getport() const { return XdrWriter{}.word(endpoint_.port()).bytes(); }
 
   std::uint32_t accepted_ = 0;
   std::thread thread_;
@@ -158,7 +152,7 @@ class ScriptedServer::Server::Connection : public std::enable_shared_from_this<C
     if (action.fault == Fault::drop) return leave();
     if (action.fault == Fault::noise) return send(noise());
     if (const auto refused = refusal(call, action)) return write(*refused);
-    const std::string results = server_.execute(call.request, action);
+    const std::string results = server_.service_.execute(call.request, action);
     if (action.delay.count() > 0) ++server_.late_;
     if (action.fault == Fault::execute_silently) return;
     if (action.fault == Fault::execute_and_drop) return leave();
@@ -278,125 +272,6 @@ Action ScriptedServer::Server::action_for(const Request& request) {
   return action;
 }
 
-std::string ScriptedServer::Server::execute(const Request& request, const Action& action) {
-  switch (request.procedure) {
-    case Procedure::null:
-      return {};
-    case Procedure::getport:
-      return getport();
-    case Procedure::mnt:
-      return mnt(request, action);
-    case Procedure::getattr:
-      return getattr(request, action);
-    case Procedure::lookup:
-      return lookup(request, action);
-    case Procedure::setattr:
-      return setattr(request, action);
-    case Procedure::readdirplus:
-      return readdirplus(request, action);
-  }
-  return {};
-}
-
-std::string ScriptedServer::Server::mnt(const Request& request, const Action& action) {
-  if (action.status) return status_only(*action.status).bytes();
-  const bool exported = exports_.empty() || std::count(exports_.begin(), exports_.end(), request.name) != 0;
-  const auto node = exported ? tree_.find(request.name) : nullptr;
-  if (node == nullptr) return status_only(Status::noent).bytes();
-  const bool huge = action.fault == Action::Fault::huge_handle;
-  return status_only(Status::ok)
-      .opaque(huge ? std::string(100, 'h') : MemoryTree::handle(*node))
-      .word(1)  // one flavor of authentication:
-      .word(1)  // AUTH_SYS
-      .bytes();
-}
-
-std::string ScriptedServer::Server::getattr(const Request& request, const Action& action) {
-  const auto node = tree_.by_handle(request.handle);
-  const Status status = action.status.value_or(node == nullptr ? Status::stale : Status::ok);
-  XdrWriter out = status_only(status);
-  if (status == Status::ok) write_attributes(out, *node);
-  return out.bytes();
-}
-
-std::string ScriptedServer::Server::lookup(const Request& request, const Action& action) {
-  const auto directory = tree_.by_handle(request.handle);
-  std::shared_ptr<Node> found;
-  Status status = Status::noent;
-  if (directory == nullptr) {
-    status = Status::stale;
-  } else if (directory->type != Node::Type::directory) {
-    status = Status::notdir;
-  } else if (const auto child = directory->children.find(request.name); child != directory->children.end()) {
-    status = Status::ok;
-    found = child->second;
-  }
-  status = action.status.value_or(status);
-  XdrWriter out = status_only(status);
-  const bool with_attributes = action.fault != Action::Fault::no_attributes;
-  if (status == Status::ok) {
-    out.opaque(action.fault == Action::Fault::huge_handle ? std::string(100, 'h') : MemoryTree::handle(*found));
-    write_optional(out, found.get(), with_attributes);
-  }
-  write_optional(out, directory.get(), with_attributes);
-  return out.bytes();
-}
-
-std::string ScriptedServer::Server::setattr(const Request& request, const Action& action) {
-  const auto node = tree_.by_handle(request.handle);
-  Status status = Status::stale;
-  if (action.status) {
-    status = *action.status;
-  } else if (node != nullptr) {
-    status = tree_.set_atime(*node, request.atime, request.guard);
-  }
-  XdrWriter out = status_only(status);
-  out.word(0);  // pre_op_attr
-  write_optional(out, node.get(), action.fault != Action::Fault::no_attributes);
-  return out.bytes();
-}
-
-namespace {
-
-constexpr std::uint64_t kCookieVerifier = 0x636f6f6b69657321;
-
-// entryplus3, after the mark that there is one.
-std::string entry(const std::string& name, const Node& node, std::uint64_t cookie, Action::Fault fault) {
-  XdrWriter out;
-  out.word(1).hyper(node.id).opaque(name).hyper(cookie);
-  write_optional(out, &node, fault != Action::Fault::no_attributes);
-  out.word(fault != Action::Fault::no_handles ? 1 : 0);
-  if (fault == Action::Fault::no_handles) return out.bytes();
-  return out.opaque(fault == Action::Fault::huge_handle ? std::string(100, 'h') : MemoryTree::handle(node)).bytes();
-}
-
-}  // namespace
-
-// A cookie is the number of entries up to it.
-std::string ScriptedServer::Server::readdirplus(const Request& request, const Action& action) {
-  const auto directory = tree_.by_handle(request.handle);
-  Status status = directory == nullptr ? Status::stale : Status::ok;
-  if (directory != nullptr && directory->type != Node::Type::directory) status = Status::notdir;
-  if (request.cookie != 0 && request.verifier != kCookieVerifier) status = Status::bad_cookie;
-  status = action.status.value_or(status);
-  XdrWriter out = status_only(status);
-  write_optional(out, directory.get(), action.fault != Action::Fault::no_attributes);
-  if (status != Status::ok) return out.bytes();
-
-  std::vector<std::pair<std::string, std::shared_ptr<Node>>> all{{".", directory}, {"..", tree_.at("/")}};
-  all.insert(all.end(), directory->children.begin(), directory->children.end());
-  out.hyper(kCookieVerifier);
-  std::uint64_t cookie = request.cookie;
-  for (; cookie < all.size(); ++cookie) {
-    const std::string next = entry(all[cookie].first, *all[cookie].second, cookie + 1, action.fault);
-    const std::size_t size = out.bytes().size() + next.size() + 8;  // with the end
-    if (action.fault != Action::Fault::oversize && size > request.maxcount) break;
-    out.raw(next);
-  }
-  if (cookie == request.cookie && cookie < all.size()) return status_only(Status::toosmall).word(0).bytes();
-  return out.word(0).word(cookie == all.size() ? 1 : 0).bytes();
-}
-
 ScriptedServer::ScriptedServer(const std::string& address) : server_{std::make_unique<Server>(address)} {}
 ScriptedServer::~ScriptedServer() = default;
 
@@ -404,52 +279,52 @@ std::uint16_t ScriptedServer::port() const {
   return server_->run([this] { return server_->endpoint_.port(); });
 }
 
-NfsConfig ScriptedServer::config() const {
+NfsConfig ScriptedServer::config(std::chrono::milliseconds timeout) const {
   NfsConfig config;
   config.servers = {{server_->run([this] { return server_->endpoint_.address().to_string(); }), 0}};
   config.port = config.mount_port = port();
-  config.timeout = std::chrono::milliseconds{500};
+  config.timeout = timeout;
   return config;
 }
 
 void ScriptedServer::add_directory(const std::string& path) {
-  server_->run([&] { server_->tree_.add(path, Node::Type::directory); });
+  server_->run([&] { server_->service_.tree.add(path, Node::Type::directory); });
 }
 void ScriptedServer::add_file(const std::string& path) {
-  server_->run([&] { server_->tree_.add(path, Node::Type::file); });
+  server_->run([&] { server_->service_.tree.add(path, Node::Type::file); });
 }
 void ScriptedServer::add_symlink(const std::string& path) {
-  server_->run([&] { server_->tree_.add(path, Node::Type::symlink); });
+  server_->run([&] { server_->service_.tree.add(path, Node::Type::symlink); });
 }
 void ScriptedServer::add_link(const std::string& path, const std::string& existing) {
-  server_->run([&] { server_->tree_.put(path, server_->tree_.at(existing)); });
+  server_->run([&] { server_->service_.tree.put(path, server_->service_.tree.at(existing)); });
 }
 void ScriptedServer::remove(const std::string& path) {
-  server_->run([&] { server_->tree_.remove(path); });
+  server_->run([&] { server_->service_.tree.remove(path); });
 }
 void ScriptedServer::rename(const std::string& path, const std::string& target) {
   server_->run([&] {
-    server_->tree_.put(target, server_->tree_.at(path));
-    server_->tree_.remove(path);
+    server_->service_.tree.put(target, server_->service_.tree.at(path));
+    server_->service_.tree.remove(path);
   });
 }
 void ScriptedServer::set_atime(const std::string& path, Time atime) {
-  server_->run([&] { (void)server_->tree_.set_atime(*server_->tree_.at(path), atime, std::nullopt); });
+  server_->run([&] { (void)server_->service_.tree.set_atime(*server_->service_.tree.at(path), atime, std::nullopt); });
 }
 ScriptedServer::Times ScriptedServer::times(const std::string& path) const {
-  return server_->run([&] { return server_->tree_.at(path)->times; });
+  return server_->run([&] { return server_->service_.tree.at(path)->times; });
 }
 std::string ScriptedServer::handle(const std::string& path) const {
-  return server_->run([&] { return MemoryTree::handle(*server_->tree_.at(path)); });
+  return server_->run([&] { return MemoryTree::handle(*server_->service_.tree.at(path)); });
 }
 void ScriptedServer::forget_handles() {
-  server_->run([&] { server_->tree_.forget_handles(false); });
+  server_->run([&] { server_->service_.tree.forget_handles(false); });
 }
 void ScriptedServer::forget_all_handles() {
-  server_->run([&] { server_->tree_.forget_handles(true); });
+  server_->run([&] { server_->service_.tree.forget_handles(true); });
 }
 void ScriptedServer::set_exports(std::vector<std::string> paths) {
-  server_->run([&] { server_->exports_ = std::move(paths); });
+  server_->run([&] { server_->service_.exports = std::move(paths); });
 }
 
 void ScriptedServer::script(Procedure procedure, Action action, std::size_t times, When when) {

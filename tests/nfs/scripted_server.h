@@ -82,8 +82,8 @@ class ScriptedServer {
   ScriptedServer& operator=(const ScriptedServer&) = delete;
 
   [[nodiscard]] std::uint16_t port() const;
-  // For a client of this server: one export "/", a timeout of 500 ms.
-  [[nodiscard]] NfsConfig config() const;
+  // For a client of this server: one export "/". The timeout is one that never passes, if nothing else is said.
+  [[nodiscard]] NfsConfig config(std::chrono::milliseconds timeout = std::chrono::minutes{10}) const;
 
   // The tree: paths are absolute, their directories exist; "/" does from the beginning. Times of a new object are
   // 2020-01-01T00:00:00Z, and ctime grows by at least 1 ns with each change.
