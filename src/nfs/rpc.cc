@@ -11,8 +11,7 @@
 // requests here and there, by their number.
 //
 // Requests that are started in one turn of the loop are written together in a posted flush(). TCP_NODELAY is set, lest
-// one waits for the delayed acknowledgement of another; TCP_CORK around several makes full segments of what
-// libnfs writes one by one.
+// one waits for the delayed acknowledgement of another. What libnfs writes and reads one by one goes through a Stream.
 #include "nfs/rpc.h"
 
 #include <algorithm>
@@ -20,6 +19,7 @@
 #include <cerrno>
 #include <iterator>
 #include <new>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -47,9 +47,9 @@ metrics::Counter& rpcs(metrics::Registry& registry, const char* procedure) {
   return registry.counter("qatime_rpcs_total", "RPCs sent to NFS servers.", {"procedure", procedure});
 }
 
-void set_option(int descriptor, int option, int value) {
-  // Options of speed: that one is refused changes nothing else.
-  (void)::setsockopt(descriptor, IPPROTO_TCP, option, &value, sizeof value);
+void set_nodelay(int descriptor) {
+  const int on = 1;
+  (void)::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // refused, it is slower, and no more
 }
 
 std::string text(int error) { return std::generic_category().message(error); }
@@ -113,6 +113,8 @@ std::string Rpc::connect(const asio::ip::tcp::endpoint& server) {
 }
 
 int Rpc::service(int events) {
+  std::optional<Stream::Use> use;
+  if constexpr (libnfs::kReadsByRecv) use.emplace(stream_, rpc_get_fd(context_));
   in_libnfs_ = true;
   const int result = rpc_service(context_, events);
   in_libnfs_ = false;
@@ -125,7 +127,7 @@ void Rpc::await_open() {
                            if (error || life.expired() || context_ == nullptr) return;
                            if (const int cause = socket_error(socket_)) return fail(text(cause));
                            if (service(POLLOUT) < 0 || !open_) return fail(failure());
-                           set_option(socket_, TCP_NODELAY, 1);
+                           set_nodelay(socket_);
                            alarm_.cancel();
                            alarm_is_set_ = false;
                            await_replies();
@@ -138,7 +140,9 @@ void Rpc::await_replies() {
   descriptor_.async_wait(asio::posix::stream_descriptor::wait_read,
                          [this, life = std::weak_ptr{life_}](const boost::system::error_code& error) {
                            if (error || life.expired() || context_ == nullptr) return;
-                           if (service(POLLIN) < 0) return fail(failure());
+                           do {
+                             if (service(POLLIN) < 0) return fail(failure());
+                           } while (stream_.has_unread());
                            await_replies();
                            deliver();
                          });
@@ -166,12 +170,9 @@ void Rpc::flush_later() {
 
 void Rpc::flush() {
   if (awaits_room_) return;
-  const bool cork = std::exchange(unsent_, 0) > 1;
-  if (cork) set_option(socket_, TCP_CORK, 1);
-  const int result = service(POLLOUT);
-  if (cork) set_option(socket_, TCP_CORK, 0);
-  if (result < 0) return fail(failure());
-  if ((rpc_which_events(context_) & POLLOUT) != 0) await_room();
+  if (service(POLLOUT) < 0) return fail(failure());
+  if (const int error = stream_.flush(socket_)) return fail(text(error));
+  if (stream_.has_unsent() || (rpc_which_events(context_) & POLLOUT) != 0) await_room();
 }
 
 std::size_t Rpc::room() const noexcept {
@@ -207,7 +208,6 @@ void Rpc::entered(Call& call, metrics::Counter& counter, bool queued) {
     return deliver_later();
   }
   counter.add();
-  ++unsent_;
   set_alarm();
   flush_later();
 }

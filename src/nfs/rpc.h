@@ -23,6 +23,7 @@
 #include "nfs/alarm.h"
 #include "nfs/client.h"
 #include "nfs/status.h"
+#include "nfs/stream.h"
 
 struct rpc_context;  // libnfs
 
@@ -133,6 +134,7 @@ class Rpc {
   rpc_context* context_;
   boost::asio::posix::stream_descriptor descriptor_;  // a duplicate: libnfs closes its own when it likes
   int socket_ = -1;                                   // the same
+  Stream stream_;
   Alarm alarm_;
   std::function<void()> opened_;
   Lost lost_;
@@ -141,7 +143,6 @@ class Rpc {
   bool alarm_is_set_ = false;
   bool flush_is_posted_ = false;
   bool awaits_room_ = false;
-  std::size_t unsent_ = 0;
   std::uint64_t started_ = 0;
   std::uint64_t started_before_reply_ = 0;                 // before the last one
   std::size_t silent_timeouts_ = 0;                        // of what was started after it

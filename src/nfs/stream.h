@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// Many messages of libnfs in one system call.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include <sys/types.h>
+
+namespace qatime::nfs {
+
+// The bytes of one connection between libnfs and the kernel. stream.cc says how, and why. One thread.
+class Stream {
+ public:
+  // While it lives, what this thread reads from and writes to `descriptor` by recv() and send() goes through `stream`.
+  // At most one at a time.
+  class Use {
+   public:
+    Use(Stream& stream, int descriptor) noexcept;
+    ~Use();
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+  };
+
+  // Whether something came that was not read yet: nothing else will tell of it.
+  [[nodiscard]] bool has_unread() const noexcept { return next_ < end_; }
+  // Whether something was written that the kernel does not have yet.
+  [[nodiscard]] bool has_unsent() const noexcept { return sent_ < out_.size(); }
+  // Hands to the kernel what it takes of that, by `descriptor`, which does not block. An errno, or 0.
+  [[nodiscard]] int flush(int descriptor) noexcept;
+
+  // As recv() and send() of a socket that does not block.
+  [[nodiscard]] ssize_t read(int descriptor, void* bytes, std::size_t size) noexcept;
+  [[nodiscard]] ssize_t write(const void* bytes, std::size_t size);
+
+ private:
+  std::unique_ptr<char[]> in_;  // NOLINT(modernize-avoid-c-arrays)
+  std::size_t next_ = 0;        // in it, to be read
+  std::size_t end_ = 0;
+  bool is_drained_ = false;  // the kernel had no more than this
+  std::string out_;          // bounded by the requests that Rpc takes
+  std::size_t sent_ = 0;     // of it
+};
+
+}  // namespace qatime::nfs
