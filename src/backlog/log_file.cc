@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "backlog/log_file.h"
 
+#include <bit>
 #include <string_view>
 
 #include <fmt/core.h>
@@ -11,8 +12,10 @@
 namespace qatime::backlog {
 namespace {
 
-constexpr std::int64_t kApplicationId = 0x71617469;  // "qati"
-constexpr std::int64_t kVersion = 1;
+// Nothing else in the file shows a flipped bit of these. A later format differs from all before in two bits of its
+// number or more (2, 4, 7, 8, ...) and in kSchema.
+constexpr std::uint32_t kApplicationId = 0x71617469;  // "qati"
+constexpr std::uint32_t kVersion = 1;
 
 // Before the file is read. The size of pages and the vacuum are settled when it is made. No other process has a part
 // in it, so that SQLite needs no memory shared through a file, which a disk in trouble would take away by a signal.
@@ -39,25 +42,36 @@ constexpr const char* kSchema =
     "entries_crc INTEGER NOT NULL, "
     "changes BLOB NOT NULL, "
     "entries BLOB NOT NULL"
-    ") STRICT;";
+    ") STRICT";
 
 constexpr std::size_t kMaxLogPages = 8192;    // not yet in their place
 constexpr std::size_t kMinFree = 16 << 20;    // bytes that may be free, whatever is in use
 constexpr std::size_t kPagesPerCommit = 256;  // that shrink() gives back
 
+void say_whose(sqlite::Database& database) {
+  database.run(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplicationId, kVersion).c_str());
+}
+
 void create_schema(sqlite::Database& database) {
   sqlite::Transaction transaction{database};
   database.run(kSchema);
-  database.run(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplicationId, kVersion).c_str());
+  say_whose(database);
   transaction.commit();
 }
 
+// Whether the file is ours, but for one bit of the numbers that should say so.
+bool is_bit_flipped(sqlite::Database& database, std::uint32_t application, std::uint32_t version) {
+  return std::popcount(application ^ kApplicationId) + std::popcount(version ^ kVersion) == 1 &&
+         database.number(fmt::format("SELECT count(*) FROM sqlite_schema WHERE sql = '{}'", kSchema)) == 1;
+}
+
 void check_version(sqlite::Database& database, const std::string& file) {
-  const std::int64_t application = database.number("PRAGMA application_id");
-  const std::int64_t version = database.number("PRAGMA user_version");
+  const auto application = static_cast<std::uint32_t>(database.number("PRAGMA application_id"));
+  const auto version = static_cast<std::uint32_t>(database.number("PRAGMA user_version"));
   if (application == 0 && version == 0 && database.number("SELECT count(*) FROM sqlite_schema") == 0) {
     return create_schema(database);
   }
+  if (is_bit_flipped(database, application, version)) return say_whose(database);
   if (application != kApplicationId) {
     throw ConfigError{
         fmt::format("{} is not a backlog of qatime: move it away, or set another backlog.directory", file)};
