@@ -8,6 +8,7 @@
 //   backlog DIRECTORY commit BATCHES                               transactions of 10,000 accesses
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -24,6 +25,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "backlog/codec.h"
@@ -103,16 +105,17 @@ struct Subject {
     return made;
   }
 
-  // Accesses to the paths of `numbers`; returns the CPU seconds inside add().
-  double add(const std::vector<std::uint32_t>& numbers) {
+  // Accesses to `count` paths, the numbers of which next() tells; returns the CPU seconds inside add().
+  template <class Next>
+  double add(std::size_t count, Next&& next) {
     double seconds = 0;
     Paths path_of;
     std::vector<std::string> paths(kRead);
     std::vector<Event> events;
-    for (std::size_t begin = 0; begin < numbers.size(); begin += kRead) {
+    for (std::size_t begin = 0; begin < count; begin += kRead) {
       events.clear();
-      for (std::size_t i = begin; i < std::min(begin + kRead, numbers.size()); ++i) {
-        paths[i - begin] = path_of(numbers[i]);
+      for (std::size_t i = begin; i < std::min(begin + kRead, count); ++i) {
+        paths[i - begin] = path_of(next());
         events.emplace_back(Access{paths[i - begin], Time{std::chrono::nanoseconds{++now}}});
       }
       const double before = seconds_of(CLOCK_THREAD_CPUTIME_ID);
@@ -136,37 +139,48 @@ struct Subject {
   std::int64_t now = 1'700'000'000'000'000'000;
 };
 
-std::vector<std::uint32_t> draw(std::size_t count, std::uint32_t paths, bool is_zipf) {
-  std::mt19937_64 random{1};
-  std::vector<std::uint32_t> numbers(count);
+// The functions below tell numbers one after the other. Only Zipf's law needs memory for that, which counts as
+// qatime's.
+
+std::function<std::uint32_t()> draw(std::uint32_t paths, bool is_zipf) {
   if (!is_zipf) {
-    for (auto& number : numbers) number = static_cast<std::uint32_t>(random() % paths);
-    return numbers;
+    return [random = std::mt19937_64{1}, paths]() mutable { return static_cast<std::uint32_t>(random() % paths); };
   }
+  std::mt19937_64 random{1};
   std::vector<std::uint32_t> shuffled(paths);
   std::iota(shuffled.begin(), shuffled.end(), 0U);
   std::ranges::shuffle(shuffled, random);
-  std::uniform_real_distribution<double> exponent{0, std::log(static_cast<double>(paths))};
-  for (auto& number : numbers) number = shuffled[static_cast<std::size_t>(std::exp(exponent(random))) - 1];
-  return numbers;
+  return [random, shuffled = std::move(shuffled),
+          exponent = std::uniform_real_distribution<double>{0, std::log(static_cast<double>(paths))}]() mutable {
+    return shuffled[static_cast<std::size_t>(std::exp(exponent(random))) - 1];
+  };
 }
 
-std::vector<std::uint32_t> each(std::uint32_t count) {
-  std::vector<std::uint32_t> numbers(count);
-  std::iota(numbers.begin(), numbers.end(), 0U);
-  std::mt19937 random{1};
-  std::ranges::shuffle(numbers, random);
-  return numbers;
+// All below `count`, scattered: a Feistel network over the next power of four, which leaves out what is too great.
+std::function<std::uint32_t()> each(std::uint32_t count) {
+  const auto half = static_cast<unsigned>((std::bit_width(count - 1) + 1) / 2);
+  return [=, at = std::uint32_t{0}]() mutable {
+    const std::uint32_t mask = (1U << half) - 1;
+    while (true) {
+      std::uint32_t left = at >> half;
+      std::uint32_t right = at++ & mask;
+      for (std::uint32_t round = 1; round <= 4; ++round) {
+        left = std::exchange(right, left ^ ((right * 2654435761U + round * 0x9E3779B9U) >> 11 & mask));
+      }
+      if (const std::uint32_t number = left << half | right; number < count) return number;
+    }
+  };
 }
 
-void take_in(const std::string& directory, bool has_log, const std::vector<std::uint32_t>& numbers) {
+void take_in(const std::string& directory, bool has_log, std::size_t count, std::uint32_t paths, bool is_zipf) {
+  auto next = draw(paths, is_zipf);
   Subject subject{directory, has_log};
   const double process = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
   const double own = seconds_of(CLOCK_THREAD_CPUTIME_ID);
   const double start = wall();
-  const double seconds = subject.add(numbers);
+  const double seconds = subject.add(count, next);
   const double making = seconds_of(CLOCK_THREAD_CPUTIME_ID) - own - seconds;  // of the paths
-  print("per_second", static_cast<double>(numbers.size()) / (wall() - start));
+  print("per_second", static_cast<double>(count) / (wall() - start));
   subject.finish();
   print("intake_seconds", seconds);
   print("process_seconds", seconds_of(CLOCK_PROCESS_CPUTIME_ID) - process - making);
@@ -184,7 +198,7 @@ void settle(const std::string& directory, std::uint32_t count) {
       if (slice.entries.empty()) std::this_thread::sleep_for(100us);
     }
   }};
-  subject.add(each(count));
+  subject.add(count, each(count));
   is_over = true;
   applier.join();
   print("per_second", count / (wall() - start));
@@ -193,9 +207,9 @@ void settle(const std::string& directory, std::uint32_t count) {
 
 void uniform(const std::string& directory, std::uint32_t pending, std::size_t count) {
   Subject subject{directory, true};
-  subject.add(each(pending));
+  subject.add(pending, each(pending));
   const double start = wall();
-  const double seconds = subject.add(draw(count, pending, false));
+  const double seconds = subject.add(count, draw(pending, false));
   print("per_second", static_cast<double>(count) / (wall() - start));
   print("intake_seconds", seconds);
   subject.finish();
@@ -246,7 +260,9 @@ int main(int count, char** arguments) {
   log::set_level(log::Level::warning);
   const std::string& directory = words.at(0);
   const std::string& what = words.at(1);
-  if (what == "take-in") take_in(directory, words.at(2) == "on", draw(number(4), number(5), words.at(3) == "zipf"));
+  if (what == "take-in") {
+    take_in(directory, words.at(2) == "on", number(4), number(5), words.at(3) == "zipf");
+  }
   if (what == "settle") settle(directory, number(2));
   if (what == "uniform") uniform(directory, number(2), number(3));
   if (what == "recover") recover(directory);
