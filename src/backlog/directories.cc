@@ -17,12 +17,12 @@ std::size_t heap_bytes(const std::string& text) {
 
 }  // namespace
 
-Slot Directories::insert(std::string_view path, std::size_t lane) {
+Slot Directories::insert(std::string_view path, std::uint64_t hash, std::size_t lane) {
   const Slot slot = slab_.allocate();
   slab_[slot] = Directory{};
   slab_[slot].path = path;
   slab_[slot].lane = static_cast<std::uint32_t>(lane);
-  link(slot);
+  link(slot, hash);
   return slot;
 }
 
@@ -37,10 +37,11 @@ void Directories::rename(Slot slot, std::string path, std::size_t lane) {
   unlink(slot);
   slab_[slot].path = std::move(path);
   slab_[slot].lane = static_cast<std::uint32_t>(lane);
-  link(slot);
+  link(slot, hash(slab_[slot].path));
 }
 
-std::vector<Slot> Directories::subtree(std::string_view path) const {
+std::vector<Slot> Directories::subtree(std::string_view path) {
+  sort();
   std::vector<Slot> slots;
   if (const Slot itself = find(path); itself != kNoSlot && path != "/") slots.push_back(itself);
   // What lies below `path` begins with it and a slash, and '0' is the byte that follows the slash.
@@ -53,19 +54,37 @@ std::vector<Slot> Directories::subtree(std::string_view path) const {
 
 std::size_t Directories::bytes() const noexcept {
   constexpr std::size_t kNode = allocation_bytes(4 * sizeof(void*) + sizeof(decltype(in_order_)::value_type));
-  return slab_.bytes() + by_path_.bytes() + in_order_.size() * kNode + path_bytes_;
+  return slab_.bytes() + by_path_.bytes() + in_order_.size() * kNode + unsorted_.capacity() * sizeof(Slot) +
+         path_bytes_;
 }
 
-void Directories::link(Slot slot) {
-  by_path_.insert(slot);
-  in_order_.emplace(slab_[slot].path, slot);
+void Directories::link(Slot slot, std::uint64_t hash) {
+  if (unsorted_.size() >= kUnsorted) sort();
+  by_path_.insert(hash, slot);
+  slab_[slot].unsorted = static_cast<Slot>(unsorted_.size());
+  unsorted_.push_back(slot);
   path_bytes_ += heap_bytes(slab_[slot].path);
 }
 
 void Directories::unlink(Slot slot) {
-  by_path_.erase(slot);
-  in_order_.erase(slab_[slot].path);
-  path_bytes_ -= heap_bytes(slab_[slot].path);
+  Directory& directory = slab_[slot];
+  by_path_.erase(hash(directory.path), slot);
+  if (directory.unsorted == kNoSlot) {
+    in_order_.erase(directory.path);
+  } else {
+    slab_[unsorted_.back()].unsorted = directory.unsorted;
+    unsorted_[directory.unsorted] = unsorted_.back();
+    unsorted_.pop_back();
+  }
+  path_bytes_ -= heap_bytes(directory.path);
+}
+
+void Directories::sort() {
+  for (const Slot slot : unsorted_) {
+    in_order_.emplace(slab_[slot].path, slot);
+    slab_[slot].unsorted = kNoSlot;
+  }
+  unsorted_.clear();
 }
 
 }  // namespace qatime::backlog

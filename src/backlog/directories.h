@@ -25,20 +25,32 @@ struct Directory {
   Time newest = Time::min();  // no item has a newer time
   Slot next = kNoSlot;        // in the queue of the lane, where a directory is while something is waiting in it
   Slot previous = kNoSlot;
+  Slot unsorted = kNoSlot;  // its position among the Directories that are in no order yet
 };
 
 // Directories by path and in the order of their paths. Finding one is O(1), the rest O(log directories). One owner.
+//
+// Where what comes is settled soon, most directories are gone before anybody asks for the order: the latest thousand
+// are sorted when somebody does.
 class Directories {
  public:
-  Directories() : by_path_{Paths{&slab_}} {}
+  Directories() = default;
   Directories(const Directories&) = delete;
   Directories& operator=(const Directories&) = delete;
 
-  // kNoSlot if there is none.
-  [[nodiscard]] Slot find(std::string_view path) const { return by_path_.find(path); }
+  static std::uint64_t hash(std::string_view path) { return hash_bytes(path); }
+
+  // kNoSlot if there is none. `hash` is that of `path`, here as below.
+  [[nodiscard]] Slot find(std::string_view path, std::uint64_t hash) const {
+    return by_path_.find(hash, [&](Slot slot) { return slab_[slot].path == path; });
+  }
+  [[nodiscard]] Slot find(std::string_view path) const { return find(path, hash(path)); }
+
+  // Where find() will look.
+  [[nodiscard]] const SlotSet& by_path() const noexcept { return by_path_; }
 
   // There is none of this path.
-  Slot insert(std::string_view path, std::size_t lane);
+  Slot insert(std::string_view path, std::uint64_t hash, std::size_t lane);
 
   // It has no items.
   void erase(Slot slot);
@@ -47,7 +59,7 @@ class Directories {
   void rename(Slot slot, std::string path, std::size_t lane);
 
   // The directory `path` and all below it.
-  [[nodiscard]] std::vector<Slot> subtree(std::string_view path) const;
+  [[nodiscard]] std::vector<Slot> subtree(std::string_view path);
 
   [[nodiscard]] Directory& operator[](Slot slot) noexcept { return slab_[slot]; }
   [[nodiscard]] const Directory& operator[](Slot slot) const noexcept { return slab_[slot]; }
@@ -56,18 +68,16 @@ class Directories {
   [[nodiscard]] std::size_t bytes() const noexcept;
 
  private:
-  struct Paths {
-    using Key = std::string_view;
-    const Slab<Directory>* slab;
-    Key operator()(Slot slot) const { return (*slab)[slot].path; }
-    static std::size_t hash(Key path) { return hash_bytes(path); }
-  };
-  void link(Slot slot);
+  void link(Slot slot, std::uint64_t hash);
   void unlink(Slot slot);
+  void sort();
+
+  static constexpr std::size_t kUnsorted = 1024;
 
   Slab<Directory> slab_;
-  SlotSet<Paths> by_path_;
+  SlotSet by_path_;
   std::map<std::string_view, Slot> in_order_;  // the keys view Directory::path
+  std::vector<Slot> unsorted_;                 // that are not in in_order_
   std::size_t path_bytes_ = 0;
 };
 

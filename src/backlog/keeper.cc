@@ -123,7 +123,6 @@ bool Keeper::pass() {
     Local::Draft draft;
     while (more && draft.bytes < kMaxDraft) more = local_.write_some(pass, draft);
     if (!commit(draft, more ? std::vector<Slot>{} : pass.spent)) return false;
-    local_.make_room(draft);
   }
   if (pass.events > committed_.value()) committed_.add(pass.events - committed_.value());
   is_full_ = pass.is_full;

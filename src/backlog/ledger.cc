@@ -31,7 +31,7 @@ void Ledger::advance(Clock::Instant now) {
   endings_.forget(now);
 }
 
-void Ledger::take_in(const Access& access) { arrive(access.path, access.time, false, bytes() < limit_); }
+void Ledger::take_in(const Access& access) { arrive(access.path, access.time, false, used_bytes() < limit_); }
 
 // Where nothing is known of later changes to the names, what is at a path is what was there when the change happened.
 // Else all that the change may concern leaves the table and arrives again, each access under the name that it came
@@ -70,6 +70,35 @@ void Ledger::take_in(const Event& event) {
   std::visit([this](const auto& what) { take_in(what); }, event);
 }
 
+void Ledger::locate(Events events, std::vector<HashedPlace>& places) const {
+  places.clear();
+  for (const Event& event : events) {
+    const auto* const access = std::get_if<Access>(&event);
+    const auto place = access != nullptr ? lanes_.place(access->path) : std::nullopt;
+    places.push_back(place ? HashedPlace{*place} : HashedPlace{});
+  }
+}
+
+void Ledger::take_in(Events events, std::span<const HashedPlace> places) {
+  assert(events.size() == places.size());
+  for (std::size_t begin = 0; begin < events.size(); begin += Table::kAhead) {
+    const std::size_t end = std::min(begin + Table::kAhead, events.size());
+    table_.look_ahead(places.subspan(begin, end - begin));
+    const bool may_grow = used_bytes() < limit_;
+    for (std::size_t i = begin; i < end; ++i) {
+      const auto* const access = std::get_if<Access>(&events[i]);
+      if (access == nullptr) {
+        take_in(events[i]);
+      } else if (places[i].place.directory.empty() ||
+                 changes_.follow(access->path, access->time).kind != Fate::Kind::stays) {
+        arrive(access->path, access->time, false, may_grow);
+      } else {
+        count(table_.add(places[i], access->time, may_grow), false);
+      }
+    }
+  }
+}
+
 // An access that came for `path`: it waits where its object is now, if that is anywhere in the exports.
 void Ledger::arrive(std::string_view path, Time time, bool counted, bool may_grow) {
   const Fate fate = changes_.follow(path, time);
@@ -81,7 +110,11 @@ void Ledger::arrive(std::string_view path, Time time, bool counted, bool may_gro
     if (!counted) ++tally_.cancelled;
     return;
   }
-  switch (table_.add(*place, time, may_grow)) {
+  count(table_.add(*place, time, may_grow), counted);
+}
+
+void Ledger::count(Table::Added added, bool counted) {
+  switch (added) {
     case Table::Added::waits:
       if (counted) ++tally_.recovered;
       return;
@@ -107,7 +140,7 @@ void Ledger::end(std::string_view path, bool subtree, Order by) {
 
 // A backlog that is nearly full keeps its room for what is pending.
 void Ledger::remember_ending(Endings::Ending ending) {
-  if (bytes() < memory_ - memory_ / 8) endings_.remember(std::move(ending), now_);
+  if (used_bytes() < memory_ - memory_ / 8) endings_.remember(std::move(ending), now_);
 }
 
 Ledger::Known Ledger::known(const Table::Loose& loose) const {
@@ -154,5 +187,7 @@ bool Ledger::follow_flight(Ticket ticket) {
 }
 
 std::size_t Ledger::bytes() const noexcept { return table_.bytes() + changes_.bytes() + endings_.bytes(); }
+
+std::size_t Ledger::used_bytes() const noexcept { return bytes() - std::min(table_.spare_bytes(), memory_ / 8); }
 
 }  // namespace qatime::backlog

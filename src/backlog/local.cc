@@ -54,11 +54,11 @@ Local::Local(const BacklogConfig& config, Lanes lanes, const Clock& clock, metri
 void Local::add(Events events) {
   bool news = false;
   bool much_unwritten = false;
+  ledger_.locate(events, places_);
   {
     const std::lock_guard lock{mutex_};
     const std::size_t unwritten = ledger_.table().unwritten();
     take_in(events);
-    publish();
     news = ledger_.table().take_news();
     much_unwritten = unwritten < much_unwritten_ && ledger_.table().unwritten() >= much_unwritten_;
   }
@@ -67,16 +67,17 @@ void Local::add(Events events) {
 }
 
 void Local::take_in(Events events) {
+  const Busy busy{*this};
   ledger_.advance(clock_.now());
   for (const Event& event : events) {
     std::visit(
         [this](const auto& what) {
           invalidate(what);
           write_down(what);
-          ledger_.take_in(what);
         },
         event);
   }
+  ledger_.take_in(events, places_);
   events_ += events.size();
 }
 
@@ -95,6 +96,7 @@ void Local::take_more(Slice& slice, std::size_t limit) {
 }
 
 void Local::settle(Ticket ticket) {
+  if (settled_.leave(ticket)) return;
   const std::lock_guard lock{mutex_};
   assert(ledger_.table().flight(ticket));
   ledger_.table().settle(ticket);

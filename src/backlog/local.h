@@ -20,6 +20,7 @@
 #include "backlog/ledger.h"
 #include "backlog/remembrance.h"
 #include "backlog/rows.h"
+#include "backlog/settled.h"
 #include "clock.h"
 #include "config.h"
 #include "metrics.h"
@@ -32,9 +33,9 @@ namespace qatime::backlog {
 //
 // All of it takes `backlog.memory` at most, or a few blocks of slabs more, and while a late change is carried out what
 // that takes out of the table; beyond it, accesses to other paths are dropped and counted, while coalescing, moves and
-// removals go on. No room is reserved for what is in flight (32 bytes each) or put back (16 bytes each, or a fifth of
-// a backlog that is full). Where there is a log, its keeper makes room before that: what is on disk alone is away; and
-// while it takes what comes, 32 MiB more may wait for the next commit.
+// removals go on. No room is reserved for what is in flight (32 bytes each) or put back (12 bytes each, or a fifth of
+// a backlog that is full; and 32 where it failed). Where there is a log, its keeper makes room before that: what is on
+// disk alone is away; and while it takes what comes, 32 MiB more may wait for the next commit.
 //
 // At every moment between two calls, the accesses added + recovered = coalesced + cancelled + settled + dropped +
 // pending.
@@ -80,7 +81,6 @@ class Local final : public Backlog {
     struct Part {
       Slot row;
       Batch batch;
-      std::vector<Slot> items;  // by the position of their access in the batch
     };
     std::vector<Part> parts;
     std::size_t bytes = 0;
@@ -95,7 +95,8 @@ class Local final : public Backlog {
   };
   [[nodiscard]] Pass begin_pass();
 
-  // Adds some of what is new to `draft`. Returns whether there is more of the pass.
+  // Adds some of what is new to `draft`, where it is away if there is no room in memory. Returns whether there is more
+  // of the pass.
   [[nodiscard]] bool write_some(Pass& pass, Draft& draft);
 
   // The sequences of rows.
@@ -103,9 +104,6 @@ class Local final : public Backlog {
 
   // The draft is in the log, and `spent` is no more.
   void committed(const Draft& draft, const std::vector<Slot>& spent);
-
-  // Sends what the draft has written away until there is room in memory.
-  void make_room(const Draft& draft);
 
   // Has what is left of rows that are nearly spent written again, if the log is much greater than what is pending.
   void renew();
@@ -166,6 +164,21 @@ class Local final : public Backlog {
   // Why accesses are dropped; what finds no room without a log, or with one in some Trouble.
   enum class Dropped { memory_full, disk_full, disk_failed, damaged, outside };
 
+  // Who has the lock, for longer: what is settled meanwhile is carried out at the end, and told.
+  class Busy {
+   public:
+    explicit Busy(Local& local) : local_{local} { local_.settled_.open(); }
+    Busy(const Busy&) = delete;
+    Busy& operator=(const Busy&) = delete;
+    ~Busy() {
+      for (const Ticket ticket : local_.settled_.close()) local_.ledger_.table().settle(ticket);
+      local_.publish();
+    }
+
+   private:
+    Local& local_;
+  };
+
   void take_in(Events events);
   Draft::Part& open_part(Draft& draft);
   [[nodiscard]] std::size_t bytes() const noexcept;
@@ -183,7 +196,9 @@ class Local final : public Backlog {
   const std::size_t much_unwritten_;  // accesses
   std::function<void()> wake_;
   std::function<void()> wake_keeper_;
+  std::vector<HashedPlace> places_;  // of the events of one add()
 
+  Settled settled_;
   mutable std::mutex mutex_;
   // guarded by mutex_:
   Rows rows_;

@@ -70,6 +70,7 @@ Local::Pass Local::begin_pass() {
 
 bool Local::write_some(Pass& pass, Draft& draft) {
   const std::lock_guard lock{mutex_};
+  const Busy busy{*this};
   if (changes_count_ > 0) {
     Draft::Part& part = open_part(draft);
     rows_[part.row].changes = part.batch.changes_count = std::exchange(changes_count_, 0);
@@ -84,13 +85,14 @@ bool Local::write_some(Pass& pass, Draft& draft) {
   Draft::Part& part = goes_on ? draft.parts.back() : open_part(draft);
   const std::size_t before = part.batch.entries.size();
   AccessEncoder encoder{part.batch.entries};
-  ledger_.table().write(part.row, count, [&](Slot item, const auto& directory, auto name, Time time) {
-    encoder.add(directory, name, time);
-    part.items.push_back(item);
+  const auto is_full = [this] { return ledger_.used_bytes() > memory_ / 4 * 3; };
+  ledger_.table().write(part.row, count, is_full, [&](const Table::Written& access) {
+    encoder.add(access.directory, access.name, access.time);
+    rows_.append(part.row, !access.stays);
   });
   draft.bytes += part.batch.entries.size() - before;
-  rows_[part.row].accesses = part.batch.accesses = static_cast<std::uint32_t>(part.items.size());
-  if (part.items.empty()) {
+  part.batch.accesses = rows_[part.row].accesses;
+  if (part.batch.accesses == 0) {
     rows_.close(part.row);
     draft.parts.pop_back();
   }
@@ -121,21 +123,6 @@ void Local::committed(const Draft& draft, const std::vector<Slot>& spent) {
     rows_.commit(part.row, part.batch.entries.size() + part.batch.changes.size());
   }
   for (const Slot row : spent) rows_.close(row);
-}
-
-void Local::make_room(const Draft& draft) {
-  for (const auto& part : draft.parts) {
-    for (std::size_t begin = 0; begin < part.items.size(); begin += kSlice) {
-      const std::lock_guard lock{mutex_};
-      if (ledger_.bytes() <= memory_ / 4 * 3) return;
-      const std::size_t end = std::min(begin + kSlice, part.items.size());
-      for (std::size_t i = begin; i < end; ++i) {
-        if (!ledger_.table().evict(part.items[i], part.row)) continue;
-        rows_.send_away(part.row, static_cast<std::uint32_t>(i));
-      }
-      publish();
-    }
-  }
 }
 
 void Local::renew() {
@@ -171,11 +158,11 @@ void Local::renew() {
 Local::Return Local::begin_return() const {
   const std::lock_guard lock{mutex_};
   Return returning;
-  const bool has_room = ledger_.bytes() <= memory_ / 2 || ledger_.table().pending() < kSlice;
+  const bool has_room = ledger_.used_bytes() <= memory_ / 2 || ledger_.table().pending() < kSlice;
   returning.is_merger = !has_room && rows_.away_rows() > kIdleRows;
   if (rows_.away() == 0 || !(has_room || returning.is_merger)) return returning;
   const auto may_come = [&](const Rows::Row& row) {
-    return row.away > 0 && (!returning.is_merger || row.bytes < max_row_ / 8);
+    return row.is_committed && row.away > 0 && (!returning.is_merger || row.bytes < max_row_ / 8);
   };
   const auto first = std::ranges::find_if(rows_.order(), [&](const auto& row) { return may_come(rows_[row.second]); });
   if (first == rows_.order().end()) return returning;

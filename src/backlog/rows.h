@@ -52,12 +52,13 @@ class Rows {
   void hold(Slot row) noexcept { ++rows_[row].resident; }
   void release(Slot row) noexcept { --rows_[row].resident; }
 
-  // The access at `position`, which is resident, goes away.
-  void send_away(Slot row, std::uint32_t position) {
+  // One more access is in it, and away from now on; or resident if somebody calls hold().
+  void append(Slot row, bool is_away) {
     Row& itself = rows_[row];
+    ++itself.accesses;
+    if (!is_away) return;
     itself.is_away.resize(itself.accesses);
-    itself.is_away[position] = true;
-    release(row);
+    itself.is_away.back() = true;
     set_away(row, itself.away + 1);
   }
 
@@ -71,8 +72,10 @@ class Rows {
 
   // The row was written, in this many bytes.
   void commit(Slot row, std::size_t bytes) noexcept {
-    rows_[row].is_committed = true;
-    rows_[row].bytes = bytes;
+    Row& itself = rows_[row];
+    if (itself.away > 0) itself.is_away.resize(itself.accesses);
+    itself.is_committed = true;
+    itself.bytes = bytes;
     bytes_ += bytes;
   }
 

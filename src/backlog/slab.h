@@ -79,6 +79,8 @@ class Slab {
 
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] std::size_t bytes() const noexcept { return capacity_ * sizeof(T) + blocks_.size() * sizeof(Block); }
+  // Of these, what is free for further objects.
+  [[nodiscard]] std::size_t spare_bytes() const noexcept { return (capacity_ - size_) * sizeof(T); }
 
  private:
   struct Block {

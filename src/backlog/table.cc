@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// An item takes 64 bytes, its name an allocation of its own (32 bytes up to 23 characters) and 6 to 10 bytes of hash
-// table; 32 bytes more while it is in flight, 16 while it is put back; a directory about 250 and its path. Items are
-// linked by slots, so nothing moves when there are more of them.
+// An item takes 64 bytes, a name of more than 17 characters an allocation of its own, and 11 to 16 bytes of hash table;
+// 32 bytes more while it is in flight, 12 while it is put back and 32 once it was tried in vain; a directory about 250
+// and its path. Items are linked by slots, so nothing moves when there are more of them.
+//
+// Hardly anything of a large table is in the caches, and add() needs several lines of memory, each of which tells where
+// the next one is: look_ahead() goes that way for many accesses at a time.
 //
 // Each item is in one list of its directory: `waiting`, or `apart` while it is in flight or put back for later. A
 // directory exists while it has items, and is in the queue of its lane while something is waiting in it.
@@ -12,11 +15,12 @@
 #include "backlog/table.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <limits>
 
-#include "backlog/allocation.h"
 #include "backlog/hash.h"
+#include "backlog/prefetch.h"
 
 namespace qatime::backlog {
 namespace {
@@ -26,29 +30,50 @@ constexpr unsigned kMaxAttempts = std::numeric_limits<std::uint16_t>::max();
 }  // namespace
 
 Table::Table(const Lanes& lanes, Clock::Instant now, const Remembrance& earlier, Rows* rows)
-    : lanes_{lanes},
-      epoch_{now},
-      now_{now},
-      by_name_{ItemKeys{&items_}},
-      queues_(lanes.size()),
-      earlier_{earlier},
-      rows_{rows} {}
+    : lanes_{lanes}, epoch_{now}, now_{now}, queues_(lanes.size()), earlier_{earlier}, rows_{rows} {}
 
 void Table::advance(Clock::Instant now) {
   now_ = now;
   earlier_.forget(second(now));
 }
 
-Table::Added Table::add(const Place& place, Time time, bool may_grow) {
-  Slot directory = directories_.find(place.directory);
-  if (directory != kNoSlot) {
-    const Slot slot = by_name_.find({directory, place.name});
-    if (slot != kNoSlot) return merge(slot, time);
-  }
+Table::Added Table::add(const HashedPlace& where, Time time, bool may_grow) {
+  const auto& [lane, path, name] = where.place;
+  Slot directory = directories_.find(path, where.hash);
+  if (directory == kNoSlot && !may_grow) return Added::refused;
+  if (directory == kNoSlot) directory = directories_.insert(path, where.hash, lane);
+  const std::uint64_t name_hash = hash(directory, name);
+  const Slot slot = find(directory, name, name_hash);
+  if (slot != kNoSlot) return merge(slot, time);
   if (!may_grow) return Added::refused;
-  if (directory == kNoSlot) directory = directories_.insert(place.directory, place.lane);
-  note(create(directory, place.name, time));
+  note(create(directory, name, name_hash, time));
   return Added::waits;
+}
+
+// Of each place: the directory, whose path is compared; the item, or the last one of the directory, which a new one is
+// linked to.
+void Table::look_ahead(std::span<const HashedPlace> places) const {
+  assert(places.size() <= kAhead);
+  std::array<Slot, kAhead> directories;
+  std::array<std::uint64_t, kAhead> hashes;
+  for (const HashedPlace& where : places) directories_.by_path().prefetch(where.hash);
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    directories[i] = directories_.by_path().guess(places[i].hash);
+    if (directories[i] != kNoSlot) prefetch(directories_[directories[i]]);
+  }
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    if (directories[i] == kNoSlot) continue;
+    hashes[i] = hash(directories[i], places[i].place.name);
+    by_name_.prefetch(hashes[i]);
+    const std::string& path = directories_[directories[i]].path;
+    prefetch(path.data(), path.size());
+  }
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    if (directories[i] == kNoSlot) continue;
+    Slot slot = by_name_.guess(hashes[i]);
+    if (slot == kNoSlot) slot = directories_[directories[i]].waiting.last;
+    if (slot != kNoSlot) prefetch(items_[slot]);
+  }
 }
 
 Slice Table::take(std::size_t lane, std::size_t limit, std::uint64_t mark) {
@@ -82,7 +107,7 @@ std::optional<Table::Flight> Table::flight(Ticket ticket) const {
   if (slot == kNoSlot) return std::nullopt;
   const Item& item = items_[slot];
   const InFlight& flight = flights_[ticket.slot];
-  return Flight{join(directories_[item.directory].path, name_of(item)), flight.time, flight.mark};
+  return Flight{join(directories_[item.directory].path, item.name.view()), flight.time, flight.mark};
 }
 
 void Table::settle(Ticket ticket) {
@@ -92,9 +117,7 @@ void Table::settle(Ticket ticket) {
   if (item.state == State::in_flight) return remove(slot);
   --newer_;
   land(slot);
-  item.missed = false;
-  item.attempts = 0;
-  item.since = {};
+  set_history(item, {});
   arrivals_.remove(item.second);
   item.second = second(now_);
   arrivals_.add(item.second);
@@ -112,9 +135,7 @@ bool Table::put_back(Ticket ticket, Clock::Instant not_before, Retry retry) {
     supersede(item, flights_[item.position].time);
   }
   land(slot);
-  item.missed = retry.missed && !coalesces;
-  item.attempts = static_cast<std::uint16_t>(std::min<unsigned>(retry.attempts, kMaxAttempts));
-  item.since = retry.since;
+  set_history(item, {std::min(retry.attempts, kMaxAttempts), retry.since, retry.missed && !coalesces});
   item.state = State::delayed;
   due_.insert(not_before, slot);
   return coalesces;
@@ -138,68 +159,14 @@ void Table::move_directories(std::string_view path, std::string_view target, Tim
   }
 }
 
-void Table::write(Slot row, std::size_t count, const Write& write) {
-  for (; count > 0 && !unwritten_.empty(); --count, unwritten_.pop_front()) {
-    const Slot slot = unwritten_.front();
-    if (!items_.contains(slot) || !items_[slot].is_unwritten) continue;
-    Item& item = items_[slot];
-    item.is_unwritten = false;
-    set_row(item, row);
-    write(slot, directories_[item.directory].path, name_of(item), item.time);
-  }
-}
-
-// The newest time of an item that was there is in `row` now, whatever was to be written before.
-Table::Added Table::restore(const Place& place, Time time, Slot row) {
-  if (row == kNoSlot) return add(place, time, true);
-  Slot directory = directories_.find(place.directory);
-  Slot slot = directory == kNoSlot ? kNoSlot : by_name_.find({directory, place.name});
-  Added added = Added::waits;
-  if (slot != kNoSlot) {
-    if (time <= items_[slot].time) return Added::coalesced;
-    added = merge(slot, time);
-  } else {
-    if (directory == kNoSlot) directory = directories_.insert(place.directory, place.lane);
-    slot = create(directory, place.name, time);
-  }
-  items_[slot].is_unwritten = false;
-  set_row(items_[slot], row);
-  return added;
-}
-
-Slot Table::row(Ticket ticket) const {
-  const Slot slot = find_flight(ticket);
-  return slot == kNoSlot ? kNoSlot : items_[slot].row;
-}
-
-bool Table::evict(Slot slot, Slot row) {
-  if (!items_.contains(slot) || items_[slot].row != row) return false;
-  Item& item = items_[slot];
-  if (item.is_unwritten || item.state != State::waiting || item.attempts > 0 || item.missed) return false;
-  item.row = kNoSlot;
-  remove(slot);
-  return true;
-}
-
-bool Table::renew(Slot begin, std::size_t count, const std::function<bool(Slot row)>& is_sparse) {
-  const std::size_t end = begin + count;
-  for (std::size_t i = begin; i < std::min(end, items_.slots()); ++i) {
-    const auto slot = static_cast<Slot>(i);
-    if (!items_.contains(slot)) continue;
-    const Slot row = items_[slot].row;
-    if (row != kNoSlot && is_sparse(row)) note(slot);
-  }
-  return end < items_.slots();
-}
-
 std::optional<Clock::Instant> Table::next_due() const {
   if (due_.empty()) return std::nullopt;
-  return due_.first().moment;
+  return due_.first().moment();
 }
 
 std::size_t Table::bytes() const noexcept {
-  return items_.bytes() + by_name_.bytes() + name_bytes_ + directories_.bytes() + flights_.bytes() + due_.bytes() +
-         arrivals_.bytes() + earlier_.bytes() + unwritten_.size() * sizeof(Slot);
+  return items_.bytes() + histories_.bytes() + by_name_.bytes() + name_bytes_ + directories_.bytes() +
+         flights_.bytes() + due_.bytes() + arrivals_.bytes() + earlier_.bytes() + unwritten_.size() * sizeof(Slot);
 }
 
 std::chrono::seconds Table::oldest(Clock::Instant now) const {
@@ -207,10 +174,14 @@ std::chrono::seconds Table::oldest(Clock::Instant now) const {
   return std::chrono::seconds{oldest ? second(now) - *oldest : 0};
 }
 
-std::size_t Table::ItemKeys::hash(const Key& key) { return hash_bytes(key.name, key.directory); }
+Slot Table::find(Slot directory, std::string_view name, std::uint64_t hash) const {
+  return by_name_.find(
+      hash, [&](Slot slot) { return items_[slot].directory == directory && items_[slot].name.view() == name; });
+}
 
-std::string_view Table::name_of(const Item& item) noexcept {
-  return {item.name.get() + 1, static_cast<unsigned char>(item.name[0])};
+Slot Table::find(const Place& place) const {
+  const Slot directory = directories_.find(place.directory);
+  return directory == kNoSlot ? kNoSlot : find(directory, place.name, hash(directory, place.name));
 }
 
 std::uint32_t Table::second(Clock::Instant now) const noexcept {
@@ -226,7 +197,7 @@ Table::Added Table::merge(Slot slot, Time time) {
   }
   const Time older = std::exchange(item.time, time);
   if (item.state != State::in_flight) supersede(item, older);
-  item.missed = false;  // that was said of an earlier access
+  if (item.history != kNoSlot) histories_[item.history].retry.missed = false;  // that was said of an earlier access
   note(slot);
   Directory& directory = directories_[item.directory];
   directory.newest = std::max(directory.newest, time);
@@ -236,19 +207,19 @@ Table::Added Table::merge(Slot slot, Time time) {
   return Added::waits;
 }
 
-Slot Table::create(Slot directory, std::string_view name, Time time) {
+Slot Table::create(Slot directory, std::string_view name, std::uint64_t hash, Time time) {
   const Slot slot = items_.allocate();
   Item& item = items_[slot];
-  item = Item{};
   item.time = time;
-  item.name = std::make_unique<char[]>(1 + name.size());
-  item.name[0] = static_cast<char>(name.size());
-  std::copy(name.begin(), name.end(), item.name.get() + 1);
-  name_bytes_ += allocation_bytes(1 + name.size());
+  item.earlier = EarlierTimes::Chain::none;
   item.directory = directory;
   item.second = second(now_);
+  item.row = item.history = kNoSlot;
+  item.is_unwritten = false;
+  item.name.assign(name);
+  name_bytes_ += item.name.heap_bytes();
   arrivals_.add(item.second);
-  by_name_.insert(slot);
+  by_name_.insert(hash, slot);
   directories_[directory].newest = std::max(directories_[directory].newest, time);
   wait(slot);
   return slot;
@@ -260,36 +231,27 @@ void Table::remove(Slot slot) {
   unlink_item(slot);
   if (item.state == State::in_flight) land(slot);
   if (item.state == State::delayed) due_.erase(slot);
-  by_name_.erase(slot);
+  by_name_.erase(hash(item), slot);
   arrivals_.remove(item.second);
-  name_bytes_ -= allocation_bytes(1 + name_of(item).size());
-  item.name.reset();
-  item.is_unwritten = false;
+  name_bytes_ -= item.name.heap_bytes();
+  item.name.assign({});
+  if (std::exchange(item.is_unwritten, false)) --count_unwritten_;
+  set_history(item, {});
   set_row(item, kNoSlot);
   const Directory& directory = directories_[item.directory];
   if (directory.waiting.empty() && directory.apart.empty()) directories_.erase(item.directory);
   items_.release(slot);
 }
 
-// The time of an item is in no row. Of items that are gone before they are written the list is freed now and then.
-void Table::note(Slot slot) {
-  Item& item = items_[slot];
-  if (rows_ == nullptr || item.is_unwritten) return;
-  item.is_unwritten = true;
-  unwritten_.push_back(slot);
-  if (unwritten_.size() < compact_at_) return;
-  const auto is_new = [this](Slot one) {
-    return items_.contains(one) && std::exchange(items_[one].is_unwritten, false);
-  };
-  std::erase_if(unwritten_, [&](Slot one) { return !is_new(one); });
-  for (const Slot one : unwritten_) items_[one].is_unwritten = true;
-  compact_at_ = 2 * unwritten_.size() + kCompact;
-}
-
-void Table::set_row(Item& item, Slot row) {
-  if (rows_ != nullptr && row != kNoSlot) rows_->hold(row);
-  if (rows_ != nullptr && item.row != kNoSlot) rows_->release(item.row);
-  item.row = row;
+// What was tried for an item; nothing by default.
+void Table::set_history(Item& item, const Retry& retry) {
+  const bool is_needed = retry.attempts > 0 || retry.missed || retry.since != Clock::Instant{};
+  if (!is_needed) {
+    if (item.history != kNoSlot) histories_.release(std::exchange(item.history, kNoSlot));
+    return;
+  }
+  if (item.history == kNoSlot) item.history = histories_.allocate();
+  histories_[item.history].retry = retry;
 }
 
 // An item that is in no list waits, as the last of its directory.
@@ -321,8 +283,8 @@ void Table::enqueue(Slot directory) {
 void Table::dequeue(Slot directory) { unlink(directories_.slab(), queues_[directories_[directory].lane], directory); }
 
 void Table::release_due() {
-  while (!due_.empty() && due_.first().moment <= now_) {
-    const Slot slot = due_.first().slot;
+  while (!due_.empty() && due_.first().moment() <= now_) {
+    const Slot slot = due_.first().slot();
     due_.erase(slot);
     unlink_item(slot);
     wait(slot);
@@ -344,7 +306,8 @@ Entry Table::depart(Slot slot, std::uint64_t mark) {
   item.position = flights_.allocate();
   flights_[item.position] = {kNoSlot, slot, ++generation_, item.time, mark};
   const Ticket ticket{item.position, generation_};
-  return {ticket, std::string{name_of(item)}, item.time, {item.attempts, item.since, item.missed}};
+  const Retry retry = item.history == kNoSlot ? Retry{} : histories_[item.history].retry;
+  return {ticket, std::string{item.name.view()}, item.time, retry};
 }
 
 // Ends the ticket of an item in flight, whose state is up to the caller.
@@ -371,7 +334,7 @@ void Table::supersede(Item& item, Time time) {
 void Table::withdraw_earlier(Slot slot, Time until, const Take& take) {
   Item& item = items_[slot];
   earlier_.extract(item.earlier, until,
-                   [&](Time time) { take({join(directories_[item.directory].path, name_of(item)), time, true}); });
+                   [&](Time time) { take({join(directories_[item.directory].path, item.name.view()), time, true}); });
 }
 
 // Leaves what is in flight in a directory that has moved at the path where it was, but not what waits behind it.
@@ -383,15 +346,15 @@ void Table::leave_flights(Slot moved, const std::string& old_path, std::size_t o
     if (!is_in_flight(item)) continue;
     std::optional<Time> newer;
     if (item.state == State::in_flight_newer) newer = end_newer(slot);
-    if (old == kNoSlot) old = directories_.insert(old_path, old_lane);
-    by_name_.erase(slot);
+    if (old == kNoSlot) old = directories_.insert(old_path, Directories::hash(old_path), old_lane);
+    by_name_.erase(hash(item), slot);
     unlink_item(slot);
     item.directory = old;
-    by_name_.insert(slot);
+    by_name_.insert(hash(item), slot);
     append(items_, directories_[old].apart, slot);
     directories_[old].newest = std::max(directories_[old].newest, item.time);
     withdraw_earlier(slot, until, take);
-    if (newer) note(create(moved, name_of(item), *newer));
+    if (newer) note(create(moved, item.name.view(), hash(moved, item.name.view()), *newer));
   }
 }
 
@@ -407,8 +370,7 @@ bool Table::moves_whole(std::string_view from, std::string_view to) const {
 
 void Table::withdraw(std::string_view path, bool subtree, Time until, const Take& take) {
   if (const auto place = lanes_.place(path)) {
-    const Slot directory = directories_.find(place->directory);
-    const Slot slot = directory == kNoSlot ? kNoSlot : by_name_.find({directory, place->name});
+    const Slot slot = find(*place);
     if (slot != kNoSlot) withdraw_item(slot, until, take);
   }
   if (!subtree) return;
@@ -429,7 +391,7 @@ void Table::withdraw_list(Slot first, Time until, const Take& take) {
 void Table::withdraw_item(Slot slot, Time until, const Take& take) {
   const Item& item = items_[slot];
   const bool goes = item.time <= until && item.state != State::in_flight;
-  if (goes) take({join(directories_[item.directory].path, name_of(item)), item.time, false});
+  if (goes) take({join(directories_[item.directory].path, item.name.view()), item.time, false});
   withdraw_earlier(slot, until, take);
   if (!goes) return;
   if (item.state == State::in_flight_newer) {

@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,12 +19,22 @@
 #include "backlog/directories.h"
 #include "backlog/due_queue.h"
 #include "backlog/earlier_times.h"
+#include "backlog/name.h"
 #include "backlog/rows.h"
 #include "backlog/slab.h"
 #include "backlog/slot_set.h"
 #include "path.h"
 
 namespace qatime::backlog {
+
+// A place and the hash of its directory.
+struct HashedPlace {
+  HashedPlace() = default;
+  explicit HashedPlace(const Place& where) : place{where}, hash{Directories::hash(where.directory)} {}
+
+  Place place;
+  std::uint64_t hash = 0;
+};
 
 // Backlog without lock, memory of changes or bound. One owner, who lets `lanes` outlive it.
 //
@@ -43,7 +53,13 @@ class Table {
 
   enum class Added { waits, coalesced, refused };
   // An access; refused where it would be a new item and `may_grow` is false.
-  Added add(const Place& place, Time time, bool may_grow);
+  Added add(const HashedPlace& where, Time time, bool may_grow);
+  Added add(const Place& place, Time time, bool may_grow) { return add(HashedPlace{place}, time, may_grow); }
+
+  // Has what add() will touch brought into the caches, for kAhead places at most: what it waits for one after the other
+  // comes at once. Place{} stands for nothing.
+  void look_ahead(std::span<const HashedPlace> places) const;
+  static constexpr std::size_t kAhead = 32;
 
   // As in Backlog. `mark` is the owner's, who reads it in Flight.
   [[nodiscard]] Slice take(std::size_t lane, std::size_t limit, std::uint64_t mark);
@@ -80,24 +96,27 @@ class Table {
   // superseded goes to `take`. Neither path lies within the other.
   void move_directories(std::string_view path, std::string_view target, Time until, const Take& take);
 
-  // Gets an access as it is to be written, in its directory.
-  using Write = std::function<void(Slot item, const std::string& directory, std::string_view name, Time time)>;
+  // An access as it is to be written.
+  struct Written {
+    const std::string& directory;
+    std::string_view name;
+    Time time;
+    bool stays;  // else it is in the log alone from now on
+  };
+  using Write = std::function<void(const Written& access)>;
 
   // How many items are not in the log yet; some may have gone meanwhile.
   [[nodiscard]] std::size_t unwritten() const noexcept { return unwritten_.size(); }
 
   // Looks at the first `count` of them, and hands the newest times of those that are there to `write`, which does not
-  // touch the table; from then on they are in `row`.
-  void write(Slot row, std::size_t count, const Write& write);
+  // touch the table; from then on they are in `row`. While `is_full`, items that just wait leave the table by that.
+  void write(Slot row, std::size_t count, const std::function<bool()>& is_full, const Write& write);
 
   // An access that is in `row` comes back.
   Added restore(const Place& place, Time time, Slot row);
 
   // The row of what a ticket stands for; kNoSlot if it is in none.
   [[nodiscard]] Slot row(Ticket ticket) const;
-
-  // Removes the item in `slot` if it just waits and is in `row`, where its access stays. Whether it did.
-  bool evict(Slot slot, Slot row);
 
   // Has those items of slots `begin` up to before `begin + count` written again whose row `is_sparse`. Returns whether
   // there are further slots.
@@ -112,6 +131,8 @@ class Table {
   [[nodiscard]] std::size_t pending() const noexcept { return items_.size() + newer_; }
   [[nodiscard]] std::size_t in_flight() const noexcept { return flights_.size(); }
   [[nodiscard]] std::size_t bytes() const noexcept;
+  // Of these, what is free for further items.
+  [[nodiscard]] std::size_t spare_bytes() const noexcept { return items_.spare_bytes(); }
 
   // How long the oldest item has been here, in whole seconds. A newer time that had to wait for one in flight is as old
   // as the end of that flight.
@@ -125,21 +146,26 @@ class Table {
     in_flight_newer,  // a newer `time` waits
   };
 
-  struct Item {
+  // One cache line.
+  struct alignas(64) Item {
     Time time;
-    std::unique_ptr<char[]> name;  // its size in the first byte
     EarlierTimes::Chain earlier = EarlierTimes::Chain::none;
     Slot directory = kNoSlot;
     Slot next = kNoSlot;
     Slot previous = kNoSlot;
-    Slot position = kNoSlot;    // in due_, or in flights_
-    std::uint32_t second = 0;   // of arrival
-    Slot row = kNoSlot;         // of the log, in which its access is, or an older one
-    bool is_unwritten = false;  // in unwritten_, because `time` is in no row
+    Slot position = kNoSlot;   // in due_, or in flights_
+    std::uint32_t second = 0;  // of arrival
+    Slot row = kNoSlot;        // of the log, in which its access is, or an older one
+    Slot history = kNoSlot;    // in histories_; kNoSlot: nothing was tried
     State state = State::waiting;
-    bool missed = false;         // of Retry, as what follows
-    std::uint16_t attempts = 0;  // or more, if it is the greatest number
-    Clock::Instant since{};
+    bool is_unwritten = false;  // in unwritten_, because `time` is in no row
+    Name name;
+  };
+  static_assert(sizeof(Item) == 64);
+
+  struct History {
+    Slot next = kNoSlot;
+    Retry retry;
   };
 
   // What an item has in addition while it is in flight.
@@ -151,27 +177,21 @@ class Table {
     std::uint64_t mark = 0;
   };
 
-  struct ItemKeys {
-    struct Key {
-      Slot directory;
-      std::string_view name;
-      friend bool operator==(const Key&, const Key&) = default;
-    };
-    const Slab<Item>* items;
-    Key operator()(Slot slot) const { return {(*items)[slot].directory, name_of((*items)[slot])}; }
-    static std::size_t hash(const Key& key);
-  };
+  static constexpr std::size_t kCompact = 1 << 12;  // of unwritten_, that may be of items that are gone
 
-  static constexpr std::size_t kCompact = 1 << 12;  // of unwritten_
-
-  static std::string_view name_of(const Item& item) noexcept;
+  static std::uint64_t hash(Slot directory, std::string_view name) { return hash_bytes(name, directory); }
+  [[nodiscard]] std::uint64_t hash(const Item& item) const { return hash(item.directory, item.name.view()); }
+  [[nodiscard]] Slot find(Slot directory, std::string_view name, std::uint64_t hash) const;
+  [[nodiscard]] Slot find(const Place& place) const;
   static bool is_in_flight(const Item& item) noexcept { return item.state >= State::in_flight; }
   [[nodiscard]] std::uint32_t second(Clock::Instant now) const noexcept;
 
   Added merge(Slot slot, Time time);
-  Slot create(Slot directory, std::string_view name, Time time);
+  Slot create(Slot directory, std::string_view name, std::uint64_t hash, Time time);
+  void set_history(Item& item, const Retry& retry);
   void remove(Slot slot);
   void note(Slot slot);
+  void look_ahead_to_write(std::size_t count, bool evicts) const;
   void set_row(Item& item, Slot row);
   void wait(Slot slot);
   void unlink_item(Slot slot);
@@ -196,7 +216,8 @@ class Table {
   Clock::Instant now_;
   Directories directories_;
   Slab<Item> items_;
-  SlotSet<ItemKeys> by_name_;
+  SlotSet by_name_;
+  Slab<History> histories_;
   std::vector<SlotList> queues_;  // of directories, by lane
   Slab<InFlight> flights_;
   std::uint32_t generation_ = 0;  // of the flight that began last
@@ -204,8 +225,8 @@ class Table {
   Arrivals arrivals_;
   EarlierTimes earlier_;
   Rows* rows_;
-  std::deque<Slot> unwritten_;  // some of items that are gone
-  std::size_t compact_at_ = kCompact;
+  std::deque<Slot> unwritten_;       // some of items that are gone
+  std::size_t count_unwritten_ = 0;  // of items that are there
   std::size_t name_bytes_ = 0;
   std::size_t newer_ = 0;
   bool news_ = false;

@@ -19,17 +19,18 @@ Time at(int second) { return Time{std::chrono::seconds{second}}; }
 struct Fixture {
   Table::Added add(std::string_view path, int time) { return table.add(*lanes.place(path), at(time), true); }
 
-  // Writes what is to be written to a row of its own, and says what that was.
-  std::vector<std::string> write() {
+  // Writes what is to be written to a row of its own, and says what that was; what leaves by that ends with a dash.
+  std::vector<std::string> write(bool evicts = false) {
     row = rows.open(++sequence, at(0));
-    items.clear();
     std::vector<std::string> written;
-    table.write(row, 100, [&](Slot item, const std::string& directory, std::string_view name, Time time) {
-      items.push_back(item);
-      written.push_back(join(directory, name) + ' ' +
-                        std::to_string(time.time_since_epoch() / std::chrono::seconds{1}));
-    });
-    rows[row].accesses = static_cast<std::uint32_t>(items.size());
+    table.write(
+        row, 100, [&] { return evicts; },
+        [&](const Table::Written& access) {
+          written.push_back(join(access.directory, access.name) + ' ' +
+                            std::to_string(access.time.time_since_epoch() / std::chrono::seconds{1}) +
+                            (access.stays ? "" : " -"));
+          rows.append(row, !access.stays);
+        });
     rows.commit(row, 100);
     return written;
   }
@@ -45,7 +46,6 @@ struct Fixture {
   Table table{lanes, clock.now(), {}, &rows};
   std::uint64_t sequence = 0;
   Slot row = kNoSlot;
-  std::vector<Slot> items;
 };
 
 using Written = std::vector<std::string>;
@@ -83,23 +83,39 @@ TEST_CASE_METHOD(Fixture, "what is to be written does not grow with what is sett
   CHECK(table.unwritten() < 10'000);
 }
 
-TEST_CASE_METHOD(Fixture, "only what just waits and is in the row is sent away") {
-  add("/waits", 1);
-  add("/newer", 1);
-  add("/flies", 1);
-  write();
-  add("/newer", 2);
+TEST_CASE_METHOD(Fixture, "only what just waits leaves when it is written") {
+  for (const char* const path : {"/d/flies", "/d/flies-and-waits", "/d/tried", "/d/delayed"}) add(path, 1);
   const Slice slice = table.take(0, 10, 0);
-  REQUIRE(slice.entries.size() == 3);
-  CHECK_FALSE(table.evict(items.at(0), row));
-  for (const Entry& entry : slice.entries) table.put_back(entry.ticket, clock.now(), {});
+  REQUIRE(slice.entries.size() == 4);
+  add("/d/flies-and-waits", 2);
+  table.put_back(slice.entries[2].ticket, clock.now(), {1, clock.now(), false});
   table.advance(clock.now());
-  REQUIRE(table.take(0, 1, 0).entries.size() == 1);  // the others wait again
-  CHECK_FALSE(table.evict(items.at(1), row));
-  CHECK_FALSE(table.evict(items.at(2), row + 1));
-  CHECK(table.evict(items.at(2), row));
-  CHECK(table.pending() == 2);
-  CHECK_FALSE(table.evict(items.at(2), row));
+  CHECK(table.take(0, 0, 0).entries.empty());  // what was tried waits again
+  table.put_back(slice.entries[3].ticket, clock.now() + std::chrono::seconds{1}, {});
+  add("/d/waits", 1);
+  add("/e/waits", 1);
+  const Written written = write(true);
+  CHECK(written ==
+        Written{"/d/flies 1", "/d/flies-and-waits 2", "/d/tried 1", "/d/delayed 1", "/d/waits 1 -", "/e/waits 1 -"});
+  CHECK(table.pending() == 5);
+  CHECK(rows[row].resident == 4);
+  CHECK(rows.away() == 2);
+  CHECK(rows[row].is_away == std::vector<bool>{false, false, false, false, true, true});
+  add("/d/waits", 3);
+  CHECK(write(false) == Written{"/d/waits 3"});
+}
+
+TEST_CASE_METHOD(Fixture, "of many at once each that leaves is written and gone") {
+  std::vector<std::string> all;
+  for (int i = 0; i < 90; ++i) {
+    const std::string path = "/d" + std::to_string(i % 7) + "/" + std::string(static_cast<std::size_t>(i), 'x') + "y";
+    add(path, i);
+    all.push_back(path + ' ' + std::to_string(i) + " -");
+  }
+  CHECK(write(true) == all);
+  CHECK(table.pending() == 0);
+  CHECK(rows.away() == 90);
+  CHECK_FALSE(is_dead(row));
 }
 
 TEST_CASE_METHOD(Fixture, "what comes back is in its row unless something newer is there") {

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// What is settled while another thread is busy with the backlog.
+#pragma once
+
+#include <cstddef>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "backlog/backlog.h"
+
+namespace qatime::backlog {
+
+// Who settles one entry after the other would wait for the lock of the backlog each time, and be put to sleep, while
+// intake has it for a whole read. It leaves its tickets here, and whoever has the lock for long settles them before it
+// lets go. Any thread.
+class Settled {
+ public:
+  // By who has the lock of the backlog: leave() takes tickets until close(), which returns them.
+  void open() {
+    const std::lock_guard lock{mutex_};
+    is_open_ = true;
+  }
+  [[nodiscard]] std::vector<Ticket> close() {
+    const std::lock_guard lock{mutex_};
+    is_open_ = false;
+    return std::exchange(tickets_, {});
+  }
+
+  // Whether the ticket was taken; else it is up to the caller, who waits for the lock.
+  [[nodiscard]] bool leave(Ticket ticket) {
+    const std::lock_guard lock{mutex_};
+    if (!is_open_ || tickets_.size() >= kMost) return false;
+    tickets_.push_back(ticket);
+    return true;
+  }
+
+ private:
+  static constexpr std::size_t kMost = 1024;
+
+  std::mutex mutex_;
+  // guarded by mutex_:
+  bool is_open_ = false;
+  std::vector<Ticket> tickets_;
+};
+
+}  // namespace qatime::backlog
