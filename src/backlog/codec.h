@@ -27,6 +27,9 @@ class AccessEncoder {
   explicit AccessEncoder(std::string& bytes) : bytes_{bytes} {}
   void add(std::string_view directory, std::string_view name, Time time);
 
+  // What follows can be read without what came before.
+  void restart() { directory_.clear(); }
+
  private:
   std::string& bytes_;
   std::string directory_;

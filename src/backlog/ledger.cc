@@ -84,19 +84,27 @@ void Ledger::take_in(Events events, std::span<const HashedPlace> places) {
   for (std::size_t begin = 0; begin < events.size(); begin += Table::kAhead) {
     const std::size_t end = std::min(begin + Table::kAhead, events.size());
     table_.look_ahead(places.subspan(begin, end - begin));
-    const bool may_grow = used_bytes() < limit_;
+    const std::size_t used = used_bytes();
     for (std::size_t i = begin; i < end; ++i) {
       const auto* const access = std::get_if<Access>(&events[i]);
       if (access == nullptr) {
         take_in(events[i]);
       } else if (places[i].place.directory.empty() ||
                  changes_.follow(access->path, access->time).kind != Fate::Kind::stays) {
-        arrive(access->path, access->time, false, may_grow);
+        arrive(access->path, access->time, false, used < limit_);
       } else {
-        count(table_.add(places[i], access->time, may_grow), false);
+        count(put(places[i], access->time, used), false);
       }
     }
   }
+}
+
+Table::Added Ledger::put(const HashedPlace& where, Time time, std::size_t used) {
+  const bool overflows = overflow_ && used >= overflow_from_;
+  const Table::Added added = table_.add(where, time, used < limit_ && !overflows);
+  if (added != Table::Added::refused || !overflows) return added;
+  if (overflow_(where.place, time)) return Table::Added::waits;
+  return table_.add(where, time, used < limit_);
 }
 
 // An access that came for `path`: it waits where its object is now, if that is anywhere in the exports.

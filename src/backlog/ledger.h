@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -48,6 +49,13 @@ class Ledger {
 
   // Accesses to new paths are refused beyond so many bytes, in place of the memory.
   void set_limit(std::size_t bytes) noexcept { limit_ = bytes; }
+
+  // Accesses to new paths that no change concerns go to `take` beyond so many bytes, if it takes them.
+  using Take = std::function<bool(const Place& place, Time time)>;
+  void set_overflow(std::size_t bytes, Take take) {
+    overflow_from_ = bytes;
+    overflow_ = std::move(take);
+  }
 
   // What happens from here on happens at `now`, which is never less than before.
   void advance(Clock::Instant now);
@@ -105,6 +113,7 @@ class Ledger {
   using Affected = std::vector<Known>;
 
   void arrive(std::string_view path, Time time, bool counted, bool may_grow);
+  Table::Added put(const HashedPlace& where, Time time, std::size_t used);
   void count(Table::Added added, bool counted);
   void end(std::string_view path, bool subtree, Order by);
   void remember_ending(Endings::Ending ending);
@@ -116,6 +125,8 @@ class Ledger {
   const Lanes& lanes_;
   const std::size_t memory_;
   std::size_t limit_;
+  std::size_t overflow_from_ = 0;
+  Take overflow_;
   const std::size_t max_endings_;
   Table table_;
   Changes changes_;

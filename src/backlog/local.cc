@@ -13,9 +13,6 @@ namespace {
 // By Local::Dropped.
 constexpr std::array kDroppedNames{"memory_full", "disk_full", "disk_failed", "damaged", "export"};
 
-// What may come between two commits beyond backlog.memory while the disk takes it.
-constexpr std::size_t kBurst = 32 << 20;
-
 constexpr std::size_t kMaxInvalidationBytes = 1 << 20;  // and an eighth of backlog.memory; beyond it, all is doubtful
 
 }  // namespace
@@ -41,7 +38,10 @@ Local::Local(const BacklogConfig& config, Lanes lanes, const Clock& clock, metri
       pending_{registry.gauge("qatime_pending_entries", "Accesses without outcome yet, waiting or in flight")},
       in_flight_{registry.gauge("qatime_in_flight", "Paths that are being worked on")},
       bytes_{registry.gauge("qatime_backlog_bytes", "Memory that the backlog takes")} {
-  if (has_log_) ledger_.set_limit(memory_ + kBurst);
+  if (has_log_) {
+    ledger_.set_limit(memory_ + kBurst);
+    ledger_.set_overflow(memory_ / 8 * 7, [this](const Place& place, Time time) { return overflow(place, time); });
+  }
   for (std::size_t i = 0; i < dropped_.size(); ++i) {
     dropped_.at(i) =
         &registry.counter("qatime_dropped_total", "Accesses for which there was no room, or that were lost",
@@ -57,10 +57,10 @@ void Local::add(Events events) {
   ledger_.locate(events, places_);
   {
     const std::lock_guard lock{mutex_};
-    const std::size_t unwritten = ledger_.table().unwritten();
+    const std::size_t unwritten = unwritten_now();
     take_in(events);
     news = ledger_.table().take_news();
-    much_unwritten = unwritten < much_unwritten_ && ledger_.table().unwritten() >= much_unwritten_;
+    much_unwritten = unwritten < much_unwritten_ && unwritten_now() >= much_unwritten_;
   }
   if (news && wake_) wake_();
   if (much_unwritten && wake_keeper_) wake_keeper_();
@@ -76,6 +76,9 @@ void Local::take_in(Events events) {
           write_down(what);
         },
         event);
+  }
+  if (has_log_ && trouble_ == Trouble::none) {
+    ledger_.set_limit(memory_ + kBurst - std::min(kBurst, overflow_bytes_));
   }
   ledger_.take_in(events, places_);
   events_ += events.size();
@@ -172,9 +175,15 @@ void Local::doubt(std::string_view path) {
   }
 }
 
-std::size_t Local::bytes() const noexcept { return ledger_.bytes() + invalidation_bytes_ + changes_.size(); }
+std::size_t Local::bytes() const noexcept {
+  return ledger_.bytes() + invalidation_bytes_ + changes_.size() + overflow_bytes_;
+}
 
-std::size_t Local::pending_now() const noexcept { return ledger_.table().pending() + rows_.away() + returning_; }
+std::size_t Local::pending_now() const noexcept {
+  return ledger_.table().pending() + rows_.away() + returning_ + overflow_accesses_;
+}
+
+std::size_t Local::unwritten_now() const noexcept { return ledger_.table().unwritten() + overflow_accesses_; }
 
 void Local::count(const Ledger::Tally& tally) {
   recovered_.add(tally.recovered);

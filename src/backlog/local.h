@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -35,7 +36,8 @@ namespace qatime::backlog {
 // that takes out of the table; beyond it, accesses to other paths are dropped and counted, while coalescing, moves and
 // removals go on. No room is reserved for what is in flight (32 bytes each) or put back (12 bytes each, or a fifth of
 // a backlog that is full; and 32 where it failed). Where there is a log, its keeper makes room before that: what is on
-// disk alone is away; and while it takes what comes, 32 MiB more may wait for the next commit.
+// disk alone is away; and while it takes what comes, 32 MiB more may wait for the next commit. What comes faster than
+// the keeper makes room for it is put in the form of the log at once, and never was in the table.
 //
 // At every moment between two calls, the accesses added + recovered = coalesced + cancelled + settled + dropped +
 // pending.
@@ -81,6 +83,7 @@ class Local final : public Backlog {
     struct Part {
       Slot row;
       Batch batch;
+      bool is_whole = false;  // else there may be more of it
     };
     std::vector<Part> parts;
     std::size_t bytes = 0;
@@ -90,6 +93,7 @@ class Local final : public Backlog {
   struct Pass {
     std::size_t left;         // accesses that are to be looked at still
     std::uint64_t events;     // that are in the log when nothing is left
+    std::size_t overflows;    // that are to be written still
     std::vector<Slot> spent;  // rows that nobody needs then
     bool is_full;             // accesses have to wait for room on disk
   };
@@ -154,6 +158,9 @@ class Local final : public Backlog {
   [[nodiscard]] const Remembrance& remembrance() const noexcept { return remembrance_; }
 
  private:
+  // What may come between two commits beyond backlog.memory while the disk takes it, in bytes.
+  static constexpr std::size_t kBurst = 32 << 20;
+
   void invalidate(const Access&) {}
   void invalidate(const Move& move);
   void invalidate(const Removal& removal) { doubt(removal.path); }
@@ -181,8 +188,12 @@ class Local final : public Backlog {
 
   void take_in(Events events);
   Draft::Part& open_part(Draft& draft);
+  bool overflow(const Place& place, Time time);
+  void end_overflow();
+  void write_overflow(Draft& draft);
   [[nodiscard]] std::size_t bytes() const noexcept;
   [[nodiscard]] std::size_t pending_now() const noexcept;
+  [[nodiscard]] std::size_t unwritten_now() const noexcept;
   void count(const Ledger::Tally& tally);
   void publish();
 
@@ -208,8 +219,19 @@ class Local final : public Backlog {
   std::uint64_t sequence_ = 0;  // of the row that was opened last
   std::string changes_;         // that are in no row yet
   std::uint32_t changes_count_ = 0;
-  std::uint64_t events_ = 0;   // that were taken in and not dropped
-  std::size_t returning_ = 0;  // accesses that are neither away nor in the ledger
+  std::uint64_t events_ = 0;  // that were taken in and not dropped
+  // Accesses that are away without having been in the table, in no row yet: each of these is to be one.
+  struct Overflow {
+    std::string entries;
+    std::uint32_t accesses;
+  };
+  std::deque<Overflow> overflows_;
+  std::string overflow_;  // the next of them
+  AccessEncoder overflow_encoder_{overflow_};
+  std::uint32_t overflow_count_ = 0;
+  std::size_t overflow_bytes_ = 0;     // of all
+  std::size_t overflow_accesses_ = 0;  // in all
+  std::size_t returning_ = 0;          // accesses that are neither away nor in the ledger
   Trouble trouble_ = Trouble::none;
   metrics::Counter& recovered_;
   metrics::Counter& coalesced_;

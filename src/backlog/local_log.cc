@@ -64,13 +64,21 @@ void Local::remember(const Event& change) {
 Local::Pass Local::begin_pass() {
   const std::lock_guard lock{mutex_};
   const std::size_t unwritten = ledger_.table().unwritten();
-  const bool is_full = unwritten > 0 && rows_.bytes() >= disk_;
-  return {is_full ? 0 : unwritten, is_full ? 0 : events_, rows_.dead(now(), remembrance_.retention), is_full};
+  const bool is_full = unwritten_now() > 0 && rows_.bytes() >= disk_;
+  if (is_full) return {0, 0, 0, rows_.dead(now(), remembrance_.retention), true};
+  end_overflow();
+  return {unwritten, events_, overflows_.size(), rows_.dead(now(), remembrance_.retention), false};
 }
 
 bool Local::write_some(Pass& pass, Draft& draft) {
   const std::lock_guard lock{mutex_};
   const Busy busy{*this};
+  if (changes_count_ > 0) end_overflow();
+  if (pass.overflows > 0 || (changes_count_ > 0 && !overflows_.empty())) {
+    write_overflow(draft);
+    if (pass.overflows > 0) --pass.overflows;
+    return true;
+  }
   if (changes_count_ > 0) {
     Draft::Part& part = open_part(draft);
     rows_[part.row].changes = part.batch.changes_count = std::exchange(changes_count_, 0);
@@ -80,7 +88,8 @@ bool Local::write_some(Pass& pass, Draft& draft) {
   const std::size_t count = std::min(pass.left, kSlice);
   pass.left -= count;
   if (count == 0) return false;
-  const bool goes_on = !draft.parts.empty() && draft.parts.back().batch.changes_count == 0 &&
+  const bool goes_on = !draft.parts.empty() && !draft.parts.back().is_whole &&
+                       draft.parts.back().batch.changes_count == 0 &&
                        draft.parts.back().batch.entries.size() < max_row_;
   Draft::Part& part = goes_on ? draft.parts.back() : open_part(draft);
   const std::size_t before = part.batch.entries.size();
@@ -97,6 +106,39 @@ bool Local::write_some(Pass& pass, Draft& draft) {
     draft.parts.pop_back();
   }
   return pass.left > 0;
+}
+
+// An access for which there is no room in the table, and which has been through all changes so far: as long as none
+// comes that is in no row yet. Returns whether it was taken.
+bool Local::overflow(const Place& place, Time time) {
+  if (changes_count_ > 0 || trouble_ != Trouble::none || overflow_bytes_ >= kBurst) return false;
+  const std::size_t before = overflow_.size();
+  if (before == 0) overflow_.reserve(max_row_ + (1 << 10));
+  overflow_encoder_.add(place.directory, place.name, time);
+  ++overflow_count_;
+  ++overflow_accesses_;
+  overflow_bytes_ += overflow_.size() - before;
+  if (overflow_.size() >= max_row_) end_overflow();
+  return true;
+}
+
+void Local::end_overflow() {
+  if (overflow_count_ == 0) return;
+  overflows_.push_back({std::exchange(overflow_, {}), std::exchange(overflow_count_, 0)});
+  overflow_encoder_.restart();
+}
+
+void Local::write_overflow(Draft& draft) {
+  Overflow overflow = std::move(overflows_.front());
+  overflows_.pop_front();
+  overflow_bytes_ -= overflow.entries.size();
+  overflow_accesses_ -= overflow.accesses;
+  draft.bytes += overflow.entries.size();
+  Draft::Part& part = open_part(draft);
+  part.batch.entries = std::move(overflow.entries);
+  part.is_whole = true;
+  rows_[part.row].accesses = part.batch.accesses = overflow.accesses;
+  rows_.set_away(part.row, overflow.accesses);
 }
 
 Local::Draft::Part& Local::open_part(Draft& draft) {

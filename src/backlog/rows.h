@@ -73,7 +73,7 @@ class Rows {
   // The row was written, in this many bytes.
   void commit(Slot row, std::size_t bytes) noexcept {
     Row& itself = rows_[row];
-    if (itself.away > 0) itself.is_away.resize(itself.accesses);
+    if (!itself.is_away.empty()) itself.is_away.resize(itself.accesses);
     itself.is_committed = true;
     itself.bytes = bytes;
     bytes_ += bytes;
