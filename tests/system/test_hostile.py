@@ -202,6 +202,8 @@ class Hostile(Case):
 
     def test_without_descriptors_accepting_pauses_and_recovers(self):
         daemon = self.daemon()
+        if lab.is_sanitized(daemon.program):
+            self.skipTest("without descriptors UBSan takes any object for a bad one: it opens a pipe to look at memory")
         node = self.connect(daemon)
         self.expect_served(node, "before")
         limit_descriptors(daemon, descriptors(daemon) + 10)

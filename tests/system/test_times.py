@@ -7,6 +7,7 @@ import unittest
 
 import lab
 from case import OLD, Case, OwnServerCase, now
+from kept import wait_until_settled
 from lab import SECOND, record, send_tcp, wait_until
 
 MINUTE = 60 * SECOND
@@ -24,6 +25,7 @@ class Modes(Case):
         for moment, wanted in accesses:
             daemon = self.daemon(**settings)
             send_tcp(daemon.port, [record(path, moment)])
+            wait_until_settled(daemon)
             counters = daemon.stop()
             self.assertEqual(self.files.atimes([path]), [wanted])
             self.assertEqual(counters("unchanged"), 0 if moment == wanted else 1)
