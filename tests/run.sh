@@ -9,7 +9,7 @@
 #   headers      each header compiles alone
 #   unit         unit tests
 #   asan, tsan   the same under AddressSanitizer and UndefinedBehaviorSanitizer, under ThreadSanitizer
-#   clang        it compiles with clang, too
+#   clang        each file compiles with clang, too
 #   fuzz         what reads a cluster's bytes, with bytes that libFuzzer makes up (tests/fuzz.sh says more)
 #   system       the real program against a real NFS server (tests/system says more)
 #   system-asan  the same under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -28,7 +28,6 @@ cd "$(dirname "$0")/.." || exit 1
 
 SUITES="style layering headers unit asan tsan clang fuzz system system-asan system-tsan quickstart deploy static container"
 LOGS=build/logs
-CLANG=clang++-16
 
 # --- builds, in build/NAME; what is there already is only brought up to date -----------------------------------------
 
@@ -47,27 +46,29 @@ configure() {
   meson setup "$directory" --wrap-mode=nodownload -Dwerror=true -Db_ndebug=false "$@"
 }
 
-GCC="-Dbuildtype=debug -Doptimization=1"
-UNITY="--unity=on -Dunity_size=9"
+# As few compilations of the large headers as can be: that every file compiles alone is what the suites clang and
+# quickstart see.
+GCC="-Dbuildtype=debug -Doptimization=1 --unity=on"
 
 build_gcc() { build gcc $GCC; }
 build_asan() {
-  build asan $GCC $UNITY -Db_sanitize=address,undefined -Db_lundef=false \
+  build asan $GCC -Db_sanitize=address,undefined -Db_lundef=false \
     -Dcpp_args=-fno-sanitize-recover=all
 }
 # ThreadSanitizer knows no fences; what Asio uses them for is ordered by its locks as well.
 build_tsan() {
-  build tsan $GCC $UNITY -Db_sanitize=thread -Db_lundef=false \
+  build tsan $GCC -Db_sanitize=thread -Db_lundef=false \
     -Dcpp_args=-DBOOST_ASIO_DISABLE_FENCED_BLOCK
 }
 
 # --- suites ----------------------------------------------------------------------------------------------------------
 
 suite_style() {
-  configure build/gcc $GCC || return  # for its compile_commands.json
+  rm -rf build/tidy
+  configure build/tidy $GCC -Dtests=false || return
   status=0
   find src tests -name '*.h' -o -name '*.cc' | xargs clang-format-19 --dry-run -Werror || status=1
-  find src -name '*.cc' | xargs -P "$(nproc)" -n 1 clang-tidy-19 -p build/gcc --quiet || status=1
+  sh tests/tidy.sh build/tidy || status=1
   for script in conf/*.sh tests/*.sh tests/*/*.sh; do sh -n "$script" || status=1; done
   python3 -m compileall -q -f tests || status=1
   return $status
@@ -83,7 +84,14 @@ suite_asan() { build_asan && meson_test asan unit; }
 
 suite_tsan() { build_tsan && without_aslr && meson_test tsan unit; }
 
-suite_clang() { CXX=$CLANG build clang -Dbuildtype=debug -Doptimization=0; }
+# Each file alone, with clang's warnings, and what clang-tidy sees only then. Unlike clang it shows what libstdc++ itself
+# uses that is deprecated.
+suite_clang() {
+  checks='-*,clang-diagnostic-*,-clang-diagnostic-deprecated-declarations'
+  configure build/files $GCC --unity=off || return  # for its compile_commands.json
+  find src tests -name '*.cc' ! -path '*/fuzz/*' | xargs -P "$(nproc)" -n 8 clang-tidy-19 -p build/files --quiet \
+    --checks="$checks,misc-unused-using-decls,readability-duplicate-include"
+}
 
 suite_fuzz() { sh tests/fuzz.sh -runs=50000; }
 
@@ -133,7 +141,7 @@ deploy_tests() {
 packages_of() {
   case $1 in
     style) echo clang-tidy-19 clang-format-19 ;;
-    clang) echo clang-16 ;;
+    clang) echo clang-tidy-19 ;;
     fuzz) echo clang-16 libclang-rt-16-dev ;;
     system*) echo rpcbind iproute2 openssl ;;
     deploy) echo systemd python3-yaml util-linux openssl ;;

@@ -138,7 +138,7 @@ nfs::Attributes FakeClient::attributes_of(Id id) const {
 void FakeClient::forget_handles() {
   ++epoch_;
   for (auto& [id, node] : nodes_) {
-    if (std::none_of(roots_.begin(), roots_.end(), [&, id = id](const auto& root) { return find(root) == id; })) {
+    if (std::none_of(roots_.begin(), roots_.end(), [&, file = id](const auto& root) { return find(root) == file; })) {
       node.epoch = epoch_;
     }
   }
