@@ -4,6 +4,9 @@
 #include <array>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "config.h"
@@ -34,47 +37,63 @@ Config make_config(unsigned choice) {
   return load_config("/dev/null", settings);
 }
 
+// The counters in one of which every message ends, by name: "moves", "malformed path".
+class Outcomes {
+ public:
+  explicit Outcomes(metrics::Registry& registry) {
+    std::vector<std::tuple<std::string_view, std::string_view, metrics::Label>> all;
+    registry.visit([&](const auto& sample) { all.emplace_back(sample.name, sample.help, sample.label); });
+    for (const auto& [name, help, label] : all) {
+      for (const std::string_view kind : {"malformed", "ignored", "moves", "removals", "accepted"}) {
+        if (name != "qatime_" + std::string{kind} + "_total") continue;
+        counted_.push_back({std::string{kind}.append(label.value.empty() ? "" : " ").append(label.value),
+                            registry.counter(name, help, label)});
+      }
+    }
+  }
+
+  // The one that has counted since the last call.
+  std::string_view next() {
+    std::string_view moved;
+    for (Counted& one : counted_) {
+      const std::uint64_t count = one.counter.value();
+      if (count == one.count) continue;
+      require(count == one.count + 1 && moved.empty(), "one counter counts one");
+      one.count = count;
+      moved = one.name;
+    }
+    return moved;
+  }
+
+ private:
+  struct Counted {
+    std::string name;
+    const metrics::Counter& counter;
+    std::uint64_t count = 0;
+  };
+  std::vector<Counted> counted_;
+};
+
 // An intake with one configuration, and what it did with the message that it was given last.
 class Subject {
  public:
-  explicit Subject(unsigned choice) : config_{make_config(choice)}, counts_(read_counts()) {}
+  explicit Subject(unsigned choice) : config_{make_config(choice)} {}
 
   const Config& config() const noexcept { return config_; }
 
-  // Returns the counter that the message ended in, as "name" or "name label".
-  std::string take(std::string_view message, bool& is_record) {
+  // Returns the counter that the message ended in.
+  std::string_view take(std::string_view message, bool& is_record) {
     events_ = 0;
     intake_.begin(ingest::Transport::tcp, message.size());
     is_record = intake_.message(message);
     intake_.flush();
-    const std::vector<std::int64_t> after = read_counts();
-    std::string moved;
-    for (std::size_t i = 0; i < after.size(); ++i) {
-      if (after[i] == counts_[i]) continue;
-      require(after[i] == counts_[i] + 1 && moved.empty(), "one counter counts one");
-      moved = names_[i];
-    }
-    counts_ = after;
-    return moved;
+    return outcomes_.next();
   }
 
   // How many it handed over.
   std::size_t events() const noexcept { return events_; }
 
  private:
-  std::vector<std::int64_t> read_counts() {
-    std::vector<std::int64_t> counts;
-    names_.clear();
-    metrics_.visit([&](const metrics::Registry::Sample& sample) {
-      for (const std::string_view name : {"malformed", "ignored", "moves", "removals", "accepted"}) {
-        if (sample.name != "qatime_" + std::string{name} + "_total") continue;
-        counts.push_back(sample.value);
-        names_.push_back(std::string{name} + (sample.label.value.empty() ? "" : " ") + sample.label.value);
-      }
-    });
-    return counts;
-  }
-
   void keep(Events events) {
     events_ += events.size();
     for (const Event& event : events) {
@@ -92,8 +111,7 @@ class Subject {
   metrics::Registry metrics_;
   std::size_t events_ = 0;
   ingest::Intake intake_{policy_, config_.syslog.rfc3164_timezone, metrics_, [this](Events events) { keep(events); }};
-  std::vector<std::string> names_;
-  std::vector<std::int64_t> counts_;
+  Outcomes outcomes_{metrics_};
 };
 
 Subject& subject(unsigned choice) {
@@ -117,7 +135,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Input input{data, size};
   Subject& one = subject(input.choice());
   bool is_record = false;
-  const std::string counter = one.take(input.text(), is_record);
+  const std::string_view counter = one.take(input.text(), is_record);
   const Explanation explanation = ingest::explain(input.text(), one.config(), now());
   require(counter == counter_of(explanation), "a message is counted as it is explained");
   require(is_record == (explanation.outcome != "malformed"), "what is not malformed is a record");
