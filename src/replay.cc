@@ -168,10 +168,9 @@ class Replay {
   void read(ingest::RecordedLog& log) {
     ingest::MessageStream stream{config_.syslog.max_message, ingest::Transport::tcp, intake_, log.written()};
     while (!stopped_) {
-      if (log.ready(kReadWait)) {
-        const std::size_t size = log.read(stream.writable());
+      if (const auto size = log.ready(kReadWait) ? log.read(stream.writable()) : std::nullopt) {
         if (size == 0) return stream.end();
-        stream.take(size);
+        stream.take(*size);
       }
       io_.poll();
       if (progress_.due()) show_reading(read_before_ + log.position());

@@ -81,16 +81,16 @@ RecordedLog::RecordedLog(std::string name) : name_{std::move(name)} {
 RecordedLog::~RecordedLog() { close(); }
 
 bool RecordedLog::ready(std::chrono::milliseconds limit) {
-  if (ended_ || !held_.empty()) return true;
+  if (ended_ || (recognised_ && !held_.empty()) || (gzip_ && !gzip_->damage().empty())) return true;
   open();
   pollfd waiting{descriptor_, POLLIN, 0};
   return poll(&waiting, 1, static_cast<int>(limit.count())) > 0;
 }
 
-std::size_t RecordedLog::read(std::span<char> space) {
+std::optional<std::size_t> RecordedLog::read(std::span<char> space) {
   if (ended_) return 0;
-  if (buffer_.empty()) recognise();
-  const std::size_t size = gzip_ ? unpack(space) : copy(space);
+  if (!recognised_ && !recognise()) return std::nullopt;
+  const std::optional<std::size_t> size = gzip_ ? unpack(space) : copy(space);
   if (size == 0) {
     ended_ = true;
     close();
@@ -131,14 +131,15 @@ bool RecordedLog::fill() {
   return size > 0;
 }
 
-void RecordedLog::recognise() {
+// Whether it is clear now if the log is packed.
+bool RecordedLog::recognise() {
   buffer_.resize(kRecordedBlock);
-  held_ = std::span{buffer_}.first(0);
-  while (held_.size() < kGzipMagic.size() && fill()) {
-  }
+  const bool is_end = !fill();
+  recognised_ = is_end || held_.size() >= kGzipMagic.size();
   if (held_.size() >= kGzipMagic.size() && std::equal(kGzipMagic.begin(), kGzipMagic.end(), held_.begin())) {
     gzip_ = std::make_unique<Gzip>();
   }
+  return recognised_;
 }
 
 std::size_t RecordedLog::copy(std::span<char> space) {
@@ -149,23 +150,23 @@ std::size_t RecordedLog::copy(std::span<char> space) {
   return size;
 }
 
-std::size_t RecordedLog::unpack(std::span<char> space) {
-  for (;;) {
-    if (!gzip_->damage().empty()) fail(gzip_->damage());
-    if (!gzip_->in_member() && !begin_member()) return 0;
-    if (held_.empty() && !fill()) fail("the gzip data is cut off");
-    if (const std::size_t size = gzip_->unpack(held_, space); size > 0) return size;
+// Nothing if what is held gives nothing.
+std::optional<std::size_t> RecordedLog::unpack(std::span<char> space) {
+  if (!gzip_->damage().empty()) fail(gzip_->damage());
+  if (held_.empty() && !fill()) {
+    if (gzip_->in_member()) fail("the gzip data is cut off");
+    return 0;
   }
+  if (!gzip_->in_member()) begin_member();
+  const std::size_t size = gzip_->in_member() ? gzip_->unpack(held_, space) : 0;
+  return size > 0 ? std::optional{size} : std::nullopt;
 }
 
-// False if there is none: the file may be padded with zeros, as on tapes.
-bool RecordedLog::begin_member() {
-  do {
-    held_ = held_.subspan(
-        static_cast<std::size_t>(std::ranges::find_if(held_, [](char c) { return c != '\0'; }) - held_.begin()));
-  } while (held_.empty() && fill());
+// If there is one: the file may be padded with zeros, as on tapes.
+void RecordedLog::begin_member() {
+  held_ = held_.subspan(
+      static_cast<std::size_t>(std::ranges::find_if(held_, [](char c) { return c != '\0'; }) - held_.begin()));
   if (!held_.empty()) gzip_->begin_member();
-  return !held_.empty();
 }
 
 void RecordedLog::fail(std::string_view why) const { throw LogError{fmt::format("{}: {}", log::escaped(name_), why)}; }

@@ -36,9 +36,9 @@ class RecordedLog {
   // Waits until read() need not wait, but no longer than `limit` or a signal. Throws LogError.
   [[nodiscard]] bool ready(std::chrono::milliseconds limit);
 
-  // Reads into `space`; returns how much, 0 at the end. Throws LogError where the log is damaged or cut off, once all
-  // that comes before was read.
-  [[nodiscard]] std::size_t read(std::span<char> space);
+  // Reads into `space`; returns how much, 0 at the end, nothing if that takes more of the file than there is at hand.
+  // Throws LogError where the log is damaged or cut off, once all that comes before was read.
+  [[nodiscard]] std::optional<std::size_t> read(std::span<char> space);
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
@@ -58,10 +58,10 @@ class RecordedLog {
   void close() noexcept;
   [[nodiscard]] std::size_t read_file(std::span<char> space);
   bool fill();
-  void recognise();
+  [[nodiscard]] bool recognise();
   std::size_t copy(std::span<char> space);
-  std::size_t unpack(std::span<char> space);
-  bool begin_member();
+  std::optional<std::size_t> unpack(std::span<char> space);
+  void begin_member();
   [[noreturn]] void fail(std::string_view why) const;
 
   const std::string name_;
@@ -70,6 +70,7 @@ class RecordedLog {
   std::uint64_t position_ = 0;
   int descriptor_ = -1;
   bool ended_ = false;
+  bool recognised_ = false;  // whether it is packed
   std::vector<char> buffer_;
   std::span<const char> held_;  // of buffer_: taken from the file, not looked at yet
   std::unique_ptr<Gzip> gzip_;  // if it is packed

@@ -57,9 +57,9 @@ Reading read_all(RecordedLog& log) {
   try {
     while (true) {
       REQUIRE(log.ready(std::chrono::seconds{60}));
-      const std::size_t size = log.read(space);
+      const auto size = log.read(space);
       if (size == 0) break;
-      reading.text.append(space.data(), size);
+      reading.text.append(space.data(), size.value_or(0));
     }
     CHECK(log.read(space) == 0);
   } catch (const LogError& error) {
@@ -195,6 +195,25 @@ TEST_CASE_METHOD(Fixture, "Standard input may be a pipe, packed or not") {
     REQUIRE(::write(pipe_ends[1], bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
     close(pipe_ends[1]);
     CHECK(read_all(log).text == "one\ntwo");
+    close(pipe_ends[0]);
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "What is not there yet is not waited for, wherever a pipe stops") {
+  for (const std::string& bytes : {"one\ntwo"s, packed("one\n") + "\0\0"s + packed("") + packed("two")}) {
+    std::array<int, 2> pipe_ends{};
+    REQUIRE(pipe2(pipe_ends.data(), O_NONBLOCK) == 0);  // to wait would fail
+    const StandardInput input{pipe_ends[0]};
+    RecordedLog log{"-"};
+    std::string text;
+    std::array<char, 10> space{};
+    for (const char byte : bytes) {
+      REQUIRE(::write(pipe_ends[1], &byte, 1) == 1);
+      while (log.ready(std::chrono::milliseconds{0})) text.append(space.data(), log.read(space).value_or(0));
+    }
+    CHECK(text == "one\ntwo");
+    close(pipe_ends[1]);
+    CHECK(read_all(log).text.empty());
     close(pipe_ends[0]);
   }
 }

@@ -177,15 +177,17 @@ class Replay(OwnServerCase):
 
     def test_a_signal_while_it_reads_leaves_everything_as_it_was(self):
         (path,) = self.make_files("file")
-        process = self.start(self.qatime(), "-", stdin=subprocess.PIPE)
-        process.stdin.write(record(path, now()) + b"\n")
-        process.stdin.flush()
-        # Its signals are handled once it has a socket, which is when it connects.
-        wait_until(lambda: any("socket" in os.readlink(link) for link in
-                               pathlib.Path(f"/proc/{process.pid}/fd").iterdir()), "a connection")
-        process.send_signal(signal.SIGINT)
-        _, error = self.end(process, 1)
-        self.assertIn("nothing was applied", error)
+        for start_of_log in (record(path, now()) + b"\n", b"<", gzip.compress(record(path, now()))[:20]):
+            process = self.start(self.qatime(), "-", stdin=subprocess.PIPE)
+            process.stdin.write(start_of_log)
+            process.stdin.flush()
+            # Its signals are handled once it has a socket, which is when it connects.
+            wait_until(lambda: any("socket" in os.readlink(link) for link in
+                                   pathlib.Path(f"/proc/{process.pid}/fd").iterdir()), "a connection")
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(60), 1)  # its standard input stays open
+            _, error = self.end(process, 1)
+            self.assertIn("nothing was applied", error)
         self.expect_untouched([path])
 
     def test_a_signal_while_it_applies_tells_what_is_left(self):
