@@ -5,7 +5,9 @@ The daemons are those of the system or, since Debian does not install both, unpa
 in build/forwarders. They run in the foreground as an ordinary user, with the snippet as it is but for ports and paths.
 """
 
+import atexit
 import contextlib
+import functools
 import os
 import pathlib
 import re
@@ -54,6 +56,16 @@ def packages(name):
     return sorted(cache.glob("*.deb"))
 
 
+@functools.cache
+def unpacked(name):
+    """Where those packages are unpacked, for all tests."""
+    scratch = lab.Scratch()
+    atexit.register(scratch.remove)
+    for package in packages(name):
+        subprocess.run(["dpkg", "-x", package, scratch.path], check=True)
+    return scratch.path
+
+
 def adapted(text, changes):
     for old, new in changes.items():
         assert text.count(old) == 1, old
@@ -69,11 +81,7 @@ class Forwarder:
         self.port, self.to = lab.free_port(), to
         self.file = self.directory / "audit.log"
         self.output = self.directory / "output"
-        self.root = pathlib.Path("/")
-        if not shutil.which(self.program, path=PATH):
-            self.root = self.directory / "root"
-            for package in packages(self.package):
-                subprocess.run(["dpkg", "-x", package, self.root], check=True)
+        self.root = pathlib.Path("/") if shutil.which(self.program, path=PATH) else unpacked(self.package)
         self.libraries = ":".join(str(self.root / folder) for folder in self.library_folders)
         self.process = None
 
@@ -136,15 +144,26 @@ class Rsyslog(Forwarder):
         return "config validation run" in line or "End of config validation" in line
 
 
-class RewritingRsyslog(Rsyslog):
-    """One that writes headers anew: a port for each of its ways to forward."""
+class Rewriting:
+    """One that writes headers anew: a port for each of its WAYS to forward, which say the nanoseconds that a time is
+    precise to; a mixin."""
 
-    TEMPLATES = {  # and the nanoseconds that a time of theirs is precise to
-        "RSYSLOG_SyslogProtocol23Format": 1000,
-        "RSYSLOG_ForwardFormat": 1000,
-        "RSYSLOG_TraditionalForwardFormat": lab.SECOND,
-    }
-    WAYS = ('protocol="tcp"', 'protocol="tcp" TCP_Framing="octet-counted"', 'protocol="udp"')
+    def configure(self):
+        self.ports = {lab.free_port(): way for way in self.WAYS}
+        self.port = next(iter(self.ports))
+        (self.directory / "main.conf").write_text(self.MAIN.format(directory=self.directory) + "".join(
+            self.WAY.format(port=port, to=self.to, way=way.format(to=self.to)) for port, way in self.ports.items()))
+
+    def options(self):
+        options = super().options()
+        return {**options, "env": {**options["env"], "TZ": "UTC"}}
+
+
+class RewritingRsyslog(Rewriting, Rsyslog):
+    WAYS = {f'template="{template}" protocol={protocol}': unit
+            for template, unit in (("RSYSLOG_SyslogProtocol23Format", 1000), ("RSYSLOG_ForwardFormat", 1000),
+                                   ("RSYSLOG_TraditionalForwardFormat", lab.SECOND))
+            for protocol in ('"tcp"', '"tcp" TCP_Framing="octet-counted"', '"udp"')}
     MAIN = """
         module(load="imuxsock" SysSock.Use="off")
         module(load="imtcp")
@@ -152,20 +171,8 @@ class RewritingRsyslog(Rsyslog):
     """
     WAY = """
         input(type="imtcp" port="{port}" address="127.0.0.1" ruleset="{port}")
-        ruleset(name="{port}") {{ action(type="omfwd" target="127.0.0.1" port="{to}" {way} template="{template}") }}
+        ruleset(name="{port}") {{ action(type="omfwd" target="127.0.0.1" port="{to}" {way}) }}
     """
-
-    def configure(self):
-        self.ports = {(template, way): lab.free_port() for template in self.TEMPLATES for way in self.WAYS}
-        self.port = next(iter(self.ports.values()))
-        text = self.MAIN.format(directory=self.directory) + "".join(
-            self.WAY.format(port=port, to=self.to, way=way, template=template)
-            for (template, way), port in self.ports.items())
-        (self.directory / "main.conf").write_text(text)
-
-    def options(self):
-        options = super().options()
-        return {**options, "env": {**options["env"], "TZ": "UTC"}}
 
 
 class SyslogNg(Forwarder):
@@ -193,6 +200,28 @@ class SyslogNg(Forwarder):
         return False
 
 
+class RewritingSyslogNg(Rewriting, SyslogNg):
+    # "framed" are octet counts, which syslog() has by itself.
+    WAYS = {f'{driver}("127.0.0.1" port({{to}}) {how})': unit for driver, how, unit in (
+        ("network", 'transport("tcp") flags(syslog-protocol)', 1000),
+        ("syslog", 'transport("tcp")', 1000),  # with octet counts
+        ("syslog", 'transport("udp")', 1000),
+        ("network", 'transport("tcp")', lab.SECOND),
+        ("network", 'transport("framed")', lab.SECOND),  # with octet counts
+        ("network", 'transport("udp")', lab.SECOND),
+        ("network", 'transport("tcp") ts-format("iso")', 1000),
+    )}
+    MAIN = """@version: 3.38
+        options {{ keep-hostname(yes); frac-digits(6); }};
+    """
+    WAY = """
+        log {{
+          source {{ network(ip("127.0.0.1") port({port}) transport("tcp") flags(syslog-protocol)); }};
+          destination {{ {way}; }};
+        }};
+    """
+
+
 def for_tls(begin, files, **changes):
     """The lines of README that begin so, with what is other here; `files` replace its names of files in their order."""
     text = re.search(rf"^```\n( *{re.escape(begin)}.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)[1]
@@ -205,10 +234,8 @@ class RsyslogOverTls(Rsyslog):
     def arguments(self):
         """With the one module that the daemon's own package lacks."""
         arguments = super().arguments()
-        for package in packages("rsyslog-openssl"):
-            subprocess.run(["dpkg", "-x", package, self.directory / "driver"], check=True)
         modules = arguments.index("-M") + 1
-        arguments[modules] = f"{arguments[modules]}:{self.directory}/driver/usr/lib/x86_64-linux-gnu/rsyslog"
+        arguments[modules] = f"{arguments[modules]}:{unpacked('rsyslog-openssl')}/usr/lib/x86_64-linux-gnu/rsyslog"
         return arguments
 
     def configure(self):
@@ -315,27 +342,38 @@ class ThroughRsyslog(Forwarding, Case):
         self.assertNotIn("fs_read_data", others.read_text() if others.exists() else "")
 
 
-class RewrittenByRsyslog(Case):
+class Rewritten:
+    """What both must do; a mixin."""
+
     def test_every_form_of_header_over_every_transport(self):
         daemon = self.daemon()
-        forwarder = RewritingRsyslog(self.scratch, daemon.port)
+        forwarder = self.make(self.scratch, daemon.port)
         self.addCleanup(forwarder.stop)
         forwarder.start()
         times = {}
-        for number, ((template, _), port) in enumerate(forwarder.ports.items()):
+        for number, (port, way) in enumerate(forwarder.ports.items()):
             names = [f"{number}".encode() + name for name in (b" a,b", b' "q"', " ä".encode(), b" \xe4")]
             records = {path: now() for path in self.make_files(*names)}
             # rsyslog writes garbage for a fraction of more than six digits; a cluster has no more.
             send_tcp(port, [record(path, when).replace(b"000Z ", b"Z ", 1) for path, when in records.items()])
-            unit = forwarder.TEMPLATES[template]
+            unit = forwarder.WAYS[way]
             times.update({path: when // unit * unit for path, when in records.items()})
         self.expect_atimes(times)
         forwarder.stop()
         counters = daemon.stop()
         self.assertEqual(counters("malformed") + counters("ignored"), 0)
-        self.assertEqual(counters("received_messages", "udp"), len(times) // 3)
+        over_udp = sum("udp" in way for way in forwarder.WAYS)
+        self.assertEqual(counters("received_messages", "udp") * len(forwarder.WAYS), len(times) * over_udp)
         self.assertEqual(counters("applied"), len(times))
         counters.check_sums()
+
+
+class RewrittenByRsyslog(Rewritten, Case):
+    make = RewritingRsyslog
+
+
+class RewrittenBySyslogNg(Rewritten, Case):
+    make = RewritingSyslogNg
 
 
 class ThroughSyslogNg(Forwarding, Case):
