@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "find_byte.h"
 #include "ingest/rfc3164.h"
 
 namespace qatime::ingest {
@@ -10,7 +11,7 @@ namespace {
 
 // Cuts the text up to the next space off `rest`, and the space. Nothing if there is no space.
 std::optional<std::string_view> take_token(std::string_view& rest) noexcept {
-  const std::size_t end = rest.find(' ');
+  const std::size_t end = find_byte(rest, ' ');
   if (end == std::string_view::npos) return std::nullopt;
   const std::string_view token = rest.substr(0, end);
   rest.remove_prefix(end + 1);
