@@ -17,6 +17,9 @@ using Time = std::chrono::sys_time<std::chrono::nanoseconds>;
 // next minute. Returns nothing for any other text and for times that `Time` cannot hold.
 [[nodiscard]] std::optional<Time> parse_rfc3339(std::string_view text) noexcept;
 
+// Cuts the fraction of a second that `text` begins with, `.f{0,9}`, off it; 0 if there is none.
+[[nodiscard]] std::chrono::nanoseconds take_fraction(std::string_view& text) noexcept;
+
 // `2026-01-27T14:12:23.955800000Z`: always nine digits, always UTC.
 [[nodiscard]] std::string format_rfc3339(Time time);
 

@@ -29,16 +29,18 @@ unsigned day_number(std::string_view text) noexcept {
   return text.size() == 1 ? digit(text[0]) : digit(text[0]) * 10 + digit(text[1]);
 }
 
-// "14:12:23".
-std::optional<seconds> time_of_day(std::string_view text) noexcept {
+// "14:12:23", or with a fraction.
+std::optional<nanoseconds> time_of_day(std::string_view text) noexcept {
   constexpr std::string_view kPattern = "00:00:00";
-  if (text.size() != kPattern.size()) return std::nullopt;
-  for (std::size_t i = 0; i < text.size(); ++i) {
+  if (text.size() < kPattern.size()) return std::nullopt;
+  for (std::size_t i = 0; i < kPattern.size(); ++i) {
     if (kPattern[i] == '0' ? !is_decimal(text[i]) : text[i] != kPattern[i]) return std::nullopt;
   }
   const auto number = [&](std::size_t at) { return digit(text[at]) * 10 + digit(text[at + 1]); };
-  if (number(0) > 23 || number(3) > 59 || number(6) > 60) return std::nullopt;
-  return hours{number(0)} + minutes{number(3)} + seconds{number(6)};
+  std::string_view rest = text.substr(kPattern.size());
+  const nanoseconds fraction = take_fraction(rest);
+  if (number(0) > 23 || number(3) > 59 || number(6) > 60 || !rest.empty()) return std::nullopt;
+  return hours{number(0)} + minutes{number(3)} + seconds{number(6)} + (number(6) == 60 ? 0ns : fraction);
 }
 
 }  // namespace
@@ -48,16 +50,17 @@ std::optional<Time> parse_rfc3164_time(std::string_view text, const TimeZone& zo
   if (text.size() < 5 || text[3] != ' ' || space < 4 || space == std::string_view::npos) return std::nullopt;
   const month of{month_number(text.substr(0, 3))};
   const day on{day_number(text.substr(4, space - 4))};
-  const std::optional<seconds> clock = time_of_day(text.substr(space + 1));
+  const std::optional<nanoseconds> clock = time_of_day(text.substr(space + 1));
   if (!clock) return std::nullopt;
 
-  const auto latest = floor<seconds>(now) + days{1};
+  const Time latest = now + days{1};
   // In the zone it may be next year already.
   const year newest = year_month_day{floor<days>(latest)}.year() + years{1};
   for (year in = newest; in >= newest - kLongestWayToLeapYear - years{1}; --in) {
     const year_month_day date{in, of, on};
     if (!date.ok()) continue;
-    const sys_seconds time = zone.to_utc(local_days{date} + *clock);
+    const auto whole = floor<seconds>(*clock);
+    const Time time = zone.to_utc(local_days{date} + whole) + (*clock - whole);
     if (time <= latest) return time;
   }
   return std::nullopt;

@@ -45,6 +45,15 @@ TEST_CASE("A leap second is the first instant of the next minute") {
   CHECK(read("Dec 31 23:59:60", "2026-06-01T00:00:00Z") == "2026-01-01T00:00:00");
 }
 
+TEST_CASE("A fraction of a second counts") {
+  const Time now = *parse_rfc3339("2026-06-05T14:52:28.25Z");
+  const auto time = [&](std::string_view text) { return parse_rfc3164_time(text, {}, now); };
+  CHECK(time("Jun  1 14:52:28.796962") == parse_rfc3339("2026-06-01T14:52:28.796962Z"));
+  CHECK(time("Jun  6 14:52:28.25") == parse_rfc3339("2026-06-06T14:52:28.25Z"));
+  CHECK(time("Jun  6 14:52:28.26") == parse_rfc3339("2025-06-06T14:52:28.26Z"));
+  CHECK(time("May 31 23:59:60.9") == parse_rfc3339("2026-06-01T00:00:00Z"));
+}
+
 TEST_CASE("Text that is no traditional time is nothing") {
   for (const char* const text : {"",
                                  "Jun",
@@ -66,7 +75,9 @@ TEST_CASE("Text that is no traditional time is nothing") {
                                  "Jun  6 14:52",
                                  "Jun  6 1:52:28",
                                  "Jun  6 14:52:28 ",
-                                 "Jun  6 14:52:28.5",
+                                 "Jun  6 14:52:28.5x",
+                                 "Jun  6 14:52:28,5",
+                                 "Jun  6 14:52:28.1234567890",
                                  "Jun  6 14.52.28",
                                  "Jun -6 14:52:28",
                                  "2026 Jun  6 14:52:28"}) {
