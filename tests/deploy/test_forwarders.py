@@ -152,7 +152,7 @@ class Rewriting:
         self.ports = {lab.free_port(): way for way in self.WAYS}
         self.port = next(iter(self.ports))
         (self.directory / "main.conf").write_text(self.MAIN.format(directory=self.directory) + "".join(
-            self.WAY.format(port=port, to=self.to, way=way.format(to=self.to)) for port, way in self.ports.items()))
+            self.WAY.format(port=port, to=self.to, way=way.format(port=port, to=self.to)) for port, way in self.ports.items()))
 
     def options(self):
         options = super().options()
@@ -202,14 +202,14 @@ class SyslogNg(Forwarder):
 
 class RewritingSyslogNg(Rewriting, SyslogNg):
     # "framed" are octet counts, which syslog() has by itself.
-    WAYS = {f'{driver}("127.0.0.1" port({{to}}) {how})': unit for driver, how, unit in (
+    WAYS = {f'{driver}("127.0.0.1" port({{to}}) persist-name("{{port}}") {how})': unit for driver, how, unit in (
         ("network", 'transport("tcp") flags(syslog-protocol)', 1000),
         ("syslog", 'transport("tcp")', 1000),  # with octet counts
         ("syslog", 'transport("udp")', 1000),
-        ("network", 'transport("tcp")', lab.SECOND),
-        ("network", 'transport("framed")', lab.SECOND),  # with octet counts
-        ("network", 'transport("udp")', lab.SECOND),
-        ("network", 'transport("tcp") ts-format("iso")', 1000),
+        ("network", 'transport("tcp")', 1000),  # traditional, but with a fraction
+        ("network", 'transport("framed") frac-digits(0)', lab.SECOND),  # with octet counts
+        ("network", 'transport("udp") frac-digits(0)', lab.SECOND),
+        ("network", 'transport("tcp") template("<$PRI>$ISODATE $HOST $MSGHDR$MSG\\n")', 1000),
     )}
     MAIN = """@version: 3.38
         options {{ keep-hostname(yes); frac-digits(6); }};
