@@ -5,6 +5,7 @@ import json
 import os
 import re
 
+import lab
 from case import Case, now
 from lab import record, send_udp, wait_until
 
@@ -31,12 +32,15 @@ class Log(Case):
         send_udp(daemon.port, [record(path, now()) for path in paths] + [b"<14>1 - " + name for name in NAMES])
         wait_until(lambda: daemon.log.count("given up") >= len(NAMES), "a line for each file")
         wait_until(lambda: "malformed messages" in daemon.log, "a line of what is malformed")
-        counters = daemon.stop()
-        self.assertEqual(counters("failed", "noent"), len(NAMES))
+        daemon.stop()
         lines = daemon.output.read_bytes().split(b"\n")
         self.assertEqual(lines.pop(), b"")
         for line in lines:
             self.assertIsNone(WRONG.search(line.decode()), line)  # and it is UTF-8
+        said = "\n".join(json.loads(line)["message"] if form == "json" else line.decode() for line in lines)
+        counters = lab.Counters(said)
+        self.assertEqual(counters("failed", "noent"), len(NAMES))
+        counters.check_sums()
         return paths, lines
 
     def test_no_name_can_forge_a_line_of_text(self):
