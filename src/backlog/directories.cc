@@ -67,7 +67,7 @@ void Directories::link(Slot slot, std::uint64_t hash) {
 }
 
 void Directories::unlink(Slot slot) {
-  Directory& directory = slab_[slot];
+  const Directory& directory = slab_[slot];
   by_path_.erase(hash(directory.path), slot);
   if (directory.unsorted == kNoSlot) {
     in_order_.erase(directory.path);

@@ -29,7 +29,7 @@ class Name {
     char* to = text_.data();
     if (is_outside()) {
       to = new char[name.size()];
-      std::memcpy(text_.data(), &to, sizeof to);
+      std::memcpy(text_.data(), static_cast<const void*>(&to), sizeof to);
     }
     std::copy(name.begin(), name.end(), to);
   }
@@ -47,7 +47,7 @@ class Name {
 
   [[nodiscard]] char* outside() const noexcept {
     char* at = nullptr;
-    std::memcpy(&at, text_.data(), sizeof at);
+    std::memcpy(static_cast<void*>(&at), text_.data(), sizeof at);
     return at;
   }
 
