@@ -91,7 +91,8 @@ class Local final : public Backlog {
 
   // Everything that is new at one moment.
   struct Pass {
-    std::size_t left;         // accesses that are to be looked at still
+    std::vector<Slot> items;  // that are to be looked at
+    std::size_t next;         // of them
     std::uint64_t events;     // that are in the log when nothing is left
     std::size_t overflows;    // that are to be written still
     std::vector<Slot> spent;  // rows that nobody needs then

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <iterator>
 #include <limits>
+#include <span>
 #include <utility>
 
 #include "backlog/codec.h"
@@ -61,13 +62,26 @@ void Local::remember(const Event& change) {
   if (const auto* const removal = std::get_if<Removal>(&change)) ledger_.remember(*removal);
 }
 
+// Whatever came at about the same time is written directory by directory: that halves the log where hundreds of
+// thousands of files are busy.
 Local::Pass Local::begin_pass() {
-  const std::lock_guard lock{mutex_};
-  const std::size_t unwritten = ledger_.table().unwritten();
-  const bool is_full = unwritten_now() > 0 && rows_.bytes() >= disk_;
-  if (is_full) return {0, 0, 0, rows_.dead(now(), remembrance_.retention), true};
-  end_overflow();
-  return {unwritten, events_, overflows_.size(), rows_.dead(now(), remembrance_.retention), false};
+  Pass pass{};
+  std::deque<Table::Unwritten> taken;
+  {
+    const std::lock_guard lock{mutex_};
+    pass.spent = rows_.dead(now(), remembrance_.retention);
+    pass.is_full = unwritten_now() > 0 && rows_.bytes() >= disk_;
+    if (pass.is_full) return pass;
+    taken = ledger_.table().take_unwritten();
+    end_overflow();
+    pass.overflows = overflows_.size();
+    pass.events = events_;
+  }
+  std::vector<Table::Unwritten> sorted{taken.begin(), taken.end()};
+  std::ranges::stable_sort(sorted, {}, &Table::Unwritten::directory);
+  pass.items.reserve(sorted.size());
+  for (const auto& unwritten : sorted) pass.items.push_back(unwritten.item);
+  return pass;
 }
 
 bool Local::write_some(Pass& pass, Draft& draft) {
@@ -85,9 +99,10 @@ bool Local::write_some(Pass& pass, Draft& draft) {
     part.batch.changes = std::exchange(changes_, {});
     draft.bytes += part.batch.changes.size();
   }
-  const std::size_t count = std::min(pass.left, kSlice);
-  pass.left -= count;
+  const std::size_t count = std::min(pass.items.size() - pass.next, kSlice);
   if (count == 0) return false;
+  const auto items = std::span<const Slot>{pass.items}.subspan(pass.next, count);
+  pass.next += count;
   const bool goes_on = !draft.parts.empty() && !draft.parts.back().is_whole &&
                        draft.parts.back().batch.changes_count == 0 &&
                        draft.parts.back().batch.entries.size() < max_row_;
@@ -95,7 +110,7 @@ bool Local::write_some(Pass& pass, Draft& draft) {
   const std::size_t before = part.batch.entries.size();
   AccessEncoder encoder{part.batch.entries};
   const auto is_full = [this] { return ledger_.used_bytes() > memory_ / 4 * 3; };
-  ledger_.table().write(part.row, count, is_full, [&](const Table::Written& access) {
+  ledger_.table().write(part.row, items, is_full, [&](const Table::Written& access) {
     encoder.add(access.directory, access.name, access.time);
     rows_.append(part.row, !access.stays);
   });
@@ -105,7 +120,7 @@ bool Local::write_some(Pass& pass, Draft& draft) {
     rows_.close(part.row);
     draft.parts.pop_back();
   }
-  return pass.left > 0;
+  return pass.next < pass.items.size();
 }
 
 // An access for which there is no room in the table, and which has been through all changes so far: as long as none

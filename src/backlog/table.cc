@@ -166,7 +166,7 @@ std::optional<Clock::Instant> Table::next_due() const {
 
 std::size_t Table::bytes() const noexcept {
   return items_.bytes() + histories_.bytes() + by_name_.bytes() + name_bytes_ + directories_.bytes() +
-         flights_.bytes() + due_.bytes() + arrivals_.bytes() + earlier_.bytes() + unwritten_.size() * sizeof(Slot);
+         flights_.bytes() + due_.bytes() + arrivals_.bytes() + earlier_.bytes() + unwritten_.size() * sizeof(Unwritten);
 }
 
 std::chrono::seconds Table::oldest(Clock::Instant now) const {

@@ -105,12 +105,19 @@ class Table {
   };
   using Write = std::function<void(const Written& access)>;
 
-  // How many items are not in the log yet; some may have gone meanwhile.
+  // How many items are to be written; some may have gone meanwhile.
   [[nodiscard]] std::size_t unwritten() const noexcept { return unwritten_.size(); }
 
-  // Looks at the first `count` of them, and hands the newest times of those that are there to `write`, which does not
-  // touch the table; from then on they are in `row`. While `is_full`, items that just wait leave the table by that.
-  void write(Slot row, std::size_t count, const std::function<bool()>& is_full, const Write& write);
+  struct Unwritten {
+    Slot item;
+    Slot directory;  // in which it was when it was noted
+  };
+  // Hands them over in the order in which they came; whoever gets them has all of them written.
+  [[nodiscard]] std::deque<Unwritten> take_unwritten() { return std::exchange(unwritten_, {}); }
+
+  // Hands the newest times of those of `items` that are there and in no row yet to `write`, which does not touch the
+  // table; from then on they are in `row`. While `is_full`, items that just wait leave the table by that.
+  void write(Slot row, std::span<const Slot> items, const std::function<bool()>& is_full, const Write& write);
 
   // An access that is in `row` comes back.
   Added restore(const Place& place, Time time, Slot row);
@@ -158,7 +165,7 @@ class Table {
     Slot row = kNoSlot;        // of the log, in which its access is, or an older one
     Slot history = kNoSlot;    // in histories_; kNoSlot: nothing was tried
     State state = State::waiting;
-    bool is_unwritten = false;  // in unwritten_, because `time` is in no row
+    bool is_unwritten = false;  // in unwritten_, or was, because `time` is in no row
     Name name;
   };
   static_assert(sizeof(Item) == 64);
@@ -191,7 +198,8 @@ class Table {
   void set_history(Item& item, const Retry& retry);
   void remove(Slot slot);
   void note(Slot slot);
-  void look_ahead_to_write(std::size_t count, bool evicts) const;
+  void write_one(Slot slot, Slot row, bool evicts, const Write& write);
+  void look_ahead_to_write(std::span<const Slot> items, bool evicts) const;
   void set_row(Item& item, Slot row);
   void wait(Slot slot);
   void unlink_item(Slot slot);
@@ -225,7 +233,7 @@ class Table {
   Arrivals arrivals_;
   EarlierTimes earlier_;
   Rows* rows_;
-  std::deque<Slot> unwritten_;       // some of items that are gone
+  std::deque<Unwritten> unwritten_;  // some of items that are gone
   std::size_t count_unwritten_ = 0;  // of items that are there
   std::size_t name_bytes_ = 0;
   std::size_t newer_ = 0;

@@ -8,32 +8,32 @@
 
 namespace qatime::backlog {
 
-void Table::write(Slot row, std::size_t count, const std::function<bool()>& is_full, const Write& write) {
-  bool evicts = false;
-  for (std::size_t ahead = 0; count > 0 && !unwritten_.empty(); --count, --ahead) {
-    if (ahead == 0) {
-      ahead = std::min({kAhead, count, unwritten_.size()});
-      evicts = is_full();
-      look_ahead_to_write(ahead, evicts);
-    }
-    const Slot slot = unwritten_.front();
-    unwritten_.pop_front();
-    if (!items_.contains(slot) || !items_[slot].is_unwritten) continue;
-    Item& item = items_[slot];
-    item.is_unwritten = false;
-    --count_unwritten_;
-    const bool stays = !evicts || item.state != State::waiting || item.history != kNoSlot;
-    write({directories_[item.directory].path, item.name.view(), item.time, stays});
-    set_row(item, stays ? row : kNoSlot);
-    if (!stays) remove(slot);
+void Table::write(Slot row, std::span<const Slot> items, const std::function<bool()>& is_full, const Write& write) {
+  while (!items.empty()) {
+    const auto group = items.first(std::min(kAhead, items.size()));
+    items = items.subspan(group.size());
+    const bool evicts = is_full();
+    look_ahead_to_write(group, evicts);
+    for (const Slot slot : group) write_one(slot, row, evicts, write);
   }
 }
 
-// As look_ahead(), for the first `count` in unwritten_.
-void Table::look_ahead_to_write(std::size_t count, bool evicts) const {
+void Table::write_one(Slot slot, Slot row, bool evicts, const Write& write) {
+  if (!items_.contains(slot) || !items_[slot].is_unwritten) return;
+  Item& item = items_[slot];
+  item.is_unwritten = false;
+  --count_unwritten_;
+  const bool stays = !evicts || item.state != State::waiting || item.history != kNoSlot;
+  write({directories_[item.directory].path, item.name.view(), item.time, stays});
+  set_row(item, stays ? row : kNoSlot);
+  if (!stays) remove(slot);
+}
+
+// As look_ahead(), for what write() touches.
+void Table::look_ahead_to_write(std::span<const Slot> items, bool evicts) const {
   const auto each = [&](const auto& visit) {
-    for (std::size_t i = 0; i < count; ++i) {
-      if (items_.contains(unwritten_[i])) visit(items_[unwritten_[i]]);
+    for (const Slot slot : items) {
+      if (items_.contains(slot)) visit(items_[slot]);
     }
   };
   each([](const Item& item) { prefetch(item); });
@@ -94,13 +94,13 @@ void Table::note(Slot slot) {
   if (rows_ == nullptr || item.is_unwritten) return;
   item.is_unwritten = true;
   ++count_unwritten_;
-  unwritten_.push_back(slot);
+  unwritten_.push_back({slot, item.directory});
   if (unwritten_.size() < 2 * count_unwritten_ + kCompact) return;
-  const auto is_new = [this](Slot one) {
-    return items_.contains(one) && std::exchange(items_[one].is_unwritten, false);
+  const auto is_new = [this](Unwritten one) {
+    return items_.contains(one.item) && std::exchange(items_[one.item].is_unwritten, false);
   };
-  std::erase_if(unwritten_, [&](Slot one) { return !is_new(one); });
-  for (const Slot one : unwritten_) items_[one].is_unwritten = true;
+  std::erase_if(unwritten_, [&](Unwritten one) { return !is_new(one); });
+  for (const Unwritten one : unwritten_) items_[one.item].is_unwritten = true;
 }
 
 void Table::set_row(Item& item, Slot row) {

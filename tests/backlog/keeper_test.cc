@@ -120,6 +120,16 @@ TEST_CASE("what was committed is pending in the next life") {
   CHECK(life.adds_up());
 }
 
+TEST_CASE("what comes mixed is written directory by directory") {
+  const TemporaryDirectory directory;
+  Life life{directory.path()};
+  const std::string folders[] = {'/' + std::string(200, 'a') + '/', '/' + std::string(200, 'b') + '/'};
+  for (int i = 0; i < 500; ++i) life.access(folders[i % 2] + name(i), 1000 + i);
+  REQUIRE(life.keeper.turn());
+  CHECK(life.local.disk_bytes() < 500 * (name(500).size() + 10) + 4 * 210);
+  CHECK(life.drain().size() == 500);
+}
+
 TEST_CASE("what was settled before it was committed is not written") {
   const TemporaryDirectory directory;
   Life life{directory.path()};

@@ -23,8 +23,10 @@ struct Fixture {
   std::vector<std::string> write(bool evicts = false) {
     row = rows.open(++sequence, at(0));
     std::vector<std::string> written;
+    std::vector<Slot> slots;
+    for (const auto& unwritten : table.take_unwritten()) slots.push_back(unwritten.item);
     table.write(
-        row, 100, [&] { return evicts; },
+        row, slots, [&] { return evicts; },
         [&](const Table::Written& access) {
           written.push_back(join(access.directory, access.name) + ' ' +
                             std::to_string(access.time.time_since_epoch() / std::chrono::seconds{1}) +
