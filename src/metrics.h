@@ -1,28 +1,38 @@
 // SPDX-License-Identifier: MIT
-// Counters and gauges, each owned by the component that counts, listed in one registry.
+// Counters, gauges and histograms, each owned by the component that counts, listed in one registry.
 //
 // Names and types are those of the Prometheus exposition format. A component takes references from the
 // registry when it is made and keeps them; the registry outlives every component.
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
 
+namespace qatime {
+class Bulletin;
+class Nodes;
+}  // namespace qatime
+
 namespace qatime::metrics {
 
-// Only grows. One thread (or one lock) writes; any thread reads.
+// Only grows. One thread (or one lock) writes; any thread reads, and then sees in other counters, too, what was added
+// there before.
 class Counter {
  public:
   void add(std::uint64_t count = 1) noexcept {
-    value_.store(value_.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
+    value_.store(value_.load(std::memory_order_relaxed) + count, std::memory_order_release);
   }
-  [[nodiscard]] std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t value() const noexcept { return value_.load(std::memory_order_acquire); }
 
  private:
   std::atomic<std::uint64_t> value_{0};
@@ -31,15 +41,36 @@ class Counter {
 // Goes up and down. One thread (or one lock) writes; any thread reads.
 class Gauge {
  public:
-  void set(std::int64_t value) noexcept { value_.store(value, std::memory_order_relaxed); }
+  void set(std::int64_t value) noexcept { value_.store(value, std::memory_order_release); }
   void add(std::int64_t count) noexcept { set(value() + count); }
-  [[nodiscard]] std::int64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::int64_t value() const noexcept { return value_.load(std::memory_order_acquire); }
 
  private:
   std::atomic<std::int64_t> value_{0};
 };
 
-// One label and its value; an empty name is no label. qatime's metrics have one at most.
+// How many durations were how long. One thread (or one lock) writes; any thread reads.
+class Histogram {
+ public:
+  // Upper bounds of the buckets in seconds; one more has what is longer.
+  static constexpr std::array kBounds{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+                                      0.05,   0.1,     0.25,   0.5,   1.0,    2.5,   5.0,  10.0};
+
+  void observe(std::chrono::nanoseconds duration) noexcept;
+
+  struct Reading {
+    std::array<std::uint64_t, kBounds.size() + 1> counts{};  // each with those of the buckets before it
+    double sum = 0;                                          // seconds
+    [[nodiscard]] std::uint64_t count() const noexcept { return counts.back(); }
+  };
+  [[nodiscard]] Reading read() const noexcept;
+
+ private:
+  std::array<Counter, kBounds.size() + 1> counts_;
+  Counter nanoseconds_;
+};
+
+// One label and its value; an empty name is no label. qatime's metrics have two at most.
 struct Label {
   std::string_view name;
   std::string value;
@@ -47,44 +78,62 @@ struct Label {
 
 class Registry {
  public:
-  Registry() = default;
+  Registry();
+  ~Registry();
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
 
-  // The counter or gauge of this name and label, made on first use. `name`, `help` and the label's name
-  // are literals. Any thread.
-  Counter& counter(std::string_view name, std::string_view help, Label label = {});
-  Gauge& gauge(std::string_view name, std::string_view help, Label label = {});
+  // The counter, gauge or histogram of this name and labels, made on first use. `name`, `help` and the names of labels
+  // are literals, and all of one name have the same labels. Any thread.
+  Counter& counter(std::string_view name, std::string_view help, Label label = {}, Label second = {});
+  Gauge& gauge(std::string_view name, std::string_view help, Label label = {}, Label second = {});
+  Histogram& histogram(std::string_view name, std::string_view help, Label label = {});
 
+  // qatime_degraded: how many exports get no work for this reason, or whether the backlog is in trouble.
+  Gauge& degraded(std::string_view reason);
+
+  // What numbers alone do not say.
+  [[nodiscard]] Nodes& nodes() const noexcept { return *nodes_; }
+  [[nodiscard]] Bulletin& bulletin() const noexcept { return *bulletin_; }
+
+  enum class Type : std::uint8_t { counter, gauge, histogram };
   struct Sample {
     std::string_view name;
     std::string_view help;
     const Label& label;
-    bool is_counter = true;
-    std::int64_t value = 0;
+    const Label& second;
+    Type type = Type::counter;
+    std::int64_t value = 0;                // of a histogram: how many
+    const Histogram* histogram = nullptr;  // if it is one
   };
-  // Calls `visit` for every counter and gauge in the order in which the names were first used, the samples of one
-  // name together. Any thread; `visit` must not call the registry.
+  // Calls `visit` for everything in the order in which the names were first used, the samples of one name together.
+  // What came in is read behind what became of it, so that at no time more has an outcome than came in. Any thread;
+  // `visit` must not call the registry.
   void visit(const std::function<void(const Sample&)>& visit) const;
 
-  // The sum of all samples of `name`, whatever their label. Any thread.
+  // The sum of all samples of `name`, whatever their labels. Any thread.
   [[nodiscard]] std::int64_t sum(std::string_view name) const;
 
  private:
   struct Series {
     Label label;
+    Label second;
     Counter counter;
     Gauge gauge;
+    std::unique_ptr<Histogram> histogram;
   };
   struct Family {
     std::string_view name;
     std::string_view help;
-    bool is_counter;
+    Type type;
     std::deque<Series> series;
   };
 
-  Series& series(std::string_view name, std::string_view help, Label label, bool is_counter);
+  Series& series(std::string_view name, std::string_view help, Label label, Label second, Type type);
+  static std::int64_t value_of(const Family& family, const Series& series) noexcept;
 
+  const std::unique_ptr<Nodes> nodes_;
+  const std::unique_ptr<Bulletin> bulletin_;
   mutable std::mutex mutex_;
   // guarded by mutex_:
   std::deque<Family> families_;

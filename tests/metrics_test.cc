@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "metrics.h"
 
+#include <atomic>
+#include <chrono>
+#include <string>
+#include <thread>
+
 #include "catch.h"
 
 using namespace qatime;
@@ -19,4 +24,60 @@ TEST_CASE("One name and label is one counter, and the samples of a name stand to
   CHECK(seen == "a_total{x}2 a_total{y}2 b{}-3 ");
   CHECK(registry.sum("a_total") == 4);
   CHECK(registry.sum("unknown") == 0);
+}
+
+TEST_CASE("Two labels tell apart what one has in common") {
+  metrics::Registry registry;
+  registry.counter("a_total", "A.", {"reason", "x"}, {"transport", "tcp"}).add();
+  registry.counter("a_total", "A.", {"reason", "x"}, {"transport", "udp"}).add(2);
+  registry.counter("a_total", "A.", {"reason", "x"}, {"transport", "tcp"}).add();
+  CHECK(registry.sum("a_total") == 4);
+}
+
+TEST_CASE("A histogram counts what is within its bounds, and what is beyond them") {
+  using namespace std::chrono_literals;
+  metrics::Histogram histogram;
+  for (const auto duration : {std::chrono::nanoseconds{50us}, std::chrono::nanoseconds{100us},
+                              std::chrono::nanoseconds{30ms}, std::chrono::nanoseconds{1min}}) {
+    histogram.observe(duration);
+  }
+  const auto reading = histogram.read();
+  CHECK(reading.counts.at(0) == 2);
+  CHECK(reading.counts.at(7) == 2);
+  CHECK(reading.counts.at(8) == 3);
+  CHECK(reading.counts.at(15) == 3);
+  CHECK(reading.count() == 4);
+  CHECK(reading.sum > 60.03);
+  CHECK(reading.sum < 60.031);
+}
+
+TEST_CASE("At no time more has an outcome than came in") {
+  metrics::Registry registry;
+  // In the order in which they are read unless something is done about it.
+  metrics::Counter& received = registry.counter("qatime_received_messages_total", "");
+  metrics::Counter& accepted = registry.counter("qatime_accepted_total", "");
+  metrics::Counter& applied = registry.counter("qatime_applied_total", "");
+  std::atomic<bool> is_over{false};
+  std::thread writer{[&] {
+    while (!is_over) {
+      received.add();
+      accepted.add();
+      applied.add();
+    }
+  }};
+  bool is_ahead = false;
+  for (int i = 0; i < 20'000; ++i) {
+    std::int64_t came = 0;
+    std::int64_t went = 0;
+    std::int64_t in = 0;
+    registry.visit([&](const metrics::Registry::Sample& sample) {
+      if (sample.name == "qatime_received_messages_total") came = sample.value;
+      if (sample.name == "qatime_accepted_total") in = sample.value;
+      if (sample.name == "qatime_applied_total") went = sample.value;
+    });
+    is_ahead = is_ahead || went > in || in > came;
+  }
+  is_over = true;
+  writer.join();
+  CHECK_FALSE(is_ahead);
 }

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+#include "bulletin.h"
+
+#include <algorithm>
+
+namespace qatime {
+
+std::deque<Bulletin::Trouble>::iterator Bulletin::find(std::string_view reason, std::string_view subject) {
+  return std::ranges::find_if(troubles_,
+                              [&](const Trouble& each) { return each.reason == reason && each.subject == subject; });
+}
+
+void Bulletin::raise(std::string_view reason, std::string_view subject, std::string_view text, Effect effect) {
+  const std::lock_guard lock{mutex_};
+  const auto known = find(reason, subject);
+  if (known == troubles_.end()) {
+    troubles_.push_back({std::string{reason}, std::string{subject}, std::string{text}, effect, now()});
+  } else {
+    known->text = text;
+    known->effect = effect;
+  }
+}
+
+void Bulletin::solve(std::string_view reason, std::string_view subject) {
+  const std::lock_guard lock{mutex_};
+  if (const auto known = find(reason, subject); known != troubles_.end()) troubles_.erase(known);
+}
+
+std::vector<Bulletin::Trouble> Bulletin::troubles() const {
+  const std::lock_guard lock{mutex_};
+  return {troubles_.begin(), troubles_.end()};
+}
+
+// The strings of a place in the ring keep their memory.
+void Bulletin::fail(std::string_view subject, std::string_view reason) {
+  const Time time = now();
+  const std::lock_guard lock{mutex_};
+  if (failures_.size() < kFailures) failures_.emplace_back();
+  Failure& failure = failures_[next_];
+  next_ = (next_ + 1) % kFailures;
+  failure.subject = subject.substr(0, kLongest);
+  failure.reason = reason;
+  failure.time = time;
+}
+
+std::vector<Bulletin::Failure> Bulletin::failures() const {
+  const std::lock_guard lock{mutex_};
+  std::vector<Failure> latest;
+  for (std::size_t i = 1; i <= failures_.size(); ++i) {
+    latest.push_back(failures_[(next_ + failures_.size() - i) % failures_.size()]);
+  }
+  return latest;
+}
+
+}  // namespace qatime

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// What an administrator should know and numbers do not say: what is wrong now, and what failed last.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "timestamp.h"
+
+namespace qatime {
+
+// Any thread.
+class Bulletin {
+ public:
+  // Whether what comes may still be sent to us.
+  enum class Effect { degraded, unready };
+
+  struct Trouble {
+    std::string reason;   // as qatime_degraded has it, or the name of a stage
+    std::string subject;  // an export, a server: bytes
+    std::string text;     // what is wrong, and what to do: bytes
+    Effect effect = Effect::degraded;
+    Time since{};
+  };
+  // Something is wrong with `subject`; it stays the same trouble when its text or effect changes.
+  void raise(std::string_view reason, std::string_view subject, std::string_view text,
+             Effect effect = Effect::degraded);
+  // It is not, or no more.
+  void solve(std::string_view reason, std::string_view subject);
+  // The oldest first.
+  [[nodiscard]] std::vector<Trouble> troubles() const;
+
+  struct Failure {
+    std::string subject;  // a path or a message: bytes, kLongest of them at most
+    std::string reason;
+    Time time{};
+  };
+  static constexpr std::size_t kFailures = 50;
+  static constexpr std::size_t kLongest = 1024;
+  // Something has failed for good. Only the last kFailures are kept.
+  void fail(std::string_view subject, std::string_view reason);
+  // The latest first.
+  [[nodiscard]] std::vector<Failure> failures() const;
+
+ private:
+  std::deque<Trouble>::iterator find(std::string_view reason, std::string_view subject);
+
+  mutable std::mutex mutex_;
+  // guarded by mutex_:
+  std::deque<Trouble> troubles_;
+  std::vector<Failure> failures_;  // a ring
+  std::size_t next_ = 0;           // its next place
+};
+
+}  // namespace qatime

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// The nodes of the cluster, as their records name them.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include "metrics.h"
+#include "timestamp.h"
+
+namespace qatime {
+
+// What became of a record.
+enum class Fate : std::uint8_t { accepted, move, removal, ignored, malformed };
+inline constexpr std::array kFates{"accepted", "move", "removal", "ignored", "malformed"};  // by Fate
+
+// One node. The thread that finds it writes, any thread reads.
+class Node {
+ public:
+  explicit Node(std::string name) : name_{std::move(name)} {}
+
+  // A record of `time` came at `now`. A time that is ahead of our clock says no more than that it came.
+  void count(Fate fate, Time time, Time now) noexcept {
+    records_[static_cast<std::size_t>(fate)].add();
+    seen_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+    const auto newest = std::min(time, now).time_since_epoch().count();
+    if (newest > newest_.load(std::memory_order_relaxed)) newest_.store(newest, std::memory_order_relaxed);
+  }
+
+  // Fit for a log line or a terminal.
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] std::uint64_t records(Fate fate) const noexcept {
+    return records_[static_cast<std::size_t>(fate)].value();
+  }
+  // When its last record came.
+  [[nodiscard]] Time seen() const noexcept { return moment(seen_); }
+  // The newest time of its records.
+  [[nodiscard]] Time newest() const noexcept { return moment(newest_); }
+
+ private:
+  using Moment = std::atomic<Time::rep>;
+  static Time moment(const Moment& from) noexcept { return Time{Time::duration{from.load(std::memory_order_relaxed)}}; }
+
+  const std::string name_;
+  std::array<metrics::Counter, kFates.size()> records_;
+  Moment seen_{0};
+  Moment newest_{0};
+};
+
+// The first kMost nodes by the name of their host; all others are one, "other", since a sender may make names up.
+class Nodes {
+ public:
+  static constexpr std::size_t kMost = 1000;
+
+  // The node of HOSTNAME, made on first use. It stays. One thread.
+  [[nodiscard]] Node& find(std::string_view host) {
+    const Recent& recent = recent_[place(host)];
+    return recent.node != nullptr && recent.host == host ? *recent.node : look_up(host);
+  }
+
+  // In the order of their first records. Any thread.
+  [[nodiscard]] std::vector<const Node*> all() const;
+
+ private:
+  struct Recent {
+    std::string host;
+    Node* node = nullptr;
+  };
+  // Names of one cluster differ at their ends.
+  static constexpr std::size_t kRecent = 64;
+  static std::size_t place(std::string_view host) noexcept {
+    std::size_t number = host.size();
+    for (std::size_t i = host.size() > 3 ? host.size() - 3 : 0; i < host.size(); ++i) {
+      number = number * 10 + static_cast<unsigned char>(host[i]);
+    }
+    return number % kRecent;
+  }
+
+  Node& look_up(std::string_view host);
+  Node& make(std::string name);
+
+  std::array<Recent, kRecent> recent_;
+  boost::unordered_flat_map<std::string, Node*> known_;
+  Node* other_ = nullptr;
+  mutable std::mutex mutex_;
+  // guarded by mutex_ (what is in a node is not):
+  std::deque<Node> nodes_;
+};
+
+}  // namespace qatime
