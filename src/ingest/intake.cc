@@ -17,11 +17,11 @@ namespace {
 // One counter for each reason, in the order of the enumerators.
 template <class Reason>
 std::vector<metrics::Counter*> make_counters(metrics::Registry& registry, std::string_view name, std::string_view help,
-                                             std::size_t reasons) {
+                                             const char* transport, std::size_t reasons) {
   std::vector<metrics::Counter*> counters;
   for (std::size_t i = 0; i < reasons; ++i) {
     const std::string_view reason = ingest::name(static_cast<Reason>(i));
-    counters.push_back(&registry.counter(name, help, {"reason", std::string{reason}}));
+    counters.push_back(&registry.counter(name, help, {"reason", std::string{reason}}, {"transport", transport}));
   }
   return counters;
 }
@@ -33,18 +33,23 @@ Intake::Intake(const Policy& policy, TimeZone zone, metrics::Registry& registry,
       zone_{std::move(zone)},
       sink_{std::move(sink)},
       traffic_{make_traffic(registry, "tcp"), make_traffic(registry, "udp"), make_traffic(registry, "tls")},
-      malformed_{make_counters<Malformed>(registry, "qatime_malformed_total", "Messages that are no audit record.",
-                                          kMalformedReasons)},
-      ignored_{make_counters<Ignored>(registry, "qatime_ignored_total", "Records that need no access time set.",
-                                      kIgnoredReasons)},
-      moves_{registry.counter("qatime_moves_total", "Records of a rename.")},
-      removals_{registry.counter("qatime_removals_total", "Records of a removal.")},
-      accepted_{registry.counter("qatime_accepted_total", "Records of an access.")},
+      nodes_{registry.nodes()},
+      bulletin_{registry.bulletin()},
       clusters_{registry} {}
 
 Intake::Traffic Intake::make_traffic(metrics::Registry& registry, const char* transport) {
-  return {registry.counter("qatime_received_messages_total", "Messages received.", {"transport", transport}),
-          registry.counter("qatime_received_bytes_total", "Bytes received.", {"transport", transport})};
+  const auto counter = [&](const char* name, const char* help) -> metrics::Counter& {
+    return registry.counter(name, help, {"transport", transport});
+  };
+  return {counter("qatime_received_messages_total", "Messages received."),
+          counter("qatime_received_bytes_total", "Bytes received."),
+          make_counters<Malformed>(registry, "qatime_malformed_total", "Messages that are no audit record.", transport,
+                                   kMalformedReasons),
+          make_counters<Ignored>(registry, "qatime_ignored_total", "Records that need no access time set.", transport,
+                                 kIgnoredReasons),
+          counter("qatime_moves_total", "Records of a rename."),
+          counter("qatime_removals_total", "Records of a removal."),
+          counter("qatime_accepted_total", "Records of an access.")};
 }
 
 void Intake::adopt(const Policy& policy, TimeZone zone) {
@@ -62,17 +67,19 @@ void Intake::begin(Transport transport, std::size_t bytes, std::optional<Time> w
 
 bool Intake::message(std::string_view bytes) {
   current_->messages.add();
-  const Decision decision = judge(bytes);
-  if (const auto* const reason = std::get_if<Malformed>(&decision)) {
-    count_malformed(*reason, bytes);
-    return false;
-  }
-  if (const auto* const reason = std::get_if<Ignored>(&decision)) {
-    ignored_[static_cast<std::size_t>(*reason)]->add();
+  Source source;
+  const Decision decision = judge(bytes, source);
+  Fate fate = Fate::malformed;
+  if (const auto* const malformed = std::get_if<Malformed>(&decision)) {
+    count_malformed(*malformed, bytes);
+  } else if (const auto* const ignored = std::get_if<Ignored>(&decision)) {
+    current_->ignored[static_cast<std::size_t>(*ignored)]->add();
+    fate = Fate::ignored;
   } else {
-    take(std::get<Event>(decision));
+    fate = take(std::get<Event>(decision));
   }
-  return true;
+  if (source.node != nullptr) source.node->count(fate, source.time, now_);
+  return fate != Fate::malformed;
 }
 
 void Intake::reject(Malformed reason) {
@@ -82,7 +89,7 @@ void Intake::reject(Malformed reason) {
 
 void Intake::reject(Ignored reason) {
   current_->messages.add();
-  ignored_[static_cast<std::size_t>(reason)]->add();
+  current_->ignored[static_cast<std::size_t>(reason)]->add();
 }
 
 void Intake::flush() {
@@ -91,32 +98,38 @@ void Intake::flush() {
   scratch_.release();
 }
 
-Decision Intake::judge(std::string_view bytes) {
+Decision Intake::judge(std::string_view bytes, Source& source) {
   const Parsed<Header> header = parse_header(bytes, zone_, written_);
   if (const auto* const reason = std::get_if<Malformed>(&header)) return *reason;
   const auto& read = std::get<Header>(header);
+  source = {&nodes_.find(read.host), read.time};
   const Parsed<Record> record = parse_body(read.body, scratch_);
   if (const auto* const reason = std::get_if<Malformed>(&record)) return *reason;
   if (policy_->takes_any_cluster()) clusters_.see(read.host);
   return policy_->decide(read, std::get<Record>(record), now_);
 }
 
-void Intake::take(const Event& event) {
+Fate Intake::take(const Event& event) {
   events_.push_back(event);
   if (std::holds_alternative<Access>(event)) {
-    accepted_.add();
-  } else if (std::holds_alternative<Move>(event)) {
-    moves_.add();
-  } else {
-    removals_.add();
+    current_->accepted.add();
+    return Fate::accepted;
   }
+  if (std::holds_alternative<Move>(event)) {
+    current_->moves.add();
+    return Fate::move;
+  }
+  current_->removals.add();
+  return Fate::removal;
 }
 
 void Intake::count_malformed(Malformed reason, std::string_view example) {
   const auto index = static_cast<std::size_t>(reason);
-  malformed_[index]->add();
-  kLog.warning(throttles_[index], "malformed messages ({}): {}{}{}", log::field("reason", name(reason)),
-               describe(reason), example.empty() ? "" : "; the last is ", log::field("example", example));
+  current_->malformed[index]->add();
+  const bool is_told =
+      kLog.warning(throttles_[index], "malformed messages ({}): {}{}{}", log::field("reason", name(reason)),
+                   describe(reason), example.empty() ? "" : "; the last is ", log::field("example", example));
+  if (is_told && !example.empty()) bulletin_.fail(example, fmt::format("malformed: {}", describe(reason)));
 }
 
 }  // namespace qatime::ingest

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bulletin.h"
 #include "config.h"
 #include "event.h"
 #include "ingest/cluster.h"
@@ -18,6 +19,7 @@
 #include "ingest/reason.h"
 #include "log.h"
 #include "metrics.h"
+#include "nodes.h"
 #include "timestamp.h"
 #include "timezone.h"
 
@@ -62,13 +64,25 @@ class Intake {
   void flush();
 
  private:
+  // What one transport brought.
   struct Traffic {
     metrics::Counter& messages;
     metrics::Counter& bytes;
+    std::vector<metrics::Counter*> malformed;  // by Malformed
+    std::vector<metrics::Counter*> ignored;    // by Ignored
+    metrics::Counter& moves;
+    metrics::Counter& removals;
+    metrics::Counter& accepted;
   };
 
-  [[nodiscard]] Decision judge(std::string_view bytes);
-  void take(const Event& event);
+  // A message with a header is one of a node.
+  struct Source {
+    Node* node = nullptr;
+    Time time{};
+  };
+
+  [[nodiscard]] Decision judge(std::string_view bytes, Source& source);
+  Fate take(const Event& event);
   void count_malformed(Malformed reason, std::string_view example);
   static Traffic make_traffic(metrics::Registry& registry, const char* transport);
 
@@ -76,11 +90,8 @@ class Intake {
   TimeZone zone_;
   Sink sink_;
   std::array<Traffic, 3> traffic_;  // by Transport
-  std::vector<metrics::Counter*> malformed_;
-  std::vector<metrics::Counter*> ignored_;
-  metrics::Counter& moves_;
-  metrics::Counter& removals_;
-  metrics::Counter& accepted_;
+  Nodes& nodes_;
+  Bulletin& bulletin_;
   std::array<log::Throttle, kMalformedReasons> throttles_;
   ClusterWatch clusters_;
 

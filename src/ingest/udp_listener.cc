@@ -27,7 +27,7 @@ using namespace std::chrono_literals;
 constexpr std::size_t kDatagrams = 64;        // of one recvmmsg
 constexpr std::size_t kMaxDatagram = 65'535;  // bytes, of IPv4 and IPv6 without jumbograms
 constexpr int kBatchesPerTurn = 16;
-constexpr auto kDropsInterval = 1s;
+constexpr auto kLookInterval = 1s;
 // Where datagrams come by so many in a turn, the next turn waits until there are more of them: to wake up costs as much
 // as some ten of them. It waits as long as a flood takes to fill a quarter of the receive buffer, but no longer than
 // what nobody notices.
@@ -95,7 +95,7 @@ class UdpListener::Batch {
 UdpListener::UdpListener(boost::asio::io_context& context, const SyslogConfig::Listener& listener,
                          const SyslogConfig& config, Intake& intake, metrics::Registry& registry)
     : socket_{context},
-      drops_due_{context},
+      look_due_{context},
       rest_{context},
       max_message_{config.max_message},
       wanted_buffer_{config.udp_receive_buffer},
@@ -103,15 +103,20 @@ UdpListener::UdpListener(boost::asio::io_context& context, const SyslogConfig::L
       intake_{intake},
       batch_{std::make_unique<Batch>(config.max_message, !config.allow.empty())},
       buffer_bytes_{registry.gauge("qatime_udp_buffer_bytes", "Receive buffer of the UDP sockets.")},
+      buffer_used_{registry.gauge("qatime_udp_buffer_used_bytes",
+                                  "How much of qatime_udp_buffer_bytes holds datagrams, looked at once a second.")},
       drops_{registry.counter("qatime_udp_kernel_drops_total", "Datagrams that the kernel dropped.")} {
   open(listener);
   kLog.info("listening on {}", log::field("listener", describe({listener.transport, listener.address, port()})));
   size_buffer();
   await_data();
-  await_drops();
+  await_look();
 }
 
-UdpListener::~UdpListener() { buffer_bytes_.add(-static_cast<std::int64_t>(buffer_)); }
+UdpListener::~UdpListener() {
+  set_used(0);
+  buffer_bytes_.add(-static_cast<std::int64_t>(buffer_));
+}
 
 std::uint16_t UdpListener::port() const { return socket_.local_endpoint().port(); }
 
@@ -213,21 +218,28 @@ bool UdpListener::is_allowed(const Address& sender) {
   return false;
 }
 
-void UdpListener::await_drops() {
-  drops_due_.expires_after(kDropsInterval);
-  drops_due_.async_wait([this](const error_code& error) {
+void UdpListener::await_look() {
+  look_due_.expires_after(kLookInterval);
+  look_due_.async_wait([this](const error_code& error) {
     if (error || !socket_.is_open()) return;
-    count_drops();
-    await_drops();
+    look_at_buffer();
+    await_look();
   });
 }
 
-void UdpListener::count_drops() {
+void UdpListener::look_at_buffer() {
   std::array<std::uint32_t, SK_MEMINFO_VARS> info{};
   socklen_t size = sizeof info;
   if (getsockopt(socket_.native_handle(), SOL_SOCKET, SO_MEMINFO, info.data(), &size) != 0) return;
   drops_.add(info[SK_MEMINFO_DROPS] - counted_drops_);
   counted_drops_ = info[SK_MEMINFO_DROPS];
+  // In the kernel's measure, like the size that it reports.
+  set_used(info[SK_MEMINFO_RMEM_ALLOC] / 2);
+}
+
+void UdpListener::set_used(std::size_t bytes) {
+  buffer_used_.add(static_cast<std::int64_t>(bytes) - static_cast<std::int64_t>(used_));
+  used_ = bytes;
 }
 
 void UdpListener::drain_and_close() {
@@ -235,8 +247,8 @@ void UdpListener::drain_and_close() {
   const auto deadline = std::chrono::steady_clock::now() + kDrainLimit;
   while (receive() == kDatagrams && std::chrono::steady_clock::now() < deadline) {
   }
-  count_drops();
-  drops_due_.cancel();
+  look_at_buffer();
+  look_due_.cancel();
   rest_.cancel();
   error_code ignored;
   socket_.close(ignored);

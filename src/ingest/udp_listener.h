@@ -48,11 +48,12 @@ class UdpListener {
   void take_turn();
   std::size_t receive();
   [[nodiscard]] bool is_allowed(const Address& sender);
-  void await_drops();
-  void count_drops();
+  void await_look();
+  void look_at_buffer();
+  void set_used(std::size_t bytes);
 
   boost::asio::ip::udp::socket socket_;
-  boost::asio::steady_timer drops_due_;
+  boost::asio::steady_timer look_due_;
   boost::asio::steady_timer rest_;
   std::size_t max_message_;
   std::size_t wanted_buffer_;  // bytes
@@ -60,10 +61,12 @@ class UdpListener {
   Intake& intake_;
   std::unique_ptr<Batch> batch_;
   metrics::Gauge& buffer_bytes_;
+  metrics::Gauge& buffer_used_;
   metrics::Counter& drops_;
   log::Throttle receive_errors_;
   log::Throttle strangers_;
   std::size_t buffer_ = 0;           // bytes, this socket's share of buffer_bytes_
+  std::size_t used_ = 0;             // bytes, its share of buffer_used_
   std::uint32_t counted_drops_ = 0;  // of the kernel's counter, which wraps
 };
 

@@ -37,17 +37,20 @@ Config make_config(unsigned choice) {
   return load_config("/dev/null", settings);
 }
 
-// The counters in one of which every message ends, by name: "moves", "malformed path".
+// The counters in one of which every message over TCP ends, by name: "moves", "malformed path".
 class Outcomes {
  public:
   explicit Outcomes(metrics::Registry& registry) {
-    std::vector<std::tuple<std::string_view, std::string_view, metrics::Label>> all;
-    registry.visit([&](const auto& sample) { all.emplace_back(sample.name, sample.help, sample.label); });
-    for (const auto& [name, help, label] : all) {
+    std::vector<std::tuple<std::string_view, std::string_view, metrics::Label, metrics::Label>> all;
+    registry.visit(
+        [&](const auto& sample) { all.emplace_back(sample.name, sample.help, sample.label, sample.second); });
+    for (const auto& [name, help, label, second] : all) {
+      const bool has_reason = label.name == "reason";
+      if ((has_reason ? second : label).value != "tcp") continue;
       for (const std::string_view kind : {"malformed", "ignored", "moves", "removals", "accepted"}) {
         if (name != "qatime_" + std::string{kind} + "_total") continue;
-        counted_.push_back({std::string{kind}.append(label.value.empty() ? "" : " ").append(label.value),
-                            registry.counter(name, help, label)});
+        counted_.push_back(
+            {std::string{kind} + (has_reason ? " " + label.value : ""), registry.counter(name, help, label, second)});
       }
     }
   }

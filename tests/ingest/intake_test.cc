@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/intake.h"
 
+#include <algorithm>
 #include <map>
 #include <random>
 #include <string>
@@ -28,7 +29,8 @@ struct Fixture {
   std::int64_t count(std::string_view name, std::string_view label = {}) {
     std::int64_t found = -1;
     metrics.visit([&](const metrics::Registry::Sample& sample) {
-      if (sample.name == name && sample.label.value == label) found = sample.value;
+      const bool is_wanted = label.empty() || sample.label.value == label;
+      if (sample.name == name && is_wanted) found = std::max<std::int64_t>(found, 0) + sample.value;
     });
     return found;
   }

@@ -2,6 +2,7 @@
 // A listener's surroundings: a loop that the test turns by hand, and an intake that remembers what it was given.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <string>
@@ -40,11 +41,12 @@ class ListenerFixture {
     }
   }
 
-  // -1: there is no such metric.
+  // The sum over all transports if `label` is a reason or nothing. -1: there is no such metric.
   std::int64_t count(std::string_view name, std::string_view label = {}) {
     std::int64_t found = -1;
     metrics.visit([&](const metrics::Registry::Sample& sample) {
-      if (sample.name == name && sample.label.value == label) found = sample.value;
+      const bool is_wanted = label.empty() || sample.label.value == label;
+      if (sample.name == name && is_wanted) found = std::max<std::int64_t>(found, 0) + sample.value;
     });
     return found;
   }

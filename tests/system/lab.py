@@ -8,6 +8,7 @@ tests run as root, the daemon runs as `nobody` without groups and capabilities. 
 
 import ctypes
 import datetime
+import http.client
 import json
 import os
 import pathlib
@@ -353,8 +354,10 @@ class Qatime:
             shutil.copy2(binary("QATIME"), self.program)  # to where `nobody` can reach it
         self.directory = scratch.directory(f"qatime-{free_port()}", NOBODY)
         self.port = free_port()
+        self.admin = free_port()
         self.settings = {
             "syslog.listen": [f"tcp://127.0.0.1:{self.port}", f"udp://127.0.0.1:{self.port}"],
+            "admin.listen": f"127.0.0.1:{self.admin}",
             "backlog.directory": str(self.directory / "state"),
             "nfs.servers": [server.host],
             "nfs.port": server.port,
@@ -387,6 +390,20 @@ class Qatime:
     def log(self):
         return self.output.read_text(errors="backslashreplace") if self.output.exists() else ""
 
+    def get(self, path, method="GET"):
+        """(status, headers, body) of what the daemon says over HTTP."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=60)
+        try:
+            connection.request(method, path)
+            response = connection.getresponse()
+            return response.status, response.headers, response.read()
+        finally:
+            connection.close()
+
+    def metrics(self):
+        """The counters of /metrics."""
+        return Counters.of_metrics(self.get("/metrics")[2].decode())
+
     def stop(self, number=signal.SIGTERM):
         """Drains it; returns its counters. It must end with status 0 and without a word from a sanitizer."""
         status = stop(self.process, number)
@@ -402,17 +419,31 @@ class Qatime:
 
 
 class Counters:
-    """What the daemon counted, from `qatime_name{label="value"} N, ...`, which it logs at its end."""
+    """What the daemon counted, from `qatime_name{label="value",...} N, ...`, which it logs at its end."""
 
-    LINE = re.compile(r'\b(qatime_\w+)(?:\{\w+="([^"]*)"\})? (-?\d+)(?=,|$)', re.MULTILINE)
+    LINE = re.compile(r'\b(qatime_\w+)(?:\{([^}]*)\})? (-?\d+)(?=,|$)', re.MULTILINE)
+
+    METRIC = re.compile(r'^(\w+)(?:\{(.*)\})? (\S+)$', re.MULTILINE)
 
     def __init__(self, log):
-        self.values = {(name, label): int(value) for name, label, value in self.LINE.findall(log)}
+        self.values = self._read(self.LINE, log, int)
+
+    @classmethod
+    def of_metrics(cls, text):
+        made = cls("")
+        made.values = cls._read(cls.METRIC, text, float)
+        return made
+
+    @staticmethod
+    def _read(form, text, number):
+        return {(name, tuple(re.findall(r'="((?:[^"\\]|\\.)*)"', labels))): number(value)
+                for name, labels, value in form.findall(text)}
 
     def __call__(self, name, label=None):
-        """One counter, or the sum over its label; `qatime_` and `_total` are understood."""
+        """The sum of a counter over all its labels, or where one of them is `label`; `qatime_` and `_total` are
+        understood."""
         names = (f"qatime_{name}_total", f"qatime_{name}")
-        found = [value for (key, of), value in self.values.items() if key in names and label in (None, of)]
+        found = [value for (key, of), value in self.values.items() if key in names and (label is None or label in of)]
         assert found, f"no counter {name} {label or ''} in {sorted(self.values)}"
         return sum(found)
 
