@@ -108,7 +108,7 @@ class Engine {
   void missed(Task& task, std::string_view where);
   void retry(Task& task, bool limited);
   void applied(Task& task);
-  void settle(Task& task);
+  void settle(const Task& task);
   void put_back(Task& task, Clock::Duration delay, const backlog::Retry& retry);
   void fail(Task& task);
 

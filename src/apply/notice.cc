@@ -29,19 +29,31 @@ std::string_view advice(Reason reason) noexcept {
 
 }  // namespace
 
-Notice::Notice(const NfsConfig::Export& subject, metrics::Registry& registry) : subject_{subject}, degraded_{} {
-  for (const Reason reason : kAllReasons) {
-    degraded_.at(static_cast<std::size_t>(reason)) = &registry.gauge(
-        "qatime_degraded", "Exports that get no work, by reason.", {"reason", std::string{name(reason)}});
+Notice::Notice(const NfsConfig::Export& subject, metrics::Registry& registry)
+    : subject_{subject}, degraded_{}, bulletin_{registry.bulletin()} {
+  for (const Reason reason : kAllReasons)
+    degraded_.at(static_cast<std::size_t>(reason)) = &registry.degraded(name(reason));
+}
+
+void Notice::tell(std::optional<Reason> reason) {
+  if (reason_) {
+    degraded_.at(static_cast<std::size_t>(*reason_))->add(-1);
+    bulletin_.solve(name(*reason_), subject_.target);
   }
+  if (reason) {
+    degraded_.at(static_cast<std::size_t>(*reason))->add(1);
+    const std::string_view text = advice(*reason);
+    const bool is_away = *reason == Reason::unreachable;
+    bulletin_.raise(name(*reason), subject_.target,
+                    !text.empty() ? text
+                    : is_away     ? "no server answers: its accesses wait"
+                                  : "no server lets us mount it: its accesses wait");
+  }
+  reason_ = reason;
 }
 
 void Notice::update(std::optional<Reason> reason, std::size_t pending, Clock::Instant now) {
-  if (reason != reason_) {
-    if (reason_) degraded_.at(static_cast<std::size_t>(*reason_))->add(-1);
-    if (reason) degraded_.at(static_cast<std::size_t>(*reason))->add(1);
-    reason_ = reason;
-  }
+  if (reason != reason_) tell(reason);
   if (!reason && said_) {
     said_ = false;
     kLog.info("export {}: resumed, {} entries pending in all", log::field("export", subject_.target),

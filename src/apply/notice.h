@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "apply/breaker.h"
+#include "bulletin.h"
 #include "clock.h"
 #include "config.h"
 #include "metrics.h"
@@ -24,8 +25,11 @@ class Notice {
   void update(std::optional<Reason> reason, std::size_t pending, Clock::Instant now);
 
  private:
+  void tell(std::optional<Reason> reason);
+
   NfsConfig::Export subject_;
   std::array<metrics::Gauge*, kReasons> degraded_;
+  Bulletin& bulletin_;
   std::optional<Reason> reason_;
   bool said_ = false;
   Clock::Instant next_line_{};

@@ -20,6 +20,7 @@ std::string_view remark_on(nfs::Status status) noexcept {
 
 Tally::Tally(metrics::Registry& registry)
     : registry_{registry},
+      bulletin_{registry.bulletin()},
       applied_{registry.counter("qatime_applied_total", "Entries whose atime was set.")},
       unchanged_{registry.counter("qatime_unchanged_total", "Entries whose atime was new enough already.")} {
   using nfs::Status;
@@ -41,12 +42,14 @@ Tally::Failure& Tally::failure(nfs::Status status) {
 void Tally::failed(nfs::Status status, std::string_view directory, std::string_view name) {
   auto& [counter, throttle] = failure(status);
   counter->add();
+  const std::string path = join(directory, name);
+  bulletin_.fail(path, nfs::name(status));
   if (const std::string_view remark = remark_on(status); !remark.empty()) {
-    kLog.warning(throttle, "{}: {}: given up, {}", log::field("path", join(directory, name)),
-                 log::field("status", nfs::name(status)), remark);
+    kLog.warning(throttle, "{}: {}: given up, {}", log::field("path", path), log::field("status", nfs::name(status)),
+                 remark);
   }
   if (log::enabled(log::Level::debug)) {
-    kLog.debug("{}: {}: given up", log::field("path", join(directory, name)), log::field("status", nfs::name(status)));
+    kLog.debug("{}: {}: given up", log::field("path", path), log::field("status", nfs::name(status)));
   }
 }
 

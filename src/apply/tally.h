@@ -8,6 +8,7 @@
 #include <map>
 #include <string_view>
 
+#include "bulletin.h"
 #include "log.h"
 #include "metrics.h"
 #include "nfs/status.h"
@@ -32,6 +33,7 @@ class Tally {
   Failure& failure(nfs::Status status);
 
   metrics::Registry& registry_;
+  Bulletin& bulletin_;
   metrics::Counter& applied_;
   metrics::Counter& unchanged_;
   std::map<nfs::Status, Failure> failures_;

@@ -130,8 +130,10 @@ void Engine::decide(Task& task, const nfs::Attributes& attributes) {
   if (task.is_probe) {
     task.entry.time = attributes.atime;
   } else if (!is_forward(task, attributes)) {
+    settle(task);
     tally_.unchanged();
-    return settle(task);
+    tasks_.erase(task.self);
+    return;
   }
   if (dry_run_) {
     task.sent = breaker.stamp();
@@ -336,19 +338,21 @@ void Engine::applied(Task& task) {
     return;
   }
   if (task.status == Status::ignored) return fail(task);
-  tally_.applied();
   settle(task);
+  tally_.applied();
+  tasks_.erase(task.self);
 }
 
 void Engine::fail(Task& task) {
-  tally_.failed(task.status, *task.directory, task.entry.name);
   settle(task);
+  tally_.failed(task.status, *task.directory, task.entry.name);
+  tasks_.erase(task.self);
 }
 
-void Engine::settle(Task& task) {
+// Before its outcome is counted: it is pending no more.
+void Engine::settle(const Task& task) {
   exports_[task.lane].breaker.undecided(clock_.now());
   backlog_.settle(task.entry.ticket);
-  tasks_.erase(task.self);
 }
 
 }  // namespace qatime::apply

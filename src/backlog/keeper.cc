@@ -6,6 +6,7 @@
 #include <utility>
 #include <variant>
 
+#include <fmt/core.h>
 #include <pthread.h>
 
 #include "backlog/codec.h"
@@ -31,10 +32,9 @@ Keeper::Keeper(const BacklogConfig& config, std::unique_ptr<Store> store, Local&
       local_{local},
       committed_{registry.counter("qatime_backlog_committed_total", "Events that survive the process")},
       disk_bytes_{registry.gauge("qatime_backlog_disk_bytes", "What the log of the backlog holds")},
-      degraded_{registry.gauge("qatime_degraded",
-                               "What keeps access times from being true, by reason: exports that "
-                               "get no work, or a backlog that cannot be written",
-                               {"reason", "backlog"})} {
+      commit_seconds_{registry.histogram("qatime_backlog_commit_seconds", "What a commit to the disk took")},
+      degraded_{registry.degraded("backlog")},
+      bulletin_{registry.bulletin()} {
   local_.on_much_unwritten([this] {
     const std::lock_guard lock{mutex_};
     has_much_ = true;
@@ -146,7 +146,9 @@ bool Keeper::commit(const Local::Draft& draft, const std::vector<Slot>& spent) {
   const auto dead = local_.sequences(spent);
   do {
     try {
+      const auto begin = std::chrono::steady_clock::now();
       store_->commit(batches, dead);
+      commit_seconds_.observe(std::chrono::steady_clock::now() - begin);
       local_.committed(draft, spent);
       taken(writing_);
       return true;
@@ -185,9 +187,10 @@ void Keeper::bring_directly(const Local::Return::Step& step, bool is_merger) {
   while (local_.bring_directly(step, accesses, is_merger)) continue;
   if (accesses.at_end()) return;
   Ledger ledger{local_.lanes(), config_.memory, moment(step.written), local_.remembrance()};
-  local_.drop_outside(restore(step, accesses, ledger));
+  const std::uint32_t outside = restore(step, accesses, ledger);
   Local::Return rest{.steps = {step}, .is_merger = is_merger, .has_begun = true};
   while (local_.bring_some(rest, ledger)) continue;
+  local_.drop_outside(outside);
 }
 
 // Repeats the log as far as it concerns what comes back.
@@ -204,8 +207,8 @@ void Keeper::bring_through_changes(Local::Return& returning) {
       read_changes(step, ledger);
     }
   }
-  local_.drop_outside(outside);
   while (local_.bring_some(returning, ledger)) continue;
+  local_.drop_outside(outside);
 }
 
 // Returns how many are below no export.
@@ -253,6 +256,7 @@ void Keeper::report() {
 
 void Keeper::refused(Direction& direction, const StoreError& error) {
   direction.is_refused = true;
+  direction.why = fmt::format("the backlog cannot be {}, {}: {}", direction.verb, direction.consequence, error.what());
   tell_trouble();
   kLog.error(direction.throttle, "the backlog cannot be {}, {}: {}", direction.verb, direction.consequence,
              error.what());
@@ -269,6 +273,24 @@ void Keeper::tell_trouble() {
   const Local::Trouble full = is_full_ ? Local::Trouble::disk_full : Local::Trouble::none;
   local_.set_trouble(writing_.is_refused ? Local::Trouble::disk_failed : full);
   degraded_.set(writing_.is_refused || reading_.is_refused || is_full_ ? 1 : 0);
+  tell_bulletin();
+}
+
+// What is accepted must be kept: without a disk, or with no room left, others should receive.
+void Keeper::tell_bulletin() {
+  if (writing_.is_refused)
+    return bulletin_.raise("backlog", config_.directory, writing_.why, Bulletin::Effect::unready);
+  if (is_full_) {
+    const bool is_dropping = local_.is_full();
+    return bulletin_.raise("backlog", config_.directory,
+                           is_dropping ? "it has reached backlog.disk and backlog.memory: accesses to other paths are "
+                                         "dropped; see why the servers take nothing, or raise them"
+                                       : "it has reached backlog.disk, what comes waits in memory: see why the servers "
+                                         "take nothing, or raise it",
+                           is_dropping ? Bulletin::Effect::unready : Bulletin::Effect::degraded);
+  }
+  if (reading_.is_refused) return bulletin_.raise("backlog", config_.directory, reading_.why);
+  bulletin_.solve("backlog", config_.directory);
 }
 
 // Waits for a moment; not if it is too late.

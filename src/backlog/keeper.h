@@ -9,11 +9,13 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "backlog/local.h"
 #include "backlog/store.h"
+#include "bulletin.h"
 #include "config.h"
 #include "log.h"
 #include "metrics.h"
@@ -69,11 +71,13 @@ class Keeper {
     const char* verb;
     const char* consequence;
     bool is_refused = false;
+    std::string why{};
     log::Throttle throttle{};
   };
   void refused(Direction& direction, const StoreError& error);
   void taken(Direction& direction);
   void tell_trouble();
+  void tell_bulletin();
   [[nodiscard]] bool may_try_again();
 
   const BacklogConfig config_;
@@ -81,7 +85,9 @@ class Keeper {
   Local& local_;
   metrics::Counter& committed_;
   metrics::Gauge& disk_bytes_;
+  metrics::Histogram& commit_seconds_;
   metrics::Gauge& degraded_;
+  Bulletin& bulletin_;
   Direction writing_{"written", "what comes waits in memory"};
   Direction reading_{"read", "what is away waits"};
   bool is_full_ = false;

@@ -141,6 +141,11 @@ void Local::set_trouble(Trouble trouble) {
   ledger_.set_limit(memory_ + (trouble == Trouble::none ? kBurst : 0));
 }
 
+bool Local::is_full() const {
+  const std::lock_guard lock{mutex_};
+  return ledger_.bytes() >= memory_;
+}
+
 std::size_t Local::in_flight() const {
   const std::lock_guard lock{mutex_};
   return ledger_.table().in_flight();
@@ -194,9 +199,12 @@ void Local::count(const Ledger::Tally& tally) {
   events_ -= tally.refused;
 }
 
+// In such an order that whoever reads the counters in between finds outcomes for less than came in, never for more.
 void Local::publish() {
-  count(ledger_.take_tally());
+  Ledger::Tally tally = ledger_.take_tally();
+  recovered_.add(std::exchange(tally.recovered, 0));
   pending_.set(static_cast<std::int64_t>(pending_now()));
+  count(tally);
   in_flight_.set(static_cast<std::int64_t>(ledger_.table().in_flight()));
   bytes_.set(static_cast<std::int64_t>(bytes()));
 }

@@ -152,6 +152,9 @@ class Local final : public Backlog {
   enum class Trouble { none, disk_full, disk_failed };
   void set_trouble(Trouble trouble);
 
+  // Whether accesses to other paths find no room in memory.
+  [[nodiscard]] bool is_full() const;
+
   [[nodiscard]] std::size_t disk_bytes() const;
   [[nodiscard]] std::size_t away() const;
   [[nodiscard]] std::size_t rows() const;

@@ -312,10 +312,11 @@ bool Local::bring_some(Return& returning, Ledger& ledger) {
 
 void Local::lose(Slot row) {
   const std::lock_guard lock{mutex_};
-  dropped_.at(static_cast<std::size_t>(Dropped::damaged))->add(rows_[row].away);
+  const std::size_t lost = rows_[row].away;
   rows_.set_away(row, 0);
   rows_.close(row);
   publish();
+  dropped_.at(static_cast<std::size_t>(Dropped::damaged))->add(lost);
 }
 
 void Local::drop_outside(std::uint32_t count) {

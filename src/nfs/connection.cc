@@ -6,6 +6,7 @@
 
 #include <fmt/core.h>
 
+#include "bulletin.h"
 #include "nfs/logger.h"
 
 namespace qatime::nfs {
@@ -67,6 +68,12 @@ bool Connection::take_root(const Mount::Root& root) {
   Lane& lane = lanes_[root.lane];
   const Lane before = std::exchange(lane, Lane{std::nullopt, root.status});
   const std::string& target = environment_.config.exports[root.lane].target;
+  const std::string subject = fmt::format("{} {}", peer_.label, target);
+  if (root.status != Status::ok) {
+    environment_.bulletin.raise("mount", subject, fmt::format("{}: {}", name(root.status), mount_advice(root.status)));
+  } else {
+    environment_.bulletin.solve("mount", subject);
+  }
   if (root.status == Status::ok) {
     lane.root = root.handle;
     if (before.status != Status::ok) {
@@ -120,6 +127,7 @@ void Connection::become_ready() {
   ready_ = true;
   ready_since_ = std::chrono::steady_clock::now();
   failure_.clear();
+  environment_.bulletin.solve("server", peer_.label);
   if (std::exchange(peer_.was_said_away, false)) {
     const auto mounted =
         std::count_if(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.root.has_value(); });
@@ -133,6 +141,7 @@ void Connection::lose(const std::string& why) {
   if (ready_ && std::chrono::steady_clock::now() - ready_since_ > kSettled) attempts_ = 0;
   ready_ = false;
   failure_ = why;
+  environment_.bulletin.raise("server", peer_.label, why);
   mount_retry_.cancel();
   mount_.reset();
   rpc_.reset();

@@ -10,6 +10,7 @@
 #include <boost/asio/post.hpp>
 #include <fmt/core.h>
 
+#include "bulletin.h"
 #include "nfs/alarm.h"
 #include "nfs/connection.h"
 #include "nfs/logger.h"
@@ -156,8 +157,9 @@ LibnfsClient::~LibnfsClient() = default;
 
 void LibnfsClient::resolve(Host& host) {
   const auto begin = std::chrono::steady_clock::now();
-  const auto fail = [&host](const std::string& why) {
+  const auto fail = [this, &host](const std::string& why) {
     host.failure = why;
+    environment_->bulletin.raise("name", host.name, why);
     kLog.warning(host.failed, "{}; trying again", why);
   };
   host.next = begin + kResolvePause;
@@ -169,6 +171,7 @@ void LibnfsClient::resolve(Host& host) {
       resolve_later(host);
     } else {
       host.failure.clear();
+      environment_->bulletin.solve("name", host.name);
       host.addresses = result.addresses;
       adopt_addresses();
     }
@@ -191,7 +194,11 @@ void LibnfsClient::adopt_addresses() {
              std::count(host->addresses.begin(), host->addresses.end(), server->peer.endpoint.address()) != 0;
     });
   };
-  std::erase_if(servers_, [&](const auto& server) { return !is_wanted(server) && !server->answers(); });
+  std::erase_if(servers_, [&](const auto& server) {
+    const bool goes = !is_wanted(server) && !server->answers();
+    if (goes) environment_->bulletin.solve("server", server->peer.label);
+    return goes;
+  });
   for (const auto& host : hosts_) {
     for (const auto& address : host->addresses) add_server(*host, address);
   }

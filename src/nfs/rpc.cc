@@ -43,8 +43,10 @@ namespace {
 // So many that nothing was answered after: the server hangs. One alone may be a slow request.
 constexpr std::size_t kSilentTimeouts = 2;
 
-metrics::Counter& rpcs(metrics::Registry& registry, const char* procedure) {
-  return registry.counter("qatime_rpcs_total", "RPCs sent to NFS servers.", {"procedure", procedure});
+Environment::Procedure make_procedure(metrics::Registry& registry, const char* name) {
+  return {registry.counter("qatime_rpcs_total", "RPCs sent to NFS servers.", {"procedure", name}),
+          registry.histogram("qatime_rpc_seconds", "From sending an RPC to its reply, or to its timeout.",
+                             {"procedure", name})};
 }
 
 void set_nodelay(int descriptor) {
@@ -70,13 +72,14 @@ void on_connected(rpc_context* /*context*/, int status, void* /*data*/, void* op
 Environment::Environment(asio::io_context& loop, const NfsConfig& settings, metrics::Registry& registry)
     : io{loop},
       config{settings},
-      null{rpcs(registry, "null")},
-      getport{rpcs(registry, "getport")},
-      mnt{rpcs(registry, "mnt")},
-      getattr{rpcs(registry, "getattr")},
-      lookup{rpcs(registry, "lookup")},
-      setattr{rpcs(registry, "setattr")},
-      readdirplus{rpcs(registry, "readdirplus")} {}
+      bulletin{registry.bulletin()},
+      null{make_procedure(registry, "null")},
+      getport{make_procedure(registry, "getport")},
+      mnt{make_procedure(registry, "mnt")},
+      getattr{make_procedure(registry, "getattr")},
+      lookup{make_procedure(registry, "lookup")},
+      setattr{make_procedure(registry, "setattr")},
+      readdirplus{make_procedure(registry, "readdirplus")} {}
 
 Rpc::Rpc(const Environment& environment, const asio::ip::tcp::endpoint& server, std::function<void()> opened, Lost lost)
     : environment_{environment},
@@ -189,25 +192,26 @@ std::optional<asio::ip::address> Rpc::local_address() const {
   return local.address();
 }
 
-Rpc::Call& Rpc::enter(Done done) {
+Rpc::Call& Rpc::enter(const Environment::Procedure& procedure, Done done) {
   if (spare_.empty()) spare_.emplace_back();
   // Where the timeout has become shorter, no earlier than those before: one list, one alarm.
-  auto deadline = std::chrono::steady_clock::now() + environment_.config.timeout;
+  const auto started = std::chrono::steady_clock::now();
+  auto deadline = started + environment_.config.timeout;
   if (!waiting_.empty()) deadline = std::max(deadline, waiting_.back().deadline);
   waiting_.splice(waiting_.end(), spare_, spare_.begin());
   Call& call = waiting_.back();
-  call = Call{this, std::move(done), deadline, started_++};
+  call = Call{this, &procedure, std::move(done), started, deadline, started_++};
   call.self = std::prev(waiting_.end());
   return call;
 }
 
-void Rpc::entered(Call& call, metrics::Counter& counter, bool queued) {
+void Rpc::entered(Call& call, bool queued) {
   if (!queued) {
     call.reply.status = open_ ? Status::inval : Status::lost;
     completed_.splice(completed_.end(), waiting_, call.self);
     return deliver_later();
   }
-  counter.add();
+  call.procedure->sent.add();
   set_alarm();
   flush_later();
 }
@@ -221,6 +225,9 @@ void Rpc::finish(Call& call, const Reply& reply) {
   if (!call.done) {
     rpc.abandoned_.erase(call.self);
     return;
+  }
+  if (reply.status != Status::lost) {
+    call.procedure->seconds.observe(std::chrono::steady_clock::now() - call.started);
   }
   call.reply = reply;
   rpc.completed_.splice(rpc.completed_.end(), rpc.waiting_, call.self);
@@ -246,7 +253,8 @@ void Rpc::abandon_expired() {
   const auto now = std::chrono::steady_clock::now();
   while (!waiting_.empty() && waiting_.front().deadline <= now) {
     Call& call = waiting_.front();
-    completed_.push_back({this, std::exchange(call.done, nullptr)});
+    call.procedure->seconds.observe(now - call.started);
+    completed_.push_back({this, call.procedure, std::exchange(call.done, nullptr)});
     completed_.back().reply.status = Status::timeout;
     abandoned_.splice(abandoned_.end(), waiting_, call.self);
     if (call.number >= started_before_reply_) ++silent_timeouts_;

@@ -27,6 +27,10 @@
 
 struct rpc_context;  // libnfs
 
+namespace qatime {
+class Bulletin;
+}
+
 namespace qatime::nfs {
 
 // What all connections of a client share. Outlives them.
@@ -35,14 +39,18 @@ struct Environment {
 
   boost::asio::io_context& io;
   NfsConfig config;
-  // RPCs sent, by procedure
-  metrics::Counter& null;
-  metrics::Counter& getport;
-  metrics::Counter& mnt;
-  metrics::Counter& getattr;
-  metrics::Counter& lookup;
-  metrics::Counter& setattr;
-  metrics::Counter& readdirplus;
+  Bulletin& bulletin;
+  struct Procedure {
+    metrics::Counter& sent;
+    metrics::Histogram& seconds;  // until the reply, or the timeout
+  };
+  Procedure null;
+  Procedure getport;
+  Procedure mnt;
+  Procedure getattr;
+  Procedure lookup;
+  Procedure setattr;
+  Procedure readdirplus;
 };
 
 // What a reply says, whichever its procedure.
@@ -94,7 +102,9 @@ class Rpc {
   // libnfs knows a request by this record, and never by its caller.
   struct Call {
     Rpc* rpc;
+    const Environment::Procedure* procedure = nullptr;
     Done done;  // empty: timed out, nobody waits for it any more
+    Clock::Instant started{};
     Clock::Instant deadline{};
     std::uint64_t number = 0;  // in the order of starting
     Reply reply{};
@@ -106,13 +116,13 @@ class Rpc {
  private:
   // `queue` hands a call to libnfs and says whether libnfs took it.
   template <class Queue>
-  void start(metrics::Counter& counter, Done done, const Queue& queue) {
+  void start(const Environment::Procedure& procedure, Done done, const Queue& queue) {
     assert(!in_libnfs_);
-    Call& call = enter(std::move(done));
-    entered(call, counter, open_ && queue(call));
+    Call& call = enter(procedure, std::move(done));
+    entered(call, open_ && queue(call));
   }
-  [[nodiscard]] Call& enter(Done done);
-  void entered(Call& call, metrics::Counter& counter, bool queued);
+  [[nodiscard]] Call& enter(const Environment::Procedure& procedure, Done done);
+  void entered(Call& call, bool queued);
   [[nodiscard]] std::string connect(const boost::asio::ip::tcp::endpoint& server);
   [[nodiscard]] int service(int events);
   void await_open();
