@@ -69,13 +69,16 @@ printf '%s\0' mkdir /projects create "/projects/plan.txt" create "/projects/pric
 echo "nfs-ganesha serves /files on port $nfs_port of 127.0.0.1"
 
 say "Start qatime"
-syslog_port=$(free_port)
+syslog_port=$(free_port) admin_port=$(free_port)
 cat >"$work/qatime.toml" <<EOF
 [syslog]
 listen = ["tcp://127.0.0.1:$syslog_port"]
 
 [backlog]
 directory = "$work/backlog"
+
+[admin]
+listen = "127.0.0.1:$admin_port"
 
 [nfs]
 servers    = ["127.0.0.1"]

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -106,6 +107,15 @@ struct NfsConfig {
   [[nodiscard]] Lanes lanes() const;
 };
 
+struct AdminConfig {
+  struct Listener {
+    std::string address;  // numeric, IPv4 or IPv6
+    std::uint16_t port;   // 0: any free one
+    friend bool operator==(const Listener&, const Listener&) = default;
+  };
+  std::optional<Listener> listen{Listener{"127.0.0.1", 9514}};  // of HTTP; none: off
+};
+
 struct LogConfig {
   log::Level level = log::Level::info;
   log::Format format = log::Format::text;
@@ -123,6 +133,7 @@ struct Config {
   PolicyConfig policy;
   BacklogConfig backlog;
   NfsConfig nfs;
+  AdminConfig admin;
   LogConfig log;
   std::map<std::string, std::string> places;  // where each key that is set was set last, as messages have it
 

@@ -121,6 +121,14 @@ Wrong read_directory(const toml::node& node, std::string& field) {
   return nullptr;
 }
 
+Wrong read_admin_listener(const toml::node& node, std::optional<AdminConfig::Listener>& field) {
+  const auto text = node.value_exact<std::string>();
+  const auto listener = text ? parse_admin_listener(*text) : std::nullopt;
+  if (!listener && text != "") return &node;
+  field = listener;
+  return nullptr;
+}
+
 std::optional<std::string> parse_address_text(const std::string& text) {
   return is_address(text) ? std::optional{text} : std::nullopt;
 }
@@ -257,6 +265,8 @@ constexpr std::array kKeys{
     key<read_exports, &Config::nfs, &NfsConfig::exports>(
         "nfs.exports", Effect::at_start,
         R"(tables of a "path" (absolute, without "." or "..", no two the same) and the "export" to mount for it)"),
+    key<read_admin_listener, &Config::admin, &AdminConfig::listen>("admin.listen", Effect::at_start,
+                                                                   R"("ADDRESS:PORT" with a numeric address, or "")"),
     key<kParsed<log::parse_level>, &Config::log, &LogConfig::level>("log.level", Effect::at_reload,
                                                                     R"(one of "debug", "info", "warning", "error")"),
     key<kParsed<log::parse_format>, &Config::log, &LogConfig::format>("log.format", Effect::at_reload,

@@ -68,6 +68,12 @@ std::optional<SyslogConfig::Listener> parse_listener(std::string_view text) {
   return SyslogConfig::Listener{transport->second, endpoint->host, *endpoint->port};
 }
 
+std::optional<AdminConfig::Listener> parse_admin_listener(std::string_view text) {
+  const auto endpoint = parse_host_port(text);
+  if (!endpoint || !endpoint->port || !is_address(endpoint->host)) return std::nullopt;
+  return AdminConfig::Listener{endpoint->host, *endpoint->port};
+}
+
 std::optional<NfsConfig::Server> parse_server(const std::string& text) {
   const auto endpoint = parse_host_port(text);
   if (!endpoint || endpoint->port == 0) return std::nullopt;

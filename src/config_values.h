@@ -16,6 +16,9 @@ namespace qatime {
 // "tcp://ADDRESS:PORT", likewise udp and tls.
 [[nodiscard]] std::optional<SyslogConfig::Listener> parse_listener(std::string_view text);
 
+// "ADDRESS:PORT".
+[[nodiscard]] std::optional<AdminConfig::Listener> parse_admin_listener(std::string_view text);
+
 // "host", "host:port", "[::1]", "[::1]:port", or a bare IPv6 address.
 [[nodiscard]] std::optional<NfsConfig::Server> parse_server(const std::string& text);
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // Four threads: intake (sockets to backlog), apply (backlog to servers), store (backlog to disk and back) and main
-// (signals, the minute's counters, the service manager). All but store have a loop and wait for nothing else. They
-// share the backlog, the counters and our own addresses, nothing else. The order of the members is the order of the
-// stages; each thread is joined before anything that it uses goes away.
+// (signals, the minute's counters, the service manager, HTTP). All but store have a loop and wait for nothing else.
+// They share the backlog, the counters and our own addresses, nothing else. The order of the members is the order of
+// the stages; each thread is joined before anything that it uses goes away.
 #include "daemon.h"
 
 #include <algorithm>
@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -28,6 +29,8 @@
 #include <pthread.h>
 #include <sys/resource.h>
 
+#include "admin/server.h"
+#include "admin/site.h"
 #include "applier.h"
 #include "backlog/keeper.h"
 #include "backlog/local.h"
@@ -57,6 +60,10 @@ constexpr log::Logger kLog{"daemon"};
 constexpr auto kDrain = 5s;
 // How long the disk may then take to keep what waits.
 constexpr auto kKeep = 10s;
+
+// How often the loops are asked whether they turn, at most, and how long one may be silent before it hangs.
+constexpr auto kAsk = 5s;
+constexpr auto kSilence = 60s;
 
 // A loop and the thread that runs it.
 class Loop {
@@ -124,6 +131,7 @@ class Daemon {
     applier_.client().on_local_addresses([this](const auto& addresses) { self_.set(addresses); });
     watchdog_.watch([this](auto answer) { asio::post(intake_.io(), std::move(answer)); });
     watchdog_.watch([this](auto answer) { asio::post(apply_.io(), std::move(answer)); });
+    if (config.admin.listen) open_admin(*config.admin.listen);
   }
 
   Daemon(const Daemon&) = delete;
@@ -145,7 +153,7 @@ class Daemon {
     kLog.info("ready: qatime {}", kVersion);
     service_manager_.ready();
     tell_status_every_10_seconds();
-    if (const auto timeout = watchdog_timeout()) tell_that_all_loops_turn(*timeout / 4);
+    ask_whether_all_loops_turn();
     main_.run();
     intake_.stop();
     apply_.stop();
@@ -319,10 +327,14 @@ class Daemon {
     oldest_.set(backlog_.oldest().count());
     std::string line;
     metrics_.visit([&](const metrics::Registry::Sample& sample) {
-      line += line.empty() ? "" : ", ";
-      line += sample.name;
-      if (!sample.label.name.empty()) line += fmt::format("{{{}=\"{}\"}}", sample.label.name, sample.label.value);
-      line += fmt::format(" {}", sample.value);
+      if (sample.histogram != nullptr) return;
+      std::string labels;
+      for (const metrics::Label* const label : {&sample.label, &sample.second}) {
+        if (label->name.empty()) continue;
+        labels += fmt::format("{}{}=\"{}\"", labels.empty() ? "" : ",", label->name, label->value);
+      }
+      line += fmt::format("{}{}{} {}", line.empty() ? "" : ", ", sample.name,
+                          labels.empty() ? "" : fmt::format("{{{}}}", labels), sample.value);
     });
     kLog.info("counters: {}", line);
   }
@@ -334,10 +346,29 @@ class Daemon {
     status_timer_.async_wait([this](boost::system::error_code) { tell_status_every_10_seconds(); });
   }
 
-  void tell_that_all_loops_turn(std::chrono::microseconds interval) {
-    if (watchdog_.all_turn()) service_manager_.alive();
-    watchdog_timer_.expires_after(interval);
-    watchdog_timer_.async_wait([this, interval](boost::system::error_code) { tell_that_all_loops_turn(interval); });
+  void ask_whether_all_loops_turn() {
+    const auto timeout = watchdog_timeout();
+    if (watchdog_.all_turn()) {
+      turned_ = std::chrono::steady_clock::now();
+      if (timeout) service_manager_.alive();
+    }
+    watchdog_timer_.expires_after(timeout ? std::min<std::chrono::microseconds>(*timeout / 4, kAsk) : kAsk);
+    watchdog_timer_.async_wait([this](boost::system::error_code) { ask_whether_all_loops_turn(); });
+  }
+
+  void open_admin(const AdminConfig::Listener& listener) {
+    admin::Health health;
+    health.refresh = [this] { oldest_.set(backlog_.oldest().count()); };
+    health.not_alive = [this] {
+      const bool hangs = std::chrono::steady_clock::now() - turned_ > kSilence;
+      return hangs ? std::vector<std::string>{"a thread hangs"} : std::vector<std::string>{};
+    };
+    health.not_ready = [this] {
+      return is_stopping_ ? std::vector<std::string>{"it is stopping"} : std::vector<std::string>{};
+    };
+    site_ = std::make_unique<admin::Site>(metrics_, std::move(health));
+    server_ = std::make_unique<admin::Server>(
+        main_, listener, [this](std::string_view path) { return site_->answer(path); }, admin::Server::Limits{});
   }
 
   // One of the loops ended with an exception: so does run().
@@ -360,6 +391,7 @@ class Daemon {
   std::exception_ptr failure_;
   Notifier service_manager_ = Notifier::from_environment();
   Watchdog watchdog_;
+  std::chrono::steady_clock::time_point turned_ = std::chrono::steady_clock::now();  // when all loops last did
 
   backlog::Local backlog_;
   std::string directory_;
@@ -384,6 +416,8 @@ class Daemon {
   asio::steady_timer minute_timer_{main_};
   asio::steady_timer status_timer_{main_};
   asio::steady_timer watchdog_timer_{main_};
+  std::unique_ptr<admin::Site> site_;
+  std::unique_ptr<admin::Server> server_;
 };
 
 }  // namespace

@@ -17,10 +17,11 @@ EDGES = {
     "ingest": set(),
     "backlog": set(),
     "nfs": set(),
+    "admin": set(),
     "apply": {"backlog/backlog.h", "nfs/client.h", "nfs/status.h"},
     "commands": {"daemon.h", "replay.h", "nfs", "ingest", "backlog/state_directory.h", "backlog/verify.h"},
     "applier": {"backlog/backlog.h", "nfs", "apply"},
-    "daemon": {"applier.h", "ingest", "backlog"},
+    "daemon": {"applier.h", "ingest", "backlog", "admin"},
     "replay": {"applier.h", "ingest", "backlog", "nfs"},
     "main": {"commands"},
 }
@@ -36,9 +37,10 @@ HOMES = {
     "boost/asio/ssl": set(),
     "zlib.h": {"ingest/recorded_log", "backlog/checksum"},
     "sqlite3.h": {"backlog/sqlite"},
-    "boost/json": {"ingest", "log"},
-    "boost/asio": {"ingest", "nfs", "commands", "applier", "daemon", "replay"},
-    "boost/asio/ip/address": {"ingest", "nfs", "commands", "daemon", "config"},
+    "boost/beast": {"admin"},
+    "boost/json": {"ingest", "admin", "commands", "log"},
+    "boost/asio": {"ingest", "nfs", "admin", "commands", "applier", "daemon", "replay"},
+    "boost/asio/ip/address": {"ingest", "nfs", "admin", "commands", "daemon", "config"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
@@ -82,6 +84,7 @@ def self_test():
     wrong = [("ingest/a.cc", '"backlog/backlog.h"'), ("apply/a.cc", '"nfs/connection.h"'), ("log.h", '"daemon.h"'),
              ("path.cc", '"nfs/client.h"'), ("backlog/a.cc", '"daemon.h"'), ("main.cc", '"nfs/client.h"'),
              ("apply/a.cc", "<nfsc/libnfs.h>"), ("ingest/a.h", "  <spdlog/spdlog.h>"), ("other/a.cc", "<vector>"),
+             ("admin/a.cc", '"ingest/b.h"'), ("daemon.cc", "<boost/beast/http.hpp>"),
              ("apply/a.cc", "<boost/asio/io_context.hpp>"), ("config.cc", "<boost/asio/io_context.hpp>"),
              ("ingest/a.cc", "<openssl/ssl.h>"), ("ingest/tls.cc", "<boost/asio/ssl.hpp>"),
              ("backlog/store.cc", "<sqlite3.h>")]

@@ -143,7 +143,7 @@ packages_of() {
     style) echo clang-tidy-19 clang-format-19 ;;
     clang) echo clang-tidy-19 ;;
     fuzz) echo clang-16 libclang-rt-16-dev ;;
-    system*) echo rpcbind iproute2 openssl ;;
+    system*) echo rpcbind iproute2 openssl prometheus ;;
     deploy) echo systemd python3-yaml util-linux openssl ;;
     container) echo podman buildah crun uidmap slirp4netns debootstrap catatonit passwd python3-yaml util-linux ;;
   esac

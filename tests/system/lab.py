@@ -442,7 +442,7 @@ class Counters:
     def __call__(self, name, label=None):
         """The sum of a counter over all its labels, or where one of them is `label`; `qatime_` and `_total` are
         understood."""
-        names = (f"qatime_{name}_total", f"qatime_{name}")
+        names = (f"qatime_{name}_total", f"qatime_{name}", name)
         found = [value for (key, of), value in self.values.items() if key in names and (label is None or label in of)]
         assert found, f"no counter {name} {label or ''} in {sorted(self.values)}"
         return sum(found)

@@ -130,9 +130,9 @@ class WhatToPutRight(OwnServerCase):
 
     def test_a_wrong_configuration_names_file_line_key_and_the_nearest_key(self):
         for wrong, pattern in (
-            ({"nfs.timeuot": "1s"}, r"qatime\.toml.*\b7\b.*nfs\.timeuot.*nfs\.timeout"),
-            ({"nfs.timeout": "soon"}, r"qatime\.toml.*\b7\b.*nfs\.timeout"),
-            ({"nfs.timeout": 7}, r"qatime\.toml.*\b7\b.*nfs\.timeout"),
+            ({"nfs.timeuot": "1s"}, r"qatime\.toml.*\b8\b.*nfs\.timeuot.*nfs\.timeout"),
+            ({"nfs.timeout": "soon"}, r"qatime\.toml.*\b8\b.*nfs\.timeout"),
+            ({"nfs.timeout": 7}, r"qatime\.toml.*\b8\b.*nfs\.timeout"),
             ({"syslog.listen": ["tcp://x"]}, r"qatime\.toml.*\b1\b.*syslog\.listen"),
             ({"policy.self": ["x"]}, r"qatime\.toml.*policy\.self"),
         ):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A disk that is full, fails or hangs: the daemon goes on and says so, and what was kept stays kept."""
 
+import json
 import os
 import pathlib
 import signal
@@ -93,8 +94,13 @@ class Disk(KeptCase):
         daemon = self.troubled()
         self.trouble.write_text("fails")
         self.access_until(daemon, REFUSED)
+        status, _, body = daemon.get("/readyz")
+        self.assertEqual((status, json.loads(body)["ready"]), (503, False))
+        self.assertRegex(json.loads(body)["reasons"][0], rf"^backlog: {REFUSED}, .*backlog\.db")
+        self.assertEqual(daemon.get("/healthz")[0], 200)
         self.trouble.write_text("")
         wait_until(lambda: "the backlog is written again" in daemon.log, "the daemon to go on")
+        self.assertEqual(daemon.get("/readyz")[0], 200)
         counters = daemon.stop()
         counters.check_sums()
         self.assertEqual(counters("pending_entries"), len(self.paths))

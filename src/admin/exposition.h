@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// Everything that is counted, as text for Prometheus.
+#pragma once
+
+#include <string>
+
+#include "metrics.h"
+
+namespace qatime::admin {
+
+inline constexpr const char* kExpositionType = "text/plain; version=0.0.4; charset=utf-8";
+
+// The text format 0.0.4 of prometheus.io/docs/instrumenting/exposition_formats: the registry, its nodes, this process
+// and the build. Any thread.
+[[nodiscard]] std::string expose(const metrics::Registry& registry);
+
+}  // namespace qatime::admin

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+#include "admin/server.h"
+
+#include <algorithm>
+#include <list>
+#include <optional>
+#include <utility>
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http.hpp>
+#include <fmt/core.h>
+
+#include "admin/logger.h"
+
+namespace qatime::admin {
+
+namespace beast = boost::beast;
+namespace http = beast::http;
+using boost::asio::ip::tcp;
+using boost::system::error_code;
+
+namespace {
+
+constexpr std::chrono::milliseconds kAcceptPause{100};
+
+Response plain(http::status status, std::string_view text) {
+  return {static_cast<unsigned>(status), "text/plain; charset=utf-8", fmt::format("{}\n", text)};
+}
+
+}  // namespace
+
+// One peer: reads a request, writes the response, and again. What is started shares the ownership of it; once it is
+// closed, that ends with an error.
+struct Server::Connection : std::enable_shared_from_this<Connection> {
+  Connection(tcp::socket socket, Connections& all_of_them) : stream{std::move(socket)}, all{all_of_them} {}
+
+  void read(std::chrono::milliseconds limit);
+  void respond(const error_code& error);
+  void write(const Response& response, bool keep_alive, bool with_body);
+  template <class Message>
+  void send(std::shared_ptr<Message> message);
+  void end();
+
+  beast::tcp_stream stream;
+  Connections& all;
+  beast::flat_buffer buffer{2 * kMaxHeader};
+  std::optional<http::request_parser<http::empty_body>> parser;
+  bool is_idle = true;     // it owes us a request
+  bool is_closed = false;  // by us; its stream closes the socket by itself when a limit is over
+  std::list<std::shared_ptr<Connection>>::iterator place;
+};
+
+class Server::Connections {
+ public:
+  Connections(boost::asio::io_context& io, const AdminConfig::Listener& listener, Answer answer, const Limits& limits)
+      : answer_{std::move(answer)}, limits_{limits}, acceptor_{io}, pause_{io} {
+    const bool is_v6 = listener.address.find(':') != std::string::npos;
+    const std::string where = fmt::format("{}{}{}:", is_v6 ? "[" : "", listener.address, is_v6 ? "]" : "");
+    try {
+      const tcp::endpoint endpoint{boost::asio::ip::make_address(listener.address), listener.port};
+      acceptor_.open(endpoint.protocol());
+      acceptor_.set_option(tcp::acceptor::reuse_address{true});
+      if (is_v6) acceptor_.set_option(boost::asio::ip::v6_only{true});
+      acceptor_.bind(endpoint);
+      acceptor_.listen();
+    } catch (const boost::system::system_error& error) {
+      throw ConfigError{
+          fmt::format("cannot listen on {}{} (admin.listen): {}", where, listener.port, error.code().message())};
+    }
+    kLog.info("listening on http://{}{}/", where, port());
+    accept();
+  }
+
+  ~Connections() {
+    while (!open_.empty()) close(*open_.front());
+  }
+  Connections(const Connections&) = delete;
+  Connections& operator=(const Connections&) = delete;
+
+  [[nodiscard]] std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
+  [[nodiscard]] const Limits& limits() const noexcept { return limits_; }
+  [[nodiscard]] Response answer(std::string_view path) const { return answer_(path); }
+
+  // It has its response and may ask for more: the others have been idle for longer.
+  void rest(Connection& connection) {
+    connection.is_idle = true;
+    open_.splice(open_.end(), open_, connection.place);
+  }
+
+  void close(Connection& connection) {
+    if (std::exchange(connection.is_closed, true)) return;
+    connection.stream.close();
+    open_.erase(connection.place);  // the last owner may be the caller
+  }
+
+ private:
+  void accept() {
+    acceptor_.async_accept([this](const error_code& error, tcp::socket socket) {
+      if (!acceptor_.is_open() || error == boost::asio::error::operation_aborted) return;
+      if (error) return pause_accepting(error);
+      admit(std::move(socket));
+      accept();
+    });
+  }
+
+  void pause_accepting(const error_code& reason) {
+    kLog.warning(accept_errors_, "cannot accept connections: {}", reason.message());
+    pause_.expires_after(kAcceptPause);
+    pause_.async_wait([this](const error_code& error) {
+      if (!error) accept();
+    });
+  }
+
+  void admit(tcp::socket socket) {
+    if (open_.size() >= kMaxConnections) {
+      const auto idle = std::ranges::find_if(open_, [](const auto& each) { return each->is_idle; });
+      close(idle != open_.end() ? **idle : *open_.front());
+    }
+    error_code ignored;
+    socket.set_option(tcp::no_delay{true}, ignored);
+    const auto connection = std::make_shared<Connection>(std::move(socket), *this);
+    connection->place = open_.insert(open_.end(), connection);
+    connection->read(limits_.first_request);
+  }
+
+  const Answer answer_;
+  const Limits limits_;
+  tcp::acceptor acceptor_;
+  boost::asio::steady_timer pause_;
+  log::Throttle accept_errors_;
+  std::list<std::shared_ptr<Connection>> open_;  // the one that has been idle longest first
+};
+
+void Server::Connection::read(std::chrono::milliseconds limit) {
+  parser.emplace();
+  parser->header_limit(kMaxHeader);
+  stream.expires_after(limit);
+  http::async_read_header(stream, buffer, *parser,
+                          [self = shared_from_this()](const error_code& error, std::size_t) { self->respond(error); });
+}
+
+void Server::Connection::respond(const error_code& error) {
+  if (is_closed) return;
+  is_idle = false;
+  if (error == http::error::header_limit || error == http::error::buffer_overflow) {
+    return write(plain(http::status::request_header_fields_too_large, "the header of the request is too large"), false,
+                 true);
+  }
+  const bool is_http = error.category() == http::make_error_code(http::error::bad_method).category();
+  if (error && (!is_http || error == http::error::end_of_stream || error == http::error::partial_message)) return end();
+  if (error) return write(plain(http::status::bad_request, "this is no HTTP request"), false, true);
+
+  const auto& request = parser->get();
+  const bool is_head = request.method() == http::verb::head;
+  // What a body would say does not matter, but where it ends would have to be found.
+  const bool keep_alive = request.keep_alive() && parser->is_done();
+  if (!is_head && request.method() != http::verb::get) {
+    return write(plain(http::status::method_not_allowed, "only GET and HEAD"), false, true);
+  }
+  const auto target = request.target();
+  const std::string_view path = std::string_view{target.data(), target.size()}.substr(0, target.find('?'));
+  write(all.answer(path), keep_alive, !is_head);
+}
+
+void Server::Connection::write(const Response& response, bool keep_alive, bool with_body) {
+  const auto fill = [&](auto& message) {
+    message.result(response.status);
+    message.version(11);
+    message.set(http::field::server, "qatime");
+    message.set(http::field::content_type, response.type);
+    message.set(http::field::cache_control, "no-store");
+    message.set("Content-Security-Policy", response.policy);
+    message.set("X-Content-Type-Options", "nosniff");
+    message.set("Referrer-Policy", "no-referrer");
+    if (response.status == static_cast<unsigned>(http::status::method_not_allowed)) {
+      message.set(http::field::allow, "GET, HEAD");
+    }
+    message.content_length(response.body.size());
+    message.keep_alive(keep_alive);
+  };
+  stream.expires_after(all.limits().response);
+  if (with_body) {
+    const auto message = std::make_shared<http::response<http::string_body>>();
+    message->body() = response.body;
+    fill(*message);
+    send(message);
+  } else {
+    const auto message = std::make_shared<http::response<http::empty_body>>();
+    fill(*message);
+    send(message);
+  }
+}
+
+template <class Message>
+void Server::Connection::send(std::shared_ptr<Message> message) {
+  http::async_write(stream, *message, [self = shared_from_this(), message](const error_code& error, std::size_t) {
+    if (self->is_closed) return;
+    if (error || !message->keep_alive()) return self->end();
+    self->all.rest(*self);
+    self->read(self->all.limits().idle);
+  });
+}
+
+void Server::Connection::end() {
+  error_code ignored;
+  stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
+  all.close(*this);
+}
+
+Server::Server(boost::asio::io_context& io, const AdminConfig::Listener& listener, Answer answer, const Limits& limits)
+    : connections_{std::make_unique<Connections>(io, listener, std::move(answer), limits)} {}
+
+Server::~Server() = default;
+
+std::uint16_t Server::port() const { return connections_->port(); }
+
+}  // namespace qatime::admin

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+#include "admin/site.h"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "admin/exposition.h"
+#include "bulletin.h"
+#include "log.h"
+
+namespace qatime::admin {
+namespace {
+
+namespace json = boost::json;
+
+constexpr const char* kJson = "application/json";
+
+// 200 {"what": true}, or 503 with the reasons why not.
+Response verdict(const char* what, const std::vector<std::string>& reasons) {
+  json::array list;
+  for (const std::string& reason : reasons) list.emplace_back(log::escaped(reason));
+  const json::object body{{what, reasons.empty()}, {"reasons", list}};
+  return {reasons.empty() ? 200U : 503U, kJson, json::serialize(body) + '\n'};
+}
+
+}  // namespace
+
+Response Site::answer(std::string_view path) const {
+  if (path == "/healthz") return verdict("alive", health_.not_alive());
+  if (path == "/readyz") return verdict("ready", not_ready());
+  if (path == "/metrics") {
+    health_.refresh();
+    return {200, kExpositionType, expose(registry_)};
+  }
+  return {404, "text/plain; charset=utf-8", "there are /metrics, /healthz and /readyz\n"};
+}
+
+std::vector<std::string> Site::not_ready() const {
+  std::vector<std::string> reasons = health_.not_ready();
+  for (const Bulletin::Trouble& trouble : registry_.bulletin().troubles()) {
+    if (trouble.effect == Bulletin::Effect::unready) reasons.push_back(trouble.reason + ": " + trouble.text);
+  }
+  return reasons;
+}
+
+}  // namespace qatime::admin

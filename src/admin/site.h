@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// What there is to see: /metrics, /healthz, /readyz.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "admin/server.h"
+#include "metrics.h"
+
+namespace qatime::admin {
+
+// What only the whole daemon knows; called on the thread of the site.
+struct Health {
+  std::function<void()> refresh;                        // has gauges that are not kept up to date be so
+  std::function<std::vector<std::string>()> not_alive;  // why the daemon does not work: empty, if it does
+  std::function<std::vector<std::string>()> not_ready;  // why nothing should be sent to it, besides its Bulletin
+};
+
+// One thread. `registry` outlives it.
+class Site {
+ public:
+  Site(const metrics::Registry& registry, Health health) : registry_{registry}, health_{std::move(health)} {}
+
+  [[nodiscard]] Response answer(std::string_view path) const;
+
+ private:
+  [[nodiscard]] std::vector<std::string> not_ready() const;
+
+  const metrics::Registry& registry_;
+  const Health health_;
+};
+
+}  // namespace qatime::admin

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+#include "admin/server.h"
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/write.hpp>
+
+#include "catch.h"
+
+namespace qatime::admin {
+namespace {
+
+using boost::asio::ip::tcp;
+using namespace std::chrono_literals;
+
+// A server, and peers of it in the same thread.
+struct Fixture {
+  // Runs the server until `done` or for a generous while.
+  template <class Done>
+  bool run_until(Done done) {
+    const auto end = std::chrono::steady_clock::now() + 30s;
+    while (!done() && std::chrono::steady_clock::now() < end) io.run_for(1ms);
+    return done();
+  }
+
+  tcp::socket connect() {
+    tcp::socket peer{io};
+    peer.connect({boost::asio::ip::make_address("127.0.0.1"), server.port()});
+    peer.non_blocking(true);
+    return peer;
+  }
+
+  // All that comes until the server closes, or what has come once it has `end` in it.
+  std::string receive(tcp::socket& peer, std::string_view end = {}) {
+    std::string text;
+    run_until([&] {
+      std::array<char, 4096> bytes{};
+      boost::system::error_code error;
+      const std::size_t size = peer.read_some(boost::asio::buffer(bytes), error);
+      text.append(bytes.data(), size);
+      if (!end.empty() && text.find(end) != std::string::npos) return true;
+      return error && error != boost::asio::error::would_block;
+    });
+    return text;
+  }
+
+  std::string ask(const std::string& request) {
+    tcp::socket peer = connect();
+    boost::asio::write(peer, boost::asio::buffer(request));
+    return receive(peer);
+  }
+
+  static std::string get(const std::string& path, const std::string& method = "GET") {
+    return method + " " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+  }
+
+  bool is_closed(tcp::socket& peer) {
+    char byte = 0;
+    boost::system::error_code error;
+    peer.read_some(boost::asio::buffer(&byte, 1), error);
+    return error && error != boost::asio::error::would_block;
+  }
+
+  boost::asio::io_context io{1};
+  std::string body = "hello";
+  Server::Limits limits{};
+  Server server{io,
+                {"127.0.0.1", 0},
+                [this](std::string_view path) {
+                  return path == "/here" ? Response{200, "text/plain", body} : Response{404, "text/plain", "no"};
+                },
+                limits};
+};
+
+// A fixture whose limits are over in a moment.
+struct HurriedFixture : Fixture {
+  static constexpr Server::Limits kLimits{100ms, 100ms, 100ms};
+  Server hurried{io, {"127.0.0.1", 0}, [this](std::string_view) { return Response{200, "text/plain", body}; }, kLimits};
+};
+
+}  // namespace
+
+TEST_CASE("What is there is answered, with a query too, and what is not is 404") {
+  Fixture f;
+  const std::string answer = f.ask(Fixture::get("/here?x=1"));
+  CHECK(answer.starts_with("HTTP/1.1 200 OK\r\n"));
+  CHECK(answer.find("Content-Length: 5\r\n") != std::string::npos);
+  CHECK(answer.find("Content-Security-Policy: default-src 'none'") != std::string::npos);
+  CHECK(answer.ends_with("\r\n\r\nhello"));
+  CHECK(f.ask(Fixture::get("/there")).starts_with("HTTP/1.1 404 "));
+}
+
+TEST_CASE("HEAD has the length and nothing behind it") {
+  Fixture f;
+  const std::string answer = f.ask(Fixture::get("/here", "HEAD"));
+  CHECK(answer.starts_with("HTTP/1.1 200 "));
+  CHECK(answer.find("Content-Length: 5\r\n") != std::string::npos);
+  CHECK(answer.ends_with("\r\n\r\n"));
+}
+
+TEST_CASE("Other methods are not allowed, and whoever speaks no HTTP is told so") {
+  Fixture f;
+  const std::string answer = f.ask("POST /here HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc");
+  CHECK(answer.starts_with("HTTP/1.1 405 "));
+  CHECK(answer.find("Allow: GET, HEAD\r\n") != std::string::npos);
+  CHECK(f.ask("<14>1 2026-01-27T14:12:23Z q-1 qumulo - - -\r\n\r\n").starts_with("HTTP/1.1 400 "));
+}
+
+TEST_CASE("A header over the limit is refused") {
+  Fixture f;
+  const std::string answer = f.ask("GET /here HTTP/1.1\r\nX: " + std::string(Server::kMaxHeader, 'x') + "\r\n\r\n");
+  CHECK(answer.starts_with("HTTP/1.1 431 "));
+}
+
+TEST_CASE("A connection serves one request after the other") {
+  Fixture f;
+  tcp::socket peer = f.connect();
+  for (int i = 0; i < 3; ++i) {
+    boost::asio::write(peer, boost::asio::buffer(std::string{"GET /here HTTP/1.1\r\nHost: x\r\n\r\n"}));
+    CHECK(f.receive(peer, "hello").starts_with("HTTP/1.1 200 "));
+  }
+}
+
+TEST_CASE("When there are too many connections, the one that has been idle longest makes room") {
+  Fixture f;
+  std::vector<tcp::socket> idle;
+  for (std::size_t i = 0; i < Server::kMaxConnections; ++i) idle.push_back(f.connect());
+  boost::asio::write(idle[0], boost::asio::buffer(std::string{"GET /here HTTP/1.1\r\nHost: x\r\n\r\n"}));
+  CHECK(f.receive(idle[0], "hello").starts_with("HTTP/1.1 200 "));
+  CHECK(f.ask(Fixture::get("/here")).ends_with("hello"));
+  CHECK(f.run_until([&] { return f.is_closed(idle[1]); }));
+  CHECK_FALSE(f.is_closed(idle[0]));
+  CHECK_FALSE(f.is_closed(idle[2]));
+}
+
+TEST_CASE("Who does not read what was asked for makes room like who asks for nothing") {
+  Fixture f;
+  f.body.assign(16 << 20, 'x');
+  std::vector<tcp::socket> stalled;
+  for (std::size_t i = 0; i < 3 * Server::kMaxConnections; ++i) {
+    stalled.push_back(f.connect());
+    boost::asio::write(stalled.back(), boost::asio::buffer(Fixture::get("/here")));
+    f.io.run_for(1ms);
+  }
+  CHECK(f.ask(Fixture::get("/there")).starts_with("HTTP/1.1 404 "));
+}
+
+TEST_CASE("Who takes too long for a request or a response is closed") {
+  HurriedFixture f;
+  f.body.assign(64 << 20, 'x');
+  std::vector<tcp::socket> peers;
+  for (int i = 0; i < 2; ++i) {
+    peers.emplace_back(f.io).connect({boost::asio::ip::make_address("127.0.0.1"), f.hurried.port()});
+    peers.back().non_blocking(true);
+  }
+  boost::asio::write(peers[0], boost::asio::buffer(std::string{"GET /he"}));
+  boost::asio::write(peers[1], boost::asio::buffer(Fixture::get("/here")));
+  CHECK(f.run_until([&] { return f.is_closed(peers[0]); }));
+  f.io.run_for(500ms);
+  std::string rest;
+  CHECK(f.run_until([&] {
+    std::vector<char> bytes(1 << 20);
+    boost::system::error_code error;
+    rest.append(bytes.data(), peers[1].read_some(boost::asio::buffer(bytes), error));
+    return error && error != boost::asio::error::would_block;
+  }));
+  CHECK(rest.size() < f.body.size());
+}
+
+TEST_CASE("A port that is in use is an error of the configuration") {
+  Fixture f;
+  const AdminConfig::Listener same{"127.0.0.1", f.server.port()};
+  try {
+    const Server second{f.io, same, [](std::string_view) { return Response{}; }, {}};
+    FAIL("no error");
+  } catch (const ConfigError& error) {
+    CHECK(std::string{error.what()} ==
+          "cannot listen on 127.0.0.1:" + std::to_string(f.server.port()) + " (admin.listen): Address already in use");
+  }
+}
+
+}  // namespace qatime::admin
