@@ -154,6 +154,7 @@ class Daemon {
     service_manager_.ready();
     tell_status_every_10_seconds();
     ask_whether_all_loops_turn();
+    if (site_) look_every_few_seconds();
     main_.run();
     intake_.stop();
     apply_.stop();
@@ -356,6 +357,12 @@ class Daemon {
     watchdog_timer_.async_wait([this](boost::system::error_code) { ask_whether_all_loops_turn(); });
   }
 
+  void look_every_few_seconds() {
+    site_->look();
+    look_timer_.expires_after(admin::History::kInterval);
+    look_timer_.async_wait([this](boost::system::error_code) { look_every_few_seconds(); });
+  }
+
   void open_admin(const AdminConfig::Listener& listener) {
     admin::Health health;
     health.refresh = [this] { oldest_.set(backlog_.oldest().count()); };
@@ -416,6 +423,7 @@ class Daemon {
   asio::steady_timer minute_timer_{main_};
   asio::steady_timer status_timer_{main_};
   asio::steady_timer watchdog_timer_{main_};
+  asio::steady_timer look_timer_{main_};
   std::unique_ptr<admin::Site> site_;
   std::unique_ptr<admin::Server> server_;
 };

@@ -75,6 +75,18 @@ int dispatch(int argc, char** argv) {
   touch_command->add_option("PATH", touch_options.paths)->required();
   touch_command->callback([&] { status = touch(touch_options); });
 
+  Status status_options;
+  CLI::App* status_command = add(app, "status", "Show what the daemon does; exit status 1 unless it works");
+  status_command->add_option("--admin", status_options.url, "where it answers (default: admin.listen of this machine)")
+      ->type_name("URL");
+  auto* const watch_flag = status_command->add_flag("--watch", status_options.watch, "show it again every 2 s");
+  auto* const json_flag = status_command->add_flag("--json", status_options.as_json, "print /status.json as it is");
+  status_command->add_flag("--ready", status_options.ready, "say only whether records may be sent to it")
+      ->excludes(watch_flag)
+      ->excludes(json_flag);
+  json_flag->excludes(watch_flag);
+  status_command->callback([&] { status = qatime::commands::status(status_options); });
+
   add(app, "version", "Print the version")->callback([&] { status = version(); });
 
   try {

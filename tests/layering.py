@@ -19,7 +19,7 @@ EDGES = {
     "nfs": set(),
     "admin": set(),
     "apply": {"backlog/backlog.h", "nfs/client.h", "nfs/status.h"},
-    "commands": {"daemon.h", "replay.h", "nfs", "ingest", "backlog/state_directory.h", "backlog/verify.h"},
+    "commands": {"admin/client.h", "daemon.h", "replay.h", "nfs", "ingest", "backlog/state_directory.h", "backlog/verify.h"},
     "applier": {"backlog/backlog.h", "nfs", "apply"},
     "daemon": {"applier.h", "ingest", "backlog", "admin"},
     "replay": {"applier.h", "ingest", "backlog", "nfs"},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "admin/exposition.h"
 
+#include <algorithm>
 #include <chrono>
 #include <iterator>
 #include <string_view>
@@ -112,6 +113,11 @@ void write_registry(const Registry& registry, Writer& writer) {
   });
 }
 
+// Never negative, though our clock may be set back.
+double lag(Time now, const Node& node) {
+  return std::chrono::duration<double>{std::max(now - node.newest(), Time::duration{})}.count();
+}
+
 double seconds(Time time) { return std::chrono::duration<double>{time.time_since_epoch()}.count(); }
 
 void write_nodes(const Nodes& nodes, Writer& writer) {
@@ -122,8 +128,7 @@ void write_nodes(const Nodes& nodes, Writer& writer) {
   const Time now = qatime::now();
   constexpr const char* kLag = "qatime_node_lag_seconds";
   writer.family(kLag, "How long ago the newest event of the node's records was.", "gauge");
-  for (std::size_t i = 0; i < all.size(); ++i)
-    writer.sample(kLag, "", labels[i], seconds(now) - seconds(all[i]->newest()));
+  for (std::size_t i = 0; i < all.size(); ++i) writer.sample(kLag, "", labels[i], lag(now, *all[i]));
   constexpr const char* kSeen = "qatime_node_last_seen_timestamp_seconds";
   writer.family(kSeen, "When the last record of the node came.", "gauge");
   for (std::size_t i = 0; i < all.size(); ++i)
@@ -156,11 +161,13 @@ void write_process(Writer& writer) {
 
 }  // namespace
 
-std::string expose(const Registry& registry) {
+std::string expose(const Registry& registry, bool is_ready) {
   Writer writer;
   write_registry(registry, writer);
   write_nodes(registry.nodes(), writer);
   write_process(writer);
+  writer.family("qatime_ready", "Whether records may be sent to it, as /readyz says.", "gauge");
+  writer.sample("qatime_ready", "", "", is_ready ? 1 : 0);
   writer.family("qatime_build_info", "1, and which qatime this is.", "gauge");
   writer.sample("qatime_build_info", "", labels_of({"version", kVersion}, {}), 1);
   return writer.take();

@@ -11,7 +11,7 @@ namespace qatime::admin {
 inline constexpr const char* kExpositionType = "text/plain; version=0.0.4; charset=utf-8";
 
 // The text format 0.0.4 of prometheus.io/docs/instrumenting/exposition_formats: the registry, its nodes, this process
-// and the build. Any thread.
-[[nodiscard]] std::string expose(const metrics::Registry& registry);
+// whether it is ready, and the build. Any thread.
+[[nodiscard]] std::string expose(const metrics::Registry& registry, bool is_ready = true);
 
 }  // namespace qatime::admin

@@ -6,6 +6,8 @@
 #include <boost/json/serialize.hpp>
 
 #include "admin/exposition.h"
+#include "admin/page.h"
+#include "admin/status.h"
 #include "bulletin.h"
 #include "log.h"
 
@@ -19,7 +21,7 @@ constexpr const char* kJson = "application/json";
 // 200 {"what": true}, or 503 with the reasons why not.
 Response verdict(const char* what, const std::vector<std::string>& reasons) {
   json::array list;
-  for (const std::string& reason : reasons) list.emplace_back(log::escaped(reason));
+  for (const std::string& reason : reasons) list.emplace_back(log::printable(reason));
   const json::object body{{what, reasons.empty()}, {"reasons", list}};
   return {reasons.empty() ? 200U : 503U, kJson, json::serialize(body) + '\n'};
 }
@@ -31,9 +33,14 @@ Response Site::answer(std::string_view path) const {
   if (path == "/readyz") return verdict("ready", not_ready());
   if (path == "/metrics") {
     health_.refresh();
-    return {200, kExpositionType, expose(registry_)};
+    return {200, kExpositionType, expose(registry_, not_ready().empty())};
   }
-  return {404, "text/plain; charset=utf-8", "there are /metrics, /healthz and /readyz\n"};
+  if (path == "/status.json") {
+    health_.refresh();
+    return {200, kJson, status_document(registry_, history_, not_ready())};
+  }
+  if (path == "/") return {200, "text/html; charset=utf-8", std::string{kPage}, std::string{kPagePolicy}};
+  return {404, "text/plain; charset=utf-8", "there are /, /status.json, /metrics, /healthz and /readyz\n"};
 }
 
 std::vector<std::string> Site::not_ready() const {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What there is to see: /metrics, /healthz, /readyz.
+// What there is to see: /, /metrics, /status.json, /healthz, /readyz.
 #pragma once
 
 #include <functional>
@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "admin/history.h"
 #include "admin/server.h"
 #include "metrics.h"
 
@@ -22,6 +23,9 @@ struct Health {
 // One thread. `registry` outlives it.
 class Site {
  public:
+  // To be called every History::kInterval: what was lately.
+  void look() { history_.take(registry_); }
+
   Site(const metrics::Registry& registry, Health health) : registry_{registry}, health_{std::move(health)} {}
 
   [[nodiscard]] Response answer(std::string_view path) const;
@@ -31,6 +35,7 @@ class Site {
 
   const metrics::Registry& registry_;
   const Health health_;
+  History history_;
 };
 
 }  // namespace qatime::admin

@@ -84,6 +84,15 @@ struct Touch {
 };
 int touch(const Touch& options);
 
+// What the daemon says about itself.
+struct Status {
+  std::string url;       // of the daemon; empty: where that of this machine listens
+  bool watch = false;    // again and again
+  bool as_json = false;  // as the daemon says it
+  bool ready = false;    // only whether records may be sent to it
+};
+int status(const Status& options);
+
 int version();
 
 // The time that an option gives; now if it is empty. Throws UsageError.

@@ -25,7 +25,7 @@ class Commands(Case):
         self.assertRegex(self.succeed(self.qatime(), "version"), r"^qatime \d+\.\d+\.\d+\S*\n$")
 
     def test_every_command_has_its_help_and_a_wrong_one_is_a_usage_error(self):
-        for command in ("run", "check", "send", "replay", "stat", "touch", "version"):
+        for command in ("run", "check", "send", "replay", "stat", "touch", "status", "version"):
             self.assertIn(command, self.succeed(self.qatime(), command, "--help"))
         for wrong in ([], ["fly"], ["run", "--fly"], ["stat"], ["send", "/x"], ["send", "--to", "nowhere", "/x"]):
             self.assertEqual(self.qatime().run(*wrong)[0], 2, wrong)

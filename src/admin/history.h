@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// What was lately, for who begins to look now.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+
+#include "metrics.h"
+#include "timestamp.h"
+
+namespace qatime::admin {
+
+// A sample now and then; the oldest goes. One thread.
+class History {
+ public:
+  static constexpr std::chrono::seconds kInterval{5};  // between two calls of take()
+  static constexpr std::chrono::minutes kSpan{15};
+  static constexpr std::size_t kSamples = kSpan / kInterval + 1;
+
+  struct Sample {
+    Time time;
+    std::int64_t pending = 0;  // accesses that wait
+    // Totals:
+    std::int64_t received = 0;
+    std::int64_t accepted = 0;
+    std::int64_t applied = 0;
+  };
+
+  void take(const metrics::Registry& registry);
+
+  // The oldest first.
+  [[nodiscard]] const std::deque<Sample>& samples() const noexcept { return samples_; }
+
+ private:
+  std::deque<Sample> samples_;
+};
+
+}  // namespace qatime::admin

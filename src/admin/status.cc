@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+#include "admin/status.h"
+
+#include <chrono>
+#include <string_view>
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "admin/process.h"
+#include "bulletin.h"
+#include "log.h"
+#include "nodes.h"
+#include "timestamp.h"
+#include "version.h"
+
+namespace qatime::admin {
+namespace {
+
+namespace json = boost::json;
+using metrics::Histogram;
+using metrics::Registry;
+
+json::string_view view(std::string_view text) noexcept { return {text.data(), text.size()}; }
+
+json::string printable(std::string_view bytes) { return json::string{view(log::escaped(bytes))}; }
+
+double seconds(Time time) { return std::chrono::duration<double>{time.time_since_epoch()}.count(); }
+
+// By linear interpolation within its bucket, like histogram_quantile() of Prometheus; 0 where nothing was counted.
+double quantile(const Histogram::Reading& reading, double share) {
+  const double rank = share * static_cast<double>(reading.count());
+  double below = 0;
+  double begin = 0;
+  for (std::size_t i = 0; i < Histogram::kBounds.size(); ++i) {
+    const auto count = static_cast<double>(reading.counts.at(i));
+    const double end = Histogram::kBounds.at(i);
+    if (count > 0 && count >= rank) return begin + (end - begin) * (rank - below) / (count - below);
+    below = count;
+    begin = end;
+  }
+  return reading.count() == 0 ? 0 : Histogram::kBounds.back();
+}
+
+void add_value(json::object& sample, const Registry::Sample& of) {
+  if (of.histogram == nullptr) {
+    sample["value"] = of.value;
+    return;
+  }
+  const Histogram::Reading reading = of.histogram->read();
+  sample["count"] = reading.count();
+  sample["sum"] = reading.sum;
+  sample["p50"] = quantile(reading, 0.5);
+  sample["p99"] = quantile(reading, 0.99);
+}
+
+json::object metrics_of(const Registry& registry) {
+  json::object metrics;
+  registry.visit([&](const Registry::Sample& of) {
+    if (of.label.name.empty() && of.histogram == nullptr) {
+      metrics[view(of.name)] = of.value;
+      return;
+    }
+    json::object sample;
+    for (const metrics::Label* const label : {&of.label, &of.second}) {
+      if (!label->name.empty()) sample[view(label->name)] = printable(label->value);
+    }
+    add_value(sample, of);
+    json::value& samples = metrics[view(of.name)];
+    if (!samples.is_array()) samples.emplace_array();
+    samples.as_array().push_back(std::move(sample));
+  });
+  return metrics;
+}
+
+json::array nodes_of(const Nodes& nodes, Time now) {
+  json::array list;
+  for (const Node* const node : nodes.all()) {
+    json::object records;
+    for (std::size_t fate = 0; fate < kFates.size(); ++fate) {
+      records[kFates.at(fate)] = node->records(static_cast<Fate>(fate));
+    }
+    list.push_back(json::object{{"host", view(node->name())},
+                                {"lag", seconds(now) - seconds(node->newest())},
+                                {"last_seen", seconds(node->seen())},
+                                {"records", std::move(records)}});
+  }
+  return list;
+}
+
+json::array troubles_of(const Bulletin& bulletin) {
+  json::array list;
+  for (const Bulletin::Trouble& trouble : bulletin.troubles()) {
+    list.push_back(json::object{{"reason", printable(trouble.reason)},
+                                {"subject", printable(trouble.subject)},
+                                {"text", json::string{view(log::printable(trouble.text))}},
+                                {"unready", trouble.effect == Bulletin::Effect::unready},
+                                {"since", seconds(trouble.since)}});
+  }
+  return list;
+}
+
+json::array failures_of(const Bulletin& bulletin) {
+  json::array list;
+  for (const Bulletin::Failure& failure : bulletin.failures()) {
+    list.push_back(json::object{{"time", seconds(failure.time)},
+                                {"subject", printable(failure.subject)},
+                                {"reason", printable(failure.reason)}});
+  }
+  return list;
+}
+
+json::object history_of(const History& history) {
+  json::array time;
+  json::array pending;
+  json::array received;
+  json::array accepted;
+  json::array applied;
+  for (const History::Sample& sample : history.samples()) {
+    time.push_back(seconds(sample.time));
+    pending.push_back(sample.pending);
+    received.push_back(sample.received);
+    accepted.push_back(sample.accepted);
+    applied.push_back(sample.applied);
+  }
+  return {{"time", time}, {"pending", pending}, {"received", received}, {"accepted", accepted}, {"applied", applied}};
+}
+
+}  // namespace
+
+std::string status_document(const Registry& registry, const History& history,
+                            const std::vector<std::string>& not_ready) {
+  json::array reasons;
+  for (const std::string& reason : not_ready) reasons.emplace_back(view(log::printable(reason)));
+  const Process process = Process::read();
+  const Time now = qatime::now();
+  const json::object document{{"version", view(kVersion)},
+                              {"time", seconds(now)},
+                              {"started", process.start_time},
+                              {"ready", not_ready.empty()},
+                              {"reasons", std::move(reasons)},
+                              {"troubles", troubles_of(registry.bulletin())},
+                              {"metrics", metrics_of(registry)},
+                              {"nodes", nodes_of(registry.nodes(), now)},
+                              {"failures", failures_of(registry.bulletin())},
+                              {"history", history_of(history)},
+                              {"process",
+                               {{"resident_bytes", process.resident_bytes},
+                                {"cpu_seconds", process.cpu_seconds},
+                                {"open_descriptors", process.open_descriptors}}}};
+  return json::serialize(document) + '\n';
+}
+
+}  // namespace qatime::admin
