@@ -127,6 +127,9 @@ say "Access times after"
 stat_all | tee "$work/after"
 [ "$(tail -n 1 "$work/before")" = "$(tail -n 1 "$work/after")" ] || { echo "/projects/untouched was touched" >&2; exit 1; }
 
+say "Look at the daemon"
+qatime status --admin "http://127.0.0.1:$admin_port"
+
 say "Stop qatime: what it says"
 kill $daemon
 wait $daemon

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # How fast qatime is, as ratios of one run on this machine; Debian 12, as root or as a user with sudo:
 #
-#   sh tests/bench.sh [updates] [apply] [ingest] [backlog] [startup]
+#   sh tests/bench.sh [updates] [apply] [ingest] [backlog] [admin] [startup]
 #
 #   updates   access times set per second, beside a client that sets one after the other
 #   apply     the engine alone, by kinds of work, beside a raw client, the plain loop of libnfs and one nfs_utimes after
@@ -11,6 +11,7 @@
 #             and programs that only read; what is lost over UDP
 #   backlog   what keeping the backlog on disk costs, how much it carries, up to ten million accesses, and how fast it is
 #             read back; beside rsyslog's disk queue. Takes 4 GB of disk
+#   admin     what a scrape of a thousand nodes takes, and what scrapes cost the thread that receives
 #   startup   time until the program has said its version, and until the daemon listens, beside /bin/true; of the static
 #             program if there is one in build/static
 #

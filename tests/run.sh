@@ -14,8 +14,9 @@
 #   system       the real program against a real NFS server (tests/system says more)
 #   system-asan  the same under AddressSanitizer and UndefinedBehaviorSanitizer
 #   system-tsan  a part of it under ThreadSanitizer
+#   page         the page of the daemon in a real browser
 #   quickstart   conf/quickstart.sh works
-#   deploy       the unit under systemd, the forwarders, the wraps
+#   deploy       the unit under systemd, the forwarders, the wraps, alerts and dashboard
 #   static       the static program, built twice, in an empty root
 #   container    the image, built and run by an ordinary user, and its units
 #
@@ -26,7 +27,7 @@
 cd "$(dirname "$0")/.." || exit 1
 . tests/packages.sh
 
-SUITES="style layering headers unit asan tsan clang fuzz system system-asan system-tsan quickstart deploy static container"
+SUITES="style layering headers unit asan tsan clang fuzz system system-asan system-tsan page quickstart deploy static container"
 LOGS=build/logs
 
 # --- builds, in build/NAME; what is there already is only brought up to date -----------------------------------------
@@ -104,9 +105,16 @@ suite_system_asan() {
 
 suite_system_tsan() { build_tsan && without_aslr && system_tests tsan -k Load -k Faults -k EndToEnd.; }
 
+suite_page() {
+  build_gcc || return
+  QATIME=$PWD/build/gcc/src/qatime QATIME_NFS_FILES=$PWD/build/gcc/tests/nfs_files
+  export QATIME QATIME_NFS_FILES
+  python3 -m unittest discover -v -s tests/page
+}
+
 suite_quickstart() { sh conf/quickstart.sh; }
 
-suite_deploy() { build_gcc && deploy_tests test_service test_forwarders test_wraps; }
+suite_deploy() { build_gcc && deploy_tests test_service test_forwarders test_wraps test_monitoring; }
 
 suite_static() { build_gcc && deploy_tests test_static; }
 
@@ -144,7 +152,8 @@ packages_of() {
     clang) echo clang-tidy-19 ;;
     fuzz) echo clang-16 libclang-rt-16-dev ;;
     system*) echo rpcbind iproute2 openssl prometheus ;;
-    deploy) echo systemd python3-yaml util-linux openssl ;;
+    page) echo chromium ;;
+    deploy) echo systemd python3-yaml util-linux openssl prometheus ;;
     container) echo podman buildah crun uidmap slirp4netns debootstrap catatonit passwd python3-yaml util-linux ;;
   esac
 }

@@ -9,6 +9,7 @@ import sys
 import time
 
 from measure import PROGRAMS, RUNS, report  # which finds the lab
+import admin
 import apply
 import backlog
 import ingest
@@ -113,7 +114,7 @@ def startup(scratch):
 
 def main():
     known = {"updates": updates, "apply": apply.run, "ingest": ingest.run, "backlog": backlog.run,
-             "startup": startup}
+             "admin": admin.run, "startup": startup}
     wanted = sys.argv[1:] or list(known)
     if not set(wanted) <= set(known):
         sys.exit(f"there are: {' '.join(known)}")

@@ -133,6 +133,14 @@ class Container(Case):
         self.assertEqual({int(facts[key], 16) for key in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")}, {0})
         self.assertEqual(facts["NoNewPrivs"], "1")
 
+    def test_its_health_is_that_of_the_daemon(self):
+        name, _ = self.start()  # whose server is away: that is no reason to restart it
+        self.podman("healthcheck", "run", name)
+        self.assertEqual("ready", self.podman("exec", name, "/qatime", "status", "--ready"))
+        off, _ = self.start(arguments=["run", "--set", "admin.listen="])
+        failed = self.user.run("podman", "healthcheck", "run", off, check=False)
+        self.assertEqual(failed.returncode, 1, failed.stdout)
+
     def test_the_image_says_what_it_is(self):
         image = json.loads(self.podman("image", "inspect", "qatime"))[0]
         config = image["Config"]
@@ -140,7 +148,7 @@ class Container(Case):
         self.assertEqual(config["User"], f"{USER}:{USER}")
         self.assertEqual((config["Entrypoint"], config["Cmd"]), (["/qatime"], ["run"]))
         self.assertEqual(config["StopSignal"], "SIGTERM")
-        self.assertEqual(set(config["ExposedPorts"]), {"1514/tcp", "1514/udp"})
+        self.assertEqual(set(config["ExposedPorts"]), {"1514/tcp", "1514/udp", "9514/tcp"})
         version = self.podman("run", "--rm", *HARDENED, "--network=none", "qatime", "version")
         self.assertEqual("qatime " + config["Labels"]["org.opencontainers.image.version"], version)
 
