@@ -99,7 +99,7 @@ void Local::take_more(Slice& slice, std::size_t limit) {
 }
 
 void Local::settle(Ticket ticket) {
-  if (settled_.leave(ticket)) return;
+  if (settled_.leave(ticket, pending_)) return;
   const std::lock_guard lock{mutex_};
   assert(ledger_.table().flight(ticket));
   ledger_.table().settle(ticket);

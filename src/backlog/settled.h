@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backlog/backlog.h"
+#include "metrics.h"
 
 namespace qatime::backlog {
 
@@ -27,11 +28,13 @@ class Settled {
     return std::exchange(tickets_, {});
   }
 
-  // Whether the ticket was taken; else it is up to the caller, who waits for the lock.
-  [[nodiscard]] bool leave(Ticket ticket) {
+  // Whether the ticket was taken; else it is up to the caller, who waits for the lock. What was taken does not count as
+  // `pending` any more; who has the lock tells anew how much is once he has closed this, and not before.
+  [[nodiscard]] bool leave(Ticket ticket, metrics::Gauge& pending) {
     const std::lock_guard lock{mutex_};
     if (!is_open_ || tickets_.size() >= kMost) return false;
     tickets_.push_back(ticket);
+    pending.add(-1);
     return true;
   }
 
