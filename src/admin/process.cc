@@ -44,8 +44,8 @@ void read_stat(Process& process) {
   process.threads = static_cast<std::uint64_t>(number(20));
   process.virtual_bytes = static_cast<std::uint64_t>(number(23));
   process.resident_bytes = static_cast<std::uint64_t>(number(24)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-  static const double kBoot = boot_time();
-  process.start_time = kBoot + number(22) / ticks;
+  static const double boot = boot_time();
+  process.start_time = boot + number(22) / ticks;
 }
 
 double seconds(const timeval& time) {
