@@ -99,6 +99,10 @@ void check(const Config& config) {
     throw config.error("nfs.max_in_flight", fmt::format("must be at most {} x nfs.connections, here {}", kMost,
                                                         kMost * config.nfs.connections));
   }
+  if (config.backlog.kind == BacklogConfig::Kind::redis && config.redis.lease < 2 * config.nfs.timeout) {
+    throw config.error("redis.lease",
+                       "must be at least twice nfs.timeout: no request goes out that might outlive the lease");
+  }
   const SyslogConfig::Tls& tls = config.syslog.tls;
   if (config.syslog.uses_tls() && (tls.certificate.empty() || tls.key.empty())) {
     throw config.error("syslog.listen", "has tls://, which needs syslog.tls.certificate and syslog.tls.key");

@@ -70,10 +70,37 @@ struct PolicyConfig {
 };
 
 struct BacklogConfig {
+  enum class Kind { local, redis };
+  Kind kind = Kind::local;
   std::size_t memory = 256 << 20;           // bytes, at least 1 MiB
   std::size_t disk = std::size_t{8} << 30;  // bytes, at least 16 MiB
   std::chrono::milliseconds commit{100};    // until what is new is on disk, 10 ms to 10 s
   std::string directory{};                  // absolute; "": as backlog/state_directory.h says
+};
+
+// The shared backlog, where BacklogConfig::kind is redis.
+struct RedisConfig {
+  struct Server {
+    std::string host;
+    std::uint16_t port;
+    friend bool operator==(const Server&, const Server&) = default;
+  };
+  // What `redis.url` says.
+  struct Url {
+    Server server{"127.0.0.1", 6379};
+    unsigned database = 0;
+    bool uses_tls = false;
+    friend bool operator==(const Url&, const Url&) = default;
+  };
+  Url url;
+  std::string user;               // "": the default one
+  std::string password_file;      // its first line; "": no password
+  std::vector<Server> sentinels;  // who know where the master is; empty: it is that of `url`
+  std::string master = "mymaster";
+  std::string prefix = "qatime";                               // of all keys
+  std::size_t shards = 64;                                     // 1 to 1,024; the same for all who share a backlog
+  std::chrono::milliseconds lease = std::chrono::seconds{30};  // of a shard, 1 s to 10 min
+  std::size_t wait_replicas = 0;                               // that have to acknowledge what is handed over, 0 to 16
 };
 
 struct NfsConfig {
@@ -132,6 +159,7 @@ struct Config {
   SyslogConfig syslog;
   PolicyConfig policy;
   BacklogConfig backlog;
+  RedisConfig redis;
   NfsConfig nfs;
   AdminConfig admin;
   LogConfig log;

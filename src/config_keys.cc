@@ -133,6 +133,8 @@ std::optional<std::string> parse_address_text(const std::string& text) {
   return is_address(text) ? std::optional{text} : std::nullopt;
 }
 
+std::optional<std::string> parse_name(std::string_view text) { return parse_word(std::string{text}); }
+
 // Readers with their bounds.
 template <std::int64_t Least, std::int64_t Most>
 constexpr auto kNumber = [](const toml::node& node, auto& field) { return read_number(node, Least, Most, field); };
@@ -232,6 +234,8 @@ constexpr std::array kKeys{
         "policy.granularity", Effect::at_reload, R"(a duration, like "1s"; "0s" for the server's own)"),
     key<kAnyDuration, &Config::policy, &PolicyConfig::future_limit>("policy.future_limit", Effect::at_reload,
                                                                     R"(a duration, like "24h"; "0s" for no limit)"),
+    key<kParsed<parse_backlog_kind>, &Config::backlog, &BacklogConfig::kind>("backlog.kind", Effect::at_start,
+                                                                             R"("local" or "redis")"),
     key<read_directory, &Config::backlog, &BacklogConfig::directory>(
         "backlog.directory", Effect::at_start,
         R"(the absolute path of a directory on a local disk, or "" for the usual place)"),
@@ -241,6 +245,25 @@ constexpr std::array kKeys{
                                                                               R"(a size from "1 MiB" to "1 TiB")"),
     key<kSize<16 << 20, 1ULL << 40>, &Config::backlog, &BacklogConfig::disk>("backlog.disk", Effect::at_start,
                                                                              R"(a size from "16 MiB" to "1 TiB")"),
+    key<kParsed<parse_redis_url>, &Config::redis, &RedisConfig::url>(
+        "redis.url", Effect::at_start,
+        R"("redis://HOST[:PORT][/DATABASE]" or "rediss://...", without user and password)"),
+    key<read_file_name, &Config::redis, &RedisConfig::user>("redis.user", Effect::at_start,
+                                                            R"(the name of a user, or "" for the default one)"),
+    key<read_file_name, &Config::redis, &RedisConfig::password_file>(
+        "redis.password_file", Effect::at_start, R"(the name of a file whose first line is the password, or "")"),
+    key<kList<0, parse_sentinel>, &Config::redis, &RedisConfig::sentinels>(
+        "redis.sentinels", Effect::at_start, R"(a list of "host", "host:port" or "[address]:port")"),
+    key<kParsed<parse_name>, &Config::redis, &RedisConfig::master>("redis.master", Effect::at_start,
+                                                                   "the name that the sentinels have for the master"),
+    key<kParsed<parse_redis_prefix>, &Config::redis, &RedisConfig::prefix>("redis.prefix", Effect::at_start,
+                                                                           R"(up to 64 letters, digits and "-_.:")"),
+    key<kNumber<1, 1024>, &Config::redis, &RedisConfig::shards>("redis.shards", Effect::at_start,
+                                                                "a number from 1 to 1024"),
+    key<kDuration<1'000, 600'000>, &Config::redis, &RedisConfig::lease>("redis.lease", Effect::at_start,
+                                                                        R"(a duration from "1s" to "10m")"),
+    key<kNumber<0, 16>, &Config::redis, &RedisConfig::wait_replicas>("redis.wait_replicas", Effect::at_start,
+                                                                     "a number of replicas from 0 to 16"),
     key<kList<1, parse_server>, &Config::nfs, &NfsConfig::servers>(
         "nfs.servers", Effect::at_start, R"(a list of "host", "host:port" or "[address]:port")"),
     key<kNumber<0, kMostPort>, &Config::nfs, &NfsConfig::port>("nfs.port", Effect::at_start,

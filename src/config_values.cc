@@ -48,6 +48,12 @@ std::optional<HostPort> parse_host_port(std::string_view text) {
   return parsed.port ? std::optional{parsed} : std::nullopt;
 }
 
+std::optional<RedisConfig::Server> parse_redis_server(std::string_view text, std::uint16_t usual_port) {
+  const auto endpoint = parse_host_port(text);
+  if (!endpoint || endpoint->port == 0) return std::nullopt;
+  return RedisConfig::Server{endpoint->host, endpoint->port.value_or(usual_port)};
+}
+
 }  // namespace
 
 bool is_address(const std::string& text) {
@@ -78,6 +84,40 @@ std::optional<NfsConfig::Server> parse_server(const std::string& text) {
   const auto endpoint = parse_host_port(text);
   if (!endpoint || endpoint->port == 0) return std::nullopt;
   return NfsConfig::Server{endpoint->host, endpoint->port.value_or(0)};
+}
+
+std::optional<BacklogConfig::Kind> parse_backlog_kind(std::string_view text) {
+  if (text == "local") return BacklogConfig::Kind::local;
+  if (text == "redis") return BacklogConfig::Kind::redis;
+  return std::nullopt;
+}
+
+std::optional<RedisConfig::Url> parse_redis_url(std::string_view text) {
+  RedisConfig::Url url;
+  url.uses_tls = text.starts_with("rediss://");
+  if (!url.uses_tls && !text.starts_with("redis://")) return std::nullopt;
+  text.remove_prefix(text.find("//") + 2);
+  const std::size_t slash = std::min(text.find('/'), text.size());
+  const auto server = parse_redis_server(text.substr(0, slash), url.server.port);
+  if (!server) return std::nullopt;
+  url.server = *server;
+  const std::string_view database = text.substr(std::min(slash + 1, text.size()));
+  const auto number = database.empty() ? std::optional<std::uint16_t>{0} : parse_port(database);
+  if (!number) return std::nullopt;
+  url.database = *number;
+  return url;
+}
+
+std::optional<RedisConfig::Server> parse_sentinel(const std::string& text) {
+  constexpr std::uint16_t kPort = 26'379;
+  return parse_redis_server(text, kPort);
+}
+
+std::optional<std::string> parse_redis_prefix(std::string_view text) {
+  constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:";
+  constexpr std::size_t kMost = 64;
+  const bool is_right = !text.empty() && text.size() <= kMost && text.find_first_not_of(kAllowed) == text.npos;
+  return is_right ? std::optional{std::string{text}} : std::nullopt;
 }
 
 bool is_export(const std::string& text) {

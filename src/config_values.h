@@ -22,6 +22,19 @@ namespace qatime {
 // "host", "host:port", "[::1]", "[::1]:port", or a bare IPv6 address.
 [[nodiscard]] std::optional<NfsConfig::Server> parse_server(const std::string& text);
 
+// "local" or "redis".
+[[nodiscard]] std::optional<BacklogConfig::Kind> parse_backlog_kind(std::string_view text);
+
+// "redis://HOST[:PORT][/DATABASE]" or "rediss://...", as IANA's provisional schemes have it, but without a password:
+// who lists processes would read it.
+[[nodiscard]] std::optional<RedisConfig::Url> parse_redis_url(std::string_view text);
+
+// As parse_server(), with the usual port of a sentinel.
+[[nodiscard]] std::optional<RedisConfig::Server> parse_sentinel(const std::string& text);
+
+// What may stand in front of all keys of Redis: braces would change their slots in a Cluster.
+[[nodiscard]] std::optional<std::string> parse_redis_prefix(std::string_view text);
+
 // What a mount protocol path may be (RFC 1813 section 5.1.4, MNTPATHLEN); it is the server's to understand.
 [[nodiscard]] bool is_export(const std::string& text);
 

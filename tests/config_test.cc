@@ -90,10 +90,20 @@ TEST_CASE("The sample configuration says exactly the defaults") {
   CHECK(sample.policy.threshold == defaults.policy.threshold);
   CHECK(sample.policy.granularity == defaults.policy.granularity);
   CHECK(sample.policy.future_limit == defaults.policy.future_limit);
+  CHECK(sample.backlog.kind == defaults.backlog.kind);
   CHECK(sample.backlog.directory == defaults.backlog.directory);
   CHECK(sample.backlog.commit == defaults.backlog.commit);
   CHECK(sample.backlog.memory == defaults.backlog.memory);
   CHECK(sample.backlog.disk == defaults.backlog.disk);
+  CHECK(sample.redis.url == defaults.redis.url);
+  CHECK(sample.redis.user == defaults.redis.user);
+  CHECK(sample.redis.password_file == defaults.redis.password_file);
+  CHECK(sample.redis.sentinels == defaults.redis.sentinels);
+  CHECK(sample.redis.master == defaults.redis.master);
+  CHECK(sample.redis.prefix == defaults.redis.prefix);
+  CHECK(sample.redis.shards == defaults.redis.shards);
+  CHECK(sample.redis.lease == defaults.redis.lease);
+  CHECK(sample.redis.wait_replicas == defaults.redis.wait_replicas);
   CHECK(sample.nfs.servers == defaults.nfs.servers);
   CHECK(sample.nfs.port == defaults.nfs.port);
   CHECK(sample.nfs.mount_port == defaults.nfs.mount_port);
@@ -289,6 +299,11 @@ TEST_CASE("A wrong value is named with its place, its key and what is allowed") 
   CHECK_THAT(error_in("[policy]\nthreshold = \"-1s\"\n"), Contains("policy.threshold must be a duration"));
   CHECK_THAT(error_in("[policy]\ngranularity = 1\n"), Contains("policy.granularity must be a duration"));
   CHECK_THAT(error_in("[backlog]\ndirectory = \"state\"\n"), Contains(":2:13: backlog.directory must be the absolute"));
+  CHECK_THAT(error_in("[backlog]\nkind = \"disk\"\n"), Contains("backlog.kind must be \"local\" or \"redis\""));
+  CHECK_THAT(error_in("[redis]\nprefix = \"a{b\"\n"), Contains("redis.prefix must be up to 64 letters"));
+  CHECK_THAT(error_in("[redis]\nshards = 0\n"), Contains("redis.shards must be a number from 1 to 1024"));
+  CHECK_THAT(error_in("[backlog]\nkind = \"redis\"\n[redis]\nlease = \"19s\"\n"),
+             Contains(":4:9: redis.lease must be at least twice nfs.timeout"));
   CHECK_THAT(error_in("[backlog]\ncommit = \"9ms\"\n"), Contains("backlog.commit must be a duration from \"10ms\""));
   CHECK_THAT(error_in("[backlog]\ndisk = \"15 MiB\"\n"), Contains("backlog.disk must be a size from \"16 MiB\""));
   CHECK_THAT(error_in("[policy]\nself = [\"10.0.0.0/8\"]\n"), Contains("policy.self must be"));
@@ -375,4 +390,18 @@ TEST_CASE("Durations and sizes have units") {
   CHECK_FALSE(parse_size("1 KB"));
   CHECK_FALSE(parse_size("1  KiB"));
   CHECK_FALSE(parse_size("99999999999 TiB"));
+}
+
+TEST_CASE("The address of Redis is a URL without a password") {
+  const auto url_of = [](const std::string& text) { return set({"redis.url=\"" + text + "\""}).redis.url; };
+  using Url = RedisConfig::Url;
+  CHECK(url_of("redis://redis.example.com") == Url{{"redis.example.com", 6379}, 0, false});
+  CHECK(url_of("redis://redis.example.com/") == Url{{"redis.example.com", 6379}, 0, false});
+  CHECK(url_of("redis://192.0.2.1:6380/3") == Url{{"192.0.2.1", 6380}, 3, false});
+  CHECK(url_of("rediss://[2001:db8::1]:6381") == Url{{"2001:db8::1", 6381}, 0, true});
+  for (const char* wrong : {"redis.example.com", "http://a", "redis://", "redis://a:b@c", "redis://a:0",
+                            "redis://a:70000", "redis://a/x", "redis://a/0/1", "redis:///0"}) {
+    CAPTURE(wrong);
+    CHECK_THROWS_AS(url_of(wrong), ConfigError);
+  }
 }
