@@ -34,6 +34,7 @@
 #include "applier.h"
 #include "backlog/keeper.h"
 #include "backlog/local.h"
+#include "backlog/redis/shared.h"
 #include "backlog/state_directory.h"
 #include "backlog/store.h"
 #include "ingest/connections.h"
@@ -117,14 +118,12 @@ class Daemon {
       : config_{config},
         read_again_{read_again},
         lanes_{config.nfs.lanes()},
-        backlog_{config.backlog, lanes_, clock_,
-                 metrics_,       {},     dry_run ? backlog::Local::Log::none : backlog::Local::Log::kept},
+        backlog_{open_backlog(config, dry_run)},
         applier_{apply_.io(), backlog_, clock_, config, lanes_, metrics_, dry_run},
         policy_{std::make_unique<ingest::Policy>(config.policy, lanes_, self_)},
         intake_stage_{*policy_, config.syslog.rfc3164_timezone, metrics_,
                       [this](Events events) { backlog_.add(events); }},
         connections_{config.syslog, intake_stage_, metrics_} {
-    if (!dry_run) keeper_ = open_backlog(config);
     if (config.syslog.uses_tls()) connections_.secure(read_tls(config));
     for (const SyslogConfig::Listener& listener : config.syslog.listen) listen(listener, config.syslog);
     backlog_.on_work([this] { applier_.wake(); });
@@ -146,7 +145,7 @@ class Daemon {
     stop_on_signal();
     reload_on_signal();
     log_counters_every_minute();
-    if (keeper_) keeper_->start();
+    if (keeping_) keeping_->start();
     applier_.start();
     apply_.start();
     intake_.start();
@@ -160,12 +159,12 @@ class Daemon {
     apply_.stop();
     if (failure_) std::rethrow_exception(failure_);
     log_counters();
-    const auto left = backlog_.pending();
+    const auto left = keeping_ ? keeping_->kept() : backlog_.pending();
     if (left == 0) {
       kLog.info("stopped: everything that was accepted has its outcome");
     } else if (is_kept_) {
       kLog.info("stopped: {} accesses wait in {} for the next start", left, directory_);
-    } else if (!keeper_) {
+    } else if (!keeping_) {
       kLog.error("stopped with {} accesses that no server took in time: they are lost", left);
     } else {
       kLog.error("stopped: of {} accesses those that came last are lost, {} could not be written", left, directory_);
@@ -182,13 +181,26 @@ class Daemon {
     }
   }
 
-  std::unique_ptr<backlog::Keeper> open_backlog(const Config& config) {
-    BacklogConfig settings = config.backlog;
-    if (settings.directory.empty()) settings.directory = backlog::default_directory();
-    directory_ = settings.directory;
+  // A dry run keeps nothing, and has nothing to do with what others share.
+  backlog::Backlog& open_backlog(Config config, bool dry_run) {
+    if (dry_run) {
+      local_ = std::make_unique<backlog::Local>(config.backlog, lanes_, clock_, metrics_);
+      return *local_;
+    }
+    if (config.backlog.directory.empty()) config.backlog.directory = backlog::default_directory();
+    directory_ = config.backlog.directory;
     try {
-      return std::make_unique<backlog::Keeper>(settings, std::make_unique<backlog::Store>(directory_), backlog_,
-                                               metrics_);
+      if (config.backlog.kind == BacklogConfig::Kind::redis) {
+        auto shared = backlog::redis::open(config, lanes_, clock_, metrics_);
+        backlog::Backlog& made = *shared;
+        keeping_ = std::move(shared);
+        return made;
+      }
+      local_ = std::make_unique<backlog::Local>(config.backlog, lanes_, clock_, metrics_, backlog::Remembrance{},
+                                                backlog::Local::Log::kept);
+      keeping_ = std::make_unique<backlog::Keeper>(config.backlog, std::make_unique<backlog::Store>(directory_),
+                                                   *local_, metrics_);
+      return *local_;
     } catch (const backlog::StoreError& error) {
       throw config.error("backlog.directory", fmt::format("cannot be used: {}", error.what()));
     }
@@ -263,6 +275,7 @@ class Daemon {
                  for (auto& listener : udp_) listener->adopt(config->syslog);
                  asio::post(apply_.io(), [this, config, done = std::move(done)]() mutable {
                    applier_.adopt(*config);
+                   backlog_.allow_for(config->nfs.timeout);
                    asio::post(main_, std::move(done));
                  });
                });
@@ -286,7 +299,7 @@ class Daemon {
       connections_.drain_and_close();
       for (auto& listener : udp_) listener->drain_and_close();
       asio::post(apply_.io(), [this] {
-        if (keeper_) applier_.engine().stop_taking();
+        if (keeping_) applier_.engine().stop_taking();
         asio::post(main_, [this] { drain(std::chrono::steady_clock::now() + kDrain); });
       });
     });
@@ -294,9 +307,9 @@ class Daemon {
 
   // What a log keeps need not wait for the servers.
   void drain(std::chrono::steady_clock::time_point deadline) {
-    const auto left = keeper_ ? backlog_.in_flight() : backlog_.pending();
+    const auto left = keeping_ ? backlog_.in_flight() : backlog_.pending();
     if (left == 0 || std::chrono::steady_clock::now() >= deadline) {
-      if (keeper_) keeper_->begin_stop(kKeep);
+      if (keeping_) keeping_->begin_stop(kKeep);
       keep();
       return;
     }
@@ -306,7 +319,7 @@ class Daemon {
 
   // Signals and the service manager are answered while the disk takes its time.
   void keep() {
-    const std::optional<bool> is_kept = keeper_ ? keeper_->outcome() : false;
+    const std::optional<bool> is_kept = keeping_ ? keeping_->outcome() : false;
     if (is_kept) {
       is_kept_ = *is_kept;
       main_.stop();
@@ -400,9 +413,10 @@ class Daemon {
   Watchdog watchdog_;
   std::chrono::steady_clock::time_point turned_ = std::chrono::steady_clock::now();  // when all loops last did
 
-  backlog::Local backlog_;
   std::string directory_;
-  std::unique_ptr<backlog::Keeper> keeper_;
+  std::unique_ptr<backlog::Local> local_;
+  std::unique_ptr<backlog::Keeping> keeping_;
+  backlog::Backlog& backlog_;
   bool is_stopping_ = false;
   bool is_kept_ = false;
   ingest::SelfAddresses self_;

@@ -19,7 +19,8 @@ EDGES = {
     "nfs": set(),
     "admin": set(),
     "apply": {"backlog/backlog.h", "nfs/client.h", "nfs/status.h"},
-    "commands": {"admin/client.h", "daemon.h", "replay.h", "nfs", "ingest", "backlog/state_directory.h", "backlog/verify.h"},
+    "commands": {"admin/client.h", "daemon.h", "replay.h", "nfs", "ingest", "backlog/redis/shared.h", "backlog/state_directory.h",
+                 "backlog/verify.h"},
     "applier": {"backlog/backlog.h", "nfs", "apply"},
     "daemon": {"applier.h", "ingest", "backlog", "admin"},
     "replay": {"applier.h", "ingest", "backlog", "nfs"},
@@ -38,6 +39,7 @@ HOMES = {
     "zlib.h": {"ingest/recorded_log", "backlog/checksum"},
     "sqlite3.h": {"backlog/sqlite"},
     "boost/beast": {"admin"},
+    "hiredis/": {"backlog/redis/connection", "backlog/redis/tls"},
     "boost/json": {"ingest", "admin", "commands", "log"},
     "boost/asio": {"ingest", "nfs", "admin", "commands", "applier", "daemon", "replay"},
     "boost/asio/ip/address": {"ingest", "nfs", "admin", "commands", "daemon", "config"},
@@ -80,18 +82,19 @@ def self_test():
     right = [("ingest/a.cc", '"log.h"'), ("ingest/a.cc", '"ingest/b.h"'), ("apply/a.h", '"nfs/client.h"'),
              ("applier.cc", '"apply/engine.h"'), ("main.cc", '"commands/commands.h"'), ("nfs/a.cc", "<nfsc/libnfs.h>"),
              ("log.cc", "<spdlog/spdlog.h>"), ("config.cc", "<boost/asio/ip/address.hpp>"), ("path.cc", '"path.h"'),
-             ("ingest/tls.cc", "<openssl/ssl.h>"), ("backlog/sqlite.cc", "<sqlite3.h>")]
+             ("ingest/tls.cc", "<openssl/ssl.h>"), ("backlog/sqlite.cc", "<sqlite3.h>"),
+             ("backlog/redis/connection.cc", "<hiredis/hiredis.h>")]
     wrong = [("ingest/a.cc", '"backlog/backlog.h"'), ("apply/a.cc", '"nfs/connection.h"'), ("log.h", '"daemon.h"'),
              ("path.cc", '"nfs/client.h"'), ("backlog/a.cc", '"daemon.h"'), ("main.cc", '"nfs/client.h"'),
              ("apply/a.cc", "<nfsc/libnfs.h>"), ("ingest/a.h", "  <spdlog/spdlog.h>"), ("other/a.cc", "<vector>"),
              ("admin/a.cc", '"ingest/b.h"'), ("daemon.cc", "<boost/beast/http.hpp>"),
              ("apply/a.cc", "<boost/asio/io_context.hpp>"), ("config.cc", "<boost/asio/io_context.hpp>"),
              ("ingest/a.cc", "<openssl/ssl.h>"), ("ingest/tls.cc", "<boost/asio/ssl.hpp>"),
-             ("backlog/store.cc", "<sqlite3.h>")]
+             ("backlog/store.cc", "<sqlite3.h>"), ("backlog/redis/servers.cc", "<hiredis/hiredis.h>")]
     for (name, header), expected in [(case, 0) for case in right] + [(case, 1) for case in wrong]:
         with tempfile.TemporaryDirectory() as directory:
             file = pathlib.Path(directory, name)
-            file.parent.mkdir(exist_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(f"#pragma once\n#include {header}\n#include <vector>\n")
             found = list(violations(pathlib.Path(directory)))
             assert len(found) == expected, (name, header, found)

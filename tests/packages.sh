@@ -5,7 +5,7 @@
 
 # Needed to build qatime.
 BUILD_PACKAGES="g++ meson ninja-build pkg-config libnfs-dev libssl-dev zlib1g-dev libsqlite3-dev libboost1.81-dev
-  libspdlog-dev libfmt-dev libtomlplusplus-dev libcli11-dev catch2"
+  libhiredis-dev libspdlog-dev libfmt-dev libtomlplusplus-dev libcli11-dev catch2"
 # Needed to try it.
 SERVER_PACKAGES="nfs-ganesha nfs-ganesha-mem nfs-ganesha-vfs"
 

@@ -151,7 +151,7 @@ packages_of() {
     style) echo clang-tidy-19 clang-format-19 ;;
     clang) echo clang-tidy-19 ;;
     fuzz) echo clang-16 libclang-rt-16-dev ;;
-    system*) echo rpcbind iproute2 openssl prometheus ;;
+    system*) echo rpcbind iproute2 openssl prometheus redis-server redis-tools ;;
     page) echo chromium ;;
     deploy) echo systemd python3-yaml util-linux openssl prometheus ;;
     container) echo podman buildah crun uidmap slirp4netns debootstrap catatonit passwd python3-yaml util-linux ;;

@@ -14,7 +14,7 @@ namespace qatime::apply {
 // Lives on the apply thread.
 class Pipeline {
  public:
-  // Starts exactly one request, whose completion ends with completed().
+  // Starts exactly one request, whose completion ends with completed(); or none, and calls unused().
   using Request = std::function<void(nfs::Client&)>;
 
   // `go_on` is called at the end of every completion.
@@ -35,6 +35,8 @@ class Pipeline {
     --outstanding_;
     go_on_();
   }
+
+  void unused() { --outstanding_; }
 
   // How many requests the client can have outstanding at once, by what it has and what it has room for.
   [[nodiscard]] std::size_t width() const { return outstanding_ + client_.room(); }

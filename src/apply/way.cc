@@ -32,6 +32,7 @@ constexpr unsigned kMaxLooks = 3;     // at once, after stale handles
 constexpr unsigned kMaxNotSyncs = 3;  // in a row, before going without the guard
 constexpr std::chrono::hours kGiveUp{24};
 constexpr std::chrono::seconds kNewsDelay{2};  // for the record of a rename or removal to come
+constexpr std::chrono::seconds kNotOurs{1};    // until an entry that may be somebody else's is looked at again
 
 // Whether a move or a removal may be the reason.
 bool name_is_gone(Status status) noexcept {
@@ -163,6 +164,12 @@ void Engine::send_due() {
 
 void Engine::send(Task& task) {
   pipeline_.submit([this, &task](nfs::Client& client) {
+    if (!task.is_probe && !backlog_.is_ours(task.entry.ticket)) {
+      pipeline_.unused();
+      leave(task.object);
+      exports_[task.lane].breaker.undecided(clock_.now());
+      return put_back(task, kNotOurs, task.entry.retry);
+    }
     task.sent = exports_[task.lane].breaker.stamp();
     client.set_atime(task.object, task.entry.time, task.guard,
                      [this, &task](Status status, const std::optional<nfs::Attributes>& after) {

@@ -2,6 +2,7 @@
 // The seam between what was seen and what is done: accesses that are not yet on the server.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -79,6 +80,13 @@ class Backlog {
   // its new name or is cancelled, its ticket ends and the result is true; else nothing happens.
   [[nodiscard]] virtual bool reconsider(Ticket ticket) = 0;
 
+  // Whether the entry may still be set: it is not somebody else's, and will not be as long as the request may take. If
+  // not, put it back.
+  [[nodiscard]] virtual bool is_ours(Ticket /*ticket*/) const { return true; }
+
+  // How long a request may take from now on.
+  virtual void allow_for(Clock::Duration /*request*/) {}
+
   // What moves and removals have made doubtful since the last call.
   [[nodiscard]] virtual Invalidations take_invalidations() = 0;
 
@@ -88,7 +96,13 @@ class Backlog {
   // Entries waiting or in flight. Any thread.
   [[nodiscard]] virtual std::size_t pending() const = 0;
 
-  // Has `wake` called, by the thread that calls add(), whenever there may be something new to take. Set before the
+  // Entries that are taken. Any thread.
+  [[nodiscard]] virtual std::size_t in_flight() const = 0;
+
+  // How long the oldest of what is pending has been here; zero if nothing is. Any thread.
+  [[nodiscard]] virtual std::chrono::seconds oldest() const = 0;
+
+  // Has `wake` called, by the thread that calls add() or one of the backlog, whenever there may be something new to take. Set before the
   // first add().
   virtual void on_work(std::function<void()> wake) = 0;
 };

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "backlog/keeping.h"
 #include "backlog/local.h"
 #include "backlog/store.h"
 #include "bulletin.h"
@@ -27,26 +28,23 @@ namespace qatime::backlog {
 // held at the beginning is away.
 //
 // While the disk refuses, it tries again, nothing is deleted, and what is new waits in memory.
-class Keeper {
+class Keeper final : public Keeping {
  public:
   // `local`, which is made for a log and has had no call yet, and `registry` outlive it.
   Keeper(const BacklogConfig& config, std::unique_ptr<Store> store, Local& local, metrics::Registry& registry);
   Keeper(const Keeper&) = delete;
   Keeper& operator=(const Keeper&) = delete;
-  ~Keeper();
+  ~Keeper() override;
 
   // Brings back what there is room for and commits what is new. Returns whether the disk took it. For tests; start()
   // has a thread do it again and again.
   bool turn();
 
-  void start();
+  void start() override;
 
-  // Has it commit all that the backlog has taken in, and end; it tries for `limit`.
-  void begin_stop(std::chrono::milliseconds limit);
-
-  // After begin_stop(): whether all is committed, or nothing as long as it still tries. If it is not, the disk hangs or
-  // refuses; the destructor waits for a disk that hangs.
-  [[nodiscard]] std::optional<bool> outcome();
+  void begin_stop(std::chrono::milliseconds limit) override;
+  [[nodiscard]] std::optional<bool> outcome() override;
+  [[nodiscard]] std::size_t kept() const override { return local_.pending(); }
 
   // Both, waiting.
   [[nodiscard]] bool stop(std::chrono::milliseconds limit);

@@ -61,11 +61,8 @@ class Local final : public Backlog {
   [[nodiscard]] std::size_t pending() const override;
   void on_work(std::function<void()> wake) override { wake_ = std::move(wake); }
 
-  // Entries that are taken. Any thread.
-  [[nodiscard]] std::size_t in_flight() const;
-
-  // How long the oldest of what is pending has been here; zero if nothing is. Any thread.
-  [[nodiscard]] std::chrono::seconds oldest() const;
+  [[nodiscard]] std::size_t in_flight() const override;
+  [[nodiscard]] std::chrono::seconds oldest() const override;
 
   // --- For the keeper of the log, on its thread. Each call holds the lock for a moment only. -------------------------
 

@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include "backlog/redis/shared.h"
 #include "backlog/state_directory.h"
 #include "backlog/verify.h"
 #include "commands/commands.h"
@@ -29,6 +30,16 @@ bool print_probe(const NfsConfig& config) {
   return std::ranges::all_of(reports, &nfs::Report::ok);
 }
 
+bool print_redis(const Config& config) {
+  if (config.backlog.kind != BacklogConfig::Kind::redis) return true;
+  bool is_right = true;
+  for (const auto& report : backlog::redis::probe(config.redis)) {
+    fmt::print("{} {}\n", report.ok ? "ok    " : "failed", log::escaped(report.message));
+    is_right = is_right && report.ok;
+  }
+  return is_right;
+}
+
 bool print_backlog(const BacklogConfig& config) {
   const auto backlog = backlog::verify(config.directory.empty() ? backlog::default_directory() : config.directory);
   if (!backlog.text.empty()) fmt::print("{}\n", log::escaped(backlog.text));
@@ -41,7 +52,11 @@ int check(const Check& options) {
   const Config config = options.config.load(log::Level::warning);
   if (config.syslog.uses_tls()) ingest::TlsSettings{config};  // throws if its files are not right
   if (options.record) print_fate(*options.record, config);
-  if (options.connect) return print_probe(config.nfs) ? 0 : 1;
+  backlog::redis::require(config);
+  if (options.connect) {
+    const bool is_redis_right = print_redis(config);
+    return print_probe(config.nfs) && is_redis_right ? 0 : 1;
+  }
   if (options.record) return 0;
   fmt::print("the configuration is right\n");
   return print_backlog(config.backlog) ? 0 : 1;

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+#include "backlog/redis/books.h"
+
+#include <array>
+
+namespace qatime::backlog::redis {
+namespace {
+
+metrics::Counter& dropped(metrics::Registry& registry, const char* reason) {
+  return registry.counter("qatime_dropped_total", "Accesses for which there was no room, or that were lost",
+                          {"reason", reason});
+}
+
+}  // namespace
+
+Books::Books(metrics::Registry& registry)
+    : recovered_{registry.counter("qatime_recovered_total",
+                                  "Accesses that an earlier process had left in the backlog, or that a late move or "
+                                  "removal brought back after they were counted as coalesced or cancelled")},
+      coalesced_{
+          registry.counter("qatime_coalesced_total", "Accesses that met another of the same path, the newer won")},
+      cancelled_{registry.counter("qatime_cancelled_total", "Accesses to what was removed or replaced since")},
+      handed_over_{registry.counter("qatime_handed_over_total", "Accesses that the shared backlog has taken")},
+      claimed_{registry.counter("qatime_claimed_total", "Accesses that came from the shared backlog to be applied")},
+      lost_{dropped(registry, "damaged")},
+      outside_{dropped(registry, "export")},
+      refused_{dropped(registry, "disk_full")},
+      failed_{dropped(registry, "disk_failed")},
+      pending_{registry.gauge("qatime_pending_entries", "Accesses without outcome yet, waiting or in flight")} {}
+
+void Books::enter(const Entry& entry) {
+  const std::lock_guard lock{mutex_};
+  const std::array counts{
+      std::pair{&recovered_, entry.recovered}, std::pair{&coalesced_, entry.coalesced},
+      std::pair{&cancelled_, entry.cancelled}, std::pair{&handed_over_, entry.handed_over},
+      std::pair{&claimed_, entry.claimed},     std::pair{&lost_, entry.lost},
+      std::pair{&outside_, entry.outside},     std::pair{&refused_, entry.refused},
+      std::pair{&failed_, entry.failed},
+  };
+  for (const auto& [counter, count] : counts) {
+    if (count > 0) counter->add(static_cast<std::uint64_t>(count));
+  }
+  incoming_ += entry.incoming;
+  outgoing_ += entry.outgoing;
+  pending_.set(incoming_ + outgoing_);
+}
+
+std::size_t Books::incoming() const {
+  const std::lock_guard lock{mutex_};
+  return static_cast<std::size_t>(incoming_);
+}
+
+std::size_t Books::pending() const {
+  const std::lock_guard lock{mutex_};
+  return static_cast<std::size_t>(incoming_ + outgoing_);
+}
+
+}  // namespace qatime::backlog::redis

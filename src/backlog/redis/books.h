@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// What became of accesses on both sides of the shared backlog.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+
+#include "metrics.h"
+
+namespace qatime::backlog::redis {
+
+// Counters that several threads share. At every moment when nothing is on its way,
+//
+//   accepted + recovered + claimed = coalesced + cancelled + applied + unchanged + failed + dropped + handed over +
+//   pending
+//
+// where accesses are handed over when Redis has them, and claimed when they come from there to be applied: as long as
+// no server of Redis loses anything, all that were handed over have been claimed or wait there.
+class Books {
+ public:
+  explicit Books(metrics::Registry& registry);
+  Books(const Books&) = delete;
+  Books& operator=(const Books&) = delete;
+
+  struct Entry {
+    std::int64_t recovered = 0;
+    std::int64_t coalesced = 0;
+    std::int64_t cancelled = 0;
+    std::int64_t handed_over = 0;
+    std::int64_t claimed = 0;
+    std::int64_t lost = 0;      // damaged in the outbox
+    std::int64_t outside = 0;   // below no export
+    std::int64_t refused = 0;   // no room: memory is full, and the disk is, too
+    std::int64_t failed = 0;    // no room: memory is full, and the disk refuses
+    std::int64_t incoming = 0;  // change of what waits to be handed over
+    std::int64_t outgoing = 0;  // change of what is claimed and has no outcome
+  };
+  // Adds it up. Any thread.
+  void enter(const Entry& entry);
+
+  // Without outcome: on this side of Redis, and on that.
+  [[nodiscard]] std::size_t incoming() const;
+  [[nodiscard]] std::size_t pending() const;
+
+ private:
+  mutable std::mutex mutex_;
+  // guarded by mutex_:
+  std::int64_t incoming_ = 0;
+  std::int64_t outgoing_ = 0;
+  metrics::Counter& recovered_;
+  metrics::Counter& coalesced_;
+  metrics::Counter& cancelled_;
+  metrics::Counter& handed_over_;
+  metrics::Counter& claimed_;
+  metrics::Counter& lost_;
+  metrics::Counter& outside_;
+  metrics::Counter& refused_;
+  metrics::Counter& failed_;
+  metrics::Gauge& pending_;
+};
+
+}  // namespace qatime::backlog::redis

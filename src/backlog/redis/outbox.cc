@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: MIT
+//
+// A batch has accesses or changes. What was taken out of the buffer and could not be written stays in `uncommitted`
+// of pass(), which goes on trying: meanwhile the buffer fills.
+#include "backlog/redis/outbox.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <pthread.h>
+
+#include "backlog/hash.h"
+#include "backlog/logger.h"
+#include "backlog/redis/keys.h"
+
+namespace qatime::backlog::redis {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kMuch = 4 << 20;      // bytes of accesses that do not wait for the next commit
+constexpr std::size_t kMaxBatch = 1 << 20;  // bytes
+constexpr std::size_t kLoaded = 16 << 20;   // bytes of batches that wait in memory for Redis
+constexpr std::size_t kTransaction = 16 << 20;
+constexpr auto kRetry = 500ms;
+
+struct Access {
+  std::string_view directory;
+  std::string_view name;
+  Time time;
+  unsigned shard;
+};
+
+struct Name {
+  std::uint64_t hash;
+  std::string_view directory;
+  std::string_view name;
+  friend bool operator==(const Name& a, const Name& b) { return a.name == b.name && a.directory == b.directory; }
+};
+struct NameHash {
+  using is_avalanching = void;
+  std::size_t operator()(const Name& name) const noexcept { return name.hash; }
+};
+
+// The newest access of each path, by shards.
+std::vector<Access> coalesce(std::string_view bytes, std::uint64_t count, unsigned shards) {
+  std::vector<Access> found;
+  found.reserve(count);
+  boost::unordered_flat_map<Name, std::uint32_t, NameHash> known;
+  known.reserve(count);
+  std::vector<std::uint32_t> sizes(shards + 1);
+  AccessDecoder decoder{bytes};
+  std::string_view directory;
+  std::uint64_t hash = hash_bytes(directory);
+  unsigned shard = shard_of(directory, shards);
+  while (decoder.next()) {
+    if (decoder.directory().data() != directory.data()) {
+      directory = decoder.directory();
+      hash = hash_bytes(directory);
+      shard = shard_of(directory, shards);
+    }
+    const Name name{hash_bytes(decoder.name(), hash), directory, decoder.name()};
+    const auto [at, is_new] = known.try_emplace(name, static_cast<std::uint32_t>(found.size()));
+    if (is_new) {
+      found.push_back({directory, decoder.name(), decoder.time(), shard});
+      ++sizes[shard + 1];
+    } else {
+      found[at->second].time = std::max(found[at->second].time, decoder.time());
+    }
+  }
+  for (unsigned i = 0; i < shards; ++i) sizes[i + 1] += sizes[i];
+  std::vector<Access> sorted(found.size());
+  for (const Access& access : found) sorted[sizes[access.shard]++] = access;
+  return sorted;
+}
+
+}  // namespace
+
+Outbox::Outbox(const BacklogConfig& config, unsigned shards, std::unique_ptr<Store> store, Books& books,
+               metrics::Registry& registry)
+    : config_{config},
+      shards_{shards},
+      store_{std::move(store)},
+      books_{books},
+      committed_{registry.counter("qatime_backlog_committed_total", "Events that are kept, or were applied before")},
+      memory_bytes_{registry.gauge("qatime_backlog_bytes", "Memory that the backlog takes")},
+      disk_bytes_{registry.gauge("qatime_backlog_disk_bytes", "What the log of the backlog takes on disk")},
+      degraded_{registry.gauge("qatime_degraded", "What is not as it should be", {"reason", "backlog"})},
+      encoder_{std::make_unique<AccessEncoder>(accesses_)} {
+  adopt();
+}
+
+Outbox::~Outbox() {
+  if (!thread_.joinable()) return;
+  begin_stop(0ms);
+  thread_.join();
+}
+
+void Outbox::adopt() {
+  std::int64_t count = 0;
+  for (const Store::Row& row : store_->rows()) {
+    rows_.emplace(row.sequence, Row{row.accesses, row.bytes, row.written, State::waiting, {}, nullptr});
+    not_loaded_.insert(row.sequence);
+    row_bytes_ += row.bytes;
+    last_sequence_ = row.sequence;
+    ++unacknowledged_;
+    count += row.accesses;
+  }
+  books_.enter({.recovered = count, .incoming = count});
+  if (count > 0) kLog.info("{} accesses of {} are handed over to Redis, some of them again", count, config_.directory);
+}
+
+// --- The intake thread -----------------------------------------------------------------------------------------------
+
+void Outbox::add(Events events) {
+  Books::Entry entry;
+  {
+    const std::lock_guard lock{mutex_};
+    for (const Event& event : events) {
+      if (const auto* const access = std::get_if<qatime::Access>(&event)) {
+        if (accesses_.size() + changes_.size() >= config_.memory) {
+          ++(trouble_ == Trouble::full ? entry.refused : entry.failed);
+          continue;
+        }
+        const std::size_t slash = access->path.rfind('/');
+        encoder_->add(access->path.substr(0, std::max<std::size_t>(slash, 1)), access->path.substr(slash + 1),
+                      access->time);
+        ++count_;
+        ++entry.incoming;
+      } else if (const auto* const move = std::get_if<Move>(&event)) {
+        encode(*move, changes_);
+        ++changes_count_;
+      } else if (const auto* const removal = std::get_if<Removal>(&event)) {
+        encode(*removal, changes_);
+        ++changes_count_;
+      }
+    }
+    const bool has_much = accesses_.size() >= kMuch;
+    if (has_much && !std::exchange(has_much_, true)) changed_.notify_all();
+  }
+  books_.enter(entry);
+}
+
+// --- The store thread ------------------------------------------------------------------------------------------------
+
+void Outbox::start() {
+  thread_ = std::thread{[this] { run(); }};
+}
+
+void Outbox::run() {
+  pthread_setname_np(pthread_self(), "store");
+  bool is_complete = false;
+  for (bool is_stopping = false; !is_stopping;) {
+    is_stopping = wait_for_work();
+    is_complete = pass();
+  }
+  const std::lock_guard lock{mutex_};
+  is_complete_ = is_complete;
+  is_done_ = true;
+  changed_.notify_all();
+}
+
+bool Outbox::wait_for_work() {
+  std::unique_lock lock{mutex_};
+  changed_.wait_for(lock, config_.commit, [this] { return has_much_ || is_stopping_; });
+  has_much_ = false;
+  return is_stopping_;
+}
+
+void Outbox::begin_stop(std::chrono::milliseconds limit) {
+  const std::lock_guard lock{mutex_};
+  is_stopping_ = true;
+  deadline_ = std::chrono::steady_clock::now() + limit;
+  changed_.notify_all();
+}
+
+std::optional<bool> Outbox::outcome() {
+  const std::lock_guard lock{mutex_};
+  if (is_done_) return is_complete_;
+  if (std::chrono::steady_clock::now() >= deadline_) return false;
+  return std::nullopt;
+}
+
+// Commits everything that has come, unless the disk is full. Returns whether it could.
+bool Outbox::pass() {
+  const auto batches = cut();
+  do {
+    if (commit(batches)) {
+      load();
+      publish();
+      return trouble_ == Trouble::none;
+    }
+  } while (may_try_again());
+  return false;
+}
+
+// Makes batches of what has come.
+std::vector<std::shared_ptr<Batch>> Outbox::cut() {
+  std::string bytes;
+  std::string changes;
+  std::uint64_t count = 0;
+  std::uint32_t changes_count = 0;
+  {
+    const std::lock_guard lock{mutex_};
+    if (row_bytes_ >= config_.disk) return {};
+    bytes = std::exchange(accesses_, {});
+    encoder_ = std::make_unique<AccessEncoder>(accesses_);
+    changes = std::exchange(changes_, {});
+    count = std::exchange(count_, 0);
+    changes_count = std::exchange(changes_count_, 0);
+  }
+  std::vector<std::shared_ptr<Batch>> batches;
+  const auto open = [&] {
+    auto batch = std::make_shared<Batch>();
+    batch->sequence = ++last_sequence_;
+    batch->written = now();
+    batches.push_back(batch);
+    return batch;
+  };
+  if (changes_count > 0) {
+    const auto batch = open();
+    batch->changes = std::move(changes);
+    batch->changes_count = changes_count;
+  }
+  const auto accesses = coalesce(bytes, count, shards_);
+  for (std::size_t at = 0; at < accesses.size();) {
+    const auto batch = open();
+    AccessEncoder encoder{batch->entries};
+    for (; at < accesses.size() && batch->entries.size() < kMaxBatch; ++at, ++batch->accesses) {
+      encoder.add(accesses[at].directory, accesses[at].name, accesses[at].time);
+    }
+  }
+  const auto lost = static_cast<std::int64_t>(count - accesses.size());
+  books_.enter({.coalesced = lost, .incoming = -lost});
+  return batches;
+}
+
+// Writes batches, and deletes what is needed no more. Returns whether the disk took it.
+bool Outbox::commit(const std::vector<std::shared_ptr<Batch>>& batches) {
+  std::vector<std::uint64_t> dead;
+  {
+    const std::lock_guard lock{mutex_};
+    const auto now = std::chrono::steady_clock::now();
+    std::size_t bytes = row_bytes_;
+    for (auto& [sequence, row] : rows_) {
+      if (row.state < State::acknowledged) continue;
+      if (now - row.acknowledged < kKept && bytes < config_.disk / 2) continue;
+      row.state = State::doomed;
+      dead.push_back(sequence);
+      bytes -= row.bytes;
+    }
+  }
+  std::vector<const Batch*> views;
+  views.reserve(batches.size());
+  for (const auto& batch : batches) views.push_back(batch.get());
+  try {
+    if (!views.empty() || !dead.empty()) store_->commit(views, dead);
+  } catch (const StoreError& error) {
+    set_trouble(Trouble::failed);
+    if (const auto times = refused_.admit()) {
+      kLog.error("the backlog cannot be written ({} times), what comes waits in memory: {}", *times, error.what());
+    }
+    return false;
+  }
+  bool is_full = false;
+  bool has_news = false;
+  {
+    const std::lock_guard lock{mutex_};
+    for (const auto sequence : dead) {
+      row_bytes_ -= rows_.at(sequence).bytes;
+      rows_.erase(sequence);
+    }
+    for (const auto& batch : batches) {
+      Row& row = rows_[batch->sequence];
+      row = {batch->accesses, batch->entries.size() + batch->changes.size(), batch->written, State::waiting, {},
+             nullptr};
+      row_bytes_ += row.bytes;
+      ++unacknowledged_;
+      if (loaded_bytes_ < kLoaded) {
+        row.batch = batch;
+        loaded_bytes_ += row.bytes;
+        ready_.push_back(batch->sequence);
+      } else {
+        not_loaded_.insert(batch->sequence);
+      }
+    }
+    is_full = row_bytes_ >= config_.disk;
+    has_news = !ready_.empty();
+  }
+  std::uint64_t events = 0;
+  for (const auto& batch : batches) events += batch->accesses + batch->changes_count;
+  committed_.add(events);
+  set_trouble(is_full ? Trouble::full : Trouble::none);
+  if (is_full) {
+    if (const auto times = full_.admit()) {
+      kLog.error(
+          "the outbox has reached backlog.disk ({} times), what comes waits in memory while there is room: see why "
+          "Redis takes nothing, or raise it",
+          *times);
+    }
+  }
+  if (has_news && wake_) wake_();
+  return true;
+}
+
+// Brings back what waits on disk alone.
+void Outbox::load() {
+  while (true) {
+    std::uint64_t sequence = 0;
+    {
+      const std::lock_guard lock{mutex_};
+      if (not_loaded_.empty() || loaded_bytes_ >= kLoaded) return;
+      sequence = *not_loaded_.begin();
+    }
+    std::optional<Batch> batch;
+    try {
+      batch = store_->read(sequence);
+    } catch (const StoreError& error) {
+      if (const auto times = refused_.admit()) {
+        kLog.error("the backlog cannot be read ({} times), what is on disk waits: {}", *times, error.what());
+      }
+      return;
+    }
+    {
+      const std::lock_guard lock{mutex_};
+      not_loaded_.erase(sequence);
+      if (batch) {
+        Row& row = rows_.at(sequence);
+        row.batch = std::make_shared<const Batch>(std::move(*batch));
+        loaded_bytes_ += row.bytes;
+        ready_.push_back(sequence);
+      }
+    }
+    if (!batch) lose(sequence);
+    if (batch && wake_) wake_();
+  }
+}
+
+// A row that cannot be read is in the store no more.
+void Outbox::lose(std::uint64_t sequence) {
+  std::int64_t accesses = 0;
+  {
+    const std::lock_guard lock{mutex_};
+    Row& row = rows_.at(sequence);
+    accesses = row.accesses;
+    row_bytes_ -= row.bytes;
+    --unacknowledged_;
+    rows_.erase(sequence);
+  }
+  books_.enter({.lost = accesses, .incoming = -accesses});
+}
+
+void Outbox::set_trouble(Trouble trouble) {
+  const std::lock_guard lock{mutex_};
+  if (trouble_ == Trouble::failed && trouble != Trouble::failed) kLog.info("the backlog is written again");
+  trouble_ = trouble;
+  degraded_.set(trouble == Trouble::none ? 0 : 1);
+}
+
+bool Outbox::may_try_again() {
+  std::unique_lock lock{mutex_};
+  const auto is_late = [this] { return is_stopping_ && std::chrono::steady_clock::now() >= deadline_; };
+  changed_.wait_for(lock, kRetry, is_late);
+  return !is_late();
+}
+
+void Outbox::publish() {
+  const std::lock_guard lock{mutex_};
+  memory_bytes_.set(static_cast<std::int64_t>(accesses_.capacity() + changes_.capacity() + loaded_bytes_));
+  disk_bytes_.set(static_cast<std::int64_t>(row_bytes_));
+}
+
+// --- The thread of Redis ---------------------------------------------------------------------------------------------
+
+std::shared_ptr<const Batch> Outbox::next() {
+  const std::lock_guard lock{mutex_};
+  if (ready_.empty()) return nullptr;
+  Row& row = rows_.at(ready_.front());
+  ready_.pop_front();
+  row.state = State::handed_out;
+  return row.batch;
+}
+
+void Outbox::acknowledge(Row& row) {
+  row.state = State::acknowledged;
+  row.acknowledged = std::chrono::steady_clock::now();
+  row.batch.reset();
+  loaded_bytes_ -= row.bytes;
+  --unacknowledged_;
+}
+
+void Outbox::acknowledged(std::uint64_t sequence, std::uint64_t added) {
+  std::int64_t accesses = 0;
+  {
+    const std::lock_guard lock{mutex_};
+    Row& row = rows_.at(sequence);
+    accesses = row.accesses;
+    acknowledge(row);
+    if (!not_loaded_.empty() && loaded_bytes_ < kLoaded / 2 && !std::exchange(has_much_, true)) changed_.notify_all();
+  }
+  const auto taken = static_cast<std::int64_t>(added);
+  books_.enter({.coalesced = accesses - taken, .handed_over = taken, .incoming = -accesses});
+}
+
+void Outbox::hand_out_again(bool all) {
+  std::int64_t again = 0;
+  {
+    const std::lock_guard lock{mutex_};
+    for (auto& [sequence, row] : rows_) {
+      if (row.state == State::handed_out) {
+        row.state = State::waiting;
+        ready_.push_back(sequence);
+      } else if (row.state == State::acknowledged && all) {
+        row.state = State::waiting;
+        not_loaded_.insert(sequence);
+        ++unacknowledged_;
+        again += row.accesses;
+      }
+    }
+    if (again > 0 && !std::exchange(has_much_, true)) changed_.notify_all();
+  }
+  books_.enter({.recovered = again, .incoming = again});
+}
+
+bool Outbox::is_empty() const {
+  const std::lock_guard lock{mutex_};
+  return unacknowledged_ == 0;
+}
+
+std::chrono::seconds Outbox::oldest() const {
+  const std::lock_guard lock{mutex_};
+  for (const auto& [sequence, row] : rows_) {
+    if (row.state < State::acknowledged) return std::chrono::duration_cast<std::chrono::seconds>(now() - row.written);
+  }
+  return {};
+}
+
+}  // namespace qatime::backlog::redis

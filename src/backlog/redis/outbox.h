@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+// What has come and is not safely in Redis.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "backlog/batch.h"
+#include "backlog/codec.h"
+#include "backlog/redis/books.h"
+#include "backlog/store.h"
+#include "config.h"
+#include "event.h"
+#include "log.h"
+#include "metrics.h"
+
+namespace qatime::backlog::redis {
+
+// Takes in events as bytes, and makes batches of them every `backlog.commit`, or earlier where it is much: the newest
+// access of each path, and all changes of names. A batch is written to the disk, then handed to the thread of Redis,
+// and is deleted a minute after Redis acknowledged it; it is handed over again if a server of Redis is replaced before.
+// After a start all that the disk has is handed over again. Twice is as good as once: a path keeps its newest time.
+//
+// While the disk refuses, what comes waits in memory, up to `backlog.memory`; while Redis is away it waits on disk, up
+// to `backlog.disk`. Beyond both accesses are dropped and counted. Moves and removals are kept in any case.
+//
+// add() is called by the intake thread; next() and what follows it by the thread of Redis; the rest by the owner. It
+// has a thread of its own, the one that waits for the disk.
+class Outbox {
+ public:
+  // A batch may be needed for so long after it was acknowledged: a failover of Redis loses what came last.
+  static constexpr std::chrono::seconds kKept{60};
+
+  // Reads what the store has. `config.directory` is that of the store; `books` and `registry` outlive it.
+  Outbox(const BacklogConfig& config, unsigned shards, std::unique_ptr<Store> store, Books& books,
+         metrics::Registry& registry);
+  Outbox(const Outbox&) = delete;
+  Outbox& operator=(const Outbox&) = delete;
+  ~Outbox();
+
+  void add(Events events);
+
+  // Has `wake` called, by its own thread, when next() has something. Set before start().
+  void on_ready(std::function<void()> wake) { wake_ = std::move(wake); }
+
+  void start();
+  // Has it commit all that has come, and end; it tries for `limit`.
+  void begin_stop(std::chrono::milliseconds limit);
+  // After begin_stop(): whether all is committed, or nothing as long as it still tries.
+  [[nodiscard]] std::optional<bool> outcome();
+
+  // The earliest batch that was not handed out, if it is in memory. Its accesses come by shards.
+  [[nodiscard]] std::shared_ptr<const Batch> next();
+
+  // Redis has all of the batch; so many accesses were new there.
+  void acknowledged(std::uint64_t sequence, std::uint64_t added);
+
+  // What was handed out and not acknowledged is handed out again; with `all`, what is kept, too.
+  void hand_out_again(bool all);
+
+  // Whether all that was committed is acknowledged.
+  [[nodiscard]] bool is_empty() const;
+
+  // How long the oldest that is not acknowledged has been here. Any thread.
+  [[nodiscard]] std::chrono::seconds oldest() const;
+
+ private:
+  using Instant = std::chrono::steady_clock::time_point;
+  enum class State : std::uint8_t { waiting, handed_out, acknowledged, doomed };
+  struct Row {
+    std::uint32_t accesses = 0;
+    std::size_t bytes = 0;
+    Time written{};
+    State state = State::waiting;
+    Instant acknowledged{};
+    std::shared_ptr<const Batch> batch;  // while it is in memory
+  };
+  // Why nothing can be written, if so.
+  enum class Trouble : std::uint8_t { none, full, failed };
+
+  void adopt();
+  void run();
+  bool wait_for_work();
+  bool pass();
+  [[nodiscard]] std::vector<std::shared_ptr<Batch>> cut();
+  [[nodiscard]] bool commit(const std::vector<std::shared_ptr<Batch>>& batches);
+  void load();
+  void lose(std::uint64_t sequence);
+  void set_trouble(Trouble trouble);
+  void acknowledge(Row& row);
+  void publish();
+  [[nodiscard]] bool may_try_again();
+
+  const BacklogConfig config_;
+  const unsigned shards_;
+  std::unique_ptr<Store> store_;
+  Books& books_;
+  metrics::Counter& committed_;
+  metrics::Gauge& memory_bytes_;
+  metrics::Gauge& disk_bytes_;
+  metrics::Gauge& degraded_;
+  std::function<void()> wake_;
+  log::Throttle refused_;
+  log::Throttle full_;
+  std::uint64_t last_sequence_ = 0;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  // guarded by mutex_:
+  std::string accesses_;  // as they came
+  std::unique_ptr<AccessEncoder> encoder_;
+  std::uint64_t count_ = 0;  // in accesses_
+  std::string changes_;
+  std::uint32_t changes_count_ = 0;
+  std::map<std::uint64_t, Row> rows_;
+  std::deque<std::uint64_t> ready_;     // waiting and in memory
+  std::set<std::uint64_t> not_loaded_;  // waiting, on disk alone
+  std::size_t loaded_bytes_ = 0;
+  std::size_t row_bytes_ = 0;
+  std::size_t unacknowledged_ = 0;  // rows
+  Trouble trouble_ = Trouble::none;
+  bool has_much_ = false;
+  bool is_stopping_ = false;
+  bool is_done_ = false;
+  bool is_complete_ = false;
+  Instant deadline_{};
+
+  std::thread thread_;
+};
+
+}  // namespace qatime::backlog::redis

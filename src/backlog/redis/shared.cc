@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+#include "backlog/redis/shared.h"
+
+#include <chrono>
+#include <utility>
+
+#include <fmt/core.h>
+
+#include "backlog/redis/books.h"
+#include "backlog/redis/outbox.h"
+#include "backlog/redis/servers.h"
+#include "backlog/redis/window.h"
+#include "backlog/redis/worker.h"
+#include "backlog/store.h"
+
+namespace qatime::backlog::redis {
+namespace {
+
+using std::chrono::milliseconds;
+
+class Shared final : public SharedBacklog {
+ public:
+  Shared(const Config& config, const Lanes& lanes, const Clock& clock, metrics::Registry& registry)
+      : books_{registry},
+        outbox_{config.backlog, static_cast<unsigned>(config.redis.shards),
+                std::make_unique<Store>(config.backlog.directory), books_, registry},
+        window_{lanes, static_cast<unsigned>(config.redis.shards), config.nfs.timeout, clock, books_, registry},
+        worker_{config.redis, window_, outbox_, books_, registry, [this] {
+                  if (wake_) wake_();
+                }} {
+    outbox_.on_ready([this] { worker_.poke(); });
+  }
+
+  void add(Events events) override { outbox_.add(events); }
+  Slice take(std::size_t lane, std::size_t limit) override { return window_.take(lane, limit); }
+  void take_more(Slice& slice, std::size_t limit) override { window_.take_more(slice, limit); }
+  void settle(Ticket ticket) override { window_.settle(ticket); }
+  void put_back(Ticket ticket, Clock::Instant not_before, Retry retry) override {
+    window_.put_back(ticket, not_before, retry);
+  }
+  bool reconsider(Ticket ticket) override { return window_.reconsider(ticket); }
+  [[nodiscard]] bool is_ours(Ticket ticket) const override { return window_.is_held(ticket); }
+  void allow_for(Clock::Duration request) override { window_.allow_for(request); }
+  Invalidations take_invalidations() override { return window_.take_invalidations(); }
+  [[nodiscard]] std::optional<Clock::Instant> next_due() const override { return window_.next_due(); }
+  [[nodiscard]] std::size_t pending() const override { return books_.pending(); }
+  void on_work(std::function<void()> wake) override { wake_ = std::move(wake); }
+
+  [[nodiscard]] std::size_t in_flight() const override { return window_.in_flight(); }
+  [[nodiscard]] std::chrono::seconds oldest() const override { return std::max(outbox_.oldest(), window_.oldest()); }
+
+  void start() override {
+    outbox_.start();
+    worker_.start();
+  }
+
+  void begin_stop(milliseconds limit) override {
+    outbox_.begin_stop(limit);
+    worker_.begin_stop(std::min<milliseconds>(limit, kHandOver));
+  }
+
+  std::optional<bool> outcome() override {
+    const auto is_kept = outbox_.outcome();
+    if (!is_kept || !worker_.is_done()) return std::nullopt;
+    return is_kept;
+  }
+
+  [[nodiscard]] std::size_t kept() const override { return books_.incoming(); }
+
+ private:
+  // What Redis does not take in this time waits for the next start.
+  static constexpr milliseconds kHandOver{3000};
+
+  std::function<void()> wake_;
+  Books books_;
+  Outbox outbox_;
+  Window window_;
+  Worker worker_;
+};
+
+}  // namespace
+
+void require(const Config& config) {
+  if (config.backlog.kind != BacklogConfig::Kind::redis || !config.redis.url.uses_tls || has_tls()) return;
+  throw config.error(
+      "redis.url",
+      "is rediss://, which this program cannot do: build it with hiredis 1.0 or later and its hiredis_ssl, "
+      "or use redis:// through a tunnel like stunnel");
+}
+
+std::unique_ptr<SharedBacklog> open(const Config& config, const Lanes& lanes, const Clock& clock,
+                                    metrics::Registry& registry) {
+  require(config);
+  return std::make_unique<Shared>(config, lanes, clock, registry);
+}
+
+std::vector<Report> probe(const RedisConfig& config) {
+  std::vector<Report> reports;
+  try {
+    Servers servers{config, std::chrono::seconds{5}};
+    for (const auto& line : servers.describe()) reports.push_back({true, line});
+    const Key key{fmt::format("{{{}}}:probe", config.prefix)};
+    servers.send(key, {"SET", key.name, "1", "PX", "1000"});
+    servers.finish();
+    const std::string missing = servers.wait_for_replicas();
+    if (!missing.empty()) reports.push_back({false, missing});
+  } catch (const Unavailable& error) {
+    reports.push_back({false, error.what()});
+  }
+  return reports;
+}
+
+}  // namespace qatime::backlog::redis

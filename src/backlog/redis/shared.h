@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// The backlog that several qatimes share in Redis.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backlog/backlog.h"
+#include "backlog/keeping.h"
+#include "clock.h"
+#include "config.h"
+#include "metrics.h"
+#include "path.h"
+
+namespace qatime::backlog::redis {
+
+// What of the configuration this program cannot do, as a ConfigError: Redis, or TLS to it, that it was built without.
+void require(const Config& config);
+
+class SharedBacklog : public Backlog, public Keeping {};
+
+// `config.backlog.directory` is set. All but `config` outlives it. Throws ConfigError and StoreError; Redis may be
+// away.
+[[nodiscard]] std::unique_ptr<SharedBacklog> open(const Config& config, const Lanes& lanes, const Clock& clock,
+                                                  metrics::Registry& registry);
+
+struct Report {
+  bool ok;
+  std::string message;  // a line
+};
+// Connects, and says what is there.
+[[nodiscard]] std::vector<Report> probe(const RedisConfig& config);
+
+}  // namespace qatime::backlog::redis

@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: MIT
+//
+// Members of Redis keep the name under which they came; which object that is now, is asked of the changes each time
+// that the answer may have changed: when a member is offered, when a change comes, and when the object was not there.
+// So the order in which changes and accesses come does not matter, and no member has to be moved in Redis because of a
+// move; sweeps (worker.cc) do it some time, so that changes can be forgotten.
+//
+// Several members may lead to one path: a file that was renamed, and is accessed under its new name as well. They are
+// one entry of the table, with the newest time.
+#include "backlog/redis/window.h"
+
+#include <algorithm>
+#include <cassert>
+
+#include "backlog/codec.h"
+
+namespace qatime::backlog::redis {
+namespace {
+
+// How much longer a change is remembered than the sweeps need it, and how much of them at most.
+constexpr Remembrance kChanges{std::chrono::seconds{60}, std::size_t{64} << 20, 0};
+constexpr Remembrance kNoEarlierTimes{Clock::Duration::zero(), 64, 0};
+constexpr std::size_t kMaxInvalidationBytes = 1 << 20;  // beyond it, all is doubtful
+
+}  // namespace
+
+class Window::Call {
+ public:
+  explicit Call(Window& window) : window_{window}, lock_{window.mutex_} {}
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+  ~Call() {
+    const std::size_t pending = window_.table_.pending();
+    window_.entry_.outgoing = static_cast<std::int64_t>(pending) - static_cast<std::int64_t>(window_.entered_pending_);
+    window_.entered_pending_ = pending;
+    window_.books_.enter(std::exchange(window_.entry_, {}));
+    window_.in_flight_gauge_.set(static_cast<std::int64_t>(window_.table_.in_flight()));
+  }
+
+ private:
+  Window& window_;
+  std::lock_guard<std::mutex> lock_;
+};
+
+Window::Window(const Lanes& lanes, unsigned shards, Clock::Duration request, const Clock& clock, Books& books,
+               metrics::Registry& registry)
+    : lanes_{lanes},
+      clock_{clock},
+      books_{books},
+      in_flight_gauge_{registry.gauge("qatime_in_flight", "Paths that are being worked on")},
+      request_{request},
+      table_{lanes, clock.now(), kNoEarlierTimes},
+      by_lane_(lanes.size()),
+      shards_(shards),
+      changes_{kChanges} {}
+
+// --- For the engine --------------------------------------------------------------------------------------------------
+
+Slice Window::take(std::size_t lane, std::size_t limit) {
+  const Call call{*this};
+  table_.advance(clock_.now());
+  Slice slice = table_.take(lane, limit, 0);
+  depart(slice, 0);
+  return slice;
+}
+
+void Window::take_more(Slice& slice, std::size_t limit) {
+  const Call call{*this};
+  const std::size_t begin = slice.entries.size();
+  table_.take_more(slice, limit, 0);
+  depart(slice, begin);
+}
+
+void Window::depart(const Slice& slice, std::size_t begin) {
+  for (std::size_t i = begin; i < slice.entries.size(); ++i) {
+    entries_.at(join(slice.directory, slice.entries[i].name)).flight = slice.entries[i].time;
+  }
+}
+
+void Window::settle(Ticket ticket) {
+  const Call call{*this};
+  const auto flight = table_.flight(ticket);
+  assert(flight);
+  const auto entry = entries_.find(flight->path);
+  std::erase_if(entry->second.sources, [&](const Source& source) {
+    const bool has_outcome = from_score(source.score) <= flight->time;
+    if (has_outcome) end(source);
+    return has_outcome;
+  });
+  entry->second.flight.reset();
+  table_.settle(ticket);
+  drop_if_spent(entry);
+}
+
+void Window::put_back(Ticket ticket, Clock::Instant not_before, Retry retry) {
+  const Call call{*this};
+  const auto flight = table_.flight(ticket);
+  assert(flight);
+  const std::size_t pending = table_.pending();
+  const auto entry = entries_.find(flight->path);
+  entry->second.flight.reset();
+  if (has_changed(*entry)) {
+    table_.settle(ticket);
+    place_again(entry, pending);
+  } else if (table_.put_back(ticket, not_before, retry)) {
+    ++entry_.coalesced;
+  }
+}
+
+bool Window::reconsider(Ticket ticket) {
+  const Call call{*this};
+  const auto flight = table_.flight(ticket);
+  assert(flight);
+  const auto entry = entries_.find(flight->path);
+  if (!has_changed(*entry)) return false;
+  const std::size_t pending = table_.pending();
+  entry->second.flight.reset();
+  table_.settle(ticket);
+  place_again(entry, pending);
+  return true;
+}
+
+bool Window::is_held(Ticket ticket) const {
+  const std::lock_guard lock{mutex_};
+  const auto flight = table_.flight(ticket);
+  if (!flight) return true;
+  const auto latest = clock_.now() + request_;
+  return std::ranges::all_of(entries_.find(flight->path)->second.sources,
+                             [&](const Source& source) { return shards_[source.shard].until > latest; });
+}
+
+void Window::allow_for(Clock::Duration request) {
+  const std::lock_guard lock{mutex_};
+  request_ = request;
+}
+
+Invalidations Window::take_invalidations() {
+  const std::lock_guard lock{mutex_};
+  invalidation_bytes_ = 0;
+  return std::exchange(invalidations_, {});
+}
+
+std::optional<Clock::Instant> Window::next_due() const {
+  const std::lock_guard lock{mutex_};
+  return table_.next_due();
+}
+
+std::size_t Window::in_flight() const {
+  const std::lock_guard lock{mutex_};
+  return table_.in_flight();
+}
+
+std::chrono::seconds Window::oldest() const {
+  const std::lock_guard lock{mutex_};
+  return table_.oldest(clock_.now());
+}
+
+// --- Shards and members ----------------------------------------------------------------------------------------------
+
+void Window::hold(unsigned shard, Clock::Instant until) {
+  const std::lock_guard lock{mutex_};
+  shards_.at(shard).until = until;
+}
+
+void Window::give_up(unsigned shard) {
+  const Call call{*this};
+  shards_.at(shard).until = Clock::Instant::min();
+  for (auto next = entries_.begin(); next != entries_.end();) {
+    const auto entry = next++;
+    const auto& sources = entry->second.sources;
+    const bool is_concerned = std::ranges::any_of(sources, [&](const Source& each) { return each.shard == shard; });
+    if (is_concerned) place_again(entry, table_.pending());
+  }
+}
+
+bool Window::is_ours(unsigned shard) const {
+  const std::lock_guard lock{mutex_};
+  return is_ours_now(shard);
+}
+
+Window::Offer Window::offer(unsigned shard, const std::vector<Found>& found) {
+  const Call call{*this};
+  Offer result;
+  table_.advance(clock_.now());
+  auto& members = shards_.at(shard).members;
+  for (const Found& each : found) {
+    if (members.contains(each.member)) {
+      ++result.known;
+      continue;
+    }
+    const auto member = parse_member(each.member);
+    const auto place = member ? lanes_.place(member->name) : std::nullopt;
+    if (place && by_lane_[place->lane] >= kSize / lanes_.size()) continue;
+    const Source source{shard, &*members.emplace(each.member, There::same).first, each.score};
+    ++entry_.claimed;
+    ++result.taken;
+    if (member) {
+      this->place(source);
+    } else {
+      ++entry_.lost;
+      end(source);
+    }
+  }
+  return result;
+}
+
+// Puts a source where its object is.
+void Window::place(const Source& source) {
+  const auto path = path_of(source);
+  const auto place = path ? lanes_.place(*path) : std::nullopt;
+  if (!place) {
+    ++(path ? entry_.outside : entry_.cancelled);
+    return end(source);
+  }
+  const auto [entry, is_new] = entries_.try_emplace(*path);
+  if (is_new) {
+    entry->second.lane = place->lane;
+    ++by_lane_[place->lane];
+  }
+  entry->second.sources.push_back(source);
+  if (table_.add(*place, from_score(source.score), true) == Table::Added::coalesced) ++entry_.coalesced;
+}
+
+// Puts all sources of an entry that are not in flight where their objects are. There were `pending_before` entries in
+// the table before it was touched.
+void Window::place_again(Entries::iterator entry, std::size_t pending_before) {
+  auto& sources = entry->second.sources;
+  const auto flight = entry->second.flight;
+  const auto leaving = std::stable_partition(sources.begin(), sources.end(), [&](const Source& source) {
+    return flight && from_score(source.score) <= *flight;
+  });
+  const std::vector<Source> moving(leaving, sources.end());
+  sources.erase(leaving, sources.end());
+  table_.withdraw(entry->first, false, Time::max(), [](const Table::Loose&) {});
+  const std::size_t removed = pending_before - table_.pending();
+  entry_.recovered += static_cast<std::int64_t>(moving.size()) - static_cast<std::int64_t>(removed);
+  drop_if_spent(entry);
+  for (const Source& source : moving) {
+    if (is_ours_now(source.shard) && source.member->second == There::same) {
+      place(source);
+    } else {
+      hand_back(source);
+    }
+  }
+}
+
+void Window::drop_if_spent(Entries::iterator entry) {
+  if (!entry->second.sources.empty() || entry->second.flight) return;
+  --by_lane_[entry->second.lane];
+  entries_.erase(entry);
+}
+
+void Window::end(const Source& source) { settled_.push_back({source.shard, source.member->first, source.score}); }
+
+void Window::hand_back(const Source& source) {
+  ++(source.member->second == There::gone ? entry_.coalesced : entry_.handed_over);
+  shards_[source.shard].members.erase(source.member->first);
+}
+
+std::size_t Window::room() const {
+  const std::lock_guard lock{mutex_};
+  return kSize - std::min(kSize, entries_.size());
+}
+
+std::size_t Window::known(unsigned shard) const {
+  const std::lock_guard lock{mutex_};
+  return shards_.at(shard).members.size();
+}
+
+std::vector<Window::Settled> Window::take_settled(std::size_t limit) {
+  const std::lock_guard lock{mutex_};
+  if (settled_.size() <= limit) return std::exchange(settled_, {});
+  const auto begin = settled_.end() - static_cast<std::ptrdiff_t>(limit);
+  std::vector<Settled> taken(begin, settled_.end());
+  settled_.erase(begin, settled_.end());
+  return taken;
+}
+
+bool Window::has_settled() const {
+  const std::lock_guard lock{mutex_};
+  return !settled_.empty();
+}
+
+void Window::finish(const Settled& settled, bool is_removed) {
+  const Call call{*this};
+  shards_.at(settled.shard).members.erase(settled.member);
+  if (is_removed) return;
+  ++entry_.recovered;
+  ++entry_.handed_over;
+}
+
+bool Window::take_news() {
+  const std::lock_guard lock{mutex_};
+  return table_.take_news();
+}
+
+// --- Changes of names ------------------------------------------------------------------------------------------------
+
+void Window::learn(const Event& change, Clock::Instant arrival) {
+  const Call call{*this};
+  const auto* const move = std::get_if<Move>(&change);
+  const auto* const removal = std::get_if<Removal>(&change);
+  std::string encoded;
+  if (move != nullptr) {
+    if (is_within(move->path, move->target) || is_within(move->target, move->path)) return;
+    encode(*move, encoded);
+  } else if (removal != nullptr) {
+    encode(*removal, encoded);
+  } else {
+    return;
+  }
+  if (!known_changes_.insert(encoded).second) return;
+  arrivals_.emplace_back(arrival, std::move(encoded));
+  table_.advance(clock_.now());
+  if (move != nullptr) {
+    changes_.remember(*move, arrival);
+    for (const std::string_view path : {move->path, move->target}) {
+      doubt(path);
+      look_at(path, true);
+    }
+  } else {
+    changes_.remember(*removal, arrival);
+    doubt(removal->path);
+    look_at(removal->path, removal->subtree);
+  }
+}
+
+// What waits at a path or, with `subtree`, below it goes where a change has moved it.
+void Window::look_at(std::string_view path, bool subtree) {
+  std::vector<std::string> found;
+  const auto visit = [&](const Entries::value_type& entry) {
+    if (has_changed(entry)) found.push_back(entry.first);
+  };
+  if (const auto itself = entries_.find(path); itself != entries_.end()) visit(*itself);
+  if (subtree) {
+    const std::string begin = path == "/" ? "/" : std::string{path} + '/';
+    for (auto at = entries_.lower_bound(begin); at != entries_.end() && at->first.starts_with(begin); ++at) visit(*at);
+  }
+  for (const std::string& each : found) {
+    const auto entry = entries_.find(each);
+    if (entry != entries_.end()) place_again(entry, table_.pending());
+  }
+}
+
+// Whether sources have to leave an entry: they have another path now, or are not ours under this name.
+bool Window::has_changed(const Entries::value_type& entry) const {
+  return std::ranges::any_of(entry.second.sources, [&](const Source& source) {
+    return !is_ours_now(source.shard) || source.member->second != There::same || path_of(source) != entry.first;
+  });
+}
+
+std::optional<std::string> Window::path_of(const Source& source) const {
+  const auto member = parse_member(source.member->first);
+  const Fate fate = changes_.follow(member->name, member->as_of.value_or(from_score(source.score)));
+  if (fate.kind == Fate::Kind::ends) return std::nullopt;
+  return fate.kind == Fate::Kind::moves ? fate.path : std::string{member->name};
+}
+
+std::optional<std::string> Window::rename(std::string_view text, std::int64_t score) const {
+  const auto member = parse_member(text);
+  if (!member) return "";
+  const std::lock_guard lock{mutex_};
+  const Fate fate = changes_.follow(member->name, member->as_of.value_or(from_score(score)));
+  if (fate.kind == Fate::Kind::ends) return "";
+  if (fate.kind == Fate::Kind::stays) return std::nullopt;
+  return format_member(fate.path, fate.last.time + std::chrono::nanoseconds{1});
+}
+
+void Window::renamed(unsigned shard, const std::string& member, std::string_view name, bool is_gone) {
+  const Call call{*this};
+  auto& members = shards_.at(shard).members;
+  const auto known = members.find(member);
+  if (known == members.end()) {
+    if (is_gone) {
+      ++entry_.claimed;
+      ++(name.empty() ? entry_.cancelled : entry_.coalesced);
+    }
+    return;
+  }
+  known->second = is_gone ? There::gone : There::renamed;
+  const auto path = parse_member(name);
+  const auto entry = path ? entries_.find(path->name) : entries_.end();
+  if (entry != entries_.end() && has_changed(*entry)) place_again(entry, table_.pending());
+}
+
+void Window::forget(Clock::Instant arrival) {
+  const std::lock_guard lock{mutex_};
+  changes_.forget(arrival + kChanges.retention);
+  while (!arrivals_.empty() && arrivals_.front().first + kChanges.retention <= arrival) {
+    known_changes_.erase(arrivals_.front().second);
+    arrivals_.pop_front();
+  }
+}
+
+std::size_t Window::changes() const {
+  const std::lock_guard lock{mutex_};
+  return changes_.size();
+}
+
+void Window::doubt(std::string_view path) {
+  if (invalidations_.everything) return;
+  invalidation_bytes_ += sizeof(std::string) + path.size();
+  invalidations_.everything = invalidation_bytes_ > kMaxInvalidationBytes;
+  if (invalidations_.everything) {
+    invalidations_.paths = {};
+    invalidation_bytes_ = 0;
+  } else {
+    invalidations_.paths.emplace_back(path);
+  }
+}
+
+}  // namespace qatime::backlog::redis

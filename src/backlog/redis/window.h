@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+// What an instance has of the shared backlog, to be applied.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "backlog/backlog.h"
+#include "backlog/changes.h"
+#include "backlog/redis/books.h"
+#include "backlog/redis/keys.h"
+#include "backlog/table.h"
+#include "clock.h"
+#include "event.h"
+#include "metrics.h"
+#include "path.h"
+
+namespace qatime::backlog::redis {
+
+// Members of the shards on which this instance works: each is offered once, waits here under the name that its object
+// has by all changes that are known, is taken by the engine, and is in `settled` with its score when it has its
+// outcome. It stays in Redis until then, so nothing is lost with a window.
+//
+// All changes of names are known to every window; when one comes, what waits is looked at again in its light.
+//
+// Any thread; nothing waits but for the lock.
+class Window {
+ public:
+  // Entries at most; a lane gets its share.
+  static constexpr std::size_t kSize = 1 << 15;
+
+  // `request`: nothing is sent when less of the lease is left. What it is made with outlives it.
+  Window(const Lanes& lanes, unsigned shards, Clock::Duration request, const Clock& clock, Books& books,
+         metrics::Registry& registry);
+  Window(const Window&) = delete;
+  Window& operator=(const Window&) = delete;
+
+  // --- For the engine: as in Backlog. --------------------------------------------------------------------------------
+  [[nodiscard]] Slice take(std::size_t lane, std::size_t limit);
+  void take_more(Slice& slice, std::size_t limit);
+  void settle(Ticket ticket);
+  void put_back(Ticket ticket, Clock::Instant not_before, Retry retry);
+  [[nodiscard]] bool reconsider(Ticket ticket);
+  [[nodiscard]] bool is_held(Ticket ticket) const;
+  void allow_for(Clock::Duration request);
+  [[nodiscard]] Invalidations take_invalidations();
+  [[nodiscard]] std::optional<Clock::Instant> next_due() const;
+  [[nodiscard]] std::size_t in_flight() const;
+  [[nodiscard]] std::chrono::seconds oldest() const;
+
+  // --- For the thread of Redis. --------------------------------------------------------------------------------------
+
+  // The shard is ours until `until`.
+  void hold(unsigned shard, Clock::Instant until);
+  // It is not ours: what waits of it is forgotten, what is in flight ends.
+  void give_up(unsigned shard);
+  [[nodiscard]] bool is_ours(unsigned shard) const;
+
+  struct Found {
+    std::string member;
+    std::int64_t score;
+  };
+  struct Offer {
+    std::size_t taken = 0;  // that were new
+    std::size_t known = 0;  // that were here already
+  };
+  // Members of a shard as Redis has them, the oldest first.
+  Offer offer(unsigned shard, const std::vector<Found>& found);
+
+  // How many more entries have room, and how many of a shard are here.
+  [[nodiscard]] std::size_t room() const;
+  [[nodiscard]] std::size_t known(unsigned shard) const;
+
+  // Changes of names as the log has them, which came there at `arrival`. The same change twice is one.
+  void learn(const Event& change, Clock::Instant arrival);
+  // Everything that waits in Redis has been through all changes that came up to `arrival`.
+  void forget(Clock::Instant arrival);
+  [[nodiscard]] std::size_t changes() const;
+
+  // What became of a member by all changes that are known: nothing if nothing has, "" if it is gone, else the member
+  // that it is now.
+  [[nodiscard]] std::optional<std::string> rename(std::string_view member, std::int64_t score) const;
+
+  // Redis has done so; if `is_gone`, it has one of the new name already, or there is none.
+  void renamed(unsigned shard, const std::string& member, std::string_view name, bool is_gone);
+
+  struct Settled {
+    unsigned shard;
+    std::string member;
+    std::int64_t score;
+  };
+  // What has its outcome since the last call; to be removed from Redis, and then finished. `limit` of them at most.
+  [[nodiscard]] std::vector<Settled> take_settled(std::size_t limit);
+  // Redis has removed it or, if not `is_removed`, has a newer time, which is one more access.
+  void finish(const Settled& settled, bool is_removed);
+  [[nodiscard]] bool has_settled() const;
+
+  // Whether there is something new to take since the last call.
+  [[nodiscard]] bool take_news();
+
+ private:
+  // Whether Redis has a member still, or under another name.
+  enum class There : std::uint8_t { same, renamed, gone };
+  using Members = std::unordered_map<std::string, There>;
+  struct Shard {
+    Clock::Instant until = Clock::Instant::min();
+    Members members;  // that are here or have not been removed from Redis yet
+  };
+  struct Source {
+    unsigned shard;
+    const Members::value_type* member;
+    std::int64_t score;
+  };
+  // What the entry of a path in the table comes from.
+  struct Entry {
+    std::vector<Source> sources;
+    std::optional<Time> flight;  // those up to this time are in flight
+    std::size_t lane = 0;
+  };
+  using Entries = std::map<std::string, Entry, std::less<>>;
+  // Has the lock, and enters what has changed at its end.
+  class Call;
+
+  void place(const Source& source);
+  void place_again(Entries::iterator entry, std::size_t pending_before);
+  void look_at(std::string_view path, bool subtree);
+  void end(const Source& source);
+  void hand_back(const Source& source);
+  void doubt(std::string_view path);
+  [[nodiscard]] bool has_changed(const Entries::value_type& entry) const;
+  [[nodiscard]] std::optional<std::string> path_of(const Source& source) const;
+  [[nodiscard]] bool is_ours_now(unsigned shard) const { return shards_[shard].until > clock_.now(); }
+  void depart(const Slice& slice, std::size_t begin);
+  void drop_if_spent(Entries::iterator entry);
+
+  const Lanes& lanes_;
+  const Clock& clock_;
+  Books& books_;
+  metrics::Gauge& in_flight_gauge_;
+
+  mutable std::mutex mutex_;
+  // guarded by mutex_:
+  Clock::Duration request_;
+  Table table_;
+  Entries entries_;                   // by the path under which they are in the table
+  std::vector<std::size_t> by_lane_;  // how many
+  std::vector<Shard> shards_;
+  std::vector<Settled> settled_;
+  Changes changes_;
+  std::unordered_set<std::string> known_changes_;  // encoded
+  std::deque<std::pair<Clock::Instant, std::string>> arrivals_;
+  Invalidations invalidations_;
+  std::size_t invalidation_bytes_ = 0;
+  Books::Entry entry_;  // to be entered when the call ends
+  std::size_t entered_pending_ = 0;
+};
+
+}  // namespace qatime::backlog::redis
