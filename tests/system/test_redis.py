@@ -2,15 +2,17 @@
 """Several qatimes share a backlog in Redis."""
 
 import os
+import pathlib
 import random
-import threading
+import signal
+import struct
 import time
-import unittest
 
 import lab
 from case import Case, now
+from kept import rows
 from lab import record, send_tcp, wait_until
-from redis_lab import Redis
+from redis_lab import Cluster, Redis, Replicated
 
 LONG = "QATIME_TEST_LONG" in os.environ
 SEED = int(os.environ.get("SEED", "1"))
@@ -33,9 +35,6 @@ class SharedCase(Case):
     def shared(self, **settings):
         return self.qatime(**{"backlog__kind": "redis", "backlog__commit": "20ms", "nfs__timeout": "500ms",
                               "redis__lease": "2s", **self.where(), **settings})
-
-    def access(self, path, when):
-        return record(path, when)
 
 
 class Shared(SharedCase):
@@ -121,3 +120,224 @@ class Shared(SharedCase):
         counters = daemon.stop()
         counters.check_sums()
         self.assertEqual(counters("dropped"), 0)
+
+
+class Kills(SharedCase):
+    """Whoever dies, every access that was committed ends at the server with its newest time."""
+
+    ROUNDS = 50 if LONG else 10
+
+    def commit(self, daemon, records):
+        """Returns when what this daemon got is in its outbox, which it keeps for a minute."""
+        when = now()
+        send_tcp(daemon.port, [*records, record(self.mark, when)])
+        name = b"\x04mark" + struct.pack("<q", when)
+        directory = pathlib.Path(daemon.settings["backlog.directory"])
+        wait_until(lambda: any(name in accesses for _, accesses in rows(directory) or ()), "the outbox to be written")
+
+    def test_at_random(self):
+        chance = random.Random(SEED)
+        with self.files as files:
+            files.do("mkdir", f"{self.root}/a")
+        paths = self.make_files(*map(str, range(60)), *(f"a/{index}" for index in range(60)))
+        self.mark, = self.make_files("mark")
+        names = {path: path for path in paths}  # by how it was called at first
+        times = {}
+        daemons = [self.shared().start() for _ in range(3)]
+        for number in range(self.ROUNDS):
+            records = {daemon: [] for daemon in daemons}
+            for _ in range(300):
+                path = chance.choice(paths)
+                times[path] = max(now(), times.get(path, 0) + 1000)
+                records[chance.choice(daemons)].append(record(names[path], times[path]))
+            for daemon in daemons:
+                self.commit(daemon, records[daemon])
+            if number % 3 == 1:  # the records of a move come late, to anybody
+                when = now()
+                old, new = (f"{self.root}/a", f"{self.root}/b") if number % 6 == 1 else (f"{self.root}/b", f"{self.root}/a")
+                with self.files as files:
+                    files.do("rename", old, new)
+                names = {path: name.replace(os.fsencode(old) + b"/", os.fsencode(new) + b"/") for path, name in names.items()}
+                self.commit(chance.choice(daemons), [record(f"{old}/", when, "fs_rename", target=f"{new}/")])
+            victim = chance.choice([*daemons, self.redis])
+            time.sleep(chance.random() * 0.1)
+            victim.kill()
+            time.sleep(chance.random() * 0.3)
+            victim.start()
+        self.expect_atimes({names[path]: when for path, when in times.items()}, limit=120)
+        wait_until(lambda: self.redis.pending() == 0, "nothing to be left in Redis")
+        for daemon in daemons:
+            counters = daemon.stop()
+            counters.check_sums()
+            self.assertEqual(counters("dropped") + counters("failed"), 0, counters.values)
+
+
+class Sentinel(SharedCase):
+    def make_redis(self):
+        return Replicated(self.scratch)
+
+    def where(self):
+        return {"redis__sentinels": [f"127.0.0.1:{sentinel.port}" for sentinel in self.redis.sentinels]}
+
+    def test_a_failover_loses_nothing(self):
+        """Not even what the master alone had acknowledged: that is handed over again."""
+        paths = self.make_files(*map(str, range(200)))
+        daemon = self.shared().start()
+        times = {}
+        for phase in range(6):
+            if phase == 2:
+                master = self.redis.master()
+                replica, = (server for server in self.redis.servers if server is not master)
+                replica.process.send_signal(signal.SIGSTOP)  # it gets nothing of what comes now
+                times.update({path: now() for path in paths[:100]})
+                send_tcp(daemon.port, [record(path, times[path]) for path in paths[:100]])
+                time.sleep(0.5)
+                master.kill()
+                replica.process.send_signal(signal.SIGCONT)
+            times.update({path: now() for path in paths[100:]})
+            send_tcp(daemon.port, [record(path, times[path]) for path in paths[100:]])
+            time.sleep(0.3)
+        wait_until(lambda: self.redis.master() is not master, "a failover")
+        self.expect_atimes(times, limit=120)
+        wait_until(lambda: self.redis.pending() == 0, "nothing to be left in Redis")
+        master.start()  # and becomes a replica
+        counters = daemon.stop()
+        counters.check_sums()
+        self.assertEqual(counters("dropped") + counters("failed"), 0, counters.values)
+
+    def test_replicas_must_have_it_where_that_is_wanted(self):
+        paths = self.make_files("x")
+        master = self.redis.master()
+        replica, = (server for server in self.redis.servers if server is not master)
+        daemon = self.shared(redis__wait_replicas=1).start()
+        replica.kill()
+        when = now()
+        send_tcp(daemon.port, [record(paths[0], when)])
+        wait_until(lambda: "0 of 1 replicas" in daemon.log, "the log to say so", 120)
+        self.expect_atimes({paths[0]: when})
+        replica.start()
+        wait_until(lambda: "master_link_status:up" in replica.cli("info", "replication"), "the replica to follow")
+        time.sleep(2)
+        counters = daemon.stop()
+        counters.check_sums()
+        self.assertEqual(counters("pending_entries"), 0)
+
+
+class InCluster(SharedCase):
+    def make_redis(self):
+        return Cluster(self.scratch)
+
+    def test_three_masters(self):
+        paths = self.make_files(*map(str, range(50)))
+        for directory in range(10):
+            self.make_directory(f"{self.root}/d{directory}")
+        paths += self.make_files(*(f"d{index % 10}/{index}" for index in range(200)))
+        daemons = [self.shared().start() for _ in range(2)]
+        times = {path: now() + 1000 * index for index, path in enumerate(paths)}
+        for number, daemon in enumerate(daemons):
+            send_tcp(daemon.port, [record(path, when) for path, when in list(times.items())[number::2]])
+        self.expect_atimes(times)
+        wait_until(lambda: self.redis.pending() == 0, "nothing to be left in Redis")
+        for daemon in daemons:
+            daemon.stop().check_sums()
+
+    def test_slots_that_move_and_a_master_that_is_away(self):
+        paths = self.make_files(*map(str, range(100)))
+        daemon = self.shared().start()
+        first, second, third = self.redis.servers
+        times, finish = {}, []
+        for phase in range(8):
+            if phase == 2:  # ASK
+                for shard in range(64):
+                    slot = self.redis.slot(f"{{qatime:{shard}}}")
+                    if slot <= 5460:
+                        finish.append(self.redis.move(slot, first, second))
+            if phase == 4:  # MOVED
+                for each in finish:
+                    each()
+            if phase == 5:
+                third.kill()
+            if phase == 6:
+                third.start()
+            times = {path: now() for path in paths}
+            send_tcp(daemon.port, [record(path, when) for path, when in times.items()])
+            time.sleep(0.3)
+        self.expect_atimes(times, limit=120)
+        counters = daemon.stop()
+        counters.check_sums()
+        self.assertEqual(counters("dropped") + counters("failed"), 0, counters.values)
+
+
+class Refusals(SharedCase):
+    def check(self, **settings):
+        qatime = self.shared(**settings)
+        status, output, error = qatime.run("check", "--connect", "-c", qatime.configuration)
+        return status, output + error
+
+    def test_what_check_says(self):
+        status, text = self.check()
+        self.assertEqual(status, 0, text)
+        self.assertRegex(text, rf"ok +127.0.0.1:{self.redis.port}: Redis 7.*, master, maxmemory-policy noeviction, appendonly yes")
+
+    def test_a_policy_that_would_lose_what_waits(self):
+        self.redis.cli("config", "set", "maxmemory-policy", "allkeys-lru")
+        status, text = self.check()
+        self.assertEqual(status, 1)
+        self.assertRegex(text, "failed .*maxmemory-policy is allkeys-lru, .*set it to noeviction")
+        daemon = self.shared().start()
+        wait_until(lambda: "set it to noeviction" in daemon.log, "the log to say so")
+        paths = self.make_files("x")
+        when = now()
+        send_tcp(daemon.port, [record(paths[0], when)])
+        self.redis.cli("config", "set", "maxmemory-policy", "noeviction")
+        self.expect_atimes({paths[0]: when})
+
+    def test_passwords(self):
+        password = self.scratch.path / f"password-{self.redis.port}"
+        password.write_text("secret\n")
+        password.chmod(0o644)
+        self.redis.cli("acl", "setuser", "qatime", "on", ">secret", "~{qatime*", "+@all", "-@dangerous", "+info")
+        self.redis.cli("config", "set", "requirepass", "other")
+        self.assertRegex(self.check()[1], "failed .*NOAUTH.*redis.password_file")
+        self.assertRegex(self.check(redis__password_file=str(password))[1], "failed .*WRONGPASS.*redis.password_file")
+        settings = {"redis__user": "qatime", "redis__password_file": str(password)}
+        status, text = self.check(**settings)
+        self.assertEqual(status, 0, text)
+        paths = self.make_files("x")
+        daemon = self.shared(**settings).start()
+        when = now()
+        send_tcp(daemon.port, [record(paths[0], when)])
+        self.expect_atimes({paths[0]: when})
+        daemon.stop().check_sums()
+
+    def test_databases(self):
+        paths = self.make_files("x")
+        daemon = self.shared(redis__url=f"{self.redis.url}/3").start()
+        when = now()
+        send_tcp(daemon.port, [record(paths[0], when)])
+        self.expect_atimes({paths[0]: when})
+        self.assertIn("db3:", self.redis.cli("info", "keyspace"))
+        self.assertRegex(self.check(redis__url=f"{self.redis.url}/99")[1], "failed .*DB index.*redis.url")
+
+    def test_tls_or_a_line_that_says_what_to_do(self):
+        status, text = self.check(redis__url=f"rediss://127.0.0.1:{self.redis.port}")
+        self.assertIn(status, (1, 2), text)
+        self.assertRegex(text, "redis.url is rediss://.*hiredis 1.0|failed .*TLS")
+
+    def test_redis_that_is_full(self):
+        paths = self.make_files("x")
+        daemon = self.shared().start()
+        wait_until(lambda: "works on 64 of 64 shards" in daemon.log, "the shards to have an owner")
+        self.redis.cli("config", "set", "maxmemory", "1")
+        when = now()
+        send_tcp(daemon.port, [record(paths[0], when)])
+        wait_until(lambda: "OOM" in daemon.log and "maxmemory" in daemon.log, "the log to say so")
+        self.redis.cli("config", "set", "maxmemory", "0")
+        self.expect_atimes({paths[0]: when})
+        daemon.stop().check_sums()
+
+    def test_who_disagrees_about_the_shards(self):
+        daemon = self.shared().start()
+        wait_until(lambda: "works on 64 of 64 shards" in daemon.log, "the shards to have an owner")
+        other = self.shared(redis__shards=32).start()
+        wait_until(lambda: "has 64 shards, redis.shards says 32" in other.log, "the log to say so")

@@ -20,6 +20,7 @@ namespace {
 // How much longer a change is remembered than the sweeps need it, and how much of them at most.
 constexpr Remembrance kChanges{std::chrono::seconds{60}, std::size_t{64} << 20, 0};
 constexpr Remembrance kNoEarlierTimes{Clock::Duration::zero(), 64, 0};
+constexpr std::chrono::seconds kStale{1};
 constexpr std::size_t kMaxInvalidationBytes = 1 << 20;  // beyond it, all is doubtful
 
 }  // namespace
@@ -49,6 +50,7 @@ Window::Window(const Lanes& lanes, unsigned shards, Clock::Duration request, con
       books_{books},
       in_flight_gauge_{registry.gauge("qatime_in_flight", "Paths that are being worked on")},
       request_{request},
+      current_{clock.now()},
       table_{lanes, clock.now(), kNoEarlierTimes},
       by_lane_(lanes.size()),
       shards_(shards),
@@ -112,7 +114,13 @@ bool Window::reconsider(Ticket ticket) {
   const auto flight = table_.flight(ticket);
   assert(flight);
   const auto entry = entries_.find(flight->path);
-  if (!has_changed(*entry)) return false;
+  const bool is_stale = clock_.now() - current_ > kStale;
+  if (!is_stale && !has_changed(*entry)) return false;
+  if (is_stale) {
+    for (const Source& source : entry->second.sources) {
+      shards_[source.shard].members.at(source.member->first) = There::released;
+    }
+  }
   const std::size_t pending = table_.pending();
   entry->second.flight.reset();
   table_.settle(ticket);
@@ -191,7 +199,7 @@ Window::Offer Window::offer(unsigned shard, const std::vector<Found>& found) {
     const auto member = parse_member(each.member);
     const auto place = member ? lanes_.place(member->name) : std::nullopt;
     if (place && by_lane_[place->lane] >= kSize / lanes_.size()) continue;
-    const Source source{shard, &*members.emplace(each.member, There::same).first, each.score};
+    const Source source{shard, &*members.emplace(each.member, There::held).first, each.score};
     ++entry_.claimed;
     ++result.taken;
     if (member) {
@@ -236,7 +244,7 @@ void Window::place_again(Entries::iterator entry, std::size_t pending_before) {
   entry_.recovered += static_cast<std::int64_t>(moving.size()) - static_cast<std::int64_t>(removed);
   drop_if_spent(entry);
   for (const Source& source : moving) {
-    if (is_ours_now(source.shard) && source.member->second == There::same) {
+    if (is_ours_now(source.shard) && source.member->second == There::held) {
       place(source);
     } else {
       hand_back(source);
@@ -345,7 +353,7 @@ void Window::look_at(std::string_view path, bool subtree) {
 // Whether sources have to leave an entry: they have another path now, or are not ours under this name.
 bool Window::has_changed(const Entries::value_type& entry) const {
   return std::ranges::any_of(entry.second.sources, [&](const Source& source) {
-    return !is_ours_now(source.shard) || source.member->second != There::same || path_of(source) != entry.first;
+    return !is_ours_now(source.shard) || source.member->second != There::held || path_of(source) != entry.first;
   });
 }
 
@@ -377,10 +385,15 @@ void Window::renamed(unsigned shard, const std::string& member, std::string_view
     }
     return;
   }
-  known->second = is_gone ? There::gone : There::renamed;
+  known->second = is_gone ? There::gone : There::released;
   const auto path = parse_member(name);
   const auto entry = path ? entries_.find(path->name) : entries_.end();
   if (entry != entries_.end() && has_changed(*entry)) place_again(entry, table_.pending());
+}
+
+void Window::is_current(Clock::Instant moment) {
+  const std::lock_guard lock{mutex_};
+  current_ = moment;
 }
 
 void Window::forget(Clock::Instant arrival) {

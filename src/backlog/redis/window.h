@@ -85,6 +85,10 @@ class Window {
 
   // Changes of names as the log has them, which came there at `arrival`. The same change twice is one.
   void learn(const Event& change, Clock::Instant arrival);
+  // All changes that the log had at `moment` are known. An object that is not there is not given up while nobody can
+  // tell whether a change explains that: its access waits in Redis until the log can be read again.
+  void is_current(Clock::Instant moment);
+
   // Everything that waits in Redis has been through all changes that came up to `arrival`.
   void forget(Clock::Instant arrival);
   [[nodiscard]] std::size_t changes() const;
@@ -111,8 +115,8 @@ class Window {
   [[nodiscard]] bool take_news();
 
  private:
-  // Whether Redis has a member still, or under another name.
-  enum class There : std::uint8_t { same, renamed, gone };
+  // A member is held; or Redis has it, but it is not held any more, or not under this name; or Redis has it no more.
+  enum class There : std::uint8_t { held, released, gone };
   using Members = std::unordered_map<std::string, There>;
   struct Shard {
     Clock::Instant until = Clock::Instant::min();
@@ -153,6 +157,7 @@ class Window {
   mutable std::mutex mutex_;
   // guarded by mutex_:
   Clock::Duration request_;
+  Clock::Instant current_;  // as of when the changes are known
   Table table_;
   Entries entries_;                   // by the path under which they are in the table
   std::vector<std::size_t> by_lane_;  // how many

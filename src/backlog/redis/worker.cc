@@ -403,6 +403,7 @@ bool Worker::fill() {
   }
   servers_.finish();
   read_changes();
+  window_.is_current(now);
   bool has_news = false;
   for (Page& page : pages) {
     if (!page.found.empty()) has_news = true;

@@ -291,3 +291,18 @@ TEST_CASE("A lane that gets no work leaves room to the others") {
   CHECK(f.window.offer(0, many).taken == Window::kSize / 2);
   CHECK(f.offer("/b/1", 6).taken == 1);
 }
+
+TEST_CASE("An object that is not there is not given up while changes of names cannot be heard of") {
+  Fixture f;
+  f.offer("/a", 5);
+  f.take();
+  f.clock.advance(2s);
+  CHECK(f.window.reconsider(f.tickets[0]));
+  CHECK(f.window.known(0) == 0);
+  f.window.is_current(f.clock.now());
+  f.offer("/a", 5);
+  f.tickets.clear();
+  CHECK(f.take() == Found{"/a 5"});
+  CHECK_FALSE(f.window.reconsider(f.tickets[0]));
+  f.check_sums();
+}
