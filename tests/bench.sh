@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # How fast qatime is, as ratios of one run on this machine; Debian 12, as root or as a user with sudo:
 #
-#   sh tests/bench.sh [updates] [apply] [ingest] [backlog] [admin] [startup]
+#   sh tests/bench.sh [updates] [apply] [ingest] [backlog] [redis] [admin] [startup]
 #
 #   updates   access times set per second, beside a client that sets one after the other
 #   apply     the engine alone, by kinds of work, beside a raw client, the plain loop of libnfs and one nfs_utimes after
@@ -11,6 +11,8 @@
 #             and programs that only read; what is lost over UDP
 #   backlog   what keeping the backlog on disk costs, how much it carries, up to ten million accesses, and how fast it is
 #             read back; beside rsyslog's disk queue. Takes 4 GB of disk
+#   redis     handing over to the shared backlog, beside bare pipelined ZADDs and beside one SET per record; claiming from
+#             it, by two qatimes beside one; what a path takes there
 #   admin     what a scrape of a thousand nodes takes, and what scrapes cost the thread that receives
 #   startup   time until the program has said its version, and until the daemon listens, beside /bin/true; of the static
 #             program if there is one in build/static
@@ -21,10 +23,10 @@
 cd "$(dirname "$0")/.." || exit 1
 . tests/packages.sh
 # shellcheck disable=SC2086
-need $BUILD_PACKAGES $SERVER_PACKAGES python3 || exit 1
+need $BUILD_PACKAGES $SERVER_PACKAGES redis-server redis-tools python3 || exit 1
 build=build/bench
 [ -f $build/build.ninja ] || meson setup $build --wrap-mode=nodownload >&2 || exit 1
 meson compile -C $build qatime nfs_files naive backlog engine setattrs trivial_server latency count_lines count_datagrams \
-  flood >&2 || exit 1
+  flood redis_bench >&2 || exit 1
 QATIME=$build/src/qatime QATIME_NFS_FILES=$build/tests/nfs_files QATIME_BENCH=$build/tests \
   exec python3 tests/bench/bench.py "$@"

@@ -14,6 +14,7 @@ import apply
 import backlog
 import ingest
 import lab
+import shared
 from lab import Ganesha, Qatime, Scratch, record, send_tcp
 
 
@@ -114,7 +115,7 @@ def startup(scratch):
 
 def main():
     known = {"updates": updates, "apply": apply.run, "ingest": ingest.run, "backlog": backlog.run,
-             "admin": admin.run, "startup": startup}
+             "redis": shared.run, "admin": admin.run, "startup": startup}
     wanted = sys.argv[1:] or list(known)
     if not set(wanted) <= set(known):
         sys.exit(f"there are: {' '.join(known)}")
