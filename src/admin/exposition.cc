@@ -146,7 +146,7 @@ void write_nodes(const Nodes& nodes, Writer& writer) {
 
 void write_process(Writer& writer) {
   const Process process = Process::read();
-  const auto write = [&](std::string_view name, std::string_view help, std::string_view type, auto value) {
+  const auto write = [&](std::string_view name, std::string_view help, std::string_view type, const auto& value) {
     writer.family(name, help, type);
     writer.sample(name, "", "", value);
   };
