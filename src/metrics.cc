@@ -12,8 +12,9 @@ namespace qatime::metrics {
 namespace {
 
 // Read behind all others and in this order: what is counted in one of them has been counted in those that follow it.
-constexpr std::array<std::string_view, 4> kReadLast{"qatime_pending_entries", "qatime_recovered_total",
-                                                    "qatime_accepted_total", "qatime_received_messages_total"};
+constexpr std::array<std::string_view, 5> kReadLast{"qatime_pending_entries", "qatime_claimed_total",
+                                                    "qatime_recovered_total", "qatime_accepted_total",
+                                                    "qatime_received_messages_total"};
 
 // When a family is read.
 std::size_t turn_of(std::string_view name) noexcept {
@@ -59,8 +60,8 @@ Histogram& Registry::histogram(std::string_view name, std::string_view help, Lab
 
 Gauge& Registry::degraded(std::string_view reason) {
   return gauge("qatime_degraded",
-               "What keeps access times from being true, by reason: exports that get no work, or a backlog that cannot "
-               "be written or read.",
+               "What keeps access times from being true, by reason: exports that get no work, a backlog that cannot "
+               "be written or read, a Redis that cannot be used.",
                {"reason", std::string{reason}});
 }
 

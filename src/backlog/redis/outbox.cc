@@ -86,7 +86,8 @@ Outbox::Outbox(const BacklogConfig& config, unsigned shards, std::unique_ptr<Sto
       committed_{registry.counter("qatime_backlog_committed_total", "Events that are kept, or were applied before")},
       memory_bytes_{registry.gauge("qatime_backlog_bytes", "Memory that the backlog takes")},
       disk_bytes_{registry.gauge("qatime_backlog_disk_bytes", "What the log of the backlog takes on disk")},
-      degraded_{registry.gauge("qatime_degraded", "What is not as it should be", {"reason", "backlog"})},
+      degraded_{registry.degraded("backlog")},
+      bulletin_{registry.bulletin()},
       encoder_{std::make_unique<AccessEncoder>(accesses_)} {
   adopt();
 }
@@ -356,6 +357,15 @@ void Outbox::set_trouble(Trouble trouble) {
   if (trouble_ == Trouble::failed && trouble != Trouble::failed) kLog.info("the backlog is written again");
   trouble_ = trouble;
   degraded_.set(trouble == Trouble::none ? 0 : 1);
+  if (trouble == Trouble::none) {
+    bulletin_.solve("backlog", "backlog.directory");
+  } else if (trouble == Trouble::failed) {
+    bulletin_.raise("backlog", "backlog.directory", "it cannot be written: the log says why",
+                    Bulletin::Effect::unready);
+  } else {
+    bulletin_.raise("backlog", "backlog.directory",
+                    "it has reached backlog.disk: see why Redis takes nothing, or raise it");
+  }
 }
 
 bool Outbox::may_try_again() {

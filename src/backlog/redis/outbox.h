@@ -21,6 +21,7 @@
 #include "backlog/codec.h"
 #include "backlog/redis/books.h"
 #include "backlog/store.h"
+#include "bulletin.h"
 #include "config.h"
 #include "event.h"
 #include "log.h"
@@ -111,6 +112,7 @@ class Outbox {
   metrics::Gauge& memory_bytes_;
   metrics::Gauge& disk_bytes_;
   metrics::Gauge& degraded_;
+  Bulletin& bulletin_;
   std::function<void()> wake_;
   log::Throttle refused_;
   log::Throttle full_;

@@ -79,7 +79,8 @@ Worker::Worker(const RedisConfig& config, Window& window, Outbox& outbox, Books&
       window_{window},
       outbox_{outbox},
       books_{books},
-      degraded_{registry.gauge("qatime_degraded", "What is not as it should be", {"reason", "redis"})},
+      degraded_{registry.degraded("redis")},
+      bulletin_{registry.bulletin()},
       held_shards_{registry.gauge("qatime_redis_shards", "Shards of the shared backlog that this instance works on")},
       instances_{registry.gauge("qatime_redis_instances", "Instances that work on the shared backlog")},
       reconnects_{registry.counter("qatime_redis_reconnects_total", "How often the connection to Redis was lost")},
@@ -164,7 +165,7 @@ void Worker::connect() {
   const bool is_another = servers_.take_news();
   outbox_.hand_out_again(is_another);
   if (degraded_.value() != 0 || failures_ > 0) kLog.info("connected to Redis{}", is_another ? "" : " again");
-  degraded_.set(0);
+  tell_trouble({});
 }
 
 // A path must have one shard, whoever receives it.
@@ -180,9 +181,19 @@ void Worker::agree_on_shards() {
                   keys_.shards())};
 }
 
+// Nothing: there is none.
+void Worker::tell_trouble(const std::string& text) {
+  degraded_.set(text.empty() ? 0 : 1);
+  if (text.empty()) {
+    bulletin_.solve("redis", "redis.url");
+  } else {
+    bulletin_.raise("redis", "redis.url", text);
+  }
+}
+
 void Worker::failed(const std::string& why) {
   if (failures_++ == 0) reconnects_.add();
-  degraded_.set(1);
+  tell_trouble("it cannot be used, what comes waits in backlog.directory: " + why);
   settling_.shrink_to_fit();
   sweep_.reset();
   if (const auto times = throttle_.admit()) {
@@ -300,7 +311,7 @@ void Worker::hand_over() {
     if (!missing.empty()) {
       outbox_.hand_out_again(false);
       hand_over_after_ = std::chrono::steady_clock::now() + kReplicaRest;
-      degraded_.set(1);
+      tell_trouble("it does not keep what it gets, what comes stays in backlog.directory as well: " + missing);
       is_behind_ = true;
       if (const auto times = throttle_.admit()) {
         kLog.error("Redis does not keep what it gets ({} times), what comes stays in backlog.directory as well: {}",
@@ -308,7 +319,7 @@ void Worker::hand_over() {
       }
       return;
     }
-    if (std::exchange(is_behind_, false)) degraded_.set(0);
+    if (std::exchange(is_behind_, false)) tell_trouble({});
     for (const Sent& each : sent) outbox_.acknowledged(each.batch->sequence, each.added);
   }
 }

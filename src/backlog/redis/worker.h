@@ -18,6 +18,7 @@
 #include "backlog/redis/servers.h"
 #include "backlog/redis/window.h"
 #include "backoff.h"
+#include "bulletin.h"
 #include "clock.h"
 #include "config.h"
 #include "log.h"
@@ -72,6 +73,7 @@ class Worker {
   void turn();
   void connect();
   void agree_on_shards();
+  void tell_trouble(const std::string& text);
   void failed(const std::string& why);
   void hold_leases();
   void give_up(unsigned shard);
@@ -95,6 +97,7 @@ class Worker {
   Outbox& outbox_;
   Books& books_;
   metrics::Gauge& degraded_;
+  Bulletin& bulletin_;
   metrics::Gauge& held_shards_;
   metrics::Gauge& instances_;
   metrics::Counter& reconnects_;
