@@ -111,7 +111,7 @@ class View {
 
   void print_head() const {
     const bool is_ready = status_.at("ready").as_bool();
-    const bool is_troubled = !status_.at("troubles").as_array().empty();
+    const bool is_troubled = !status_.at("troubles").as_array().empty() || sum("qatime_degraded") > 0;
     const char* verdict = sum("qatime_pending_entries") > 0 ? "access times are being set" : "access times are true";
     if (is_troubled) verdict = "access times are not all true now";
     fmt::print("qatime {}, running for {}: {}\n", printable(status_.at("version")),
@@ -145,6 +145,10 @@ class View {
     line("coalesced", "qatime_coalesced_total");
     line("cancelled", "qatime_cancelled_total");
     line("recovered", "qatime_recovered_total");
+    if (status_.at("metrics").as_object().contains("qatime_handed_over_total")) {
+      line("handed over", "qatime_handed_over_total");
+      line("claimed", "qatime_claimed_total");
+    }
     line("failed", "qatime_failed_total", parts("qatime_failed_total", "status"));
     line("dropped", "qatime_dropped_total", parts("qatime_dropped_total", "reason"));
     print_servers();
