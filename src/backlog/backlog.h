@@ -102,8 +102,8 @@ class Backlog {
   // How long the oldest of what is pending has been here; zero if nothing is. Any thread.
   [[nodiscard]] virtual std::chrono::seconds oldest() const = 0;
 
-  // Has `wake` called, by the thread that calls add() or one of the backlog, whenever there may be something new to take. Set before the
-  // first add().
+  // Has `wake` called, by the thread that calls add() or one of the backlog, whenever there may be something new to
+  // take. Set before the first add().
   virtual void on_work(std::function<void()> wake) = 0;
 };
 

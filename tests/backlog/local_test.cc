@@ -27,7 +27,7 @@ Time at(int seconds) { return Time{std::chrono::seconds{seconds}}; }
 
 struct Fixture {
   explicit Fixture(std::vector<std::string> paths = {"/"}, std::size_t memory = 64 << 20)
-      : backlog{BacklogConfig{memory}, Lanes{std::move(paths)}, clock, registry} {}
+      : backlog{BacklogConfig{.memory = memory}, Lanes{std::move(paths)}, clock, registry} {}
 
   void add(const Event& event) {
     if (std::holds_alternative<Access>(event)) ++accepted;
