@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "admin/process.h"
+#include "admin/since_epoch.h"
 #include "nodes.h"
 #include "timestamp.h"
 #include "version.h"
@@ -118,8 +119,6 @@ double lag(Time now, const Node& node) {
   return std::chrono::duration<double>{std::max(now - node.newest(), Time::duration{})}.count();
 }
 
-double seconds(Time time) { return std::chrono::duration<double>{time.time_since_epoch()}.count(); }
-
 void write_nodes(const Nodes& nodes, Writer& writer) {
   const std::vector<const Node*> all = nodes.all();
   std::vector<std::string> labels;
@@ -132,7 +131,7 @@ void write_nodes(const Nodes& nodes, Writer& writer) {
   constexpr const char* kSeen = "qatime_node_last_seen_timestamp_seconds";
   writer.family(kSeen, "When the last record of the node came.", "gauge");
   for (std::size_t i = 0; i < all.size(); ++i)
-    writer.sample(kSeen, "", labels[i], fmt::format("{:.3f}", seconds(all[i]->seen())));
+    writer.sample(kSeen, "", labels[i], fmt::format("{:.3f}", since_epoch(all[i]->seen())));
   constexpr const char* kRecords = "qatime_node_records_total";
   writer.family(kRecords, "Records of the node, by what became of them.", "counter");
   for (std::size_t i = 0; i < all.size(); ++i) {

@@ -9,6 +9,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "admin/process.h"
+#include "admin/since_epoch.h"
 #include "bulletin.h"
 #include "log.h"
 #include "nodes.h"
@@ -25,8 +26,6 @@ using metrics::Registry;
 json::string_view view(std::string_view text) noexcept { return {text.data(), text.size()}; }
 
 json::string printable(std::string_view bytes) { return json::string{view(log::escaped(bytes))}; }
-
-double seconds(Time time) { return std::chrono::duration<double>{time.time_since_epoch()}.count(); }
 
 // By linear interpolation within its bucket, like histogram_quantile() of Prometheus; 0 where nothing was counted.
 double quantile(const Histogram::Reading& reading, double share) {
@@ -82,8 +81,8 @@ json::array nodes_of(const Nodes& nodes, Time now) {
       records[kFates.at(fate)] = node->records(static_cast<Fate>(fate));
     }
     list.push_back(json::object{{"host", view(node->name())},
-                                {"lag", seconds(now) - seconds(node->newest())},
-                                {"last_seen", seconds(node->seen())},
+                                {"lag", since_epoch(now) - since_epoch(node->newest())},
+                                {"last_seen", since_epoch(node->seen())},
                                 {"records", std::move(records)}});
   }
   return list;
@@ -96,7 +95,7 @@ json::array troubles_of(const Bulletin& bulletin) {
                                 {"subject", printable(trouble.subject)},
                                 {"text", json::string{view(log::printable(trouble.text))}},
                                 {"unready", trouble.effect == Bulletin::Effect::unready},
-                                {"since", seconds(trouble.since)}});
+                                {"since", since_epoch(trouble.since)}});
   }
   return list;
 }
@@ -104,7 +103,7 @@ json::array troubles_of(const Bulletin& bulletin) {
 json::array failures_of(const Bulletin& bulletin) {
   json::array list;
   for (const Bulletin::Failure& failure : bulletin.failures()) {
-    list.push_back(json::object{{"time", seconds(failure.time)},
+    list.push_back(json::object{{"time", since_epoch(failure.time)},
                                 {"subject", printable(failure.subject)},
                                 {"reason", printable(failure.reason)}});
   }
@@ -118,7 +117,7 @@ json::object history_of(const History& history) {
   json::array accepted;
   json::array applied;
   for (const History::Sample& sample : history.samples()) {
-    time.push_back(seconds(sample.time));
+    time.push_back(since_epoch(sample.time));
     pending.push_back(sample.pending);
     received.push_back(sample.received);
     accepted.push_back(sample.accepted);
@@ -136,7 +135,7 @@ std::string status_document(const Registry& registry, const History& history,
   const Process process = Process::read();
   const Time now = qatime::now();
   const json::object document{{"version", view(kVersion)},
-                              {"time", seconds(now)},
+                              {"time", since_epoch(now)},
                               {"started", process.start_time},
                               {"ready", not_ready.empty()},
                               {"reasons", std::move(reasons)},

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// Times as Prometheus and the page have them.
+#pragma once
+
+#include <chrono>
+
+#include "timestamp.h"
+
+namespace qatime::admin {
+
+// In seconds.
+inline double since_epoch(Time time) { return std::chrono::duration<double>{time.time_since_epoch()}.count(); }
+
+}  // namespace qatime::admin
