@@ -24,13 +24,8 @@ namespace {
 
 using boost::asio::ip::tcp;
 using boost::system::error_code;
-using namespace std::chrono_literals;
 
 constexpr int kReadsPerTurn = 4;
-// To wake up for a record costs many times what the record does. So who has a turn within this time of the last one,
-// and little to say, has the next one only then, together with all others like it.
-constexpr std::chrono::microseconds kRest = 1ms;
-constexpr std::size_t kLittle = Framer::kChunk / 2;  // bytes of a turn; who sends more is read as fast as it sends
 
 metrics::Counter* make_counter(metrics::Registry& registry, const char* reason) {
   return &registry.counter(
@@ -61,8 +56,7 @@ struct Connections::Connection {
   MessageStream stream;
   bool proven = false;         // it sent a record
   std::size_t unfinished = 0;  // its share of Connections::unfinished_
-  std::chrono::steady_clock::time_point last_turn;
-  List::iterator place;  // in unproven_ or proven_
+  List::iterator place;        // in unproven_ or proven_
 };
 
 Connections::Connections(const SyslogConfig& config, Intake& intake, metrics::Registry& registry,
@@ -179,39 +173,22 @@ void Connections::refuse_tls(Connection& connection, Refused reason, std::string
 // When there is something to read, or behind the turns of the others if there is more already: the socket does not say
 // so of what the TLS stream holds.
 void Connections::await_turn(const std::shared_ptr<Connection>& connection, bool is_more) {
-  auto next = [this, connection](const error_code& = {}) { take_turn(connection); };
+  auto take_turn = [this, connection](const error_code& = {}) {
+    if (!connection->socket.is_open()) return;
+    const Turn turn = read(*connection);
+    if (turn.open) {
+      end_turn(*connection);
+      await_turn(connection, turn.is_more);
+    } else {
+      close(*connection);
+    }
+  };
   const bool for_write = connection->tls && connection->tls->wants_write();
   if (is_more) {
-    boost::asio::post(connection->socket.get_executor(), std::move(next));
+    boost::asio::post(connection->socket.get_executor(), std::move(take_turn));
   } else {
-    connection->socket.async_wait(for_write ? tcp::socket::wait_write : tcp::socket::wait_read, std::move(next));
+    connection->socket.async_wait(for_write ? tcp::socket::wait_write : tcp::socket::wait_read, std::move(take_turn));
   }
-}
-
-void Connections::take_turn(const std::shared_ptr<Connection>& connection) {
-  if (!connection->socket.is_open()) return;
-  const Turn turn = read(*connection);
-  if (!turn.open) return close(*connection);
-  end_turn(*connection);
-  const auto last = std::exchange(connection->last_turn, std::chrono::steady_clock::now());
-  const bool is_little = turn.bytes > 0 && turn.bytes < kLittle && !turn.is_more;
-  if (is_little && connection->last_turn - last < kRest) {
-    rest(connection);
-  } else {
-    await_turn(connection, turn.is_more);
-  }
-}
-
-// Has its next turn when the rest of those that rest already ends.
-void Connections::rest(const std::shared_ptr<Connection>& connection) {
-  resting_.push_back(connection);
-  if (resting_.size() > 1) return;
-  if (!rest_) rest_.emplace(connection->socket.get_executor());
-  rest_->expires_after(kRest);
-  rest_->async_wait([this](const error_code& error) {
-    if (error) return;
-    for (const auto& rested : std::exchange(resting_, {})) take_turn(rested);
-  });
 }
 
 Connections::Turn Connections::read(Connection& connection) {
@@ -278,8 +255,6 @@ void Connections::close(Connection& connection) {
 }
 
 void Connections::close_all() {
-  rest_.reset();
-  resting_.clear();
   while (size() > 0) close(unproven_.empty() ? *proven_.front() : *unproven_.front());
 }
 

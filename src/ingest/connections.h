@@ -14,7 +14,6 @@
 #include <vector>
 
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "address.h"
 #include "config.h"
@@ -78,8 +77,6 @@ class Connections {
   bool shake_hands(Connection& connection, Turn& turn);
   void refuse_tls(Connection& connection, Refused reason, std::string_view why);
   void await_turn(const std::shared_ptr<Connection>& connection, bool is_more);
-  void take_turn(const std::shared_ptr<Connection>& connection);
-  void rest(const std::shared_ptr<Connection>& connection);
   Turn read(Connection& connection);
   bool read_once(Connection& connection, Turn& turn);
   void end_turn(Connection& connection);
@@ -106,8 +103,6 @@ class Connections {
   std::shared_ptr<const TlsSettings> tls_;
   List unproven_;  // never sent a record, the oldest first
   List proven_;
-  std::vector<std::shared_ptr<Connection>> resting_;  // until rest_ ends
-  std::optional<boost::asio::steady_timer> rest_;
   std::size_t unfinished_ = 0;  // bytes that the connections' framers hold between turns
 };
 
