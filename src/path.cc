@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "find_byte.h"
-
 namespace qatime {
 namespace {
 
@@ -26,7 +24,7 @@ std::optional<std::string_view> normal_path(std::string_view path) noexcept {
   if (path.back() == '/') path.remove_suffix(1);
   if (path.find('\0') != std::string_view::npos) return std::nullopt;
   for (std::size_t begin = 1; begin <= path.size();) {
-    const std::size_t end = begin + std::min(find_byte(path.substr(begin), '/'), path.size() - begin);
+    const std::size_t end = std::min(path.find('/', begin), path.size());
     if (!is_normal_component(path.substr(begin, end - begin))) return std::nullopt;
     begin = end + 1;
   }

@@ -4,9 +4,6 @@
 #include "ingest/csv.h"
 
 #include <cstddef>
-#include <optional>
-
-#include "find_byte.h"
 
 namespace qatime::ingest {
 namespace {
@@ -32,7 +29,7 @@ class Reader {
 
   // A field without quotes, and the comma behind it.
   std::string_view bare() {
-    const std::size_t end = find_byte(rest_, ',');
+    const std::size_t end = rest_.find(',');
     if (rest_.starts_with('"') || end == std::string_view::npos) return fail(Malformed::fields);
     const std::string_view field = rest_.substr(0, end);
     rest_.remove_prefix(end + 1);
@@ -57,10 +54,10 @@ class Reader {
   // The last quoted field, as it stands between its quotes.
   [[nodiscard]] std::string_view written() const noexcept { return written_; }
 
-  // The first failure is the one that tells.
-  [[nodiscard]] std::optional<Malformed> failure() const noexcept {
-    return ok_ ? std::nullopt : std::optional{reason_};
-  }
+  [[nodiscard]] bool ok() const noexcept { return ok_; }
+
+  // Unless it is ok.
+  [[nodiscard]] Malformed reason() const noexcept { return reason_; }
 
  private:
   std::string_view take_quoted() {
@@ -75,7 +72,7 @@ class Reader {
 
   std::size_t find_closing_quote() noexcept {
     is_escaped_ = false;
-    std::size_t quote = find_byte(rest_, '"');
+    std::size_t quote = rest_.find('"');
     while (quote != std::string_view::npos) {
       const bool doubled = escape_ == Escape::doubled && quote + 1 < rest_.size() && rest_[quote + 1] == '"';
       const bool backslashed = escape_ == Escape::backslash && quote > 0 && rest_[quote - 1] == '\\';
@@ -86,6 +83,7 @@ class Reader {
     return quote;
   }
 
+  // The first failure is the one that tells.
   std::string_view fail(Malformed reason) noexcept {
     if (ok_) reason_ = reason;
     ok_ = false;
@@ -102,34 +100,31 @@ class Reader {
   std::pmr::memory_resource& scratch_;
 };
 
-// Fills `record`, or says why it cannot.
-std::optional<Malformed> read_fields(std::string_view body, Escape escape, std::pmr::memory_resource& scratch,
-                                     Record& record) {
+Parsed<Record> parse_fields(std::string_view body, Escape escape, std::pmr::memory_resource& scratch) {
   Reader fields{body, escape, scratch};
-  record.client = fields.bare();
-  record.user = fields.quoted();
-  record.written_user = fields.written();
-  record.protocol = fields.bare();
-  record.operation = fields.bare();
-  record.status = fields.bare();
-  record.file_id = fields.bare();
-  record.path = fields.quoted();
-  record.target = fields.last_quoted();
-  return fields.failure();
+  const Record record{.client = fields.bare(),
+                      .user = fields.quoted(),
+                      .written_user = fields.written(),
+                      .protocol = fields.bare(),
+                      .operation = fields.bare(),
+                      .status = fields.bare(),
+                      .file_id = fields.bare(),
+                      .path = fields.quoted(),
+                      .target = fields.last_quoted()};
+  if (!fields.ok()) return fields.reason();
+  return record;
 }
 
 }  // namespace
 
 Parsed<Record> parse_csv(std::string_view body, std::pmr::memory_resource& scratch) {
-  Parsed<Record> parsed;  // the only one: a copy of a record takes as long as half of its parsing
-  auto& record = std::get<Record>(parsed);
-  auto failure = body.empty() ? std::optional{Malformed::body} : read_fields(body, Escape::doubled, scratch, record);
-  if (failure && body.find("\\\"") != std::string_view::npos &&
-      !read_fields(body, Escape::backslash, scratch, record)) {
-    failure.reset();
+  if (body.empty()) return Malformed::body;
+  Parsed<Record> record = parse_fields(body, Escape::doubled, scratch);
+  if (std::holds_alternative<Malformed>(record) && body.find("\\\"") != std::string_view::npos) {
+    const Parsed<Record> other = parse_fields(body, Escape::backslash, scratch);
+    if (std::holds_alternative<Record>(other)) record = other;
   }
-  if (failure) parsed = *failure;
-  return parsed;
+  return record;
 }
 
 }  // namespace qatime::ingest

@@ -3,7 +3,6 @@
 
 #include <optional>
 
-#include "find_byte.h"
 #include "ingest/rfc3164.h"
 
 namespace qatime::ingest {
@@ -11,7 +10,7 @@ namespace {
 
 // Cuts the text up to the next space off `rest`, and the space. Nothing if there is no space.
 std::optional<std::string_view> take_token(std::string_view& rest) noexcept {
-  const std::size_t end = find_byte(rest, ' ');
+  const std::size_t end = rest.find(' ');
   if (end == std::string_view::npos) return std::nullopt;
   const std::string_view token = rest.substr(0, end);
   rest.remove_prefix(end + 1);
