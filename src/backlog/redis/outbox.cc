@@ -22,7 +22,6 @@ using namespace std::chrono_literals;
 constexpr std::size_t kMuch = 4 << 20;      // bytes of accesses that do not wait for the next commit
 constexpr std::size_t kMaxBatch = 1 << 20;  // bytes
 constexpr std::size_t kLoaded = 16 << 20;   // bytes of batches that wait in memory for Redis
-constexpr std::size_t kTransaction = 16 << 20;
 constexpr auto kRetry = 500ms;
 
 struct Access {

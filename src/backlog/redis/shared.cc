@@ -25,7 +25,7 @@ class Shared final : public SharedBacklog {
         outbox_{config.backlog, static_cast<unsigned>(config.redis.shards),
                 std::make_unique<Store>(config.backlog.directory), books_, registry},
         window_{lanes, static_cast<unsigned>(config.redis.shards), config.nfs.timeout, clock, books_, registry},
-        worker_{config.redis, window_, outbox_, books_, registry, [this] {
+        worker_{config.redis, window_, outbox_, registry, [this] {
                   if (wake_) wake_();
                 }} {
     outbox_.on_ready([this] { worker_.poke(); });

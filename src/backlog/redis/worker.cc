@@ -70,7 +70,7 @@ Clock::Instant arrival(std::int64_t time) { return Clock::Instant{milliseconds{t
 
 }  // namespace
 
-Worker::Worker(const RedisConfig& config, Window& window, Outbox& outbox, Books& books, metrics::Registry& registry,
+Worker::Worker(const RedisConfig& config, Window& window, Outbox& outbox, metrics::Registry& registry,
                std::function<void()> wake)
     : config_{config},
       keys_{config.prefix, static_cast<unsigned>(config.shards)},
@@ -78,7 +78,6 @@ Worker::Worker(const RedisConfig& config, Window& window, Outbox& outbox, Books&
       instance_{make_instance()},
       window_{window},
       outbox_{outbox},
-      books_{books},
       degraded_{registry.degraded("redis")},
       bulletin_{registry.bulletin()},
       held_shards_{registry.gauge("qatime_redis_shards", "Shards of the shared backlog that this instance works on")},

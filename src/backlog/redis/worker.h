@@ -12,7 +12,6 @@
 #include <thread>
 #include <vector>
 
-#include "backlog/redis/books.h"
 #include "backlog/redis/keys.h"
 #include "backlog/redis/outbox.h"
 #include "backlog/redis/servers.h"
@@ -32,7 +31,7 @@ namespace qatime::backlog::redis {
 class Worker {
  public:
   // What it is made with outlives it. `wake` is called when the window has something new.
-  Worker(const RedisConfig& config, Window& window, Outbox& outbox, Books& books, metrics::Registry& registry,
+  Worker(const RedisConfig& config, Window& window, Outbox& outbox, metrics::Registry& registry,
          std::function<void()> wake);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -95,7 +94,6 @@ class Worker {
   const std::string instance_;
   Window& window_;
   Outbox& outbox_;
-  Books& books_;
   metrics::Gauge& degraded_;
   Bulletin& bulletin_;
   metrics::Gauge& held_shards_;
