@@ -2,8 +2,8 @@
 //
 // Four threads: intake (sockets to backlog), apply (backlog to servers), store (backlog to disk and back) and main
 // (signals, the minute's counters, the service manager, HTTP). All but store have a loop and wait for nothing else.
-// They share the backlog, the counters and our own addresses, nothing else. The order of the members is the order of
-// the stages; each thread is joined before anything that it uses goes away.
+// They share the backlog, the counters and our own addresses, nothing else; a shared backlog has a fifth, for Redis.
+// The order of the members is the order of the stages; each thread is joined before anything that it uses goes away.
 #include "daemon.h"
 
 #include <algorithm>
