@@ -8,8 +8,11 @@ same. kube.yaml is played.
 
 import os
 import pathlib
+import signal
 import socket
+import subprocess
 import sys
+import tempfile
 import unittest
 
 import yaml
@@ -20,7 +23,7 @@ sys.path[:0] = [str(ROOT / "tests" / "system"), str(pathlib.Path(__file__).paren
 import lab
 import rootless
 from case import Case, now
-from lab import record, send_tcp, send_udp
+from lab import record, send_tcp, send_udp, wait_until
 
 CONF = ROOT / "conf"
 SEEN_FROM_CONTAINER = "10.0.2.2"  # the loopback of the host, for slirp4netns
@@ -83,7 +86,7 @@ class Text(unittest.TestCase):
     def test_compose_says_what_the_unit_says(self):
         compose = yaml.safe_load((CONF / "compose.yaml").read_text())
         self.assertEqual(set(compose), {"services", "volumes"})
-        self.assertEqual(set(compose["services"]), {"qatime"})
+        self.assertEqual(set(compose["services"]), {"qatime", "redis"})
         service = compose["services"]["qatime"]
         build, (volume, state) = service.pop("build"), service.pop("volumes")
         self.assertEqual(service, {
@@ -102,7 +105,20 @@ class Text(unittest.TestCase):
         unit_volume, unit_state = values("Container", "Volume")
         self.assertEqual(f"{pathlib.Path(target).parent}:{options}", unit_volume.split(":", 1)[1])
         self.assertEqual(f"qatime-{state}", unit_state)
-        self.assertEqual(compose["volumes"], {state.split(":")[0]: {}})
+        self.assertEqual(compose["volumes"], {state.split(":")[0]: {}, "redis": {}})
+
+    def test_a_redis_of_compose_runs_only_when_asked_for_and_keeps_what_it_acknowledged(self):
+        redis = yaml.safe_load((CONF / "compose.yaml").read_text())["services"]["redis"]
+        self.assertEqual(redis["profiles"], ["redis"])
+        with tempfile.TemporaryDirectory() as directory:
+            server = subprocess.Popen([*redis["command"], "--port", "0", "--dir", directory,
+                                       "--unixsocket", f"{directory}/socket"], stdout=subprocess.DEVNULL)
+            self.addCleanup(lab.stop, server, signal.SIGKILL)
+            wait_until(lambda: pathlib.Path(directory, "socket").exists(), "Redis to listen")
+            for key, wanted in (("appendonly", "yes"), ("appendfsync", "always"), ("maxmemory-policy", "noeviction")):
+                answer = subprocess.run(["redis-cli", "-s", f"{directory}/socket", "config", "get", key],
+                                        capture_output=True, text=True, check=True, timeout=60).stdout
+                self.assertEqual(answer.split(), [key, wanted])
 
     def test_kube_says_what_the_unit_says(self):
         configuration, claim, pod = yaml.safe_load_all((CONF / "kube.yaml").read_text())
