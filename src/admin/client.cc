@@ -34,8 +34,10 @@ struct Url {
 
 Url parse(std::string_view text) {
   constexpr std::string_view kScheme = "http://";
-  const BadUrl bad{fmt::format("{} is no URL of a daemon, like http://127.0.0.1:9514", log::escaped(text))};
-  if (!text.starts_with(kScheme)) throw bad;
+  const auto bad = [&] {
+    return BadUrl{fmt::format("{} is no URL of a daemon, like http://127.0.0.1:9514", log::escaped(text))};
+  };
+  if (!text.starts_with(kScheme)) throw bad();
   std::string_view rest = text.substr(kScheme.size());
   Url url;
   if (const std::size_t slash = rest.find('/'); slash != std::string_view::npos) {
@@ -48,7 +50,8 @@ Url parse(std::string_view text) {
   url.host = rest.substr(0, colon);
   if (colon != std::string_view::npos) url.port = rest.substr(colon + 1);
   if (url.host.starts_with('[') && url.host.ends_with(']')) url.host = url.host.substr(1, url.host.size() - 2);
-  if (url.host.empty() || url.port.empty() || url.port.find_first_not_of("0123456789") != std::string::npos) throw bad;
+  if (url.host.empty() || url.port.empty() || url.port.find_first_not_of("0123456789") != std::string::npos)
+    throw bad();
   return url;
 }
 

@@ -6,8 +6,8 @@
 
 namespace qatime::admin {
 
-extern const std::string_view kPage;
+extern const std::string_view kPage;  // NOLINT(readability-identifier-naming)
 // Its Content-Security-Policy.
-extern const std::string_view kPagePolicy;
+extern const std::string_view kPagePolicy;  // NOLINT(readability-identifier-naming)
 
 }  // namespace qatime::admin

@@ -2,6 +2,7 @@
 #include "admin/server.h"
 
 #include <algorithm>
+#include <cassert>
 #include <list>
 #include <optional>
 #include <utility>
@@ -42,7 +43,7 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
   void respond(const error_code& error);
   void write(const Response& response, bool keep_alive, bool with_body);
   template <class Message>
-  void send(std::shared_ptr<Message> message);
+  void send(const std::shared_ptr<Message>& message);
   void end();
 
   beast::tcp_stream stream;
@@ -154,6 +155,7 @@ void Server::Connection::respond(const error_code& error) {
   if (error && (!is_http || error == http::error::end_of_stream || error == http::error::partial_message)) return end();
   if (error) return write(plain(http::status::bad_request, "this is no HTTP request"), false, true);
 
+  assert(parser);
   const auto& request = parser->get();
   const bool is_head = request.method() == http::verb::head;
   // What a body would say does not matter, but where it ends would have to be found.
@@ -196,7 +198,7 @@ void Server::Connection::write(const Response& response, bool keep_alive, bool w
 }
 
 template <class Message>
-void Server::Connection::send(std::shared_ptr<Message> message) {
+void Server::Connection::send(const std::shared_ptr<Message>& message) {
   http::async_write(stream, *message, [self = shared_from_this(), message](const error_code& error, std::size_t) {
     if (self->is_closed) return;
     if (error || !message->keep_alive()) return self->end();

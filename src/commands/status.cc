@@ -201,10 +201,11 @@ class View {
 
 // Where the daemon of this machine listens, as far as its file says so.
 std::string default_url() {
-  std::optional<AdminConfig::Listener> listener = AdminConfig{}.listen;
+  std::optional<AdminConfig::Listener> listener;
   try {
     listener = load_config({}, {}).admin.listen;
   } catch (const ConfigError&) {  // that is for the daemon to say
+    listener = AdminConfig{}.listen;
   }
   if (!listener) throw std::runtime_error{"admin.listen is \"\": the daemon does not answer"};
   const bool is_v6 = listener->address.find(':') != std::string::npos;
@@ -241,7 +242,7 @@ void watch(const std::string& url) {
     const json::value status = ask(url);
     fmt::print("{}", is_terminal ? "\x1b[H\x1b[2J" : is_first ? "" : "\n");
     View{status, is_first ? nullptr : &before}.print();
-    std::fflush(stdout);
+    (void)std::fflush(stdout);
     before = status;
     std::this_thread::sleep_for(kWatchInterval);
   }

@@ -13,7 +13,7 @@
 #include "backlog/redis/command.h"
 #include "backlog/redis/reply.h"
 
-struct redisContext;
+struct redisContext;  // of hiredis, NOLINT(readability-identifier-naming)
 
 namespace qatime::backlog::redis {
 

@@ -65,8 +65,9 @@ std::optional<Member> parse_member(std::string_view text) noexcept {
   if (slash == std::string_view::npos) return std::nullopt;
   if (slash == 0) return Member{text, std::nullopt};
   std::int64_t as_of = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + slash, as_of);
-  if (error != std::errc{} || end != text.data() + slash) return std::nullopt;
+  const auto* const begin = text.data();
+  const auto [end, error] = std::from_chars(begin, begin + slash, as_of);
+  if (error != std::errc{} || end != begin + slash) return std::nullopt;
   return Member{text.substr(slash), Time{std::chrono::nanoseconds{as_of}}};
 }
 

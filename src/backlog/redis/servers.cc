@@ -36,8 +36,9 @@ std::string_view field(std::string_view info, std::string_view name) {
 unsigned version_of(std::string_view text) {
   unsigned major = 0;
   unsigned minor = 0;
-  const auto* const end = text.data() + text.size();
-  const auto* const dot = std::from_chars(text.data(), end, major).ptr;
+  const auto* const begin = text.data();
+  const auto* const end = begin + text.size();
+  const auto* const dot = std::from_chars(begin, end, major).ptr;
   if (dot != end) std::from_chars(dot + 1, end, minor);
   return major * 1000 + minor;
 }
@@ -240,6 +241,7 @@ std::vector<std::string> Servers::describe() {
   connect();
   for (const auto& [last, endpoint] : slots_) (void)node_at(endpoint);
   std::vector<std::string> lines;
+  lines.reserve(nodes_.size());
   for (const auto& [endpoint, node] : nodes_) lines.push_back(node.description);
   return lines;
 }
