@@ -403,7 +403,7 @@ void Outbox::acknowledged(std::uint64_t sequence, std::uint64_t added) {
   std::int64_t accesses = 0;
   {
     const std::lock_guard lock{mutex_};
-    const Row& row = rows_.at(sequence);
+    Row& row = rows_.at(sequence);
     accesses = row.accesses;
     acknowledge(row);
     if (!not_loaded_.empty() && loaded_bytes_ < kLoaded / 2 && !std::exchange(has_much_, true)) changed_.notify_all();
