@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <new>
 #include <system_error>
 #include <utility>
@@ -125,7 +124,7 @@ std::size_t RecordedLog::read_file(std::span<char> space) {
 
 // Adds to what is held; false at the end of the file.
 bool RecordedLog::fill() {
-  std::memmove(buffer_.data(), held_.data(), held_.size());
+  std::copy(held_.begin(), held_.end(), buffer_.begin());
   const std::size_t size = read_file(std::span{buffer_}.subspan(held_.size()));
   held_ = std::span{buffer_}.first(held_.size() + size);
   return size > 0;
