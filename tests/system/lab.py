@@ -74,6 +74,12 @@ def accepts(port, host="127.0.0.1"):
         return False
 
 
+def is_bound(port):
+    """Whether a UDP socket is bound to this port of an IPv4 address."""
+    sockets = pathlib.Path("/proc/net/udp").read_text().splitlines()[1:]
+    return any(line.split()[1].endswith(f":{port:04X}") for line in sockets)
+
+
 def has_handles(directory):
     """Whether we may open files of this directory by handle, as FSAL VFS does: not on the overlay of a container."""
     libc, handle, mount = ctypes.CDLL(None), ctypes.create_string_buffer(8 + 128), ctypes.c_int()
@@ -382,9 +388,14 @@ class Qatime:
         """Starts the daemon and returns when it listens."""
         command = [self.program, "run", "-c", self.configuration, *arguments]
         self.process = start(command, self.output, cwd=self.directory, **as_nobody())
-        wait_until(lambda: self.process.poll() is not None or accepts(self.port), "qatime to listen")
+        wait_until(lambda: self.process.poll() is not None or self._listens(), "qatime to listen")
         assert self.process.poll() is None, f"qatime ended:\n{self.log}"
         return self
+
+    def _listens(self):
+        """Over TCP, and over UDP if it is to: a datagram that comes before is lost without a word."""
+        over_udp = f"udp://127.0.0.1:{self.port}" in self.settings["syslog.listen"]
+        return accepts(self.port) and (not over_udp or is_bound(self.port))
 
     @property
     def log(self):
