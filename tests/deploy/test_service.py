@@ -229,7 +229,8 @@ class UnderSystemd(Case):
         made.start()
         self.assertTrue(lab.accepts(port))
         self.assertEqual(made.run("reload", "qatime").returncode, 0)
-        lab.wait_until(lambda: "[syslog.tls] is read again" in made.log.read_text(), "the certificate to be read")
+        lab.wait_until(lambda: "SIGHUP: read again" in made.log.read_text(), "the configuration to be read")
+        self.assertEqual(made.log.read_text().count("the certificate for TLS is"), 2)
         self.assertEqual(made.show("ActiveState"), "active")
 
     def test_it_is_started_again_when_it_hangs(self):
