@@ -359,6 +359,7 @@ bool Window::has_changed(const Entries::value_type& entry) const {
 
 std::optional<std::string> Window::path_of(const Source& source) const {
   const auto member = parse_member(source.member->first);
+  assert(member);  // no other is placed
   const Fate fate = changes_.follow(member->name, member->as_of.value_or(from_score(source.score)));
   if (fate.kind == Fate::Kind::ends) return std::nullopt;
   return fate.kind == Fate::Kind::moves ? fate.path : std::string{member->name};

@@ -17,6 +17,7 @@
 #include "backlog/redis/worker.h"
 
 #include <algorithm>
+#include <cassert>
 #include <charconv>
 #include <deque>
 #include <random>
@@ -479,6 +480,7 @@ void Worker::begin_sweep(Instant now) {
 }
 
 void Worker::go_on_sweeping() {
+  assert(sweep_);
   const Key& key = keys_.pending(sweep_->shard);
   for (int i = 0; i < kScansPerTurn && sweep_; ++i) {
     std::vector<std::pair<std::string, std::string>> renamed;
