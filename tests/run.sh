@@ -154,7 +154,7 @@ packages_of() {
     system*) echo rpcbind iproute2 openssl prometheus redis-server redis-tools ;;
     page) echo chromium ;;
     deploy) echo systemd python3-yaml util-linux openssl prometheus ;;
-    container) echo podman buildah crun uidmap slirp4netns debootstrap catatonit passwd python3-yaml util-linux
+    container) echo podman buildah crun uidmap slirp4netns debootstrap catatonit passwd python3-yaml util-linux \
       redis-server redis-tools ;;
   esac
 }
