@@ -45,7 +45,7 @@ double number(const json::value& value) { return value.is_double() ? value.get_d
 // With a comma before every three digits.
 std::string grouped(double value) {
   std::string digits = fmt::format("{:.0f}", value);
-  for (std::size_t i = digits.size(); i > 3 && digits[i - 4] != '-'; i -= 3) digits.insert(i - 3, ",");
+  for (std::size_t i = digits.size(); i > 3 && digits[i - 4] != '-'; i -= 3) digits.insert(i - 3, 1, ',');
   return digits;
 }
 
