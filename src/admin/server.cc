@@ -15,6 +15,7 @@
 #include <boost/beast/http.hpp>
 #include <fmt/core.h>
 
+#include "address.h"
 #include "admin/logger.h"
 
 namespace qatime::admin {
@@ -30,6 +31,18 @@ constexpr std::chrono::milliseconds kAcceptPause{100};
 
 Response plain(http::status status, std::string_view text) {
   return {static_cast<unsigned>(status), "text/plain; charset=utf-8", fmt::format("{}\n", text)};
+}
+
+// Whether somebody on this machine would call it that, by the field Host (RFC 9110 section 7.2). Another name that
+// leads to our loopback is that of a page that wants to read us with its visitor's browser (DNS rebinding).
+bool is_local(std::string_view host) {
+  if (host.empty()) return true;
+  if (host.starts_with('[')) {
+    host = host.substr(1, host.find(']') - 1);
+  } else {
+    host = host.substr(0, host.find(':'));
+  }
+  return host == "localhost" || host.ends_with(".localhost") || parse_address(host);
 }
 
 }  // namespace
@@ -85,6 +98,7 @@ class Server::Connections {
   [[nodiscard]] std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
   [[nodiscard]] const Limits& limits() const noexcept { return limits_; }
   [[nodiscard]] Response answer(std::string_view path) const { return answer_(path); }
+  [[nodiscard]] bool is_loopback() const { return acceptor_.local_endpoint().address().is_loopback(); }
 
   // It has its response and may ask for more: the others have been idle for longer.
   void rest(Connection& connection) {
@@ -162,6 +176,11 @@ void Server::Connection::respond(const error_code& error) {
   const bool keep_alive = request.keep_alive() && parser->is_done();
   if (!is_head && request.method() != http::verb::get) {
     return write(plain(http::status::method_not_allowed, "only GET and HEAD"), false, true);
+  }
+  const auto host = request[http::field::host];
+  if (all.is_loopback() && !is_local({host.data(), host.size()})) {
+    return write(plain(http::status::misdirected_request, "ask for it by an address, or as localhost"), keep_alive,
+                 true);
   }
   const auto target = request.target();
   const std::string_view path = std::string_view{target.data(), target.size()}.substr(0, target.find('?'));

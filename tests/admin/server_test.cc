@@ -56,7 +56,7 @@ struct Fixture {
   }
 
   static std::string get(const std::string& path, const std::string& method = "GET") {
-    return method + " " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    return method + " " + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
   }
 
   bool is_closed(tcp::socket& peer) {
@@ -105,10 +105,25 @@ TEST_CASE("HEAD has the length and nothing behind it") {
 
 TEST_CASE("Other methods are not allowed, and whoever speaks no HTTP is told so") {
   Fixture f;
-  const std::string answer = f.ask("POST /here HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc");
+  const std::string answer = f.ask("POST /here HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc");
   CHECK(answer.starts_with("HTTP/1.1 405 "));
   CHECK(answer.find("Allow: GET, HEAD\r\n") != std::string::npos);
   CHECK(f.ask("<14>1 2026-01-27T14:12:23Z q-1 qumulo - - -\r\n\r\n").starts_with("HTTP/1.1 400 "));
+}
+
+TEST_CASE("On loopback, it answers to an address and to localhost alone") {
+  Fixture f;
+  const auto ask_as = [&](const std::string& host) {
+    return f.ask("GET /here HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n");
+  };
+  for (const char* const host : {"127.0.0.1:9514", "[::1]:9514", "[::1]", "localhost:9514", "a.localhost"}) {
+    CHECK(ask_as("Host: " + std::string{host} + "\r\n").starts_with("HTTP/1.1 200 "));
+  }
+  CHECK(ask_as("").starts_with("HTTP/1.1 200 "));
+  for (const char* const host :
+       {"example.com", "example.com:9514", "127.0.0.1.example.com", "[", "localhost.example.com"}) {
+    CHECK(ask_as("Host: " + std::string{host} + "\r\n").starts_with("HTTP/1.1 421 "));
+  }
 }
 
 TEST_CASE("A header over the limit is refused") {
@@ -121,7 +136,7 @@ TEST_CASE("A connection serves one request after the other") {
   Fixture f;
   tcp::socket peer = f.connect();
   for (int i = 0; i < 3; ++i) {
-    boost::asio::write(peer, boost::asio::buffer(std::string{"GET /here HTTP/1.1\r\nHost: x\r\n\r\n"}));
+    boost::asio::write(peer, boost::asio::buffer(std::string{"GET /here HTTP/1.1\r\nHost: localhost\r\n\r\n"}));
     CHECK(f.receive(peer, "hello").starts_with("HTTP/1.1 200 "));
   }
 }
@@ -130,7 +145,7 @@ TEST_CASE("When there are too many connections, the one that has been idle longe
   Fixture f;
   std::vector<tcp::socket> idle;
   for (std::size_t i = 0; i < Server::kMaxConnections; ++i) idle.push_back(f.connect());
-  boost::asio::write(idle[0], boost::asio::buffer(std::string{"GET /here HTTP/1.1\r\nHost: x\r\n\r\n"}));
+  boost::asio::write(idle[0], boost::asio::buffer(std::string{"GET /here HTTP/1.1\r\nHost: localhost\r\n\r\n"}));
   CHECK(f.receive(idle[0], "hello").starts_with("HTTP/1.1 200 "));
   CHECK(f.ask(Fixture::get("/here")).ends_with("hello"));
   CHECK(f.run_until([&] { return f.is_closed(idle[1]); }));

@@ -145,7 +145,7 @@ class Admin(Case):
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
         daemon = self.daemon()
         path, = self.make_files("file")
-        request = b"GET /metrics HTTP/1.1\r\nHost: x\r\n"
+        request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n"
         for number in range(1000):
             client = socket.create_connection(("127.0.0.1", daemon.admin))
             self.addCleanup(client.close)
