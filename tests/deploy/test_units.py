@@ -6,8 +6,10 @@ documented ones, and its container is run with the options that they are documen
 same. kube.yaml is played.
 """
 
+import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -70,6 +72,13 @@ def values(section, key):
     return [value for of, name, value in unit() if (of, name) == (section, key)]
 
 
+def healthcheck():
+    """That of the Containerfile, as compose.yaml has it."""
+    options, command = re.search(r"^HEALTHCHECK (.*) CMD (.*)$", (ROOT / "Containerfile").read_text(), re.M).groups()
+    pairs = (option.removeprefix("--").replace("-", "_").split("=") for option in options.split())
+    return {"test": ["CMD", *json.loads(command)], **dict(pairs)}
+
+
 class Text(unittest.TestCase):
     def test_podman_knows_every_key_of_the_unit(self):
         keys = {key for section, key, _ in unit() if section == "Container"}
@@ -97,6 +106,7 @@ class Text(unittest.TestCase):
             "security_opt": [f"no-new-privileges:{value}" for value in values("Container", "NoNewPrivileges")],
             "restart": values("Service", "Restart")[0],
             "stop_grace_period": values("Service", "TimeoutStopSec")[0],
+            "healthcheck": healthcheck(),
         })
         self.assertTrue((CONF / build.pop("context") / build.pop("dockerfile")).is_file())
         self.assertEqual(build, {})
@@ -136,6 +146,11 @@ class Text(unittest.TestCase):
                          [volume["name"] for volume in pod["spec"]["volumes"]])
         self.assertEqual(pod["spec"]["securityContext"]["fsGroup"], container["securityContext"]["runAsUser"])
         self.assertEqual(f"{pod['spec']['terminationGracePeriodSeconds']}s", values("Service", "TimeoutStopSec")[0])
+        live, ready = container["livenessProbe"], container["readinessProbe"]
+        self.assertEqual(live["exec"]["command"], healthcheck()["test"][1:])
+        self.assertEqual([f"{live[key]}s" for key in ("initialDelaySeconds", "periodSeconds", "timeoutSeconds")],
+                         [healthcheck()[key] for key in ("start_period", "interval", "timeout")])
+        self.assertEqual(ready["exec"]["command"], [*live["exec"]["command"], "--ready"])
 
 
 class Containers(Case):
@@ -234,6 +249,7 @@ class Containers(Case):
         self.addCleanup(self.user.run, "podman", "kube", "down", file)
         lab.wait_until(lambda: "ready:" in self.user.run("podman", "logs", "qatime-qatime").stderr, "qatime's start")
         self.expect_locked_up("qatime-qatime")
+        self.user.run("podman", "healthcheck", "run", "qatime-qatime")  # its livenessProbe
         self.expect_work()
         self.user.run("podman", "stop", "qatime-qatime")
         self.assertEqual(self.inspect("qatime-qatime")["State"]["ExitCode"], 0)
