@@ -5,6 +5,8 @@
 
 #include <cstddef>
 
+#include "marks.h"
+
 namespace qatime::ingest {
 namespace {
 
@@ -25,30 +27,30 @@ std::string_view unescape(std::string_view text, Escape escape, std::pmr::memory
 class Reader {
  public:
   Reader(std::string_view body, Escape escape, std::pmr::memory_resource& scratch) noexcept
-      : rest_{body}, escape_{escape}, scratch_{scratch} {}
+      : body_{body}, commas_{body, ','}, quotes_{body, '"'}, escape_{escape}, scratch_{scratch} {}
 
   // A field without quotes, and the comma behind it.
   std::string_view bare() {
-    const std::size_t end = rest_.find(',');
-    if (rest_.starts_with('"') || end == std::string_view::npos) return fail(Malformed::fields);
-    const std::string_view field = rest_.substr(0, end);
-    rest_.remove_prefix(end + 1);
+    const std::size_t end = commas_.find(at_);
+    if (is_at('"') || end == std::string_view::npos) return fail(Malformed::fields);
+    const std::string_view field = body_.substr(at_, end - at_);
+    at_ = end + 1;
     return field;
   }
 
   // A field in quotes, and the comma behind it.
   std::string_view quoted() {
     const std::string_view field = take_quoted();
-    if (rest_.empty()) return fail(Malformed::fields);
-    if (rest_.front() != ',') return fail(Malformed::quote);
-    rest_.remove_prefix(1);
+    if (at_ == body_.size()) return fail(Malformed::fields);
+    if (!is_at(',')) return fail(Malformed::quote);
+    ++at_;
     return field;
   }
 
   // A field in quotes that ends the body.
   std::string_view last_quoted() {
     const std::string_view field = take_quoted();
-    return rest_.empty() ? field : fail(rest_.front() == ',' ? Malformed::fields : Malformed::quote);
+    return at_ == body_.size() ? field : fail(is_at(',') ? Malformed::fields : Malformed::quote);
   }
 
   // The last quoted field, as it stands between its quotes.
@@ -60,25 +62,27 @@ class Reader {
   [[nodiscard]] Malformed reason() const noexcept { return reason_; }
 
  private:
+  [[nodiscard]] bool is_at(char c) const noexcept { return at_ < body_.size() && body_[at_] == c; }
+
   std::string_view take_quoted() {
-    if (!rest_.starts_with('"')) return fail(Malformed::fields);
-    rest_.remove_prefix(1);
+    if (!is_at('"')) return fail(Malformed::fields);
+    ++at_;
     const std::size_t end = find_closing_quote();
     if (end == std::string_view::npos) return fail(Malformed::quote);
-    written_ = rest_.substr(0, end);
-    rest_.remove_prefix(end + 1);
+    written_ = body_.substr(at_, end - at_);
+    at_ = end + 1;
     return is_escaped_ ? unescape(written_, escape_, scratch_) : written_;
   }
 
   std::size_t find_closing_quote() noexcept {
     is_escaped_ = false;
-    std::size_t quote = rest_.find('"');
+    std::size_t quote = quotes_.find(at_);
     while (quote != std::string_view::npos) {
-      const bool doubled = escape_ == Escape::doubled && quote + 1 < rest_.size() && rest_[quote + 1] == '"';
-      const bool backslashed = escape_ == Escape::backslash && quote > 0 && rest_[quote - 1] == '\\';
+      const bool doubled = escape_ == Escape::doubled && quote + 1 < body_.size() && body_[quote + 1] == '"';
+      const bool backslashed = escape_ == Escape::backslash && quote > at_ && body_[quote - 1] == '\\';
       if (!doubled && !backslashed) break;
       is_escaped_ = true;
-      quote = rest_.find('"', quote + (doubled ? 2 : 1));
+      quote = quotes_.find(quote + (doubled ? 2 : 1));
     }
     return quote;
   }
@@ -87,11 +91,14 @@ class Reader {
   std::string_view fail(Malformed reason) noexcept {
     if (ok_) reason_ = reason;
     ok_ = false;
-    rest_ = {};
+    at_ = body_.size();
     return {};
   }
 
-  std::string_view rest_;
+  std::string_view body_;
+  std::size_t at_ = 0;
+  Marks commas_;
+  Marks quotes_;
   std::string_view written_;
   Escape escape_;
   bool is_escaped_ = false;
@@ -111,16 +118,18 @@ Parsed<Record> parse_fields(std::string_view body, Escape escape, std::pmr::memo
                       .file_id = fields.bare(),
                       .path = fields.quoted(),
                       .target = fields.last_quoted()};
-  if (!fields.ok()) return fields.reason();
+  if (!fields.ok()) [[unlikely]]
+    return fields.reason();
   return record;
 }
 
 }  // namespace
 
 Parsed<Record> parse_csv(std::string_view body, std::pmr::memory_resource& scratch) {
-  if (body.empty()) return Malformed::body;
   Parsed<Record> record = parse_fields(body, Escape::doubled, scratch);
-  if (std::holds_alternative<Malformed>(record) && body.find("\\\"") != std::string_view::npos) {
+  if (std::holds_alternative<Malformed>(record)) [[unlikely]] {
+    if (body.empty()) record = Malformed::body;
+    if (body.find("\\\"") == std::string_view::npos) return record;
     const Parsed<Record> other = parse_fields(body, Escape::backslash, scratch);
     if (std::holds_alternative<Record>(other)) record = other;
   }

@@ -143,7 +143,8 @@ std::size_t Framer::find(Cursor& cursor, std::size_t end) noexcept {
   return cursor.at;
 }
 
-std::size_t Framer::find_terminator() noexcept { return find(nul_, find(line_feed_, end_)); }
+// Where there is no NUL at all, that is found out once for all that is held.
+std::size_t Framer::find_terminator() noexcept { return std::min(find(nul_, end_), find(line_feed_, end_)); }
 
 // What is empty is no message.
 void Framer::drop_terminators() noexcept {

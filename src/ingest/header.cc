@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "ingest/rfc3164.h"
+#include "marks.h"
 
 namespace qatime::ingest {
 namespace {
@@ -69,16 +70,20 @@ Parsed<Header> make_header(HeaderForm form, std::optional<Time> time, std::strin
 
 // What follows `<PRI>1 `.
 Parsed<Header> parse_rfc5424(std::string_view rest) {
-  const auto time = take_token(rest);
-  const auto host = take_token(rest);
-  if (!time || !host || host->empty()) return Malformed::header;
+  const Marks spaces{rest, ' '};
+  const std::size_t time_end = spaces.find(0);
+  const std::size_t host_end = time_end == std::string_view::npos ? time_end : spaces.find(time_end + 1);
+  if (host_end == std::string_view::npos || host_end == time_end + 1) return Malformed::header;
+  const std::string_view time = rest.substr(0, time_end);
+  const std::string_view host = rest.substr(time_end + 1, host_end - time_end - 1);
+  rest.remove_prefix(host_end + 1);
   if (!skip(rest, "qumulo - - - ")) {  // as the cluster writes it
     if (!skip_tag(rest)) return take_token(rest) ? Malformed::tag : Malformed::header;
     const bool has_process = skip_token(rest);
     const bool has_message = skip_token(rest);
     if (!has_process || !has_message || !skip_structured_data(rest)) return Malformed::header;
   }
-  return make_header(HeaderForm::rfc5424, parse_rfc3339(*time), *host, rest);
+  return make_header(HeaderForm::rfc5424, parse_rfc3339(time), host, rest);
 }
 
 // `token` is `TIME,HOST,qumulo`.
