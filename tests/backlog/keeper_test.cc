@@ -504,7 +504,7 @@ class Story {
 
 }  // namespace
 
-TEST_CASE("after any life and crash what was committed is there, and nothing else") {
+TEST_CASE("after any life and crash what was committed is there, and nothing else", "[one-thread]") {
   const unsigned seed = std::random_device{}();
   INFO("seed " << seed);
   for (unsigned round = 0; round < 8; ++round) {

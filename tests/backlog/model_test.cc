@@ -374,7 +374,7 @@ TEST_CASE("ExportsInAnyOrder", "[backlog]") {
 }
 
 // Two changes and three accesses exhaustively, three changes in samples; all orders of arrival.
-TEST_CASE("AllSmallSetsInAllOrders", "[backlog]") {
+TEST_CASE("AllSmallSetsInAllOrders", "[one-thread]") {
   const std::vector<std::string> paths{"/a", "/b", "/a/c", "/b/c"};
   const Happenings changes = all_changes(paths);
   Run run;
@@ -404,7 +404,7 @@ TEST_CASE("AllSmallSetsInAllOrders", "[backlog]") {
   SUCCEED();
 }
 
-TEST_CASE("LongStreamsOutOfOrder", "[backlog]") {
+TEST_CASE("LongStreamsOutOfOrder", "[one-thread]") {
   const std::vector<std::vector<std::string>> exports{{"/"}, {"/", "/a/b"}, {"/a", "/b/c", "/a/c/a"}};
   for (unsigned seed = 1; seed <= 4; ++seed) {
     INFO("seed " << seed);
