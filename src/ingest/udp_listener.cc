@@ -12,6 +12,7 @@
 #include <linux/sock_diag.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "ingest/framing.h"
 #include "ingest/listen_error.h"
@@ -29,9 +30,11 @@ constexpr std::size_t kMaxDatagram = 65'535;  // bytes, of IPv4 and IPv6 without
 constexpr int kBatchesPerTurn = 16;
 constexpr auto kLookInterval = 1s;
 // Where datagrams come by so many in a turn, the next turn waits until there are more of them: it costs the same. Even
-// 200,000 a second fill no more than a quarter of the kernel's default buffer meanwhile.
+// 200,000 a second fill no more than a quarter of the kernel's default buffer meanwhile. The socket is out of Asio's
+// hands then: epoll would wake the thread for what comes, whether it is waited for or not.
 constexpr std::size_t kBusy = 16;
 constexpr auto kRest = 250us;
+constexpr int kRests = 4;  // after such a turn: senders have bursts, whose first datagrams would wake it one by one
 
 }  // namespace
 
@@ -105,11 +108,12 @@ UdpListener::UdpListener(boost::asio::io_context& context, const SyslogConfig::L
 }
 
 UdpListener::~UdpListener() {
+  close();
   set_used(0);
   buffer_bytes_.add(-static_cast<std::int64_t>(buffer_));
 }
 
-std::uint16_t UdpListener::port() const { return socket_.local_endpoint().port(); }
+std::uint16_t UdpListener::port() const { return endpoint_.port(); }
 
 void UdpListener::adopt(const SyslogConfig& config) {
   if (max_message_ != config.max_message || allow_.empty() != config.allow.empty()) {
@@ -117,7 +121,7 @@ void UdpListener::adopt(const SyslogConfig& config) {
   }
   max_message_ = config.max_message;
   allow_ = config.allow;
-  if (wanted_buffer_ == config.udp_receive_buffer) return;
+  if (wanted_buffer_ == config.udp_receive_buffer || !watch()) return;
   wanted_buffer_ = config.udp_receive_buffer;
   size_buffer();
 }
@@ -128,6 +132,8 @@ void UdpListener::open(const SyslogConfig::Listener& listener) {
     socket_.open(endpoint.protocol());
     if (endpoint.protocol() == udp::v6()) socket_.set_option(boost::asio::ip::v6_only{true});
     socket_.bind(endpoint);
+    endpoint_ = socket_.local_endpoint();
+    descriptor_ = socket_.native_handle();
   } catch (const boost::system::system_error& error) {
     throw ListenError{listener, error.code().message()};
   }
@@ -151,9 +157,25 @@ void UdpListener::size_buffer() {
   }
 }
 
+// Returns whether the socket is in Asio's hands. Where it cannot be, there is another time.
+bool UdpListener::watch() {
+  error_code error;
+  if (!socket_.is_open()) socket_.assign(endpoint_.protocol(), descriptor_, error);
+  return !error;
+}
+
 void UdpListener::await_data() {
+  if (!watch()) return rest();
   socket_.async_wait(udp::socket::wait_read, [this](const error_code& error) {
-    if (!error && socket_.is_open()) take_turn();
+    if (!error && is_open()) take_turn();
+  });
+}
+
+void UdpListener::rest() {
+  if (socket_.is_open()) (void)socket_.release();
+  rest_.expires_after(kRest);
+  rest_.async_wait([this](const error_code& error) {
+    if (!error && is_open()) take_turn();
   });
 }
 
@@ -164,16 +186,18 @@ void UdpListener::take_turn() {
     count += more;
     if (more < kDatagrams) break;
   }
-  if (count < kBusy || count == kBatchesPerTurn * kDatagrams) return await_data();
-  rest_.expires_after(kRest);
-  rest_.async_wait([this](const error_code& error) {
-    if (!error && socket_.is_open()) take_turn();
-  });
+  if (count >= kBusy) {
+    rests_ = kRests;
+  } else if (rests_ > 0) {
+    --rests_;
+  }
+  if (rests_ == 0 || count == kBatchesPerTurn * kDatagrams) return await_data();
+  rest();
 }
 
 // Returns how many datagrams came: kDatagrams if there may be more.
 std::size_t UdpListener::receive() {
-  const int count = batch_->receive(socket_.native_handle());
+  const int count = batch_->receive(descriptor_);
   if (count < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return 0;
     const error_code error{errno, boost::system::system_category()};
@@ -212,7 +236,7 @@ bool UdpListener::is_allowed(const Address& sender) {
 void UdpListener::await_look() {
   look_due_.expires_after(kLookInterval);
   look_due_.async_wait([this](const error_code& error) {
-    if (error || !socket_.is_open()) return;
+    if (error || !is_open()) return;
     look_at_buffer();
     await_look();
   });
@@ -221,7 +245,7 @@ void UdpListener::await_look() {
 void UdpListener::look_at_buffer() {
   std::array<std::uint32_t, SK_MEMINFO_VARS> info{};
   socklen_t size = sizeof info;
-  if (getsockopt(socket_.native_handle(), SOL_SOCKET, SO_MEMINFO, info.data(), &size) != 0) return;
+  if (getsockopt(descriptor_, SOL_SOCKET, SO_MEMINFO, info.data(), &size) != 0) return;
   drops_.add(info[SK_MEMINFO_DROPS] - counted_drops_);
   counted_drops_ = info[SK_MEMINFO_DROPS];
   // In the kernel's measure, like the size that it reports.
@@ -234,15 +258,24 @@ void UdpListener::set_used(std::size_t bytes) {
 }
 
 void UdpListener::drain_and_close() {
-  if (!socket_.is_open()) return;
+  if (!is_open()) return;
   const auto deadline = std::chrono::steady_clock::now() + kDrainLimit;
   while (receive() == kDatagrams && std::chrono::steady_clock::now() < deadline) {
   }
   look_at_buffer();
   look_due_.cancel();
   rest_.cancel();
+  close();
+}
+
+void UdpListener::close() {
   error_code ignored;
-  socket_.close(ignored);
+  if (socket_.is_open()) {
+    socket_.close(ignored);
+  } else if (is_open()) {
+    ::close(descriptor_);
+  }
+  descriptor_ = -1;
 }
 
 }  // namespace qatime::ingest

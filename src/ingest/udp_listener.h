@@ -44,15 +44,22 @@ class UdpListener {
 
   void open(const SyslogConfig::Listener& listener);
   void size_buffer();
+  [[nodiscard]] bool is_open() const noexcept { return descriptor_ >= 0; }
+  [[nodiscard]] bool watch();
   void await_data();
+  void rest();
   void take_turn();
   std::size_t receive();
   [[nodiscard]] bool is_allowed(const Address& sender);
   void await_look();
   void look_at_buffer();
   void set_used(std::size_t bytes);
+  void close();
 
-  boost::asio::ip::udp::socket socket_;
+  boost::asio::ip::udp::socket socket_;  // not open while it rests
+  int descriptor_ = -1;                  // of the socket, then too
+  boost::asio::ip::udp::endpoint endpoint_;
+  int rests_ = 0;  // that it takes before it waits for the next datagram
   boost::asio::steady_timer look_due_;
   boost::asio::steady_timer rest_;
   std::size_t max_message_;

@@ -2,6 +2,7 @@
 #include "ingest/udp_listener.h"
 
 #include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,10 @@ class Fixture : public ListenerFixture {
   }
 
   void send(std::string_view datagram) { client_.send(boost::asio::buffer(datagram.data(), datagram.size())); }
+  void send_to(const udp::endpoint& listener, std::string_view datagram) {
+    client_.connect(listener);
+    send(datagram);
+  }
 
  private:
   boost::asio::io_context clients_{1};
@@ -177,6 +182,44 @@ TEST_CASE_METHOD(Fixture, "Other limits hold from the next datagram on") {
   listener.adopt(config);
   send(record_of(long_path));
   run_until([&] { return paths.size() == 2; });
+}
+
+TEST_CASE_METHOD(Fixture, "While it rests after many datagrams, all goes on") {
+  SyslogConfig config;
+  UdpListener& listener = listen(config);
+  for (int i = 0; i < 100; ++i) send(record_of("/a"));
+  run_until([&] { return paths.size() == 100; });
+  SECTION("what comes is taken in, then and later") {
+    for (std::size_t i = 1; i <= 20; ++i) {
+      send(record_of("/b"));
+      run_until([&] { return paths.size() == 100 + i; });
+    }
+  }
+  SECTION("a buffer of another size is taken") {
+    config.udp_receive_buffer = 8192;
+    listener.adopt(config);
+    for (int i = 0; i < 500; ++i) send(record_of("/b"));
+    listener.drain_and_close();
+    CHECK(count("qatime_udp_kernel_drops_total") > 0);
+  }
+  SECTION("it can be closed, and its port is free then") {
+    send(record_of("/b"));
+    listener.drain_and_close();
+    CHECK(paths.size() == 101);
+    settle();
+    udp::socket other{context, udp::endpoint{boost::asio::ip::address_v4::loopback(), listener.port()}};
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "One that goes while it rests leaves its port") {
+  std::optional<UdpListener> listener;
+  listener.emplace(context, SyslogConfig::Listener{Transport::udp, "127.0.0.1", 0}, SyslogConfig{}, intake, metrics);
+  const udp::endpoint port{boost::asio::ip::address_v4::loopback(), listener->port()};
+  for (int i = 0; i < 100; ++i) send_to(port, record_of("/a"));
+  run_until([&] { return paths.size() == 100; });
+  listener.reset();
+  settle();
+  udp::socket other{context, port};
 }
 
 }  // namespace
