@@ -13,6 +13,8 @@
 #include <span>
 #include <utility>
 
+#include <boost/sort/spreadsort/integer_sort.hpp>
+
 #include "backlog/codec.h"
 #include "backlog/local.h"
 #include "timestamp.h"
@@ -77,10 +79,12 @@ Local::Pass Local::begin_pass() {
     pass.overflows = overflows_.size();
     pass.events = events_;
   }
-  std::vector<Table::Unwritten> sorted{taken.begin(), taken.end()};
-  std::ranges::stable_sort(sorted, {}, &Table::Unwritten::directory);
+  std::vector<std::uint64_t> sorted;
+  sorted.reserve(taken.size());
+  for (const auto& unwritten : taken) sorted.push_back(std::uint64_t{unwritten.directory} << 32 | unwritten.item);
+  boost::sort::spreadsort::integer_sort(sorted.begin(), sorted.end());
   pass.items.reserve(sorted.size());
-  for (const auto& unwritten : sorted) pass.items.push_back(unwritten.item);
+  for (const std::uint64_t unwritten : sorted) pass.items.push_back(static_cast<Slot>(unwritten));
   return pass;
 }
 

@@ -2,6 +2,7 @@
 // One measurement of the local backlog, as `name value` lines. A process each, so that memory and CPU are its own:
 //
 //   backlog DIRECTORY take-in on|off uniform|zipf ACCESSES PATHS   accesses to PATHS paths that nobody settles
+//   backlog DIRECTORY receive on|off uniform|zipf RECORDS PATHS    the bytes of records, three of five of them accesses
 //   backlog DIRECTORY settle ACCESSES                              distinct accesses, settled as fast as they come
 //   backlog DIRECTORY uniform PENDING ACCESSES                     accesses to any of PENDING paths that wait already
 //   backlog DIRECTORY recover                                      reads back what a take-in has left
@@ -18,21 +19,28 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <numeric>
 #include <optional>
 #include <random>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include <fmt/core.h>
+
 #include "backlog/codec.h"
 #include "backlog/keeper.h"
 #include "backlog/local.h"
 #include "backlog/store.h"
+#include "ingest/framing.h"
+#include "ingest/intake.h"
 #include "log.h"
+#include "timestamp.h"
 
 namespace {
 
@@ -125,6 +133,39 @@ struct Subject {
     return seconds;
   }
 
+  // The bytes of records of `count` paths, three of five of which are accesses; returns the CPU seconds from there on.
+  template <class Next>
+  double receive(std::size_t count, Next&& next) {
+    const Lanes lanes;
+    const ingest::SelfAddresses self;
+    const PolicyConfig all;
+    const ingest::Policy policy{all, lanes, self};
+    ingest::Intake intake{policy, {}, registry, [this](Events events) { local.add(events); }};
+    ingest::Framer framer{256 << 10};
+    double seconds = 0;
+    Paths path_of;
+    std::string bytes;
+    for (std::size_t i = 0; i < count;) {
+      bytes.clear();
+      for (const std::size_t end = std::min(i + kRead, count); i < end; ++i) {
+        fmt::format_to(std::back_inserter(bytes),
+                       R"(<14>1 {} cluster-{} qumulo - - - 192.168.240.{},"AD\user{}",smb2,{},ok,{},"{}",""{})",
+                       format_rfc3339(Time{std::chrono::nanoseconds{++now}}), i % 8, i % 250, i % 1000,
+                       i % 5 < 3 ? "fs_read_data" : "fs_read_metadata", i, path_of(next()), '\n');
+      }
+      const double before = seconds_of(CLOCK_THREAD_CPUTIME_ID);
+      const std::span<char> space = framer.writable();
+      if (space.size() < bytes.size()) std::abort();
+      std::ranges::copy(bytes, space.begin());
+      framer.commit(bytes.size());
+      intake.begin(ingest::Transport::tcp, bytes.size());
+      while (const auto frame = framer.next()) intake.message(frame->bytes);
+      intake.flush();
+      seconds += seconds_of(CLOCK_THREAD_CPUTIME_ID) - before;
+    }
+    return seconds;
+  }
+
   void finish() {
     if (keeper && !keeper->stop(10min)) std::abort();
     print("dropped", static_cast<double>(registry.sum("qatime_dropped_total")));
@@ -172,14 +213,15 @@ std::function<std::uint32_t()> each(std::uint32_t count) {
   };
 }
 
-void take_in(const std::string& directory, bool has_log, std::size_t count, std::uint32_t paths, bool is_zipf) {
+void take_in(const std::string& directory, bool has_log, std::size_t count, std::uint32_t paths, bool is_zipf,
+             bool as_records) {
   auto next = draw(paths, is_zipf);
   Subject subject{directory, has_log};
   const double process = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
   const double own = seconds_of(CLOCK_THREAD_CPUTIME_ID);
   const double start = wall();
-  const double seconds = subject.add(count, next);
-  const double making = seconds_of(CLOCK_THREAD_CPUTIME_ID) - own - seconds;  // of the paths
+  const double seconds = as_records ? subject.receive(count, next) : subject.add(count, next);
+  const double making = seconds_of(CLOCK_THREAD_CPUTIME_ID) - own - seconds;  // of what came
   print("per_second", static_cast<double>(count) / (wall() - start));
   subject.finish();
   print("intake_seconds", seconds);
@@ -260,8 +302,8 @@ int main(int count, char** arguments) {
   log::set_level(log::Level::warning);
   const std::string& directory = words.at(0);
   const std::string& what = words.at(1);
-  if (what == "take-in") {
-    take_in(directory, words.at(2) == "on", number(4), number(5), words.at(3) == "zipf");
+  if (what == "take-in" || what == "receive") {
+    take_in(directory, words.at(2) == "on", number(4), number(5), words.at(3) == "zipf", what == "receive");
   }
   if (what == "settle") settle(directory, number(2));
   if (what == "uniform") uniform(directory, number(2), number(3));

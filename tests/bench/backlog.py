@@ -36,15 +36,16 @@ def median(runs, name):
 
 
 def cost(scratch):
-    for distribution in ("zipf", "uniform"):
+    for distribution, case, unit in (("zipf", "receive", "record"), ("zipf", "take-in", "access"),
+                                     ("uniform", "take-in", "access")):
         runs = {log: [] for log in ("on", "off")}
         for _ in range(RUNS):
             for log, results in runs.items():
-                results.append(measure(scratch, "take-in", log, distribution, ACCESSES, PATHS))
+                results.append(measure(scratch, case, log, distribution, ACCESSES, PATHS))
         for what in ("intake", "process"):
             ours, theirs = ([run[f"{what}_seconds"] / ACCESSES * 1e6 for run in runs[log]] for log in ("on", "off"))
-            report(f"{distribution}: CPU of the {what} per access, with the log", "us", ours, theirs, "without")
-        print(f"  {median(runs['on'], 'written_bytes') / ACCESSES:.0f} bytes written per access, "
+            report(f"{distribution}: CPU of the {what} per {unit}, with the log", "us", ours, theirs, "without")
+        print(f"  {median(runs['on'], 'written_bytes') / ACCESSES:.0f} bytes written per {unit}, "
               f"{median(runs['on'], 'dropped'):.0f} dropped")
 
 
