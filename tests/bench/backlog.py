@@ -79,14 +79,15 @@ class Rsyslog(test_forwarders.Rsyslog):
     CONFIGURATION = """
         module(load="imptcp")
         global(workDirectory="{directory}")
-        main_queue(queue.type="Disk" queue.filename="queue" queue.maxDiskSpace="4g" queue.syncQueueFiles="on"
-                   queue.checkpointInterval="10000" queue.timeoutShutdown="10")
+        main_queue(queue.type="Disk" queue.filename="queue" queue.maxDiskSpace="4g" queue.size="{size}"
+                   queue.syncQueueFiles="on" queue.checkpointInterval="10000" queue.timeoutShutdown="10")
         input(type="imptcp" address="127.0.0.1" port="{port}")
         action(type="omfwd" target="127.0.0.1" port="{closed}" protocol="tcp" action.resumeRetryCount="-1")
     """
 
     def configure(self):
-        text = self.CONFIGURATION.format(directory=self.directory, port=self.port, closed=lab.free_port())
+        text = self.CONFIGURATION.format(directory=self.directory, port=self.port, closed=lab.free_port(),
+                                         size=2 * QUEUED)
         (self.directory / "main.conf").write_text(text)
 
 
