@@ -6,7 +6,9 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
+#include <utility>
 
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -31,19 +33,19 @@ class Marks {
   static constexpr std::size_t kNear = 64;
 
   static std::uint64_t look(std::string_view text, char wanted) noexcept {
-    if (text.size() >= kNear) return look(text.data(), wanted);
+    if (text.size() >= kNear) return look(std::span{text}.first<kNear>(), wanted);
     std::array<char, kNear> padded{};
     std::ranges::copy(text, padded.begin());
-    return look(padded.data(), wanted);
+    return look(std::span{std::as_const(padded)}, wanted);
   }
 
   // A bit for each of 64 bytes, the lowest for the first.
-  static std::uint64_t look(const char* bytes, char wanted) noexcept {
+  static std::uint64_t look(std::span<const char, kNear> bytes, char wanted) noexcept {
     std::uint64_t bits = 0;
 #ifdef __SSE2__
     constexpr unsigned kBlock = sizeof(__m128i);
     for (unsigned i = 0; i < kNear; i += kBlock) {
-      const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + i));
+      const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(&bytes[i]));
       const int found = _mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8(wanted)));
       bits |= std::uint64_t{static_cast<unsigned>(found)} << i;
     }
