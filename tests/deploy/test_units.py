@@ -146,11 +146,7 @@ class Text(unittest.TestCase):
                          [volume["name"] for volume in pod["spec"]["volumes"]])
         self.assertEqual(pod["spec"]["securityContext"]["fsGroup"], container["securityContext"]["runAsUser"])
         self.assertEqual(f"{pod['spec']['terminationGracePeriodSeconds']}s", values("Service", "TimeoutStopSec")[0])
-        live, ready = container["livenessProbe"], container["readinessProbe"]
-        self.assertEqual(live["exec"]["command"], healthcheck()["test"][1:])
-        self.assertEqual([f"{live[key]}s" for key in ("initialDelaySeconds", "periodSeconds", "timeoutSeconds")],
-                         [healthcheck()[key] for key in ("start_period", "interval", "timeout")])
-        self.assertEqual(ready["exec"]["command"], [*live["exec"]["command"], "--ready"])
+        self.assertEqual(container["readinessProbe"]["exec"]["command"], [*healthcheck()["test"][1:], "--ready"])
 
 
 class Containers(Case):
@@ -249,7 +245,6 @@ class Containers(Case):
         self.addCleanup(self.user.run, "podman", "kube", "down", file)
         lab.wait_until(lambda: "ready:" in self.user.run("podman", "logs", "qatime-qatime").stderr, "qatime's start")
         self.expect_locked_up("qatime-qatime")
-        self.user.run("podman", "healthcheck", "run", "qatime-qatime")  # its livenessProbe
         self.expect_work()
         self.user.run("podman", "stop", "qatime-qatime")
         self.assertEqual(self.inspect("qatime-qatime")["State"]["ExitCode"], 0)
