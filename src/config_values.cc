@@ -14,16 +14,25 @@
 namespace qatime {
 namespace {
 
-struct HostPort {
-  std::string host;
-  std::optional<std::uint16_t> port;
-};
-
 std::optional<std::uint16_t> parse_port(std::string_view text) {
   std::uint16_t port = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
   if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
   return port;
+}
+
+std::optional<RedisConfig::Server> parse_redis_server(std::string_view text, std::uint16_t usual_port) {
+  const auto endpoint = parse_host_port(text);
+  if (!endpoint || endpoint->port == 0) return std::nullopt;
+  return RedisConfig::Server{endpoint->host, endpoint->port.value_or(usual_port)};
+}
+
+}  // namespace
+
+bool is_address(const std::string& text) {
+  std::array<unsigned char, sizeof(in6_addr)> address{};
+  return inet_pton(AF_INET, text.c_str(), address.data()) == 1 ||
+         inet_pton(AF_INET6, text.c_str(), address.data()) == 1;
 }
 
 std::optional<HostPort> parse_host_port(std::string_view text) {
@@ -46,20 +55,6 @@ std::optional<HostPort> parse_host_port(std::string_view text) {
   if (rest.empty()) return parsed;
   parsed.port = rest.starts_with(':') ? parse_port(rest.substr(1)) : std::nullopt;
   return parsed.port ? std::optional{parsed} : std::nullopt;
-}
-
-std::optional<RedisConfig::Server> parse_redis_server(std::string_view text, std::uint16_t usual_port) {
-  const auto endpoint = parse_host_port(text);
-  if (!endpoint || endpoint->port == 0) return std::nullopt;
-  return RedisConfig::Server{endpoint->host, endpoint->port.value_or(usual_port)};
-}
-
-}  // namespace
-
-bool is_address(const std::string& text) {
-  std::array<unsigned char, sizeof(in6_addr)> address{};
-  return inet_pton(AF_INET, text.c_str(), address.data()) == 1 ||
-         inet_pton(AF_INET6, text.c_str(), address.data()) == 1;
 }
 
 std::optional<SyslogConfig::Listener> parse_listener(std::string_view text) {

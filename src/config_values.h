@@ -2,6 +2,7 @@
 // What the strings of a configuration stand for. Each function gives nothing for a string that is not allowed.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,13 +14,21 @@ namespace qatime {
 // Whether it is a numeric address, IPv4 or IPv6.
 [[nodiscard]] bool is_address(const std::string& text);
 
+struct HostPort {
+  std::string host;  // a name, or an address without brackets
+  std::optional<std::uint16_t> port;
+};
+
+// "host", "host:port", "[::1]", "[::1]:port", or a bare IPv6 address.
+[[nodiscard]] std::optional<HostPort> parse_host_port(std::string_view text);
+
 // "tcp://ADDRESS:PORT", likewise udp and tls.
 [[nodiscard]] std::optional<SyslogConfig::Listener> parse_listener(std::string_view text);
 
 // "ADDRESS:PORT".
 [[nodiscard]] std::optional<AdminConfig::Listener> parse_admin_listener(std::string_view text);
 
-// "host", "host:port", "[::1]", "[::1]:port", or a bare IPv6 address.
+// As parse_host_port(); port 0 is none.
 [[nodiscard]] std::optional<NfsConfig::Server> parse_server(const std::string& text);
 
 // "local" or "redis".

@@ -15,8 +15,8 @@
 #include <boost/beast/http.hpp>
 #include <fmt/core.h>
 
-#include "address.h"
 #include "admin/logger.h"
+#include "config_values.h"
 
 namespace qatime::admin {
 
@@ -35,14 +35,10 @@ Response plain(http::status status, std::string_view text) {
 
 // Whether somebody on this machine would call it that, by the field Host (RFC 9110 section 7.2). Another name that
 // leads to our loopback is that of a page that wants to read us with its visitor's browser (DNS rebinding).
-bool is_local(std::string_view host) {
-  if (host.empty()) return true;
-  if (host.starts_with('[')) {
-    host = host.substr(1, host.find(']') - 1);
-  } else {
-    host = host.substr(0, host.find(':'));
-  }
-  return host == "localhost" || host.ends_with(".localhost") || parse_address(host);
+bool is_local(std::string_view field) {
+  if (field.empty()) return true;
+  const auto named = parse_host_port(field);
+  return named && (named->host == "localhost" || named->host.ends_with(".localhost") || is_address(named->host));
 }
 
 }  // namespace
@@ -180,7 +176,7 @@ void Server::Connection::respond(const error_code& error) {
   const auto host = request[http::field::host];
   if (all.is_loopback() && !is_local({host.data(), host.size()})) {
     return write(plain(http::status::misdirected_request, "ask for it by an address, or as localhost"), keep_alive,
-                 true);
+                 !is_head);
   }
   const auto target = request.target();
   const std::string_view path = std::string_view{target.data(), target.size()}.substr(0, target.find('?'));

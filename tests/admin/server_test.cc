@@ -124,6 +124,9 @@ TEST_CASE("On loopback, it answers to an address and to localhost alone") {
        {"example.com", "example.com:9514", "127.0.0.1.example.com", "[", "localhost.example.com"}) {
     CHECK(ask_as("Host: " + std::string{host} + "\r\n").starts_with("HTTP/1.1 421 "));
   }
+  const std::string head = f.ask("HEAD /here HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n");
+  CHECK(head.starts_with("HTTP/1.1 421 "));
+  CHECK(head.ends_with("\r\n\r\n"));
 }
 
 TEST_CASE("A header over the limit is refused") {

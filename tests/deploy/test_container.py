@@ -7,6 +7,7 @@ The base image is made by debootstrap, since not every machine reaches a registr
 or sudo. Debian packages: podman buildah crun uidmap slirp4netns debootstrap.
 """
 
+import http.client
 import json
 import pathlib
 import re
@@ -140,6 +141,17 @@ class Container(Case):
         off, _ = self.start(arguments=["run", "--set", "admin.listen="])
         failed = self.user.run("podman", "healthcheck", "run", off, check=False)
         self.assertEqual(failed.returncode, 1, failed.stdout)
+
+    def test_its_page_can_be_published_under_any_name(self):
+        admin = lab.free_port()
+        self.start([f"--publish=127.0.0.1:{admin}:9514"], ["run", "--set", "admin.listen=0.0.0.0:9514"])
+        connection = http.client.HTTPConnection("127.0.0.1", admin, timeout=60)
+        self.addCleanup(connection.close)
+        for path in ("/", "/metrics", "/healthz"):
+            connection.request("GET", path, headers={"Host": "qatime.example.com"})
+            response = connection.getresponse()
+            self.assertEqual(response.status, 200)
+            response.read()
 
     def test_the_image_says_what_it_is(self):
         image = json.loads(self.podman("image", "inspect", "qatime"))[0]
