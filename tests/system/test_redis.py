@@ -7,6 +7,7 @@ import random
 import signal
 import struct
 import time
+import unittest
 
 import lab
 from case import Case, now
@@ -39,6 +40,10 @@ class SharedCase(Case):
 
 
 class Shared(SharedCase):
+    def changes(self):
+        """How many entries the log of changes has."""
+        return int(self.redis.cli("xlen", "{qatime}:changes"))
+
     def test_one_instance(self):
         paths = self.make_files(*map(str, range(200)))
         times = {path: now() + 1000 * index for index, path in enumerate(paths)}
@@ -87,6 +92,24 @@ class Shared(SharedCase):
         self.expect_atimes(dict.fromkeys(paths, base))
         for daemon in daemons:
             daemon.stop().check_sums()
+
+    @unittest.skipIf("QATIME_TEST_QUICK" in os.environ, "it would wait for a minute")
+    def test_changes_are_forgotten_when_all_that_waits_has_been_through_them(self):
+        self.make_directory(f"{self.root}/new")
+        paths = self.make_files(*(f"new/{index}" for index in range(50)))
+        first, base = self.shared(nfs__port=lab.free_port()).start(), now()
+        send_tcp(first.port, [record(f"{self.root}/old/{index}", base) for index in range(50)])
+        wait_until(lambda: self.redis.pending() == 50, "all to be in Redis")
+        changes = [record(f"{self.root}/none/{index}", base + 1, "fs_delete") for index in range(100)]
+        changes.append(record(f"{self.root}/old/", base + 10**6, "fs_rename", target=f"{self.root}/new/"))
+        send_tcp(first.port, changes)
+        wait_until(lambda: self.changes() > 0, "the changes to be in Redis")
+        time.sleep(50)  # they are remembered for a minute
+        wait_until(lambda: self.changes() == 0, "the changes to be forgotten", 180)
+        first.stop()
+        second = self.shared().start()  # which never hears of them
+        self.expect_atimes(dict.fromkeys(paths, base))
+        second.stop().check_sums()
 
     def test_an_instance_that_is_killed(self):
         """Its shards have another owner within the lease, and what it had is applied."""

@@ -90,4 +90,10 @@ std::optional<std::int64_t> parse_score(std::string_view text) noexcept {
   return static_cast<std::int64_t>(value);
 }
 
+std::int64_t leading_number(std::string_view text) noexcept {
+  std::int64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
 }  // namespace qatime::backlog::redis

@@ -2,6 +2,7 @@
 // The keys of the shared backlog, and what their members mean. Every qatime that shares it must agree on these.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -9,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "clock.h"
 #include "timestamp.h"
 
 namespace qatime::backlog::redis {
@@ -66,5 +68,13 @@ struct Member {
 [[nodiscard]] std::int64_t to_score(Time time) noexcept;
 [[nodiscard]] Time from_score(std::int64_t score) noexcept;
 [[nodiscard]] std::optional<std::int64_t> parse_score(std::string_view text) noexcept;
+
+// The number that `text` begins with, 0 if none: of the id of a stream, its milliseconds by the server's clock.
+[[nodiscard]] std::int64_t leading_number(std::string_view text) noexcept;
+
+// When a change came, by the milliseconds of its id.
+[[nodiscard]] inline Clock::Instant arrival(std::int64_t milliseconds) noexcept {
+  return Clock::Instant{std::chrono::milliseconds{milliseconds}};
+}
 
 }  // namespace qatime::backlog::redis

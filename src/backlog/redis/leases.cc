@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+#include "backlog/redis/leases.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <random>
+
+#include <fmt/core.h>
+
+#include "backlog/logger.h"
+
+namespace qatime::backlog::redis {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::milliseconds;
+
+// Nobody else has it.
+std::string make_instance() {
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
+}
+
+}  // namespace
+
+Leases::Leases(const RedisConfig& config, const Keys& keys, Servers& servers, Window& window,
+               metrics::Registry& registry)
+    : lease_{config.lease},
+      held_{lease_ * 3 / 4},
+      instance_{make_instance()},
+      keys_{keys},
+      servers_{servers},
+      window_{window},
+      held_shards_{registry.gauge("qatime_redis_shards", "Shards of the shared backlog that this instance works on")},
+      instances_{registry.gauge("qatime_redis_instances", "Instances that work on the shared backlog")} {}
+
+std::vector<unsigned> Leases::hold() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < next_) return {};
+  next_ = now + std::min<milliseconds>(lease_ / 8, 1s);
+  const std::vector<std::string> living = announce();
+  const auto ours = std::ranges::find(living, instance_);
+  if (ours == living.end()) return {};
+  const auto rank = static_cast<std::size_t>(ours - living.begin());
+  std::vector<bool> is_held(keys_.shards());
+  const Command arguments = Command{instance_}.add(held_.count());
+  for (unsigned shard = 0; shard < keys_.shards(); ++shard) {
+    if (shard % living.size() == rank) {
+      servers_.run(Script::hold, keys_.lease(shard), arguments,
+                   [&is_held, shard](const Reply& reply) { is_held[shard] = reply.number == 1; });
+    } else if (window_.is_ours(shard)) {
+      give_up(shard);
+    }
+  }
+  servers_.finish();
+  std::vector<unsigned> gained;
+  std::int64_t count = 0;
+  for (unsigned shard = 0; shard < keys_.shards(); ++shard) {
+    if (is_held[shard]) {
+      if (!window_.is_ours(shard)) gained.push_back(shard);
+      window_.hold(shard, now + held_);
+      ++count;
+    } else if (window_.is_ours(shard)) {
+      window_.give_up(shard);
+    }
+  }
+  if (held_shards_.value() != count || instances_.value() != static_cast<std::int64_t>(living.size())) {
+    kLog.info("works on {} of {} shards, one of {} instances", count, keys_.shards(), living.size());
+  }
+  held_shards_.set(count);
+  instances_.set(static_cast<std::int64_t>(living.size()));
+  return gained;
+}
+
+// Says that we live; returns who does, in the order of their names.
+std::vector<std::string> Leases::announce() {
+  std::vector<std::string> living;
+  servers_.run(Script::announce, keys_.instances(), Command{instance_}.add((lease_ / 2).count()),
+               [&](const Reply& reply) {
+                 for (const Reply& each : reply.list) living.push_back(each.text);
+               });
+  servers_.finish();
+  return living;
+}
+
+void Leases::give_up(unsigned shard) {
+  window_.give_up(shard);
+  servers_.run(Script::release, keys_.lease(shard), {instance_});
+}
+
+void Leases::leave() {
+  for (unsigned shard = 0; shard < keys_.shards(); ++shard) {
+    if (window_.is_ours(shard)) give_up(shard);
+  }
+  servers_.send(keys_.instances(), {"ZREM", keys_.instances().name, instance_});
+  servers_.finish();
+  held_shards_.set(0);
+}
+
+}  // namespace qatime::backlog::redis

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// Which shards this instance works on.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "backlog/redis/keys.h"
+#include "backlog/redis/servers.h"
+#include "backlog/redis/window.h"
+#include "config.h"
+#include "metrics.h"
+
+namespace qatime::backlog::redis {
+
+// Each instance says every second that it lives. Of n instances, in the order of their names, the i-th wants the shards
+// whose number is i modulo n, and gives up others. A lease is held for three quarters of `redis.lease`, and an instance
+// is taken for living for half of it, so that the shards of one that died have another owner within it.
+//
+// On the thread of Redis. All of it may throw Unavailable.
+class Leases {
+ public:
+  // What it is made with outlives it.
+  Leases(const RedisConfig& config, const Keys& keys, Servers& servers, Window& window, metrics::Registry& registry);
+
+  // If it is time, holds what is wanted, gives up the rest, and has the window know. Returns the shards that are ours
+  // and were not before.
+  [[nodiscard]] std::vector<unsigned> hold();
+
+  // It is time: the connection is a new one.
+  void begin_anew() noexcept { next_ = {}; }
+
+  // Gives all of them up, and lives no more.
+  void leave();
+
+ private:
+  using Instant = std::chrono::steady_clock::time_point;
+
+  [[nodiscard]] std::vector<std::string> announce();
+  void give_up(unsigned shard);
+
+  const std::chrono::milliseconds lease_;
+  const std::chrono::milliseconds held_;
+  const std::string instance_;
+  const Keys& keys_;
+  Servers& servers_;
+  Window& window_;
+  metrics::Gauge& held_shards_;
+  metrics::Gauge& instances_;
+  Instant next_{};
+};
+
+}  // namespace qatime::backlog::redis

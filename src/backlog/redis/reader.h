@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+// From Redis into the window.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "backlog/redis/keys.h"
+#include "backlog/redis/servers.h"
+#include "backlog/redis/window.h"
+
+namespace qatime::backlog::redis {
+
+// Fills the window with what waits in our shards. A shard is read by rank, the oldest first. Pages are read before the
+// log of changes is read to its end, and offered afterwards: so what was renamed before a page was read is known by its
+// new name.
+//
+// On the thread of Redis. All of it may throw Unavailable.
+class Reader {
+ public:
+  // What it is made with outlives it.
+  Reader(const Keys& keys, Servers& servers, Window& window);
+
+  // Reads a page of each shard of which there may be more. Returns whether something was found.
+  [[nodiscard]] bool fill();
+
+  // What is known of a shard, or of all, does not count any more.
+  void begin_anew(unsigned shard) { scans_.at(shard) = {}; }
+  void begin_anew() { scans_.assign(scans_.size(), {}); }
+
+ private:
+  using Instant = std::chrono::steady_clock::time_point;
+
+  // How far a shard has been read. Those that are known are the oldest, mostly: then what is behind them is new, and if
+  // nothing is there, nothing is new at all. Else all of it is read.
+  struct Scan {
+    bool is_whole = true;
+    std::size_t cursor = 0;  // how many have been read
+    bool is_useful = false;
+    Instant next{};
+    std::chrono::milliseconds rest{};
+  };
+  struct Page {
+    unsigned shard;
+    std::size_t limit;
+    std::vector<Window::Found> found;
+  };
+
+  [[nodiscard]] std::vector<Page> read_pages(Instant now);
+  void read_changes();
+  void read_on(Page& page);
+
+  const Keys& keys_;
+  Servers& servers_;
+  Window& window_;
+  std::vector<Scan> scans_;
+  std::string last_change_ = "0";
+};
+
+}  // namespace qatime::backlog::redis

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// Forgetting changes of names.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "backlog/redis/keys.h"
+#include "backlog/redis/servers.h"
+#include "backlog/redis/window.h"
+
+namespace qatime::backlog::redis {
+
+// The log of changes can be cut off where all that waits has been through them: some time after there are a hundredth
+// as many changes as members, a shard of ours is read once, and each member that a change has concerned gets the name
+// that its object has by now, with the moment from which it has it.
+//
+// On the thread of Redis. All of it may throw Unavailable.
+class Sweeper {
+ public:
+  // What it is made with outlives it.
+  Sweeper(const Keys& keys, Servers& servers, Window& window) : keys_{keys}, servers_{servers}, window_{window} {}
+
+  // Goes on with the shard that it is at, or looks for one, if it is time.
+  void sweep();
+
+  // Leaves the shard that it is at: it begins anew some time.
+  void stop() noexcept { sweep_.reset(); }
+
+ private:
+  using Instant = std::chrono::steady_clock::time_point;
+  struct Sweep {
+    unsigned shard;
+    std::string cursor = "0";
+    std::int64_t until;  // of arrivals, milliseconds of Redis
+  };
+
+  void begin();
+  void go_on();
+  void forget_swept();
+
+  const Keys& keys_;
+  Servers& servers_;
+  Window& window_;
+  std::optional<Sweep> sweep_;
+  Instant next_{};
+  unsigned next_shard_ = 0;
+};
+
+}  // namespace qatime::backlog::redis
