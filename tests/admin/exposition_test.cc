@@ -34,6 +34,30 @@ TEST_CASE("Counters, gauges and histograms have their help, type and labels") {
   CHECK(has_line(text, R"(c_seconds_count{procedure="null"} 1)"));
 }
 
+TEST_CASE("A family has one head, whatever labels its samples have") {
+  metrics::Registry registry;
+  registry.counter("a_total", "A.", {"reason", "x"}).add(1);
+  registry.counter("a_total", "A.", {"reason", "a\"b\\c\nd"}).add(2);
+  const std::string text = admin::expose(registry);
+  const std::string head = "# TYPE a_total counter\n";
+  CHECK(text.find(head) == text.rfind(head));
+  CHECK(has_line(text, R"(a_total{reason="x"} 1)"));
+  CHECK(has_line(text, R"(a_total{reason="a\"b\\c\nd"} 2)"));
+}
+
+TEST_CASE("A node whose clock is ahead of ours does not lag") {
+  metrics::Registry registry;
+  const Time time = now() + 1h;
+  registry.nodes().find("q-1").count(Fate::accepted, time, time);
+  CHECK(has_line(admin::expose(registry), R"(qatime_node_lag_seconds{host="q-1"} 0)"));
+}
+
+TEST_CASE("Whether it is ready is told") {
+  const metrics::Registry registry;
+  CHECK(has_line(admin::expose(registry, true), "qatime_ready 1"));
+  CHECK(has_line(admin::expose(registry, false), "qatime_ready 0"));
+}
+
 TEST_CASE("The name of a node cannot leave its label") {
   metrics::Registry registry;
   const Time time = now();

@@ -7,13 +7,16 @@ using namespace qatime;
 
 TEST_CASE("The history has sums over all labels and forgets what is older than a quarter of an hour") {
   metrics::Registry registry;
-  registry.counter("qatime_accepted_total", "", {"transport", "tcp"}).add(2);
-  registry.counter("qatime_accepted_total", "", {"transport", "udp"}).add(3);
+  for (const char* const name : {"qatime_accepted_total", "qatime_received_messages_total"}) {
+    registry.counter(name, "", {"transport", "tcp"}).add(2);
+    registry.counter(name, "", {"transport", "udp"}).add(3);
+  }
   registry.gauge("qatime_pending_entries", "").set(4);
   admin::History history;
   history.take(registry);
   REQUIRE(history.samples().size() == 1);
   CHECK(history.samples()[0].accepted == 5);
+  CHECK(history.samples()[0].received == 5);
   CHECK(history.samples()[0].pending == 4);
   CHECK(history.samples()[0].applied == 0);
   registry.gauge("qatime_pending_entries", "").set(9);

@@ -39,7 +39,7 @@ struct Fixture {
   std::string receive(tcp::socket& peer, std::string_view end = {}) {
     std::string text;
     run_until([&] {
-      std::array<char, 4096> bytes{};
+      std::array<char, 64 << 10> bytes{};
       boost::system::error_code error;
       const std::size_t size = peer.read_some(boost::asio::buffer(bytes), error);
       text.append(bytes.data(), size);
@@ -156,6 +156,23 @@ TEST_CASE("When there are too many connections, the one that has been idle longe
   CHECK_FALSE(f.is_closed(idle[2]));
 }
 
+TEST_CASE("Who is idle makes room before who is being served") {
+  Fixture f;
+  f.body.assign(16 << 20, 'x');
+  std::vector<tcp::socket> served;
+  for (std::size_t i = 0; i + 1 < Server::kMaxConnections; ++i) {
+    served.push_back(f.connect());
+    boost::asio::write(served.back(), boost::asio::buffer(Fixture::get("/here")));
+    f.io.run_for(1ms);
+  }
+  tcp::socket idle = f.connect();
+  boost::asio::write(idle, boost::asio::buffer(std::string{"GET /there HTTP/1.1\r\nHost: localhost\r\n\r\n"}));
+  CHECK(f.receive(idle, "no").starts_with("HTTP/1.1 404 "));
+  CHECK(f.ask(Fixture::get("/there")).starts_with("HTTP/1.1 404 "));
+  CHECK(f.run_until([&] { return f.is_closed(idle); }));
+  CHECK(f.receive(served.front()).size() > f.body.size());
+}
+
 TEST_CASE("Who does not read what was asked for makes room like who asks for nothing") {
   Fixture f;
   f.body.assign(16 << 20, 'x');
@@ -188,6 +205,16 @@ TEST_CASE("Who takes too long for a request or a response is closed") {
     return error && error != boost::asio::error::would_block;
   }));
   CHECK(rest.size() < f.body.size());
+}
+
+TEST_CASE("Who asks for nothing more is closed after a while") {
+  HurriedFixture f;
+  tcp::socket peer{f.io};
+  peer.connect({boost::asio::ip::make_address("127.0.0.1"), f.hurried.port()});
+  peer.non_blocking(true);
+  boost::asio::write(peer, boost::asio::buffer(std::string{"GET /here HTTP/1.1\r\nHost: localhost\r\n\r\n"}));
+  CHECK(f.receive(peer).ends_with("hello"));
+  CHECK(f.run_until([&] { return f.is_closed(peer); }));
 }
 
 TEST_CASE("A port that is in use is an error of the configuration") {
