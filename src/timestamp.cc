@@ -89,15 +89,12 @@ nanoseconds take_fraction(std::string_view& text) noexcept {
   return nanoseconds{std::int64_t{value} * kUnits[digits]};
 }
 
-// Without [[unlikely]], GCC takes what lies behind so many ways out for rare, and lets the processor divide.
 std::optional<Time> parse_rfc3339(std::string_view text) noexcept {
   constexpr std::size_t kSize = std::string_view{"0000-00-00T00:00:00"}.size();
-  if (text.size() < kSize || !kYearAndMonth.fits(text, 0) || !kDayAndClock.fits(text, 8) || !kClock.fits(text, 11))
-      [[unlikely]] {
+  if (text.size() < kSize || !kYearAndMonth.fits(text, 0) || !kDayAndClock.fits(text, 8) || !kClock.fits(text, 11)) {
     return std::nullopt;
   }
-  if (text[10] != 'T' && text[10] != 't') [[unlikely]]
-    return std::nullopt;
+  if (text[10] != 'T' && text[10] != 't') return std::nullopt;
   const year_month_day date{year{two_digits(text, 0) * 100 + two_digits(text, 2)},
                             month{static_cast<unsigned>(two_digits(text, 5))},
                             day{static_cast<unsigned>(two_digits(text, 8))}};
@@ -108,11 +105,9 @@ std::optional<Time> parse_rfc3339(std::string_view text) noexcept {
   const nanoseconds fraction = take_fraction(text);
   const std::optional<minutes> ahead = parse_offset(text);
 
-  if (!ahead || !date.ok() || h > 23 || m > 59 || s > 60) [[unlikely]]
-    return std::nullopt;
+  if (!ahead || !date.ok() || h > 23 || m > 59 || s > 60) return std::nullopt;
   const sys_seconds whole = sys_days{date} + hours{h} + minutes{m} + seconds{s} - *ahead;
-  if (!fits(whole)) [[unlikely]]
-    return std::nullopt;
+  if (!fits(whole)) return std::nullopt;
   return s == 60 ? Time{whole} : Time{whole} + fraction;
 }
 

@@ -118,8 +118,7 @@ Parsed<Record> parse_fields(std::string_view body, Escape escape, std::pmr::memo
                       .file_id = fields.bare(),
                       .path = fields.quoted(),
                       .target = fields.last_quoted()};
-  if (!fields.ok()) [[unlikely]]
-    return fields.reason();
+  if (!fields.ok()) return fields.reason();
   return record;
 }
 
@@ -127,7 +126,7 @@ Parsed<Record> parse_fields(std::string_view body, Escape escape, std::pmr::memo
 
 Parsed<Record> parse_csv(std::string_view body, std::pmr::memory_resource& scratch) {
   Parsed<Record> record = parse_fields(body, Escape::doubled, scratch);
-  if (std::holds_alternative<Malformed>(record)) [[unlikely]] {
+  if (std::holds_alternative<Malformed>(record)) {
     if (body.empty()) record = Malformed::body;
     if (body.find("\\\"") == std::string_view::npos) return record;
     const Parsed<Record> other = parse_fields(body, Escape::backslash, scratch);

@@ -186,12 +186,8 @@ void UdpListener::take_turn() {
     count += more;
     if (more < kDatagrams) break;
   }
-  if (count >= kBusy) {
-    rests_ = kRests;
-  } else if (rests_ > 0) {
-    --rests_;
-  }
-  if (rests_ == 0 || count == kBatchesPerTurn * kDatagrams) return await_data();
+  rests_left_ = count >= kBusy ? kRests : std::max(rests_left_ - 1, 0);
+  if (rests_left_ == 0 || count == kBatchesPerTurn * kDatagrams) return await_data();
   rest();
 }
 

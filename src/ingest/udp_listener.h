@@ -59,7 +59,7 @@ class UdpListener {
   boost::asio::ip::udp::socket socket_;  // not open while it rests
   int descriptor_ = -1;                  // of the socket, then too
   boost::asio::ip::udp::endpoint endpoint_;
-  int rests_ = 0;  // that it takes before it waits for the next datagram
+  int rests_left_ = 0;  // before it waits for the next datagram
   boost::asio::steady_timer look_due_;
   boost::asio::steady_timer rest_;
   std::size_t max_message_;
