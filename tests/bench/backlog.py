@@ -50,14 +50,17 @@ def cost(scratch):
 
 
 def sizes(scratch):
-    rates = {}
-    for pending in SIZES:
-        run = measure(scratch, "uniform", pending, ACCESSES)
-        rates[pending] = run["per_second"]
-        print(f"{pending:,} pending: {run['per_second']:,.0f} accesses/s to any of them, "
-              f"{run['intake_seconds'] / ACCESSES * 1e6:.2f} us CPU of intake each, "
-              f"{run['resident_mebibytes']:.0f} MiB resident, {run['dropped']:.0f} dropped", flush=True)
-    print(f"  rate at {SIZES[2]:,} / at {SIZES[1]:,}: {rates[SIZES[2]] / rates[SIZES[1]]:.2f}")
+    runs = {pending: [] for pending in SIZES}
+    for _ in range(RUNS):
+        for pending, results in runs.items():
+            results.append(measure(scratch, "uniform", pending, ACCESSES))
+    for pending, results in runs.items():
+        print(f"{pending:,} pending: {median(results, 'per_second'):,.0f} accesses/s to any of them, "
+              f"{median(results, 'intake_seconds') / ACCESSES * 1e6:.2f} us CPU of intake each, at most "
+              f"{max(run['resident_mebibytes'] for run in results):.0f} MiB resident and "
+              f"{max(run['dropped'] for run in results):.0f} dropped", flush=True)
+    rates = [[run["per_second"] for run in runs[pending]] for pending in SIZES[1:]]
+    print(f"  rate at {SIZES[2]:,} / at {SIZES[1]:,}: {statistics.median(b / a for a, b in zip(*rates)):.2f}")
 
 
 def flow(scratch):
