@@ -8,9 +8,11 @@ import signal
 import struct
 import time
 import unittest
+import unittest.mock
 
 import lab
 from case import Case, now
+from certificates import Authority
 from kept import rows
 from lab import record, send_tcp, wait_until
 from redis_lab import Cluster, Redis, Replicated
@@ -351,6 +353,33 @@ class Refusals(SharedCase):
         status, text = self.check(redis__url=f"rediss://127.0.0.1:{self.redis.port}")
         self.assertIn(status, (1, 2), text)
         self.assertRegex(text, "redis.url is rediss://.*hiredis 1.0|failed .*TLS")
+
+    def test_tls_with_a_certificate_for_the_host_alone(self):
+        authority = Authority(self.scratch.path)
+        servers = {}
+        for name, identity in (("right", authority.issue("localhost", "127.0.0.1")), ("other", authority.issue("other"))):
+            servers[name] = Redis(self.scratch, tls_port=lab.free_port(), tls_cert_file=identity.certificate,
+                                  tls_key_file=identity.key, tls_ca_cert_file=authority.certificate,
+                                  tls_auth_clients="no")
+            self.addCleanup(servers[name].stop)
+
+        def url(name, host):
+            return f"rediss://{host}:{servers[name].options['tls_port']}"
+
+        status, text = self.check(redis__url=url("right", "127.0.0.1"))
+        if "hiredis 1.0" in text:
+            self.skipTest("qatime was built with a hiredis that has no TLS")
+        self.assertRegex(text, "TLS: .*certificate")  # its authority is nobody's
+        with unittest.mock.patch.dict(os.environ, SSL_CERT_FILE=str(authority.certificate)):
+            for host in ("127.0.0.1", "localhost"):
+                self.assertEqual(self.check(redis__url=url("right", host))[0], 0)
+                self.assertRegex(self.check(redis__url=url("other", host))[1], "TLS: .*mismatch")
+            path, = self.make_files("x")
+            daemon = self.shared(redis__url=url("right", "localhost")).start()
+            when = now()
+            send_tcp(daemon.port, [record(path, when)])
+            self.expect_atimes({path: when})
+            daemon.stop().check_sums()
 
     def test_redis_that_is_full(self):
         paths = self.make_files("x")

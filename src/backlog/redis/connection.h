@@ -64,7 +64,8 @@ class Connection {
 // Whether this hiredis can do TLS.
 [[nodiscard]] bool has_tls() noexcept;
 
-// Has a connection speak TLS from now on, with the authorities of the system. Returns why not, or "".
+// Has a connection speak TLS 1.2 or later from now on, with a server that has a certificate for `host` by an authority
+// of the system, or of SSL_CERT_FILE in the environment. Returns why not, or "".
 [[nodiscard]] std::string start_tls(redisContext* context, const std::string& host);
 
 }  // namespace qatime::backlog::redis
