@@ -56,22 +56,20 @@ void Keeper::start() {
 
 void Keeper::begin_stop(std::chrono::milliseconds limit) {
   const std::lock_guard lock{mutex_};
-  is_stopping_ = true;
-  deadline_ = std::chrono::steady_clock::now() + limit;
+  shutdown_.request(limit);
   changed_.notify_all();
 }
 
 std::optional<bool> Keeper::outcome() {
   const std::lock_guard lock{mutex_};
-  if (is_done_) return is_complete_;
-  if (std::chrono::steady_clock::now() >= deadline_) return false;
-  return std::nullopt;
+  return shutdown_.outcome();
 }
 
 bool Keeper::stop(std::chrono::milliseconds limit) {
   begin_stop(limit);
   std::unique_lock lock{mutex_};
-  return changed_.wait_until(lock, deadline_, [this] { return is_done_; }) && is_complete_;
+  changed_.wait_until(lock, shutdown_.deadline(), [this] { return shutdown_.is_finished(); });
+  return shutdown_.outcome().value_or(false);
 }
 
 // Changes of the last minute concern what comes from now on, too.
@@ -103,17 +101,16 @@ void Keeper::run() {
   }
   is_complete = is_complete && pass();  // what that left without need is deleted
   const std::lock_guard lock{mutex_};
-  is_complete_ = is_complete;
-  is_done_ = true;
+  shutdown_.finish(is_complete);
   changed_.notify_all();
 }
 
 // Returns whether it is time to stop.
 bool Keeper::wait_for_work() {
   std::unique_lock lock{mutex_};
-  changed_.wait_for(lock, config_.commit, [this] { return has_much_ || is_stopping_; });
+  changed_.wait_for(lock, config_.commit, [this] { return has_much_ || shutdown_.is_requested(); });
   has_much_ = false;
-  return is_stopping_;
+  return shutdown_.is_requested();
 }
 
 // Commits everything that is new now, in several transactions if it is much. Returns whether it could.
@@ -296,9 +293,8 @@ void Keeper::tell_bulletin() {
 // Waits for a moment; not if it is too late.
 bool Keeper::may_try_again() {
   std::unique_lock lock{mutex_};
-  const auto is_late = [this] { return is_stopping_ && std::chrono::steady_clock::now() >= deadline_; };
-  changed_.wait_for(lock, kRetry, is_late);
-  return !is_late();
+  changed_.wait_for(lock, kRetry, [this] { return shutdown_.is_late(); });
+  return !shutdown_.is_late();
 }
 
 }  // namespace qatime::backlog

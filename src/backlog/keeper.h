@@ -15,6 +15,7 @@
 
 #include "backlog/keeping.h"
 #include "backlog/local.h"
+#include "backlog/shutdown.h"
 #include "backlog/store.h"
 #include "bulletin.h"
 #include "config.h"
@@ -97,10 +98,7 @@ class Keeper final : public Keeping {
   std::condition_variable changed_;
   // guarded by mutex_:
   bool has_much_ = false;
-  bool is_stopping_ = false;
-  bool is_done_ = false;
-  bool is_complete_ = false;
-  Instant deadline_{};
+  Shutdown shutdown_;
 
   std::thread thread_;
 };

@@ -13,8 +13,6 @@ namespace {
 // By Local::Dropped.
 constexpr std::array kDroppedNames{"memory_full", "disk_full", "disk_failed", "damaged", "export"};
 
-constexpr std::size_t kMaxInvalidationBytes = 1 << 20;  // and an eighth of backlog.memory; beyond it, all is doubtful
-
 }  // namespace
 
 Local::Local(const BacklogConfig& config, Lanes lanes, const Clock& clock, metrics::Registry& registry,
@@ -28,6 +26,7 @@ Local::Local(const BacklogConfig& config, Lanes lanes, const Clock& clock, metri
       max_row_{std::clamp<std::size_t>(memory_ / 32, 16 << 10, 4 << 20)},
       much_unwritten_{std::clamp<std::size_t>(memory_ / 4096, 128, 65'536)},
       ledger_{lanes_, memory_, clock.now(), remembrance, has_log_ ? &rows_ : nullptr},
+      doubts_{memory_ / 8},
       recovered_{registry.counter("qatime_recovered_total",
                                   "Accesses that an earlier process had left in the backlog, or that a late move or "
                                   "removal brought back after they were counted as coalesced or cancelled")},
@@ -121,8 +120,7 @@ bool Local::reconsider(Ticket ticket) {
 
 Invalidations Local::take_invalidations() {
   const std::lock_guard lock{mutex_};
-  invalidation_bytes_ = 0;
-  return std::exchange(invalidations_, {});
+  return doubts_.take();
 }
 
 std::optional<Clock::Instant> Local::next_due() const {
@@ -164,24 +162,12 @@ std::chrono::seconds Local::oldest() const {
 // Where one path lies within the other nothing is changed.
 void Local::invalidate(const Move& move) {
   if (is_within(move.path, move.target) || is_within(move.target, move.path)) return;
-  doubt(move.path);
-  doubt(move.target);
-}
-
-void Local::doubt(std::string_view path) {
-  if (invalidations_.everything) return;
-  invalidation_bytes_ += sizeof(std::string) + path.size();
-  invalidations_.everything = invalidation_bytes_ > std::min(kMaxInvalidationBytes, memory_ / 8);
-  if (invalidations_.everything) {
-    invalidations_.paths = {};
-    invalidation_bytes_ = 0;
-  } else {
-    invalidations_.paths.emplace_back(path);
-  }
+  doubts_.add(move.path);
+  doubts_.add(move.target);
 }
 
 std::size_t Local::bytes() const noexcept {
-  return ledger_.bytes() + invalidation_bytes_ + changes_.size() + overflow_bytes_;
+  return ledger_.bytes() + doubts_.bytes() + changes_.size() + overflow_bytes_;
 }
 
 std::size_t Local::pending_now() const noexcept {

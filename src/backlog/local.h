@@ -18,6 +18,7 @@
 #include "backlog/backlog.h"
 #include "backlog/batch.h"
 #include "backlog/codec.h"
+#include "backlog/doubts.h"
 #include "backlog/ledger.h"
 #include "backlog/remembrance.h"
 #include "backlog/rows.h"
@@ -164,8 +165,7 @@ class Local final : public Backlog {
 
   void invalidate(const Access&) {}
   void invalidate(const Move& move);
-  void invalidate(const Removal& removal) { doubt(removal.path); }
-  void doubt(std::string_view path);
+  void invalidate(const Removal& removal) { doubts_.add(removal.path); }
   void write_down(const Access&) {}
   void write_down(const Move& move);
   void write_down(const Removal& removal);
@@ -215,8 +215,7 @@ class Local final : public Backlog {
   // guarded by mutex_:
   Rows rows_;
   Ledger ledger_;
-  Invalidations invalidations_;
-  std::size_t invalidation_bytes_ = 0;
+  Doubts doubts_;
   std::uint64_t sequence_ = 0;  // of the row that was opened last
   std::string changes_;         // that are in no row yet
   std::uint32_t changes_count_ = 0;

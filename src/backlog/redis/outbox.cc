@@ -85,6 +85,7 @@ Outbox::Outbox(const BacklogConfig& config, unsigned shards, std::unique_ptr<Sto
       committed_{registry.counter("qatime_backlog_committed_total", "Events that are kept, or were applied before")},
       memory_bytes_{registry.gauge("qatime_backlog_bytes", "Memory that the backlog takes")},
       disk_bytes_{registry.gauge("qatime_backlog_disk_bytes", "What the log of the backlog takes on disk")},
+      commit_seconds_{registry.histogram("qatime_backlog_commit_seconds", "What a commit to the disk took")},
       degraded_{registry.degraded("backlog")},
       bulletin_{registry.bulletin()},
       encoder_{std::make_unique<AccessEncoder>(accesses_)} {
@@ -156,30 +157,26 @@ void Outbox::run() {
     is_complete = pass();
   }
   const std::lock_guard lock{mutex_};
-  is_complete_ = is_complete;
-  is_done_ = true;
+  shutdown_.finish(is_complete);
   changed_.notify_all();
 }
 
 bool Outbox::wait_for_work() {
   std::unique_lock lock{mutex_};
-  changed_.wait_for(lock, config_.commit, [this] { return has_much_ || is_stopping_; });
+  changed_.wait_for(lock, config_.commit, [this] { return has_much_ || shutdown_.is_requested(); });
   has_much_ = false;
-  return is_stopping_;
+  return shutdown_.is_requested();
 }
 
 void Outbox::begin_stop(std::chrono::milliseconds limit) {
   const std::lock_guard lock{mutex_};
-  is_stopping_ = true;
-  deadline_ = std::chrono::steady_clock::now() + limit;
+  shutdown_.request(limit);
   changed_.notify_all();
 }
 
 std::optional<bool> Outbox::outcome() {
   const std::lock_guard lock{mutex_};
-  if (is_done_) return is_complete_;
-  if (std::chrono::steady_clock::now() >= deadline_) return false;
-  return std::nullopt;
+  return shutdown_.outcome();
 }
 
 // Commits everything that has come, unless the disk is full. Returns whether it could.
@@ -255,7 +252,11 @@ bool Outbox::commit(const std::vector<std::shared_ptr<Batch>>& batches) {
   views.reserve(batches.size());
   for (const auto& batch : batches) views.push_back(batch.get());
   try {
-    if (!views.empty() || !dead.empty()) store_->commit(views, dead);
+    if (!views.empty() || !dead.empty()) {
+      const auto begin = std::chrono::steady_clock::now();
+      store_->commit(views, dead);
+      commit_seconds_.observe(std::chrono::steady_clock::now() - begin);
+    }
   } catch (const StoreError& error) {
     set_trouble(Trouble::failed);
     if (const auto times = refused_.admit()) {
@@ -369,9 +370,8 @@ void Outbox::set_trouble(Trouble trouble) {
 
 bool Outbox::may_try_again() {
   std::unique_lock lock{mutex_};
-  const auto is_late = [this] { return is_stopping_ && std::chrono::steady_clock::now() >= deadline_; };
-  changed_.wait_for(lock, kRetry, is_late);
-  return !is_late();
+  changed_.wait_for(lock, kRetry, [this] { return shutdown_.is_late(); });
+  return !shutdown_.is_late();
 }
 
 void Outbox::publish() {

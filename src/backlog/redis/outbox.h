@@ -20,6 +20,7 @@
 #include "backlog/batch.h"
 #include "backlog/codec.h"
 #include "backlog/redis/books.h"
+#include "backlog/shutdown.h"
 #include "backlog/store.h"
 #include "bulletin.h"
 #include "config.h"
@@ -111,6 +112,7 @@ class Outbox {
   metrics::Counter& committed_;
   metrics::Gauge& memory_bytes_;
   metrics::Gauge& disk_bytes_;
+  metrics::Histogram& commit_seconds_;
   metrics::Gauge& degraded_;
   Bulletin& bulletin_;
   std::function<void()> wake_;
@@ -134,10 +136,7 @@ class Outbox {
   std::size_t unacknowledged_ = 0;  // rows
   Trouble trouble_ = Trouble::none;
   bool has_much_ = false;
-  bool is_stopping_ = false;
-  bool is_done_ = false;
-  bool is_complete_ = false;
-  Instant deadline_{};
+  Shutdown shutdown_;
 
   std::thread thread_;
 };

@@ -21,7 +21,6 @@ namespace {
 constexpr Remembrance kChanges{std::chrono::seconds{60}, std::size_t{64} << 20, 0};
 constexpr Remembrance kNoEarlierTimes{Clock::Duration::zero(), 64, 0};
 constexpr std::chrono::seconds kStale{1};
-constexpr std::size_t kMaxInvalidationBytes = 1 << 20;  // beyond it, all is doubtful
 
 }  // namespace
 
@@ -144,8 +143,7 @@ void Window::allow_for(Clock::Duration request) {
 
 Invalidations Window::take_invalidations() {
   const std::lock_guard lock{mutex_};
-  invalidation_bytes_ = 0;
-  return std::exchange(invalidations_, {});
+  return doubts_.take();
 }
 
 std::optional<Clock::Instant> Window::next_due() const {
@@ -323,12 +321,12 @@ void Window::learn(const Event& change, Clock::Instant arrival) {
   if (move != nullptr) {
     changes_.remember(*move, arrival);
     for (const std::string_view path : {move->path, move->target}) {
-      doubt(path);
+      doubts_.add(path);
       look_at(path, true);
     }
   } else {
     changes_.remember(*removal, arrival);
-    doubt(removal->path);
+    doubts_.add(removal->path);
     look_at(removal->path, removal->subtree);
   }
 }
@@ -409,18 +407,6 @@ void Window::forget(Clock::Instant arrival) {
 std::size_t Window::changes() const {
   const std::lock_guard lock{mutex_};
   return changes_.size();
-}
-
-void Window::doubt(std::string_view path) {
-  if (invalidations_.everything) return;
-  invalidation_bytes_ += sizeof(std::string) + path.size();
-  invalidations_.everything = invalidation_bytes_ > kMaxInvalidationBytes;
-  if (invalidations_.everything) {
-    invalidations_.paths = {};
-    invalidation_bytes_ = 0;
-  } else {
-    invalidations_.paths.emplace_back(path);
-  }
 }
 
 }  // namespace qatime::backlog::redis

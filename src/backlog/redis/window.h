@@ -19,6 +19,7 @@
 
 #include "backlog/backlog.h"
 #include "backlog/changes.h"
+#include "backlog/doubts.h"
 #include "backlog/redis/books.h"
 #include "backlog/redis/keys.h"
 #include "backlog/table.h"
@@ -142,7 +143,6 @@ class Window {
   void look_at(std::string_view path, bool subtree);
   void end(const Source& source);
   void hand_back(const Source& source);
-  void doubt(std::string_view path);
   [[nodiscard]] bool has_changed(const Entries::value_type& entry) const;
   [[nodiscard]] std::optional<std::string> path_of(const Source& source) const;
   [[nodiscard]] bool is_ours_now(unsigned shard) const { return shards_[shard].until > clock_.now(); }
@@ -166,8 +166,7 @@ class Window {
   Changes changes_;
   std::unordered_set<std::string> known_changes_;  // encoded
   std::deque<std::pair<Clock::Instant, std::string>> arrivals_;
-  Invalidations invalidations_;
-  std::size_t invalidation_bytes_ = 0;
+  Doubts doubts_;
   Books::Entry entry_;  // to be entered when the call ends
   std::size_t entered_pending_ = 0;
 };

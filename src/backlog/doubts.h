@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "backlog/backlog.h"
+
+namespace qatime::backlog {
+
+// Collects the paths of Invalidations, in bounded memory. One owner.
+class Doubts {
+ public:
+  static constexpr std::size_t kMaxBytes = 1 << 20;
+
+  // Beyond `max_bytes`, or kMaxBytes if that is less, all is doubtful.
+  explicit Doubts(std::size_t max_bytes = kMaxBytes) : max_bytes_{std::min(max_bytes, kMaxBytes)} {}
+
+  void add(std::string_view path) {
+    if (found_.everything) return;
+    bytes_ += sizeof(std::string) + path.size();
+    if (bytes_ <= max_bytes_) {
+      found_.paths.emplace_back(path);
+      return;
+    }
+    found_ = {{}, true};
+    bytes_ = 0;
+  }
+
+  // All since the last call.
+  [[nodiscard]] Invalidations take() {
+    bytes_ = 0;
+    return std::exchange(found_, {});
+  }
+
+  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+
+ private:
+  std::size_t max_bytes_;
+  std::size_t bytes_ = 0;
+  Invalidations found_;
+};
+
+}  // namespace qatime::backlog
