@@ -156,7 +156,7 @@ packages_of() {
     fuzz) echo clang-16 libclang-rt-16-dev ;;
     system*) echo rpcbind iproute2 openssl prometheus redis-server redis-tools ;;
     page) echo chromium ;;
-    deploy) echo systemd python3-yaml util-linux openssl prometheus ;;
+    deploy) echo systemd python3-yaml util-linux openssl prometheus redis-server redis-tools ;;
     container) echo podman buildah crun uidmap slirp4netns debootstrap catatonit passwd python3-yaml util-linux \
       redis-server redis-tools ;;
   esac

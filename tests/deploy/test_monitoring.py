@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What conf/ has for Prometheus and Grafana: it is valid, fires when it should, and speaks of metrics that there are."""
+"""What conf/ has for Prometheus and Grafana, and README: it is valid, fires when it should, and speaks of metrics that
+there are.
+"""
 
 import json
 import pathlib
@@ -14,10 +16,13 @@ sys.path.insert(0, str(ROOT / "tests" / "system"))
 import yaml
 from case import Case, now
 from lab import record, send_tcp, wait_until
+from redis_lab import Redis
 
 RULES = ROOT / "conf" / "prometheus-rules.yaml"
 DASHBOARD = ROOT / "conf" / "grafana-dashboard.json"
+README = ROOT / "README.md"
 CASES = pathlib.Path(__file__).with_name("prometheus_rules.yaml")
+README_ROW = re.compile(r"^\| (`\w+`(?:, `\w+`)*) \| [^|]*\| .*\|$", re.MULTILINE)  # of the table of metrics
 NAME = re.compile(r"\b(?:qatime|process)_\w+")
 
 
@@ -54,12 +59,18 @@ class Monitoring(Case):
         file = self.write("queries.yaml", yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}))
         self.promtool("check", "rules", file, "--lint=none")
 
-    def test_rules_and_dashboard_speak_of_metrics_and_labels_that_there_are(self):
-        daemon = self.daemon()
+    def exposed(self):
+        """What a daemon exposes that has a shared backlog, and has set a time."""
+        redis = Redis(self.scratch)
+        self.addCleanup(redis.stop)
+        daemon = self.daemon(backlog__kind="redis", redis__url=redis.url)
         path, = self.make_files("file")
         send_tcp(daemon.port, [record(path, now())])
         wait_until(lambda: daemon.metrics()("applied") == 1, "an access time")
-        exposed = daemon.get("/metrics")[2].decode()
+        return daemon.get("/metrics")[2].decode()
+
+    def test_rules_and_dashboard_speak_of_metrics_and_labels_that_there_are(self):
+        exposed = self.exposed()
         names = set(re.findall(r"^(\w+)(?:\{| )", exposed, re.MULTILINE))
         labels = set(re.findall(r'(\w+)="', exposed)) | {"instance", "job"}
         expressions = {**queries(), **{rule["alert"]: rule["expr"] for rule in alerts()}}
@@ -72,13 +83,14 @@ class Monitoring(Case):
                 matched = re.findall(r'(\w+)(?:=|!=|=~|!~)"', expression)
                 self.assertLessEqual({*re.findall(r"\w+", grouped), *matched}, labels)
 
-    def test_the_dashboard_shows_every_family(self):
+    def test_the_dashboard_and_the_readme_show_every_family(self):
         told = set(NAME.findall(" ".join([*queries().values(), *(rule["expr"] for rule in alerts())])))
         shown = {re.sub("_(bucket|sum|count)$", "", name) for name in told}
-        exposed = self.daemon().get("/metrics")[2].decode()
-        families = {name for name in re.findall(r"^# TYPE (qatime_\w+)", exposed, re.MULTILINE)}
+        families = set(re.findall(r"^# TYPE (qatime_\w+)", self.exposed(), re.MULTILINE))
         self.assertEqual(families - shown, {"qatime_received_bytes_total", "qatime_handle_cache_hits_total",
                                             "qatime_handle_cache_misses_total", "qatime_reloads_total"})
+        self.assertEqual(families, {f"qatime_{name}" for row in README_ROW.findall(README.read_text())
+                                    for name in re.findall(r"`(\w+)`", row)})
 
 
 if __name__ == "__main__":
