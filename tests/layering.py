@@ -34,7 +34,7 @@ HOMES = {
     "spdlog/": {"log"},
     "toml++/": {"config", "config_keys"},
     "CLI/": {"main"},
-    "openssl/": {"ingest/tls"},
+    "openssl/": {"ingest/tls", "backlog/redis/tls"},
     "boost/asio/ssl": set(),
     "zlib.h": {"ingest/recorded_log", "backlog/checksum"},
     "sqlite3.h": {"backlog/sqlite"},
