@@ -68,7 +68,7 @@ std::optional<bool> Keeper::outcome() {
 bool Keeper::stop(std::chrono::milliseconds limit) {
   begin_stop(limit);
   std::unique_lock lock{mutex_};
-  changed_.wait_until(lock, shutdown_.deadline(), [this] { return shutdown_.is_finished(); });
+  changed_.wait_until(lock, shutdown_.deadline(), [this] { return shutdown_.outcome().has_value(); });
   return shutdown_.outcome().value_or(false);
 }
 

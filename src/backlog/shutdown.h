@@ -10,20 +10,19 @@ namespace qatime::backlog {
 // condition variable is notified after each change.
 class Shutdown {
  public:
-  // The thread is to end, and may try for `limit` to keep everything before that.
-  void request(std::chrono::milliseconds limit) {
-    is_requested_ = true;
-    deadline_ = Clock::now() + limit;
-  }
+  using Instant = std::chrono::steady_clock::time_point;
 
-  [[nodiscard]] bool is_requested() const noexcept { return is_requested_; }
-  [[nodiscard]] bool is_late() const { return is_requested_ && Clock::now() >= deadline_; }
-  [[nodiscard]] auto deadline() const noexcept { return deadline_; }
+  // The thread is to end, and may try for `limit` to keep everything before that.
+  void request(std::chrono::milliseconds limit) { deadline_ = std::chrono::steady_clock::now() + limit; }
+
+  [[nodiscard]] bool is_requested() const noexcept { return deadline_.has_value(); }
+  [[nodiscard]] bool is_late() const { return deadline_ && std::chrono::steady_clock::now() >= *deadline_; }
+
+  // Precondition: is_requested().
+  [[nodiscard]] Instant deadline() const { return deadline_.value(); }
 
   // The thread has ended.
   void finish(bool is_complete) { outcome_ = is_complete; }
-
-  [[nodiscard]] bool is_finished() const noexcept { return outcome_.has_value(); }
 
   // As in Keeping.
   [[nodiscard]] std::optional<bool> outcome() const {
@@ -32,10 +31,7 @@ class Shutdown {
   }
 
  private:
-  using Clock = std::chrono::steady_clock;
-
-  bool is_requested_ = false;
-  Clock::time_point deadline_{};
+  std::optional<Instant> deadline_;
   std::optional<bool> outcome_;  // with everything kept?
 };
 
