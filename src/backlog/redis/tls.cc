@@ -8,14 +8,16 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "address.h"
 #include "backlog/redis/connection.h"
 
 namespace qatime::backlog::redis {
 namespace {
 
-// The certificate must be for this name or address.
+// The certificate must be for this name or address (RFC 6125): "*" stands for a whole label.
 bool expect(SSL* ssl, const std::string& host) {
-  if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str()) == 1) return true;
+  if (parse_address(host)) return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str()) == 1;
+  SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
   return SSL_set1_host(ssl, host.c_str()) == 1 && SSL_set_tlsext_host_name(ssl, host.c_str()) == 1;
 }
 
