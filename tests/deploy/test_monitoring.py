@@ -60,14 +60,17 @@ class Monitoring(Case):
         self.promtool("check", "rules", file, "--lint=none")
 
     def exposed(self):
-        """What a daemon exposes that has a shared backlog, and has set a time."""
+        """What a daemon exposes that has set a time, with a local and with a shared backlog."""
         redis = Redis(self.scratch)
         self.addCleanup(redis.stop)
-        daemon = self.daemon(backlog__kind="redis", redis__url=redis.url)
         path, = self.make_files("file")
-        send_tcp(daemon.port, [record(path, now())])
-        wait_until(lambda: daemon.metrics()("applied") == 1, "an access time")
-        return daemon.get("/metrics")[2].decode()
+        texts = []
+        for settings in ({}, {"backlog__kind": "redis", "redis__url": redis.url}):
+            daemon = self.daemon(**settings)
+            send_tcp(daemon.port, [record(path, now())])
+            wait_until(lambda: daemon.metrics()("applied") == 1, "an access time")
+            texts.append(daemon.get("/metrics")[2].decode())
+        return "".join(texts)
 
     def test_rules_and_dashboard_speak_of_metrics_and_labels_that_there_are(self):
         exposed = self.exposed()
