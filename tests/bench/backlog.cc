@@ -4,7 +4,8 @@
 //   backlog DIRECTORY take-in on|off uniform|zipf ACCESSES PATHS   accesses to PATHS paths that nobody settles
 //   backlog DIRECTORY receive on|off uniform|zipf RECORDS PATHS    the bytes of records, three of five of them accesses
 //   backlog DIRECTORY settle ACCESSES                              distinct accesses, settled as fast as they come
-//   backlog DIRECTORY uniform PENDING ACCESSES                     accesses to any of PENDING paths that wait already
+//   backlog DIRECTORY uniform PENDING ACCESSES                     accesses to any of PENDING paths that wait already;
+//                                                                  what is dropped of them does not count
 //   backlog DIRECTORY recover                                      reads back what a take-in has left
 //   backlog DIRECTORY commit BATCHES                               transactions of 10,000 accesses
 #include <algorithm>
@@ -166,9 +167,11 @@ struct Subject {
     return seconds;
   }
 
+  [[nodiscard]] std::int64_t dropped() const { return registry.sum("qatime_dropped_total"); }
+
   void finish() {
     if (keeper && !keeper->stop(10min)) std::abort();
-    print("dropped", static_cast<double>(registry.sum("qatime_dropped_total")));
+    print("dropped", static_cast<double>(dropped()));
     print("resident_mebibytes", proc("/proc/self/status", "VmHWM:") / 1024);
     print("written_bytes", proc("/proc/self/io", "write_bytes:"));
   }
@@ -250,9 +253,11 @@ void settle(const std::string& directory, std::uint32_t count) {
 void uniform(const std::string& directory, std::uint32_t pending, std::size_t count) {
   Subject subject{directory, true};
   subject.add(pending, each(pending));
+  const std::int64_t lost_before = subject.dropped();
   const double start = wall();
   const double seconds = subject.add(count, draw(pending, false));
-  print("per_second", static_cast<double>(count) / (wall() - start));
+  const std::int64_t lost = subject.dropped() - lost_before;
+  print("per_second", (static_cast<double>(count) - static_cast<double>(lost)) / (wall() - start));
   print("intake_seconds", seconds);
   subject.finish();
 }
