@@ -15,11 +15,9 @@ class Shutdown {
   // The thread is to end, and may try for `limit` to keep everything before that.
   void request(std::chrono::milliseconds limit) { deadline_ = std::chrono::steady_clock::now() + limit; }
 
-  [[nodiscard]] bool is_requested() const noexcept { return deadline_.has_value(); }
-  [[nodiscard]] bool is_late() const { return deadline_ && std::chrono::steady_clock::now() >= *deadline_; }
-
-  // Precondition: is_requested().
-  [[nodiscard]] Instant deadline() const { return deadline_.value(); }
+  [[nodiscard]] bool is_requested() const noexcept { return deadline_ != Instant::max(); }
+  [[nodiscard]] bool is_late() const noexcept { return std::chrono::steady_clock::now() >= deadline_; }
+  [[nodiscard]] Instant deadline() const noexcept { return deadline_; }
 
   // The thread has ended.
   void finish(bool is_complete) { outcome_ = is_complete; }
@@ -31,8 +29,8 @@ class Shutdown {
   }
 
  private:
-  std::optional<Instant> deadline_;
-  std::optional<bool> outcome_;  // with everything kept?
+  Instant deadline_ = Instant::max();  // until it is requested
+  std::optional<bool> outcome_;        // with everything kept?
 };
 
 }  // namespace qatime::backlog
