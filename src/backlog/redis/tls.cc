@@ -32,13 +32,13 @@ std::string start_tls(redisContext* context, const std::string& host) {
     return "OpenSSL cannot be set up";
   }
   SSL_CTX_set_verify(settings.get(), SSL_VERIFY_PEER, nullptr);
-  std::unique_ptr<SSL, decltype(&SSL_free)> ssl{SSL_new(settings.get()), &SSL_free};
+  const std::unique_ptr<SSL, decltype(&SSL_free)> ssl{SSL_new(settings.get()), &SSL_free};
   if (!ssl || !expect(ssl.get(), host)) return "OpenSSL cannot be set up";
   if (redisInitiateSSL(context, ssl.get()) != REDIS_OK) {
     const long result = SSL_get_verify_result(ssl.get());
     return result == X509_V_OK ? context->errstr : X509_verify_cert_error_string(result);
   }
-  (void)ssl.release();  // the context frees it
+  SSL_up_ref(ssl.get());  // for the context, which frees it
   return "";
 }
 
