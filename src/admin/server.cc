@@ -51,8 +51,6 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
   void read(std::chrono::milliseconds limit);
   void respond(const error_code& error);
   void write(const Response& response, bool keep_alive, bool with_body);
-  template <class Message>
-  void send(const std::shared_ptr<Message>& message);
   void end();
 
   beast::tcp_stream stream;
@@ -184,36 +182,22 @@ void Server::Connection::respond(const error_code& error) {
 }
 
 void Server::Connection::write(const Response& response, bool keep_alive, bool with_body) {
-  const auto fill = [&](auto& message) {
-    message.result(response.status);
-    message.version(11);
-    message.set(http::field::server, "qatime");
-    message.set(http::field::content_type, response.type);
-    message.set(http::field::cache_control, "no-store");
-    message.set("Content-Security-Policy", response.policy);
-    message.set("X-Content-Type-Options", "nosniff");
-    message.set("Referrer-Policy", "no-referrer");
-    if (response.status == static_cast<unsigned>(http::status::method_not_allowed)) {
-      message.set(http::field::allow, "GET, HEAD");
-    }
-    message.content_length(response.body.size());
-    message.keep_alive(keep_alive);
-  };
-  stream.expires_after(all.limits().response);
-  if (with_body) {
-    const auto message = std::make_shared<http::response<http::string_body>>();
-    message->body() = response.body;
-    fill(*message);
-    send(message);
-  } else {
-    const auto message = std::make_shared<http::response<http::empty_body>>();
-    fill(*message);
-    send(message);
+  const auto message = std::make_shared<http::response<http::string_body>>();
+  message->result(response.status);
+  message->version(11);
+  message->set(http::field::server, "qatime");
+  message->set(http::field::content_type, response.type);
+  message->set(http::field::cache_control, "no-store");
+  message->set("Content-Security-Policy", response.policy);
+  message->set("X-Content-Type-Options", "nosniff");
+  message->set("Referrer-Policy", "no-referrer");
+  if (response.status == static_cast<unsigned>(http::status::method_not_allowed)) {
+    message->set(http::field::allow, "GET, HEAD");
   }
-}
-
-template <class Message>
-void Server::Connection::send(const std::shared_ptr<Message>& message) {
+  message->content_length(response.body.size());  // HEAD, too, tells it
+  message->keep_alive(keep_alive);
+  if (with_body) message->body() = response.body;
+  stream.expires_after(all.limits().response);
   http::async_write(stream, *message, [self = shared_from_this(), message](const error_code& error, std::size_t) {
     if (self->is_closed) return;
     if (error || !message->keep_alive()) return self->end();
