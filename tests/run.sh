@@ -55,12 +55,12 @@ SYMBOLS=-g1
 build_gcc() { build gcc $GCC -Dcpp_args=$SYMBOLS; }
 build_asan() {
   build asan $GCC -Db_sanitize=address,undefined -Db_lundef=false \
-    -Dcpp_args=$SYMBOLS,-fno-sanitize-recover=all
+    -Dcpp_args="$SYMBOLS -fno-sanitize-recover=all"
 }
 # ThreadSanitizer knows no fences; what Asio uses them for is ordered by its locks as well.
 build_tsan() {
   build tsan $GCC -Db_sanitize=thread -Db_lundef=false \
-    -Dcpp_args=$SYMBOLS,-DBOOST_ASIO_DISABLE_FENCED_BLOCK
+    -Dcpp_args="$SYMBOLS -DBOOST_ASIO_DISABLE_FENCED_BLOCK"
 }
 
 # --- suites ----------------------------------------------------------------------------------------------------------
