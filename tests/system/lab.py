@@ -26,7 +26,7 @@ HERE = pathlib.Path(__file__).parent
 NOBODY = 65534
 ROOT = os.geteuid() == 0
 SECOND = 10**9  # times are integers, nanoseconds since the epoch
-PORTS = range(10240, 32000)  # outside what the kernel hands out, so that a free one stays free
+PORTS = random.sample(range(10240, 32000), 21760)  # outside what the kernel hands out, so that a free one stays free
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:")
 
 
@@ -54,9 +54,10 @@ def wait_until(condition, what, limit=60):
 
 
 def free_port():
-    """A port for TCP and UDP, one of PORTS."""
+    """A port for TCP and UDP, one of PORTS, which is given again only after all others."""
     while True:
-        port = random.choice(PORTS)
+        port = PORTS.pop(0)
+        PORTS.append(port)
         try:
             for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
                 with socket.socket(socket.AF_INET, kind) as probe:
