@@ -9,7 +9,7 @@
 
 #include "catch.h"
 
-using namespace qatime;
+namespace qatime::address_test {
 
 namespace {
 
@@ -93,3 +93,5 @@ TEST_CASE("A socket's address is that of its family") {
   inet_pton(AF_INET6, "2001:db8::1", &v6.sin6_addr);
   CHECK(address_of(socket) == parse_address("2001:db8::1"));
 }
+
+}  // namespace qatime::address_test

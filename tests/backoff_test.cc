@@ -3,7 +3,8 @@
 
 #include "catch.h"
 
-using namespace qatime;
+namespace qatime::backoff_test {
+
 using namespace std::chrono_literals;
 
 TEST_CASE("The wait doubles with each failure up to the cap, and has jitter but never nothing") {
@@ -23,3 +24,5 @@ TEST_CASE("The wait doubles with each failure up to the cap, and has jitter but 
     CHECK(most > whole * 3 / 4);
   }
 }
+
+}  // namespace qatime::backoff_test

@@ -5,7 +5,7 @@
 
 #include "catch.h"
 
-using namespace qatime;
+namespace qatime::bulletin_test {
 
 TEST_CASE("A trouble stays one while its text changes, and goes when it is solved") {
   Bulletin bulletin;
@@ -41,3 +41,5 @@ TEST_CASE("Of a long subject the beginning is kept") {
   bulletin.fail(std::string(5000, 'x'), "malformed");
   CHECK(bulletin.failures().at(0).subject.size() == Bulletin::kLongest);
 }
+
+}  // namespace qatime::bulletin_test

@@ -12,7 +12,8 @@
 #include "catch.h"
 #include "units.h"
 
-using namespace qatime;
+namespace qatime::config_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -405,3 +406,5 @@ TEST_CASE("The address of Redis is a URL without a password") {
     CHECK_THROWS_AS(url_of(wrong), ConfigError);
   }
 }
+
+}  // namespace qatime::config_test

@@ -16,7 +16,7 @@
 #include "catch.h"
 #include "temporary_directory.h"
 
-using namespace qatime;
+namespace qatime::log_test {
 
 namespace {
 
@@ -183,3 +183,5 @@ TEST_CASE("Levels have the names that the configuration takes") {
   CHECK(log::parse_format("json") == log::Format::json);
   CHECK_FALSE(log::parse_format("JSON"));
 }
+
+}  // namespace qatime::log_test

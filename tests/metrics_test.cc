@@ -8,7 +8,7 @@
 
 #include "catch.h"
 
-using namespace qatime;
+namespace qatime::metrics_test {
 
 TEST_CASE("One name and label is one counter, and the samples of a name stand together") {
   metrics::Registry registry;
@@ -81,3 +81,5 @@ TEST_CASE("At no time more has an outcome than came in") {
   writer.join();
   CHECK_FALSE(is_ahead);
 }
+
+}  // namespace qatime::metrics_test

@@ -6,7 +6,8 @@
 
 #include "catch.h"
 
-using namespace qatime;
+namespace qatime::nodes_test {
+
 using namespace std::chrono_literals;
 
 TEST_CASE("A name is one node, in the order of their first records") {
@@ -59,3 +60,5 @@ TEST_CASE("The newest time of a node is that of its records, and never ahead of 
   CHECK(node.records(Fate::ignored) == 1);
   CHECK(node.records(Fate::malformed) == 0);
 }
+
+}  // namespace qatime::nodes_test

@@ -3,7 +3,7 @@
 
 #include "catch.h"
 
-using namespace qatime;
+namespace qatime::path_test {
 
 TEST_CASE("One trailing slash marks a directory and is no part of a path") {
   CHECK(normal_path("/Demo/") == "/Demo");
@@ -88,3 +88,5 @@ TEST_CASE("A path below no export has no place") {
   CHECK_FALSE(lanes.place("/"));
   CHECK_FALSE(lanes.place("/dat"));
 }
+
+}  // namespace qatime::path_test

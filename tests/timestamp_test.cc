@@ -3,7 +3,7 @@
 
 #include "catch.h"
 
-using namespace qatime;
+namespace qatime::timestamp_test {
 
 namespace {
 
@@ -60,3 +60,5 @@ TEST_CASE("nfstime3 begins in 1970 and ends in 2106") {
   CHECK(fits_nfstime3(*parse_rfc3339("2106-02-07T06:28:15.999999999Z")));
   CHECK_FALSE(fits_nfstime3(*parse_rfc3339("2106-02-07T06:28:16Z")));
 }
+
+}  // namespace qatime::timestamp_test

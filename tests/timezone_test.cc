@@ -7,7 +7,7 @@
 #include "catch.h"
 #include "timestamp.h"
 
-using namespace qatime;
+namespace qatime::timezone_test {
 
 namespace {
 
@@ -140,3 +140,5 @@ TEST_CASE("A file that was cut or is of another kind is nothing") {
   wrong_type[wrong_type.size() - 6 - 4 - 6 - 1] = 1;
   CHECK_FALSE(TimeZone::parse("zone", wrong_type));
 }
+
+}  // namespace qatime::timezone_test

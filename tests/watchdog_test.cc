@@ -7,7 +7,7 @@
 
 #include "catch.h"
 
-namespace qatime {
+namespace qatime::watchdog_test {
 namespace {
 
 // A loop that turns when it is told to.
@@ -70,4 +70,4 @@ TEST_CASE("Nothing to watch is alive") {
 }
 
 }  // namespace
-}  // namespace qatime
+}  // namespace qatime::watchdog_test

@@ -6,7 +6,8 @@
 #include "catch.h"
 #include "nodes.h"
 
-using namespace qatime;
+namespace qatime::admin::exposition_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -76,3 +77,5 @@ TEST_CASE("The process and the build are told") {
   }
   CHECK(text.find("qatime_build_info{version=\"") != std::string::npos);
 }
+
+}  // namespace qatime::admin::exposition_test

@@ -3,7 +3,7 @@
 
 #include "catch.h"
 
-using namespace qatime;
+namespace qatime::admin::history_test {
 
 TEST_CASE("The history has sums over all labels and forgets what is older than a quarter of an hour") {
   metrics::Registry registry;
@@ -25,3 +25,5 @@ TEST_CASE("The history has sums over all labels and forgets what is older than a
   CHECK(history.samples().front().pending == 9);
   CHECK((admin::History::kSamples - 1) * admin::History::kInterval == admin::History::kSpan);
 }
+
+}  // namespace qatime::admin::history_test

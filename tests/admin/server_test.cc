@@ -12,7 +12,7 @@
 
 #include "catch.h"
 
-namespace qatime::admin {
+namespace qatime::admin::server_test {
 namespace {
 
 using boost::asio::ip::tcp;
@@ -229,4 +229,4 @@ TEST_CASE("A port that is in use is an error of the configuration") {
   }
 }
 
-}  // namespace qatime::admin
+}  // namespace qatime::admin::server_test

@@ -8,7 +8,7 @@
 #include "catch.h"
 #include "manual_clock.h"
 
-namespace qatime::apply {
+namespace qatime::apply::breaker_test {
 namespace {
 
 using nfs::Status;
@@ -215,4 +215,4 @@ TEST_CASE("RejectedCredentialsSuspendUntilTheServerTakesARequest", "[apply]") {
 }
 
 }  // namespace
-}  // namespace qatime::apply
+}  // namespace qatime::apply::breaker_test

@@ -7,7 +7,7 @@
 #include "apply/stage.h"
 #include "catch.h"
 
-namespace qatime::apply {
+namespace qatime::apply::engine_breaker_test {
 namespace {
 
 using nfs::Status;
@@ -402,4 +402,4 @@ TEST_CASE("AProbeWhoseFileMovedAwayDoesNotDelayTheNext", "[apply]") {
 }
 
 }  // namespace
-}  // namespace qatime::apply
+}  // namespace qatime::apply::engine_breaker_test

@@ -6,7 +6,7 @@
 #include "apply/stage.h"
 #include "catch.h"
 
-namespace qatime::apply {
+namespace qatime::apply::engine_failure_test {
 namespace {
 
 using nfs::Status;
@@ -376,4 +376,4 @@ TEST_CASE("AnHourWithoutServersCostsNothingButTheBacklog", "[apply]") {
 }
 
 }  // namespace
-}  // namespace qatime::apply
+}  // namespace qatime::apply::engine_failure_test

@@ -18,7 +18,7 @@
 #include "apply/stage.h"
 #include "catch.h"
 
-namespace qatime::apply {
+namespace qatime::apply::engine_random_test {
 namespace {
 
 using nfs::Status;
@@ -344,4 +344,4 @@ TEST_CASE("AStormOfFailuresLosesNothing", "[apply]") {
 }
 
 }  // namespace
-}  // namespace qatime::apply
+}  // namespace qatime::apply::engine_random_test

@@ -5,7 +5,7 @@
 #include "apply/stage.h"
 #include "catch.h"
 
-namespace qatime::apply {
+namespace qatime::apply::engine_test {
 namespace {
 
 TEST_CASE("AnAccessSetsTheAtimeAndNothingElse", "[apply]") {
@@ -297,4 +297,4 @@ TEST_CASE("FinalStatusesShowAsZeroFromTheStart", "[apply]") {
 }
 
 }  // namespace
-}  // namespace qatime::apply
+}  // namespace qatime::apply::engine_test

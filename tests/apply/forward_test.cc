@@ -6,7 +6,7 @@
 #include "apply/stage.h"
 #include "catch.h"
 
-namespace qatime::apply {
+namespace qatime::apply::forward_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -105,4 +105,4 @@ TEST_CASE("TheGranularityCountsFromWhatTheServerHas", "[apply]") {
 }
 
 }  // namespace
-}  // namespace qatime::apply
+}  // namespace qatime::apply::forward_test

@@ -3,7 +3,7 @@
 
 #include "catch.h"
 
-namespace qatime::apply {
+namespace qatime::apply::guards_test {
 namespace {
 
 TEST_CASE("SeveralDoubtsInARowSettleItOnce", "[apply]") {
@@ -22,4 +22,4 @@ TEST_CASE("SeveralDoubtsInARowSettleItOnce", "[apply]") {
 }
 
 }  // namespace
-}  // namespace qatime::apply
+}  // namespace qatime::apply::guards_test

@@ -6,7 +6,7 @@
 #include "apply/stage.h"
 #include "catch.h"
 
-namespace qatime::apply {
+namespace qatime::apply::listing_test {
 namespace {
 
 using nfs::Status;
@@ -365,4 +365,4 @@ TEST_CASE("ALostServerLosesNothingOfAListing", "[apply]") {
 }
 
 }  // namespace
-}  // namespace qatime::apply
+}  // namespace qatime::apply::listing_test

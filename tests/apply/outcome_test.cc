@@ -6,7 +6,7 @@
 
 #include "catch.h"
 
-namespace qatime::apply {
+namespace qatime::apply::outcome_test {
 namespace {
 
 using nfs::Status;
@@ -60,4 +60,4 @@ TEST_CASE("EveryStatusHasItsOutcome", "[apply]") {
 }
 
 }  // namespace
-}  // namespace qatime::apply
+}  // namespace qatime::apply::outcome_test

@@ -7,7 +7,7 @@
 #include "apply/stage.h"
 #include "catch.h"
 
-namespace qatime::apply {
+namespace qatime::apply::pace_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -172,4 +172,4 @@ TEST_CASE("AnotherRateHoldsAtOnce", "[apply]") {
 }
 
 }  // namespace
-}  // namespace qatime::apply
+}  // namespace qatime::apply::pace_test

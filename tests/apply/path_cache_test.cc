@@ -9,7 +9,7 @@
 #include "manual_clock.h"
 #include "nfs/client.h"
 
-namespace qatime::apply {
+namespace qatime::apply::path_cache_test {
 namespace {
 
 using std::chrono::seconds;
@@ -82,4 +82,4 @@ TEST_CASE("ThousandsOfRenamesBesideAFullCacheCostLittle", "[apply]") {
 }
 
 }  // namespace
-}  // namespace qatime::apply
+}  // namespace qatime::apply::path_cache_test

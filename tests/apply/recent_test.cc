@@ -8,7 +8,7 @@
 #include "apply/stage.h"
 #include "catch.h"
 
-namespace qatime::apply {
+namespace qatime::apply::recent_test {
 namespace {
 
 // A file that was accessed in two seconds running, of which the second is 2.
@@ -177,4 +177,4 @@ TEST_CASE("ADirectoryOfHotFilesIsNotRead", "[apply]") {
 }
 
 }  // namespace
-}  // namespace qatime::apply
+}  // namespace qatime::apply::recent_test

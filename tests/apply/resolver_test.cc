@@ -8,7 +8,7 @@
 #include "catch.h"
 #include "manual_clock.h"
 
-namespace qatime::apply {
+namespace qatime::apply::resolver_test {
 namespace {
 
 using nfs::Status;
@@ -208,4 +208,4 @@ TEST_CASE("AVeryDeepPathNeedsNoDeepStack", "[apply]") {
 }
 
 }  // namespace
-}  // namespace qatime::apply
+}  // namespace qatime::apply::resolver_test

@@ -5,14 +5,9 @@
 
 #include "catch.h"
 
+namespace qatime::backlog::changes_test {
+
 using namespace std::chrono_literals;
-using qatime::Clock;
-using qatime::Move;
-using qatime::Removal;
-using qatime::Time;
-using qatime::backlog::Changes;
-using qatime::backlog::Fate;
-using qatime::backlog::Remembrance;
 
 namespace {
 
@@ -208,3 +203,5 @@ TEST_CASE("PathsOfManyComponentsTakeTimeByTheirLength", "[backlog]") {
     CHECK(goes(changes, deep + std::to_string(i) + "/z", 5) == "/y" + std::to_string(i) + "/z");
   }
 }
+
+}  // namespace qatime::backlog::changes_test

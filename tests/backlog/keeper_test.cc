@@ -18,9 +18,9 @@
 #include "manual_clock.h"
 #include "temporary_directory.h"
 
+namespace qatime::backlog::keeper_test {
+
 using namespace std::chrono_literals;
-using namespace qatime;
-using namespace qatime::backlog;
 
 namespace {
 
@@ -520,3 +520,5 @@ TEST_CASE("after any life and crash what was committed is there, and nothing els
     if (is_scarce) CHECK(story.was_away());
   }
 }
+
+}  // namespace qatime::backlog::keeper_test

@@ -8,18 +8,9 @@
 #include "catch.h"
 #include "manual_clock.h"
 
+namespace qatime::backlog::local_test {
+
 using namespace std::chrono_literals;
-using qatime::Access;
-using qatime::BacklogConfig;
-using qatime::Event;
-using qatime::Lanes;
-using qatime::ManualClock;
-using qatime::Move;
-using qatime::Removal;
-using qatime::Time;
-using qatime::backlog::Entry;
-using qatime::backlog::Local;
-using qatime::backlog::Slice;
 
 namespace {
 
@@ -548,3 +539,5 @@ TEST_CASE("ApplyingWhileAddingLosesNothing", "[backlog][threads]") {
     CHECK(applied.at("/d" + std::to_string(path % 7) + "/" + std::to_string(path)) == at(i));
   }
 }
+
+}  // namespace qatime::backlog::local_test

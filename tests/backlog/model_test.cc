@@ -16,9 +16,9 @@
 #include "catch.h"
 #include "manual_clock.h"
 
+namespace qatime::backlog::model_test {
+
 using namespace std::chrono_literals;
-using namespace qatime;
-using namespace qatime::backlog;
 
 namespace {
 
@@ -411,3 +411,5 @@ TEST_CASE("LongStreamsOutOfOrder", "[one-thread]") {
     Stream{seed, exports.at(seed % exports.size()), seed % 2 == 0};
   }
 }
+
+}  // namespace qatime::backlog::model_test

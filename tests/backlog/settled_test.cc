@@ -3,8 +3,7 @@
 
 #include "catch.h"
 
-using qatime::backlog::Settled;
-using qatime::backlog::Ticket;
+namespace qatime::backlog::settled_test {
 
 TEST_CASE("tickets are taken while somebody is there to settle them") {
   Settled settled;
@@ -27,3 +26,5 @@ TEST_CASE("tickets are taken up to a bound") {
   while (settled.leave({count, 1}, pending)) REQUIRE(++count < 100'000);
   CHECK(settled.close().size() == count);
 }
+
+}  // namespace qatime::backlog::settled_test

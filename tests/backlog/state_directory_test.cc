@@ -16,8 +16,7 @@
 #include "catch.h"
 #include "config.h"
 
-using namespace qatime;
-using namespace qatime::backlog;
+namespace qatime::backlog::state_directory_test {
 
 namespace {
 
@@ -120,3 +119,5 @@ TEST_CASE("ASecondProcessIsToldWhoHasTheDirectoryUntilThatOneEnds") {
   }
   CHECK(refusal(place.path()).empty());
 }
+
+}  // namespace qatime::backlog::state_directory_test

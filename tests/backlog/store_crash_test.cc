@@ -14,8 +14,7 @@
 #include "backlog/store.h"
 #include "catch.h"
 
-using namespace qatime;
-using namespace qatime::backlog;
+namespace qatime::backlog::store_crash_test {
 
 namespace {
 
@@ -154,3 +153,5 @@ TEST_CASE("WhicheverCallFailsTheNextOneGoesOnAndNothingIsLost") {
     REQUIRE(no_damage(directory));
   }
 }
+
+}  // namespace qatime::backlog::store_crash_test

@@ -15,8 +15,7 @@
 #include "catch.h"
 #include "config.h"
 
-using namespace qatime;
-using namespace qatime::backlog;
+namespace qatime::backlog::store_damage_test {
 
 namespace {
 
@@ -251,3 +250,5 @@ TEST_CASE("VerifyingReadsAllWithoutWritingAndSaysWhatIsDamaged") {
   replace_content(file, bytes);
   CHECK_THAT(verify(directory.path()).text, Catch::Contains("the file is damaged"));
 }
+
+}  // namespace qatime::backlog::store_damage_test

@@ -11,8 +11,7 @@
 #include "catch.h"
 #include "config.h"
 
-using namespace qatime;
-using namespace qatime::backlog;
+namespace qatime::backlog::store_test {
 
 TEST_CASE("WhatIsCommittedIsReadBackByThisStoreAndByTheNext") {
   const TemporaryDirectory directory;
@@ -192,3 +191,5 @@ TEST_CASE("WhatTheDiskRefusesAtTheStartIsAStoreErrorWithTheFilesName") {
   std::filesystem::create_directory(directory.path() + "/backlog.db");
   CHECK_THROWS_WITH(Store{directory.path()}, Catch::StartsWith(directory.path() + "/backlog.db: "));
 }
+
+}  // namespace qatime::backlog::store_test

@@ -9,8 +9,7 @@
 #include "catch.h"
 #include "manual_clock.h"
 
-using namespace qatime;
-using namespace qatime::backlog;
+namespace qatime::backlog::table_log_test {
 
 namespace {
 
@@ -162,3 +161,5 @@ TEST_CASE("a row of changes is needed as long as accesses that have to go throug
   CHECK(dead(1100) == std::vector<Slot>{before, accesses});
   CHECK(dead(1161) == std::vector<Slot>{before, accesses, after});
 }
+
+}  // namespace qatime::backlog::table_log_test

@@ -6,13 +6,9 @@
 
 #include "catch.h"
 
+namespace qatime::backlog::table_test {
+
 using namespace std::chrono_literals;
-using qatime::Clock;
-using qatime::Lanes;
-using qatime::Time;
-using qatime::backlog::Slice;
-using qatime::backlog::Table;
-using qatime::backlog::Ticket;
 
 namespace {
 
@@ -597,3 +593,5 @@ TEST_CASE("AllMemoryIsGivenBack", "[backlog]") {
   CHECK(f.table.pending() == 0);
   CHECK(f.table.bytes() < empty + (210 << 10));  // a block of each kind
 }
+
+}  // namespace qatime::backlog::table_test

@@ -33,7 +33,7 @@ void* operator new(std::size_t size) {
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t /*size*/) noexcept { std::free(memory); }
 
-namespace qatime::ingest {
+namespace qatime::ingest::allocation_test {
 namespace {
 
 // Records with and without what has to be unescaped, some that qualify and some that do not, moves and removals.
@@ -78,4 +78,4 @@ TEST_CASE("A CSV record costs no allocation") {
 }
 
 }  // namespace
-}  // namespace qatime::ingest
+}  // namespace qatime::ingest::allocation_test

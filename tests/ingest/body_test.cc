@@ -6,7 +6,7 @@
 
 #include "catch.h"
 
-namespace qatime::ingest {
+namespace qatime::ingest::body_test {
 namespace {
 
 using namespace std::string_literals;
@@ -40,4 +40,4 @@ TEST_CASE("What forwarders leave behind the body is stripped") {
 }
 
 }  // namespace
-}  // namespace qatime::ingest
+}  // namespace qatime::ingest::body_test

@@ -7,7 +7,7 @@
 
 #include "catch.h"
 
-namespace qatime::ingest {
+namespace qatime::ingest::csv_test {
 namespace {
 
 using namespace std::string_literals;
@@ -129,4 +129,4 @@ TEST_CASE_METHOD(Csv, "The user is there as written, too") {
 }
 
 }  // namespace
-}  // namespace qatime::ingest
+}  // namespace qatime::ingest::csv_test

@@ -6,7 +6,7 @@
 
 #include "catch.h"
 
-namespace qatime::ingest {
+namespace qatime::ingest::explain_test {
 namespace {
 
 Explanation explain_body(const std::string& body) {
@@ -83,4 +83,4 @@ TEST_CASE("A malformed line is explained as far as it was readable") {
 }
 
 }  // namespace
-}  // namespace qatime::ingest
+}  // namespace qatime::ingest::explain_test

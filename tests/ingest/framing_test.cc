@@ -10,7 +10,7 @@
 
 #include "catch.h"
 
-namespace qatime::ingest {
+namespace qatime::ingest::framing_test {
 namespace {
 
 using namespace std::string_literals;
@@ -229,4 +229,4 @@ TEST_CASE("Another limit holds for the message that is not whole yet") {
 }
 
 }  // namespace
-}  // namespace qatime::ingest
+}  // namespace qatime::ingest::framing_test

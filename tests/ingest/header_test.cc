@@ -6,7 +6,7 @@
 
 #include "catch.h"
 
-namespace qatime::ingest {
+namespace qatime::ingest::header_test {
 namespace {
 
 const Time kNow = *parse_rfc3339("2026-02-01T00:00:00Z");
@@ -126,4 +126,4 @@ TEST_CASE("A time that is no time is malformed") {
 }
 
 }  // namespace
-}  // namespace qatime::ingest
+}  // namespace qatime::ingest::header_test

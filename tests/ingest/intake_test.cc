@@ -13,7 +13,7 @@
 #include "catch.h"
 #include "timestamp.h"
 
-namespace qatime::ingest {
+namespace qatime::ingest::intake_test {
 namespace {
 
 using namespace std::string_literals;
@@ -263,4 +263,4 @@ TEST_CASE_METHOD(Fixture, "Another policy holds from the next read on") {
 }
 
 }  // namespace
-}  // namespace qatime::ingest
+}  // namespace qatime::ingest::intake_test

@@ -8,7 +8,7 @@
 
 #include "catch.h"
 
-namespace qatime::ingest {
+namespace qatime::ingest::json_test {
 namespace {
 
 using namespace std::string_literals;
@@ -171,4 +171,4 @@ TEST_CASE("Scratch memory gets the fields of a record and nothing of its repair"
 }
 
 }  // namespace
-}  // namespace qatime::ingest
+}  // namespace qatime::ingest::json_test

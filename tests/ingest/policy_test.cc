@@ -10,7 +10,7 @@
 #include "catch.h"
 #include "timestamp.h"
 
-namespace qatime::ingest {
+namespace qatime::ingest::policy_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -303,4 +303,4 @@ TEST_CASE_METHOD(Fixture, "What becomes of a directory above an export becomes o
 }
 
 }  // namespace
-}  // namespace qatime::ingest
+}  // namespace qatime::ingest::policy_test

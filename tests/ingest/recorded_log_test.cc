@@ -17,7 +17,7 @@
 
 #include "catch.h"
 
-namespace qatime::ingest {
+namespace qatime::ingest::recorded_log_test {
 namespace {
 
 using namespace std::string_literals;
@@ -228,4 +228,4 @@ TEST_CASE_METHOD(Fixture, "Standard input may be a file") {
 }
 
 }  // namespace
-}  // namespace qatime::ingest
+}  // namespace qatime::ingest::recorded_log_test

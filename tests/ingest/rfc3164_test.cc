@@ -6,7 +6,7 @@
 
 #include "catch.h"
 
-namespace qatime::ingest {
+namespace qatime::ingest::rfc3164_test {
 namespace {
 
 // The time that `text` says to somebody who reads it in `zone` at `now`.
@@ -87,4 +87,4 @@ TEST_CASE("Text that is no traditional time is nothing") {
 }
 
 }  // namespace
-}  // namespace qatime::ingest
+}  // namespace qatime::ingest::rfc3164_test

@@ -11,7 +11,7 @@
 #include "ingest/body.h"
 #include "ingest/header.h"
 
-namespace qatime::ingest {
+namespace qatime::ingest::samples_test {
 namespace {
 
 std::vector<std::string> read_lines(const std::string& file) {
@@ -73,4 +73,4 @@ TEST_CASE("Every published line is understood") {
 }
 
 }  // namespace
-}  // namespace qatime::ingest
+}  // namespace qatime::ingest::samples_test

@@ -5,7 +5,7 @@
 
 #include "catch.h"
 
-namespace qatime::ingest {
+namespace qatime::ingest::self_addresses_test {
 namespace {
 
 using boost::asio::ip::make_address;
@@ -22,4 +22,4 @@ TEST_CASE("Each set of addresses replaces the one before") {
 }
 
 }  // namespace
-}  // namespace qatime::ingest
+}  // namespace qatime::ingest::self_addresses_test

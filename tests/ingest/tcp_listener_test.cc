@@ -16,7 +16,7 @@
 #include "ingest/listen_error.h"
 #include "ingest/listener_fixture.h"
 
-namespace qatime::ingest {
+namespace qatime::ingest::tcp_listener_test {
 namespace {
 
 using namespace std::string_literals;
@@ -389,4 +389,4 @@ TEST_CASE_METHOD(Fixture, "Other limits hold for connections that are open") {
 }
 
 }  // namespace
-}  // namespace qatime::ingest
+}  // namespace qatime::ingest::tcp_listener_test

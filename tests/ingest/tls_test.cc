@@ -17,7 +17,7 @@
 #include "ingest/listener_fixture.h"
 #include "ingest/tcp_listener.h"
 
-namespace qatime::ingest {
+namespace qatime::ingest::tls_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -359,4 +359,4 @@ TEST_CASE_METHOD(Fixture, "Settings say whose certificate it is") {
 }
 
 }  // namespace
-}  // namespace qatime::ingest
+}  // namespace qatime::ingest::tls_test

@@ -12,7 +12,7 @@
 #include "ingest/listen_error.h"
 #include "ingest/listener_fixture.h"
 
-namespace qatime::ingest {
+namespace qatime::ingest::udp_listener_test {
 namespace {
 
 using namespace std::string_literals;
@@ -223,4 +223,4 @@ TEST_CASE_METHOD(Fixture, "One that goes while it rests leaves its port") {
 }
 
 }  // namespace
-}  // namespace qatime::ingest
+}  // namespace qatime::ingest::udp_listener_test

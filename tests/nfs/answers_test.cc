@@ -10,7 +10,7 @@
 #include "catch.h"
 #include "nfs/lab.h"
 
-namespace qatime::nfs {
+namespace qatime::nfs::answers_test {
 namespace {
 
 using testing::Action;
@@ -137,4 +137,4 @@ TEST_CASE("Whatever keeps an export from being mounted is a status with advice, 
 }
 
 }  // namespace
-}  // namespace qatime::nfs
+}  // namespace qatime::nfs::answers_test

@@ -12,7 +12,7 @@
 #include "nfs/scripted_server.h"
 #include "nfs/slow_names.h"
 
-namespace qatime::nfs {
+namespace qatime::nfs::blocking_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -332,4 +332,4 @@ TEST_CASE("A probe succeeds where the root changes all the time, and where guard
 }
 
 }  // namespace
-}  // namespace qatime::nfs
+}  // namespace qatime::nfs::blocking_test

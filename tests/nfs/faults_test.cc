@@ -13,7 +13,7 @@
 #include "nfs/lab.h"
 #include "nfs/window.h"
 
-namespace qatime::nfs {
+namespace qatime::nfs::faults_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -342,4 +342,4 @@ TEST_CASE("What a hung server executes late undoes nothing, being guarded") {
 }
 
 }  // namespace
-}  // namespace qatime::nfs
+}  // namespace qatime::nfs::faults_test

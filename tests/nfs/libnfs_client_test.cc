@@ -15,7 +15,7 @@
 #include "nfs/slow_names.h"
 #include "nfs/window.h"
 
-namespace qatime::nfs {
+namespace qatime::nfs::libnfs_client_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -285,4 +285,4 @@ TEST_CASE("Clients that come and go in every state leave no descriptor open") {
 }
 
 }  // namespace
-}  // namespace qatime::nfs
+}  // namespace qatime::nfs::libnfs_client_test

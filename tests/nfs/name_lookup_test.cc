@@ -11,7 +11,7 @@
 #include "nfs/loop.h"
 #include "nfs/slow_names.h"
 
-namespace qatime::nfs {
+namespace qatime::nfs::name_lookup_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -87,4 +87,4 @@ TEST_CASE("A lookup that is destroyed is forgotten, answered or not") {
 }
 
 }  // namespace
-}  // namespace qatime::nfs
+}  // namespace qatime::nfs::name_lookup_test

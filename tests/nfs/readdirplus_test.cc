@@ -14,7 +14,7 @@
 #include "nfs/loop.h"
 #include "nfs/scripted_server.h"
 
-namespace qatime::nfs {
+namespace qatime::nfs::readdirplus_test {
 namespace {
 
 using testing::Loop;
@@ -213,4 +213,4 @@ TEST_CASE("Without a server a page is lost") {
 }
 
 }  // namespace
-}  // namespace qatime::nfs
+}  // namespace qatime::nfs::readdirplus_test

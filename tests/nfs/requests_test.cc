@@ -11,7 +11,7 @@
 #include "nfs/lab.h"
 #include "path.h"
 
-namespace qatime::nfs {
+namespace qatime::nfs::requests_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -224,4 +224,4 @@ TEST_CASE("A server that answers slowly gets few requests at once within seconds
 }
 
 }  // namespace
-}  // namespace qatime::nfs
+}  // namespace qatime::nfs::requests_test

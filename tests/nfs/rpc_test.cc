@@ -13,7 +13,7 @@
 #include "nfs/mount.h"
 #include "nfs/scripted_server.h"
 
-namespace qatime::nfs {
+namespace qatime::nfs::rpc_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -220,4 +220,4 @@ TEST_CASE("A portmapper that fails at any point is a failure, not a hang") {
 }
 
 }  // namespace
-}  // namespace qatime::nfs
+}  // namespace qatime::nfs::rpc_test

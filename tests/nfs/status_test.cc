@@ -6,8 +6,7 @@
 
 #include "catch.h"
 
-using qatime::nfs::name;
-using qatime::nfs::Status;
+namespace qatime::nfs::status_test {
 
 TEST_CASE("Statuses have their names of RFC 1813") {
   CHECK(name(Status::ok) == "ok");
@@ -33,3 +32,5 @@ TEST_CASE("Statuses of our own have names that no other has") {
 }
 
 TEST_CASE("A status that RFC 1813 does not list is other") { CHECK(name(static_cast<Status>(12345)) == "other"); }
+
+}  // namespace qatime::nfs::status_test

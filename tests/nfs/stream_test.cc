@@ -14,7 +14,7 @@
 
 #include "catch.h"
 
-namespace qatime::nfs {
+namespace qatime::nfs::stream_test {
 namespace {
 
 // Two connected sockets that do not block.
@@ -144,4 +144,4 @@ TEST_CASE("A shared libnfs finds our recv() and send()") {
 }
 
 }  // namespace
-}  // namespace qatime::nfs
+}  // namespace qatime::nfs::stream_test

@@ -11,7 +11,7 @@
 
 #include "catch.h"
 
-namespace qatime::nfs {
+namespace qatime::nfs::window_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -230,4 +230,4 @@ TEST_CASE("Another bound holds at once, and the window grows to it") {
 }
 
 }  // namespace
-}  // namespace qatime::nfs
+}  // namespace qatime::nfs::window_test

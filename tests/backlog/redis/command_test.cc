@@ -3,7 +3,7 @@
 
 #include "catch.h"
 
-using qatime::backlog::redis::Command;
+namespace qatime::backlog::redis::command_test {
 
 TEST_CASE("A command is an array of bulk strings") {
   Command command{"SET", "a b"};
@@ -23,3 +23,5 @@ TEST_CASE("Commands are joined, however many words they have") {
   Command none{};
   CHECK(none.bytes() == "*0\r\n");
 }
+
+}  // namespace qatime::backlog::redis::command_test

@@ -7,9 +7,9 @@
 
 #include "catch.h"
 
-using namespace qatime::backlog::redis;
+namespace qatime::backlog::redis::keys_test {
+
 using namespace std::chrono_literals;
-using qatime::Time;
 
 // From the specification of Redis Cluster, and what CLUSTER KEYSLOT says.
 TEST_CASE("Keys are in the slots in which Redis has them") {
@@ -79,3 +79,5 @@ TEST_CASE("Scores have times to the microsecond") {
     CHECK_FALSE(parse_score(wrong));
   }
 }
+
+}  // namespace qatime::backlog::redis::keys_test

@@ -12,9 +12,8 @@
 #include "path.h"
 #include "temporary_directory.h"
 
-using namespace qatime;
-using namespace qatime::backlog;
-using namespace qatime::backlog::redis;
+namespace qatime::backlog::redis::outbox_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -205,3 +204,5 @@ TEST_CASE("Beyond the disk and memory accesses are dropped, and nothing else is"
   CHECK(changes == 1);
   f.stop();
 }
+
+}  // namespace qatime::backlog::redis::outbox_test

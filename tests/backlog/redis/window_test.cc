@@ -8,9 +8,8 @@
 #include "catch.h"
 #include "manual_clock.h"
 
-using namespace qatime;
-using namespace qatime::backlog;
-using namespace qatime::backlog::redis;
+namespace qatime::backlog::redis::window_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -306,3 +305,5 @@ TEST_CASE("An object that is not there is not given up while changes of names ca
   CHECK_FALSE(f.window.reconsider(f.tickets[0]));
   f.check_sums();
 }
+
+}  // namespace qatime::backlog::redis::window_test
