@@ -8,8 +8,7 @@
 #   layering     who includes whom
 #   headers      each header compiles alone
 #   unit         unit tests
-#   asan         the same under AddressSanitizer and UndefinedBehaviorSanitizer
-#   tsan         those with several threads under ThreadSanitizer
+#   asan, tsan   the same under AddressSanitizer and UndefinedBehaviorSanitizer, under ThreadSanitizer
 #   clang        each file compiles with clang, too
 #   fuzz         what reads a cluster's bytes, with bytes that libFuzzer makes up (tests/fuzz.sh says more)
 #   system       the real program against a real NFS server (tests/system says more)
@@ -59,8 +58,8 @@ build_asan() {
     -Dcpp_args="$SYMBOLS -fno-sanitize-recover=all"
 }
 # ThreadSanitizer knows no fences; what Asio uses them for is ordered by its locks as well.
-configure_tsan() {
-  configure build/tsan $GCC -Db_sanitize=thread -Db_lundef=false \
+build_tsan() {
+  build tsan $GCC -Db_sanitize=thread -Db_lundef=false \
     -Dcpp_args="$SYMBOLS -DBOOST_ASIO_DISABLE_FENCED_BLOCK"
 }
 
@@ -82,14 +81,14 @@ suite_style() {
 
 suite_layering() { python3 tests/layering.py --self-test && python3 tests/layering.py src; }
 
-suite_headers() { configure build/gcc $GCC -Dcpp_args=$SYMBOLS && meson_test gcc headers --no-rebuild; }
+suite_headers() { configure build/gcc $GCC -Dcpp_args=$SYMBOLS && meson_test gcc headers; }
 
 suite_unit() { build_gcc && meson_test gcc unit; }
 
 suite_asan() { build_asan && meson_test asan unit; }
 
 # Random lives in one thread take minutes there, and have nothing to show.
-suite_tsan() { configure_tsan && without_aslr && meson_test tsan threads --test-args='~[one-thread]'; }
+suite_tsan() { build_tsan && without_aslr && meson_test tsan unit --test-args='~[one-thread]'; }
 
 # Each file of a build alone, with clang's warnings, and what clang-tidy sees only then.
 suite_clang() {
@@ -109,10 +108,7 @@ suite_system_asan() {
   build_asan && system_tests asan
 }
 
-suite_system_tsan() {
-  configure_tsan && meson compile -C build/tsan -j "$(nproc)" qatime nfs_files && without_aslr &&
-    system_tests tsan -k Load -k Faults -k EndToEnd.
-}
+suite_system_tsan() { build_tsan && without_aslr && system_tests tsan -k Load -k Faults -k EndToEnd.; }
 
 suite_page() {
   build_gcc || return
@@ -132,11 +128,11 @@ suite_container() { build_gcc && deploy_tests test_container test_units; }
 # ThreadSanitizer of gcc 12 cannot live with as much address randomisation as newer kernels do.
 without_aslr() { setarch -R true 2>/dev/null && prefix="setarch -R" || prefix=; }
 
-# meson_test BUILD SUITE [OPTION...]: builds what the tests need; what they print goes to our log, too.
+# meson_test BUILD SUITE [OPTION...]: what the tests print goes to our log, too.
 meson_test() {
   build=$1 suite=$2
   shift 2
-  $prefix meson test -C "build/$build" --suite "$suite" --timeout-multiplier 5 "$@"
+  $prefix meson test -C "build/$build" --suite "$suite" --no-rebuild --timeout-multiplier 5 "$@"
   status=$?
   cat "build/$build/meson-logs/testlog.txt"
   return $status
