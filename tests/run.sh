@@ -66,14 +66,11 @@ build_tsan() {
 # --- suites ----------------------------------------------------------------------------------------------------------
 
 suite_style() {
-  rm -rf build/tidy build/tidy-small
-  configure build/tidy $GCC --unity-size=48 -Dtests=false -Dwerror=false || return  # few units: each parses the headers
-  configure build/tidy-small $GCC -Dtests=false -Dwerror=false || return
+  rm -rf build/tidy
+  configure build/tidy $GCC -Dtests=false -Dwerror=false || return
   status=0
   find src tests -name '*.h' -o -name '*.cc' | xargs clang-format-19 --dry-run -Werror || status=1
-  whole=performance-unnecessary-value-param  # looks through the whole unit for each function
-  sh tests/tidy.sh build/tidy "-$whole" || status=1
-  sh tests/tidy.sh build/tidy-small "-*,$whole" || status=1
+  sh tests/tidy.sh build/tidy || status=1
   for script in conf/*.sh tests/*.sh tests/*/*.sh; do sh -n "$script" || status=1; done
   python3 -m compileall -q -f tests || status=1
   return $status

@@ -54,6 +54,7 @@ void expect_readable(const Config& config, const char* key, const std::string& p
   errno = 0;
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file{std::fopen(path.c_str(), "re"), std::fclose};
   if (file && std::fgetc(file.get()) != EOF) return;
+  // The pointer closes it, NOLINTNEXTLINE(clang-analyzer-unix.Stream)
   throw file_error(config, key, path, errno == 0 ? "it is empty" : system_message(errno));
 }
 
