@@ -7,8 +7,8 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
 #include <ctime>
+#include <fstream>
 #include <string_view>
 #include <utility>
 
@@ -52,9 +52,8 @@ ConfigError file_error(const Config& config, const char* key, const std::string&
 // Throws if nothing can be read from the file that `key` names.
 void expect_readable(const Config& config, const char* key, const std::string& path) {
   errno = 0;
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file{std::fopen(path.c_str(), "re"), std::fclose};
-  if (file && std::fgetc(file.get()) != EOF) return;
-  // The pointer closes it, NOLINTNEXTLINE(clang-analyzer-unix.Stream)
+  std::ifstream file{path, std::ios::binary};
+  if (file.peek() != std::ifstream::traits_type::eof()) return;
   throw file_error(config, key, path, errno == 0 ? "it is empty" : system_message(errno));
 }
 
