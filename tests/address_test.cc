@@ -10,7 +10,6 @@
 #include "catch.h"
 
 namespace qatime::address_test {
-
 namespace {
 
 bool is_in(std::string_view address, std::string_view network) {

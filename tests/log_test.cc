@@ -17,7 +17,6 @@
 #include "temporary_directory.h"
 
 namespace qatime::log_test {
-
 namespace {
 
 constexpr log::Logger kLog{"test"};

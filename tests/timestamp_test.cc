@@ -4,7 +4,6 @@
 #include "catch.h"
 
 namespace qatime::timestamp_test {
-
 namespace {
 
 std::string reformatted(std::string_view text) {

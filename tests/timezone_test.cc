@@ -8,7 +8,6 @@
 #include "timestamp.h"
 
 namespace qatime::timezone_test {
-
 namespace {
 
 using namespace std::chrono;

@@ -16,11 +16,19 @@
 #include "catch.h"
 #include "config.h"
 
-namespace qatime::backlog::state_directory_test {
-
 namespace {
-
 std::optional<unsigned> pretended_file_system;
+}
+
+// Instead of that of the C library.
+extern "C" int statfs(const char* path, struct statfs* status) noexcept {
+  const long result = ::syscall(SYS_statfs, path, status);
+  if (result == 0 && pretended_file_system) status->f_type = static_cast<__fsword_t>(*pretended_file_system);
+  return static_cast<int>(result);
+}
+
+namespace qatime::backlog::state_directory_test {
+namespace {
 
 // The environment of a test.
 class Environment {
@@ -53,13 +61,6 @@ std::string refusal(const std::string& path) {
 }
 
 }  // namespace
-
-// Instead of that of the C library.
-extern "C" int statfs(const char* path, struct statfs* status) noexcept {
-  const long result = ::syscall(SYS_statfs, path, status);
-  if (result == 0 && pretended_file_system) status->f_type = static_cast<__fsword_t>(*pretended_file_system);
-  return static_cast<int>(result);
-}
 
 TEST_CASE("TheDefaultDirectoryIsWhatTheEnvironmentSays") {
   const std::string root_has = "/var/lib/qatime";

@@ -15,7 +15,6 @@
 #include "catch.h"
 
 namespace qatime::backlog::store_crash_test {
-
 namespace {
 
 int rounds(int some) { return std::getenv("QATIME_TEST_LONG") ? some * 10 : some; }

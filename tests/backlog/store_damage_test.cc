@@ -16,7 +16,6 @@
 #include "config.h"
 
 namespace qatime::backlog::store_damage_test {
-
 namespace {
 
 bool is_long() { return std::getenv("QATIME_TEST_LONG") != nullptr; }

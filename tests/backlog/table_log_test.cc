@@ -10,7 +10,6 @@
 #include "manual_clock.h"
 
 namespace qatime::backlog::table_log_test {
-
 namespace {
 
 Time at(int second) { return Time{std::chrono::seconds{second}}; }
