@@ -46,7 +46,7 @@ struct Fixture {
     for (std::size_t lane = 0; lane < 2; ++lane) {
       for (Slice slice = backlog.take(lane, 10); !slice.entries.empty(); slice = backlog.take(lane, 10)) {
         for (const Entry& entry : slice.entries) {
-          found[qatime::join(slice.directory, entry.name)] = static_cast<int>(entry.time.time_since_epoch() / 1s);
+          found[join(slice.directory, entry.name)] = static_cast<int>(entry.time.time_since_epoch() / 1s);
           settle(entry);
         }
       }
@@ -63,7 +63,7 @@ struct Fixture {
   }
 
   ManualClock clock;
-  qatime::metrics::Registry registry;
+  metrics::Registry registry;
   Local backlog;
   std::int64_t accepted = 0;
   std::int64_t settled = 0;
@@ -199,7 +199,7 @@ TEST_CASE("AccessesThatComeLateFollowTheChangesOfTheLastMinute", "[backlog]") {
 
 TEST_CASE("ChangesAreRememberedAsLongAndAsManyAsTheOwnerWants", "[backlog]") {
   ManualClock clock;
-  qatime::metrics::Registry registry;
+  metrics::Registry registry;
   const auto late = [&](Local& backlog) {
     backlog.add(std::vector<Event>{Move{"/a", "/b", at(5)}});
     clock.advance(23h);
@@ -522,7 +522,7 @@ TEST_CASE("ApplyingWhileAddingLosesNothing", "[backlog][threads]") {
         f.backlog.put_back(entry.ticket, f.clock.now(), {.attempts = 1, .since = f.clock.now()});
         continue;
       }
-      Time& last = applied[qatime::join(slice.directory, entry.name)];
+      Time& last = applied[join(slice.directory, entry.name)];
       in_order = in_order && (last == Time{} || last < entry.time);
       last = entry.time;
       f.backlog.settle(entry.ticket);

@@ -7,7 +7,7 @@ namespace qatime::backlog::settled_test {
 
 TEST_CASE("tickets are taken while somebody is there to settle them") {
   Settled settled;
-  qatime::metrics::Gauge pending;
+  metrics::Gauge pending;
   CHECK_FALSE(settled.leave({1, 1}, pending));
   settled.open();
   CHECK(settled.leave({2, 1}, pending));
@@ -20,7 +20,7 @@ TEST_CASE("tickets are taken while somebody is there to settle them") {
 
 TEST_CASE("tickets are taken up to a bound") {
   Settled settled;
-  qatime::metrics::Gauge pending;
+  metrics::Gauge pending;
   settled.open();
   std::uint32_t count = 0;
   while (settled.leave({count, 1}, pending)) REQUIRE(++count < 100'000);

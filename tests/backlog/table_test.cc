@@ -27,8 +27,7 @@ struct Fixture {
     std::multiset<std::string> found;
     for (Slice slice = take(3, lane); !slice.entries.empty(); slice = take(3, lane)) {
       for (const auto& entry : slice.entries) {
-        found.insert(qatime::join(slice.directory, entry.name) + ' ' +
-                     std::to_string(entry.time.time_since_epoch() / 1s));
+        found.insert(join(slice.directory, entry.name) + ' ' + std::to_string(entry.time.time_since_epoch() / 1s));
         table.settle(entry.ticket);
       }
     }
