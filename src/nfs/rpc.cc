@@ -73,6 +73,7 @@ Environment::Environment(asio::io_context& loop, const NfsConfig& settings, metr
     : io{loop},
       config{settings},
       bulletin{registry.bulletin()},
+      gathering{std::make_unique<Gathering>(loop)},
       null{make_procedure(registry, "null")},
       getport{make_procedure(registry, "getport")},
       mnt{make_procedure(registry, "mnt")},
@@ -143,9 +144,11 @@ void Rpc::await_replies() {
   descriptor_.async_wait(asio::posix::stream_descriptor::wait_read,
                          [this, life = std::weak_ptr{life_}](const boost::system::error_code& error) {
                            if (error || life.expired() || context_ == nullptr) return;
+                           environment_.gathering->sleep(Gathering::due(waiting_.size(), latency_, together_));
                            do {
                              if (service(POLLIN) < 0) return fail(failure());
                            } while (stream_.has_unread());
+                           together_ = completed_.size();
                            await_replies();
                            deliver();
                          });
@@ -227,7 +230,9 @@ void Rpc::finish(Call& call, const Reply& reply) {
     return;
   }
   if (reply.status != Status::lost) {
-    call.procedure->seconds.observe(std::chrono::steady_clock::now() - call.started);
+    const auto latency = std::chrono::steady_clock::now() - call.started;
+    call.procedure->seconds.observe(latency);
+    rpc.latency_ += (latency - rpc.latency_) / 8;
   }
   call.reply = reply;
   rpc.completed_.splice(rpc.completed_.end(), rpc.waiting_, call.self);

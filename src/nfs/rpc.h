@@ -22,6 +22,7 @@
 #include "metrics.h"
 #include "nfs/alarm.h"
 #include "nfs/client.h"
+#include "nfs/gathering.h"
 #include "nfs/status.h"
 #include "nfs/stream.h"
 
@@ -40,6 +41,7 @@ struct Environment {
   boost::asio::io_context& io;
   NfsConfig config;
   Bulletin& bulletin;
+  std::unique_ptr<Gathering> gathering;
   struct Procedure {
     metrics::Counter& sent;
     metrics::Histogram& seconds;  // until the reply, or the timeout
@@ -153,6 +155,8 @@ class Rpc {
   bool alarm_is_set_ = false;
   bool flush_is_posted_ = false;
   bool awaits_room_ = false;
+  Clock::Duration latency_{};  // until a reply, as it was lately
+  std::size_t together_ = 0;   // replies that the last turn brought
   std::uint64_t started_ = 0;
   std::uint64_t started_before_reply_ = 0;                 // before the last one
   std::size_t silent_timeouts_ = 0;                        // of what was started after it
