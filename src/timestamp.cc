@@ -69,6 +69,40 @@ std::optional<minutes> parse_offset(std::string_view text) noexcept {
   return text[0] == '+' ? minutes{h * 60 + m} : -minutes{h * 60 + m};
 }
 
+constexpr std::string_view kForm = "0000-00-00T00:00:00";
+
+struct Second {
+  sys_seconds begin{};  // of the next one, if it is a leap second
+  bool is_leap = false;
+};
+
+// `text` has the size of kForm.
+std::optional<Second> parse_second(std::string_view text) noexcept {
+  if (!kYearAndMonth.fits(text, 0) || !kDayAndClock.fits(text, 8) || !kClock.fits(text, 11)) return std::nullopt;
+  if (text[10] != 'T' && text[10] != 't') return std::nullopt;
+  const year_month_day date{year{two_digits(text, 0) * 100 + two_digits(text, 2)},
+                            month{static_cast<unsigned>(two_digits(text, 5))},
+                            day{static_cast<unsigned>(two_digits(text, 8))}};
+  const int h = two_digits(text, 11);
+  const int m = two_digits(text, 14);
+  const int s = two_digits(text, 17);
+  if (!date.ok() || h > 23 || m > 59 || s > 60) return std::nullopt;
+  return Second{sys_days{date} + hours{h} + minutes{m} + seconds{s}, s == 60};
+}
+
+// Likewise. Most records are of the same second as the one before, and to know it again takes a fifth of the time.
+std::optional<Second> recall_second(std::string_view text) noexcept {
+  thread_local std::array<char, kForm.size()> last{};
+  thread_local std::optional<Second> meaning;  // of `last`, once there was one
+  if (meaning && std::memcmp(text.data(), last.data(), last.size()) == 0) return meaning;
+  const std::optional<Second> second = parse_second(text);
+  if (second) {
+    std::memcpy(last.data(), text.data(), last.size());
+    meaning = second;
+  }
+  return second;
+}
+
 bool fits(sys_seconds time) noexcept {
   // One second less than Time can hold on either side, so that a fraction cannot overflow.
   constexpr std::int64_t kLimit = std::numeric_limits<std::int64_t>::max() / 1'000'000'000 - 1;
@@ -90,25 +124,16 @@ nanoseconds take_fraction(std::string_view& text) noexcept {
 }
 
 std::optional<Time> parse_rfc3339(std::string_view text) noexcept {
-  constexpr std::size_t kSize = std::string_view{"0000-00-00T00:00:00"}.size();
-  if (text.size() < kSize || !kYearAndMonth.fits(text, 0) || !kDayAndClock.fits(text, 8) || !kClock.fits(text, 11)) {
-    return std::nullopt;
-  }
-  if (text[10] != 'T' && text[10] != 't') return std::nullopt;
-  const year_month_day date{year{two_digits(text, 0) * 100 + two_digits(text, 2)},
-                            month{static_cast<unsigned>(two_digits(text, 5))},
-                            day{static_cast<unsigned>(two_digits(text, 8))}};
-  const int h = two_digits(text, 11);
-  const int m = two_digits(text, 14);
-  const int s = two_digits(text, 17);
-  text.remove_prefix(kSize);
+  if (text.size() < kForm.size()) return std::nullopt;
+  const std::optional<Second> second = recall_second(text.substr(0, kForm.size()));
+  text.remove_prefix(kForm.size());
   const nanoseconds fraction = take_fraction(text);
   const std::optional<minutes> ahead = parse_offset(text);
 
-  if (!ahead || !date.ok() || h > 23 || m > 59 || s > 60) return std::nullopt;
-  const sys_seconds whole = sys_days{date} + hours{h} + minutes{m} + seconds{s} - *ahead;
+  if (!second || !ahead) return std::nullopt;
+  const sys_seconds whole = second->begin - *ahead;
   if (!fits(whole)) return std::nullopt;
-  return s == 60 ? Time{whole} : Time{whole} + fraction;
+  return second->is_leap ? Time{whole} : Time{whole} + fraction;
 }
 
 std::string format_rfc3339(Time time) {

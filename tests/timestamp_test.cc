@@ -48,6 +48,19 @@ TEST_CASE("Text that is no time is nothing") {
   }
 }
 
+TEST_CASE("A second is known again, with another fraction and offset, and no other is taken for it") {
+  const std::string before = "2026-01-27T14:12:23";
+  for (std::size_t at = 0; at < before.size(); ++at) {
+    CHECK(reformatted(before + ".5Z") == before + ".500000000Z");
+    CHECK(reformatted(before + ".25+01:00") == "2026-01-27T13:12:23.250000000Z");
+    std::string other = before;
+    other[at] = other[at] == '1' ? '0' : '1';
+    CHECK(reformatted(other + ".5Z") != before + ".500000000Z");
+  }
+  for (int count = 0; count < 2; ++count)
+    CHECK(reformatted("2016-12-31T23:59:60.5Z") == "2017-01-01T00:00:00.000000000Z");
+}
+
 TEST_CASE("A NUL after a time is not part of it") {
   CHECK_FALSE(parse_rfc3339({"2026-01-01T00:00:00+24:00\0", 26}));
   CHECK_FALSE(parse_rfc3339({"2026-01-01T00:00:00Z\0", 21}));

@@ -76,7 +76,7 @@ class Reader {
 
   std::size_t find_closing_quote() noexcept {
     is_escaped_ = false;
-    std::size_t quote = quotes_.find(at_);
+    std::size_t quote = is_at('"') ? at_ : quotes_.find(at_);  // most targets are empty
     while (quote != std::string_view::npos) {
       const bool doubled = escape_ == Escape::doubled && quote + 1 < body_.size() && body_[quote + 1] == '"';
       const bool backslashed = escape_ == Escape::backslash && quote > at_ && body_[quote - 1] == '\\';
