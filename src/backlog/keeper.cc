@@ -7,6 +7,7 @@
 #include <variant>
 
 #include <fmt/core.h>
+#include <malloc.h>
 #include <pthread.h>
 
 #include "backlog/codec.h"
@@ -40,6 +41,8 @@ Keeper::Keeper(const BacklogConfig& config, std::unique_ptr<Store> store, Local&
     has_much_ = true;
     changed_.notify_all();
   });
+  // What waits for the disk has some megabytes each, which the C library would keep once it was freed.
+  (void)::mallopt(M_MMAP_THRESHOLD, 1 << 20);
   adopt();
   began_ = std::chrono::steady_clock::now();
 }

@@ -39,7 +39,7 @@ Local::Local(const BacklogConfig& config, Lanes lanes, const Clock& clock, metri
       bytes_{registry.gauge("qatime_backlog_bytes", "Memory that the backlog takes")} {
   if (has_log_) {
     ledger_.set_limit(memory_ + kBurst);
-    ledger_.set_overflow(memory_ / 8 * 7, [this](const Place& place, Time time) { return overflow(place, time); });
+    ledger_.set_overflow(memory_ / 4 * 3, [this](const Place& place, Time time) { return overflow(place, time); });
   }
   for (std::size_t i = 0; i < dropped_.size(); ++i) {
     dropped_.at(i) =
@@ -55,7 +55,8 @@ void Local::add(Events events) {
   bool much_unwritten = false;
   ledger_.locate(events, places_);
   {
-    const std::lock_guard lock{mutex_};
+    std::unique_lock lock{mutex_};
+    wait_for_room(lock);
     const std::size_t unwritten = unwritten_now();
     take_in(events);
     news = ledger_.table().take_news();
@@ -63,6 +64,17 @@ void Local::add(Events events) {
   }
   if (news && wake_) wake_();
   if (much_unwritten && wake_keeper_) wake_keeper_();
+}
+
+// Who brings accesses faster than the disk takes them is slowed down before any is lost.
+void Local::wait_for_room(std::unique_lock<std::mutex>& lock) {
+  if (!has_log_ || !is_patient_) return;
+  is_patient_ = room_made_.wait_for(lock, kPatience, [this] { return has_room() || trouble_ != Trouble::none; });
+}
+
+bool Local::has_room() const noexcept {
+  return overflow_bytes_ + kBurstLeft <= kBurst &&
+         ledger_.used_bytes() + overflow_bytes_ + kBurstLeft <= memory_ + kBurst;
 }
 
 void Local::take_in(Events events) {
@@ -136,6 +148,7 @@ std::size_t Local::pending() const {
 void Local::set_trouble(Trouble trouble) {
   const std::lock_guard lock{mutex_};
   trouble_ = trouble;
+  room_made_.notify_all();
   ledger_.set_limit(memory_ + (trouble == Trouble::none ? kBurst : 0));
 }
 

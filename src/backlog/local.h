@@ -4,6 +4,7 @@
 
 #include <array>
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -37,8 +38,9 @@ namespace qatime::backlog {
 // that takes out of the table; beyond it, accesses to other paths are dropped and counted, while coalescing, moves and
 // removals go on. No room is reserved for what is in flight (32 bytes each) or put back (12 bytes each, or a fifth of
 // a backlog that is full; and 32 where it failed). Where there is a log, its keeper makes room before that: what is on
-// disk alone is away; and while it takes what comes, 32 MiB more may wait for the next commit. What comes faster than
-// the keeper makes room for it is put in the form of the log at once, and never was in the table.
+// disk alone is away; and while it takes what comes, 32 MiB more may wait for the next commit: what finds three
+// quarters of the memory taken is put in the form of the log at once, and never was in the table. When little is left
+// of the 32 MiB, too, add() waits for the disk, but for no longer than a second: a disk that is slower has failed.
 //
 // At every moment between two calls, the accesses added + recovered = coalesced + cancelled + settled + dropped +
 // pending.
@@ -146,7 +148,6 @@ class Local final : public Backlog {
   void drop_outside(std::uint32_t count);
 
   // Why nothing can be written, if so: what finds no room in memory is dropped for that reason.
-  // A disk that is too slow has failed.
   enum class Trouble { none, disk_full, disk_failed };
   void set_trouble(Trouble trouble);
 
@@ -162,6 +163,8 @@ class Local final : public Backlog {
  private:
   // What may come between two commits beyond backlog.memory while the disk takes it, in bytes.
   static constexpr std::size_t kBurst = 32 << 20;
+  static constexpr std::size_t kBurstLeft = 4 << 20;  // more than one add() brings
+  static constexpr std::chrono::seconds kPatience{1};
 
   void invalidate(const Access&) {}
   void invalidate(const Move& move);
@@ -187,6 +190,8 @@ class Local final : public Backlog {
     Local& local_;
   };
 
+  void wait_for_room(std::unique_lock<std::mutex>& lock);
+  [[nodiscard]] bool has_room() const noexcept;
   void take_in(Events events);
   Draft::Part& open_part(Draft& draft);
   bool overflow(const Place& place, Time time);
@@ -231,7 +236,9 @@ class Local final : public Backlog {
   std::uint32_t overflow_count_ = 0;
   std::size_t overflow_bytes_ = 0;     // of all
   std::size_t overflow_accesses_ = 0;  // in all
-  std::size_t returning_ = 0;          // accesses that are neither away nor in the ledger
+  std::condition_variable room_made_;
+  bool is_patient_ = true;     // nobody has waited for it in vain since the last commit
+  std::size_t returning_ = 0;  // accesses that are neither away nor in the ledger
   Trouble trouble_ = Trouble::none;
   metrics::Counter& recovered_;
   metrics::Counter& coalesced_;

@@ -92,8 +92,10 @@ bool Local::write_some(Pass& pass, Draft& draft) {
   const std::lock_guard lock{mutex_};
   const Busy busy{*this};
   if (changes_count_ > 0) end_overflow();
-  if (pass.overflows > 0 || (changes_count_ > 0 && !overflows_.empty())) {
+  // Those that came since the pass began: before changes, and besides the items, lest they fill what there is for them.
+  if (pass.overflows > 0 || (!overflows_.empty() && (changes_count_ > 0 || draft.bytes < max_row_))) {
     write_overflow(draft);
+    room_made_.notify_all();
     if (pass.overflows > 0) --pass.overflows;
     return true;
   }
@@ -118,6 +120,7 @@ bool Local::write_some(Pass& pass, Draft& draft) {
     encoder.add(access.directory, access.name, access.time);
     rows_.append(part.row, !access.stays);
   });
+  room_made_.notify_all();
   draft.bytes += part.batch.entries.size() - before;
   part.batch.accesses = rows_[part.row].accesses;
   if (part.batch.accesses == 0) {
@@ -184,6 +187,7 @@ void Local::committed(const Draft& draft, const std::vector<Slot>& spent) {
     rows_.commit(part.row, part.batch.entries.size() + part.batch.changes.size());
   }
   for (const Slot row : spent) rows_.close(row);
+  is_patient_ = true;
 }
 
 void Local::renew() {

@@ -3,12 +3,15 @@
 #include "backlog/keeper.h"
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <optional>
 #include <random>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -294,6 +297,66 @@ TEST_CASE("what comes faster than room is made overflows into the log, between t
   CHECK(life.adds_up());
   CHECK(life.drain() == expected);
   CHECK(life.adds_up());
+}
+
+// Adds accesses of 3 kB each.
+struct Flood {
+  void add(Life& life) { life.access('/' + std::to_string(count++) + deep + "/f", 1000); }
+
+  std::atomic<int> count = 0;
+  const std::string deep = [] {
+    std::string path;
+    for (int depth = 0; depth < 12; ++depth) path += '/' + std::string(250, 'x');
+    return path;
+  }();
+};
+
+TEST_CASE("who brings accesses faster than the disk takes them waits for it, and none is lost") {
+  const TemporaryDirectory directory;
+  Life life{directory.path(), 1 << 20};
+  Flood flood;
+  bool is_written = false;
+  std::thread disk{[&] {
+    for (int before = -1; before != flood.count; std::this_thread::sleep_for(100ms)) before = flood.count;
+    is_written = life.keeper.turn();
+  }};
+  while (flood.count < 15'000) flood.add(life);
+  disk.join();
+  CHECK(is_written);
+  CHECK(life.sum("qatime_dropped_total") == 0);
+  CHECK(life.drain().size() == 15'000);
+  CHECK(life.adds_up());
+}
+
+TEST_CASE("a disk that does not move is waited for once, until it does") {
+  const TemporaryDirectory directory;
+  Life life{directory.path(), 1 << 20};
+  Flood flood;
+  const auto begin = std::chrono::steady_clock::now();
+  while (life.sum("qatime_dropped_total") == 0) flood.add(life);
+  CHECK(std::chrono::steady_clock::now() - begin > 900ms);
+  for (int more = 0; more < 99; ++more) flood.add(life);
+  CHECK(life.sum("qatime_dropped_total") == 100);
+  REQUIRE(life.keeper.turn());
+  const auto again = std::chrono::steady_clock::now();
+  while (life.sum("qatime_dropped_total") == 100) flood.add(life);
+  CHECK(std::chrono::steady_clock::now() - again > 900ms);
+  CHECK(life.drain().size() + 101 == static_cast<std::size_t>(flood.count));
+  CHECK(life.adds_up());
+}
+
+TEST_CASE("what overflows while a pass goes on is written besides the items") {
+  const TemporaryDirectory directory;
+  Life life{directory.path(), 1 << 20};
+  for (int i = 0; i < 3000; ++i) life.access('/' + name(i), 1000);
+  Local::Pass pass = life.local.begin_pass();
+  Flood flood;
+  while (flood.count < 1000) flood.add(life);
+  Local::Draft draft;
+  REQUIRE(life.local.write_some(pass, draft));
+  CHECK(draft.parts.back().is_whole);
+  REQUIRE(life.local.write_some(pass, draft));
+  CHECK_FALSE(draft.parts.back().is_whole);
 }
 
 TEST_CASE("many small rows that are away are made one") {
