@@ -54,7 +54,7 @@ struct Invalidations {
 // flight with a newer time waiting; the settling of the older one never loses the newer.
 //
 // add() is called by the intake thread, everything else by the apply thread unless it says otherwise. No call waits
-// for a disk or a network.
+// for a network, nor for a disk, but for an add() that finds no memory left.
 class Backlog {
  public:
   virtual ~Backlog() = default;

@@ -108,10 +108,12 @@ void Keeper::run() {
   changed_.notify_all();
 }
 
-// Returns whether it is time to stop.
+// Returns whether it is time to stop. Of what has become much while the last pass went on nobody told.
 bool Keeper::wait_for_work() {
+  const bool has_much = !is_full_ && local_.has_much_unwritten();
   std::unique_lock lock{mutex_};
-  changed_.wait_for(lock, config_.commit, [this] { return has_much_ || shutdown_.is_requested(); });
+  changed_.wait_for(lock, config_.commit,
+                    [this, has_much] { return has_much || has_much_ || shutdown_.is_requested(); });
   has_much_ = false;
   return shutdown_.is_requested();
 }

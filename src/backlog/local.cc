@@ -152,6 +152,11 @@ void Local::set_trouble(Trouble trouble) {
   ledger_.set_limit(memory_ + (trouble == Trouble::none ? kBurst : 0));
 }
 
+bool Local::has_much_unwritten() const {
+  const std::lock_guard lock{mutex_};
+  return unwritten_now() >= much_unwritten_;
+}
+
 bool Local::is_full() const {
   const std::lock_guard lock{mutex_};
   return ledger_.bytes() >= memory_;

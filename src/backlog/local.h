@@ -151,6 +151,9 @@ class Local final : public Backlog {
   enum class Trouble { none, disk_full, disk_failed };
   void set_trouble(Trouble trouble);
 
+  // Whether there is more to be written than should wait for the next commit.
+  [[nodiscard]] bool has_much_unwritten() const;
+
   // Whether accesses to other paths find no room in memory.
   [[nodiscard]] bool is_full() const;
 

@@ -37,16 +37,19 @@ constexpr std::size_t kPlenty = 64 << 20;
 
 // One life of a process with a backlog in `directory`.
 struct Life {
-  explicit Life(const std::string& directory, std::size_t memory = kPlenty, std::size_t disk = kPlenty)
-      : config{make_config(directory, memory, disk)},
+  explicit Life(const std::string& directory, std::size_t memory = kPlenty, std::size_t disk = kPlenty,
+                std::chrono::milliseconds commit = 100ms)
+      : config{make_config(directory, memory, disk, commit)},
         local{config, Lanes{}, clock, registry, {}, Local::Log::kept},
         keeper{config, std::make_unique<Store>(directory), local, registry} {}
 
-  static BacklogConfig make_config(const std::string& directory, std::size_t memory, std::size_t disk) {
+  static BacklogConfig make_config(const std::string& directory, std::size_t memory, std::size_t disk,
+                                   std::chrono::milliseconds commit = 100ms) {
     BacklogConfig config;
     config.directory = directory;
     config.memory = memory;
     config.disk = disk;
+    config.commit = commit;
     return config;
   }
 
@@ -343,6 +346,17 @@ TEST_CASE("a disk that does not move is waited for once, until it does") {
   CHECK(std::chrono::steady_clock::now() - again > 900ms);
   CHECK(life.drain().size() + 101 == static_cast<std::size_t>(flood.count));
   CHECK(life.adds_up());
+}
+
+TEST_CASE("much that comes while the keeper is at work does not wait for the next commit") {
+  const TemporaryDirectory directory;
+  Life life{directory.path(), 1 << 20, 1 << 30, 10s};
+  life.keeper.start();
+  Flood flood;
+  while (flood.count < 30'000) flood.add(life);
+  CHECK(life.sum("qatime_dropped_total") == 0);
+  CHECK(life.local.pending() == 30'000);
+  CHECK(life.keeper.stop(60s));
 }
 
 TEST_CASE("what overflows while a pass goes on is written besides the items") {
