@@ -4,9 +4,11 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 
 #include "catch.h"
 #include "nfs/loop.h"
@@ -146,6 +148,31 @@ TEST_CASE("Requests beyond what a context bears are refused room, not queued") {
   for (std::size_t count = 0; count < Rpc::kMaxOutstanding; ++count) rpc.null([](const Reply&) {});
   CHECK(rpc.room() == 0);
   CHECK(Rpc::kMaxOutstanding < 512);
+}
+
+TEST_CASE("While many requests wait for a server that answers one by one, replies gather") {
+  ScriptedServer server;
+  Lab lab{server.config()};
+  bool opened = false;
+  Rpc rpc{lab.environment, endpoint_of(server.port()), [&] { opened = true; }, [](const std::string&) {}};
+  REQUIRE(lab.loop.run_until([&] { return opened; }));
+  bool has_slept = false;
+  bool is_known = false;  // of this turn
+  const auto look = [&] {
+    if (std::exchange(is_known, true)) return;
+    has_slept = has_slept || !lab.environment.gathering->sleep(1us);  // once in a turn
+    boost::asio::post(lab.loop.io(), [&] { is_known = false; });
+  };
+  const auto round = [&] {
+    for (int count = 0; count < 60; ++count) {
+      server.script(Procedure::null, {Fault::none, {}, std::chrono::milliseconds{2 + count}}, 1);
+    }
+    while (rpc.waiting() < 60) rpc.null([&](const Reply&) { look(); });
+  };
+  CHECK(lab.loop.run_until([&] {
+    if (rpc.waiting() == 0 && !has_slept) round();
+    return has_slept;
+  }));
 }
 
 TEST_CASE("A request on what is not open is lost, and not inside the call") {
