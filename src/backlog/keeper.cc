@@ -7,7 +7,6 @@
 #include <variant>
 
 #include <fmt/core.h>
-#include <malloc.h>
 #include <pthread.h>
 
 #include "backlog/codec.h"
@@ -41,8 +40,6 @@ Keeper::Keeper(const BacklogConfig& config, std::unique_ptr<Store> store, Local&
     has_much_ = true;
     changed_.notify_all();
   });
-  // What waits for the disk has some megabytes each, which the C library would keep once it was freed.
-  (void)::mallopt(M_MMAP_THRESHOLD, 1 << 20);
   adopt();
   began_ = std::chrono::steady_clock::now();
 }
@@ -108,12 +105,10 @@ void Keeper::run() {
   changed_.notify_all();
 }
 
-// Returns whether it is time to stop. Of what has become much while the last pass went on nobody told.
+// Returns whether it is time to stop.
 bool Keeper::wait_for_work() {
-  const bool has_much = !is_full_ && local_.has_much_unwritten();
   std::unique_lock lock{mutex_};
-  changed_.wait_for(lock, config_.commit,
-                    [this, has_much] { return has_much || has_much_ || shutdown_.is_requested(); });
+  changed_.wait_for(lock, config_.commit, [this] { return has_much_ || shutdown_.is_requested(); });
   has_much_ = false;
   return shutdown_.is_requested();
 }

@@ -24,6 +24,7 @@ Local::Local(const BacklogConfig& config, Lanes lanes, const Clock& clock, metri
       remembrance_{remembrance},
       has_log_{log == Log::kept},
       max_row_{std::clamp<std::size_t>(memory_ / 32, 16 << 10, 4 << 20)},
+      high_water_{memory_ / 4 * 3},
       much_unwritten_{std::clamp<std::size_t>(memory_ / 4096, 128, 65'536)},
       ledger_{lanes_, memory_, clock.now(), remembrance, has_log_ ? &rows_ : nullptr},
       doubts_{memory_ / 8},
@@ -39,7 +40,7 @@ Local::Local(const BacklogConfig& config, Lanes lanes, const Clock& clock, metri
       bytes_{registry.gauge("qatime_backlog_bytes", "Memory that the backlog takes")} {
   if (has_log_) {
     ledger_.set_limit(memory_ + kBurst);
-    ledger_.set_overflow(memory_ / 4 * 3, [this](const Place& place, Time time) { return overflow(place, time); });
+    ledger_.set_overflow(high_water_, [this](const Place& place, Time time) { return overflow(place, time); });
   }
   for (std::size_t i = 0; i < dropped_.size(); ++i) {
     dropped_.at(i) =
@@ -68,13 +69,16 @@ void Local::add(Events events) {
 
 // Who brings accesses faster than the disk takes them is slowed down before any is lost.
 void Local::wait_for_room(std::unique_lock<std::mutex>& lock) {
-  if (!has_log_ || !is_patient_) return;
+  if (has_room() || !is_patient_ || trouble_ != Trouble::none) return;
+  if (wake_keeper_) wake_keeper_();
   is_patient_ = room_made_.wait_for(lock, kPatience, [this] { return has_room() || trouble_ != Trouble::none; });
 }
 
+// For what one add() brings. It needs none in the table, however full that is, as long as it may overflow.
 bool Local::has_room() const noexcept {
-  return overflow_bytes_ + kBurstLeft <= kBurst &&
-         ledger_.used_bytes() + overflow_bytes_ + kBurstLeft <= memory_ + kBurst;
+  if (!has_log_) return true;
+  if (changes_count_ > 0 && ledger_.used_bytes() + overflow_bytes_ + kBurstLeft > memory_ + kBurst) return false;
+  return overflow_bytes_ + kBurstLeft <= kBurst;
 }
 
 void Local::take_in(Events events) {
@@ -148,13 +152,8 @@ std::size_t Local::pending() const {
 void Local::set_trouble(Trouble trouble) {
   const std::lock_guard lock{mutex_};
   trouble_ = trouble;
-  room_made_.notify_all();
   ledger_.set_limit(memory_ + (trouble == Trouble::none ? kBurst : 0));
-}
-
-bool Local::has_much_unwritten() const {
-  const std::lock_guard lock{mutex_};
-  return unwritten_now() >= much_unwritten_;
+  room_made_.notify_all();
 }
 
 bool Local::is_full() const {

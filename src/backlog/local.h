@@ -69,7 +69,8 @@ class Local final : public Backlog {
 
   // --- For the keeper of the log, on its thread. Each call holds the lock for a moment only. -------------------------
 
-  // Has `wake` called, by the thread that calls add(), when much is to be written. Set before the first add().
+  // Has `wake` called, by the thread that calls add() and perhaps with the lock held, when much is to be written, or
+  // add() waits. Set before the first add().
   void on_much_unwritten(std::function<void()> wake) { wake_keeper_ = std::move(wake); }
 
   // A row that the log had from the beginning: its accesses are away. Rows in their order, before anything else.
@@ -151,9 +152,6 @@ class Local final : public Backlog {
   enum class Trouble { none, disk_full, disk_failed };
   void set_trouble(Trouble trouble);
 
-  // Whether there is more to be written than should wait for the next commit.
-  [[nodiscard]] bool has_much_unwritten() const;
-
   // Whether accesses to other paths find no room in memory.
   [[nodiscard]] bool is_full() const;
 
@@ -213,6 +211,7 @@ class Local final : public Backlog {
   const Remembrance remembrance_;
   const bool has_log_;
   const std::size_t max_row_;         // bytes
+  const std::size_t high_water_;      // bytes of the table: beyond, what comes overflows, and what is written goes away
   const std::size_t much_unwritten_;  // accesses
   std::function<void()> wake_;
   std::function<void()> wake_keeper_;

@@ -95,7 +95,6 @@ bool Local::write_some(Pass& pass, Draft& draft) {
   // Those that came since the pass began: before changes, and besides the items, lest they fill what there is for them.
   if (pass.overflows > 0 || (!overflows_.empty() && (changes_count_ > 0 || draft.bytes < max_row_))) {
     write_overflow(draft);
-    room_made_.notify_all();
     if (pass.overflows > 0) --pass.overflows;
     return true;
   }
@@ -115,12 +114,11 @@ bool Local::write_some(Pass& pass, Draft& draft) {
   Draft::Part& part = goes_on ? draft.parts.back() : open_part(draft);
   const std::size_t before = part.batch.entries.size();
   AccessEncoder encoder{part.batch.entries};
-  const auto is_full = [this] { return ledger_.used_bytes() > memory_ / 4 * 3; };
+  const auto is_full = [this] { return ledger_.used_bytes() > high_water_; };
   ledger_.table().write(part.row, items, is_full, [&](const Table::Written& access) {
     encoder.add(access.directory, access.name, access.time);
     rows_.append(part.row, !access.stays);
   });
-  room_made_.notify_all();
   draft.bytes += part.batch.entries.size() - before;
   part.batch.accesses = rows_[part.row].accesses;
   if (part.batch.accesses == 0) {
@@ -188,6 +186,7 @@ void Local::committed(const Draft& draft, const std::vector<Slot>& spent) {
   }
   for (const Slot row : spent) rows_.close(row);
   is_patient_ = true;
+  room_made_.notify_all();
 }
 
 void Local::renew() {
