@@ -26,7 +26,8 @@ HERE = pathlib.Path(__file__).parent
 NOBODY = 65534
 ROOT = os.geteuid() == 0
 SECOND = 10**9  # times are integers, nanoseconds since the epoch
-PORTS = random.sample(range(10240, 32000), 21760)  # outside what the kernel hands out, so that a free one stays free
+PORTS = list(range(10240, 32000))  # outside what the kernel hands out, so that a free one stays free
+random.shuffle(PORTS)
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:")
 
 
