@@ -3,12 +3,18 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace qatime::backlog {
 
 inline void prefetch(const void* begin, std::size_t bytes) noexcept {
   constexpr std::size_t kLine = 64;
-  for (std::size_t at = 0; at < bytes; at += kLine) __builtin_prefetch(static_cast<const char*>(begin) + at);
+  const auto address = reinterpret_cast<std::uintptr_t>(begin);
+  for (std::size_t at = 0; at < bytes; at += kLine - (address + at) % kLine) {
+    __builtin_prefetch(static_cast<const char*>(begin) + at);
+  }
+  // GCC 12 takes a function that does nothing else for one without effect, and leaves out its calls.
+  asm volatile("" : : "r"(begin));
 }
 
 template <class Object>

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "backlog/prefetch.h"
 #include "backlog/slab.h"
 
 namespace qatime::backlog {
@@ -42,7 +43,7 @@ class SlotSet {
   // Has the line in which find() begins brought into the caches.
   void prefetch(std::uint64_t hash) const noexcept {
     const Table& table = table_of(hash);
-    if (table.size > 0) __builtin_prefetch(&table[table.home(tag(hash))]);
+    if (table.size > 0) backlog::prefetch(table[table.home(tag(hash))]);
   }
 
   // The slot which find() compares first; nearly always the one that it finds.

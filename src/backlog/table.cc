@@ -50,12 +50,13 @@ Table::Added Table::add(const HashedPlace& where, Time time, bool may_grow) {
   return Added::waits;
 }
 
-// Of each place: the directory, whose path is compared; the item, or the last one of the directory, which a new one is
-// linked to.
+// Of each place: the directory, whose path is compared; the item, whose name is, or the last one of the directory,
+// which a new one is linked to.
 void Table::look_ahead(std::span<const HashedPlace> places) const {
   assert(places.size() <= kAhead);
   std::array<Slot, kAhead> directories;
   std::array<std::uint64_t, kAhead> hashes;
+  std::array<Slot, kAhead> items;
   for (const HashedPlace& where : places) directories_.by_path().prefetch(where.hash);
   for (std::size_t i = 0; i < places.size(); ++i) {
     directories[i] = directories_.by_path().guess(places[i].hash);
@@ -69,10 +70,16 @@ void Table::look_ahead(std::span<const HashedPlace> places) const {
     prefetch(path.data(), path.size());
   }
   for (std::size_t i = 0; i < places.size(); ++i) {
+    items[i] = kNoSlot;
     if (directories[i] == kNoSlot) continue;
-    Slot slot = by_name_.guess(hashes[i]);
-    if (slot == kNoSlot) slot = directories_[directories[i]].waiting.last;
+    items[i] = by_name_.guess(hashes[i]);
+    const Slot slot = items[i] == kNoSlot ? directories_[directories[i]].waiting.last : items[i];
     if (slot != kNoSlot) prefetch(items_[slot]);
+  }
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    if (items[i] == kNoSlot) continue;
+    const std::string_view name = items_[items[i]].name.view();
+    prefetch(name.data(), name.size());
   }
 }
 
