@@ -22,10 +22,10 @@ constexpr std::uint32_t kVersion = 1;
 constexpr const char* kSettings =
     "PRAGMA locking_mode = EXCLUSIVE;"  // first: the next may read the file
     "PRAGMA synchronous = EXTRA;"       // that of a log is FULL; the journal that makes the file must not come back
-    "PRAGMA page_size = 4096;"
+    "PRAGMA page_size = 16384;"
     "PRAGMA auto_vacuum = INCREMENTAL;"
     "PRAGMA journal_mode = WAL;"
-    "PRAGMA journal_size_limit = 33554432;"  // bytes
+    "PRAGMA journal_size_limit = 50331648;"  // bytes
     "PRAGMA secure_delete = OFF;"
     "PRAGMA cell_size_check = ON;"
     "PRAGMA trusted_schema = OFF;"
@@ -44,9 +44,9 @@ constexpr const char* kSchema =
     "entries BLOB NOT NULL"
     ") STRICT";
 
-constexpr std::size_t kMaxLogPages = 8192;    // not yet in their place
-constexpr std::size_t kMinFree = 16 << 20;    // bytes that may be free, whatever is in use
-constexpr std::size_t kPagesPerCommit = 256;  // that shrink() gives back
+constexpr std::size_t kMaxLog = 32 << 20;    // bytes that are not yet in their place
+constexpr std::size_t kMinFree = 16 << 20;   // bytes that may be free, whatever is in use
+constexpr std::size_t kPagesPerCommit = 64;  // that shrink() gives back
 
 void say_whose(sqlite::Database& database) {
   database.run(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplicationId, kVersion).c_str());
@@ -170,12 +170,12 @@ void LogFile::shrink() {
 }
 
 void LogFile::tidy() {
-  if (static_cast<std::size_t>(database_.log_pages()) >= kMaxLogPages) database_.checkpoint();
+  if (log_bytes() >= kMaxLog) database_.checkpoint();
 }
 
-std::size_t LogFile::bytes() {
-  return (count(pages_) - count(free_pages_) + static_cast<std::size_t>(database_.log_pages())) * page_size_;
-}
+std::size_t LogFile::bytes() { return (count(pages_) - count(free_pages_)) * page_size_ + log_bytes(); }
+
+std::size_t LogFile::log_bytes() const noexcept { return static_cast<std::size_t>(database_.log_pages()) * page_size_; }
 
 std::size_t LogFile::count(sqlite::Statement& pragma) {
   sqlite::Rows row = pragma.with();

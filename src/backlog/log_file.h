@@ -67,6 +67,7 @@ class LogFile {
   [[nodiscard]] sqlite::Database& database() noexcept { return database_; }
 
  private:
+  [[nodiscard]] std::size_t log_bytes() const noexcept;
   [[nodiscard]] static std::size_t count(sqlite::Statement& pragma);
 
   sqlite::Database database_;

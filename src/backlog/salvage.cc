@@ -17,8 +17,8 @@
 namespace qatime::backlog {
 namespace {
 
-constexpr std::uint32_t kUsualPageSize = 4096;
-constexpr std::size_t kMaxPayload = 256 << 20;  // bytes; no batch is near that
+constexpr std::array<std::uint32_t, 2> kPageSizes{16384, 4096};  // of our files, now and once
+constexpr std::size_t kMaxPayload = 256 << 20;                   // bytes; no batch is near that
 constexpr std::size_t kFileHeader = 100;
 constexpr std::size_t kLogHeader = 32;
 constexpr std::size_t kFrameHeader = 24;
@@ -140,7 +140,8 @@ class LogFrames {
 // The pages of a file and its log, numbered from 1.
 class Pages {
  public:
-  Pages(const std::string& path, Unreadable unreadable)
+  // Their size is `otherwise` where nothing says it.
+  Pages(const std::string& path, Unreadable unreadable, std::uint32_t otherwise)
       : file_{path, unreadable}, log_{path + "-wal", unreadable}, size_{log_.page_size()} {
     std::string header(kFileHeader, '\0');
     if (const auto in_log = log_.find(1); in_log ? !log_.file().read(*in_log, header) : !file_.read(0, header)) {
@@ -148,7 +149,8 @@ class Pages {
     }
     const std::uint32_t stored = big_endian(header, 16, 2);
     if (log_.pages() == 0) size_ = stored == 1 ? 65536 : stored;
-    if (!is_page_size(size_)) size_ = kUsualPageSize;
+    knows_size_ = is_page_size(size_);
+    if (!knows_size_) size_ = otherwise;
     if (const auto reserved = static_cast<unsigned char>(header[20]); reserved <= 32) reserved_ = reserved;
     has_map_ = big_endian(header, 52, 4) != 0;
     // The header's own count is of no use where it is most needed.
@@ -156,6 +158,7 @@ class Pages {
     map_.resize(size_);
   }
 
+  [[nodiscard]] bool knows_size() const noexcept { return knows_size_; }
   [[nodiscard]] std::uint32_t count() const noexcept { return count_; }
   [[nodiscard]] std::size_t usable() const noexcept { return size_ - reserved_; }
 
@@ -182,6 +185,7 @@ class Pages {
   RawFile file_;
   LogFrames log_;
   std::uint32_t size_;
+  bool knows_size_ = false;
   std::uint32_t reserved_ = 0;
   bool has_map_ = false;
   std::uint32_t count_ = 0;
@@ -262,12 +266,9 @@ std::optional<Batch> read_cell(const Pages& pages, std::string_view cell) {
   return record ? parse(sequence, *record) : std::nullopt;
 }
 
-}  // namespace
-
-Salvaged salvage(const std::string& file, const std::function<void(const Batch&)>& keep, Unreadable unreadable) {
+Salvaged scan(Pages& pages, const std::function<void(const Batch&)>& keep) {
   constexpr char kLeaf = 0x0D;
   Salvaged found;
-  Pages pages{file, unreadable};
   std::set<std::uint64_t> sequences;
   std::string page;
   for (std::uint32_t number = 2; number <= pages.count(); ++number) {
@@ -285,6 +286,18 @@ Salvaged salvage(const std::string& file, const std::function<void(const Batch&)
     }
   }
   return found;
+}
+
+}  // namespace
+
+// Where the size of pages is lost it is the one with which more is found.
+Salvaged salvage(const std::string& file, const std::function<void(const Batch&)>& keep, Unreadable unreadable) {
+  const auto [usual, once] = kPageSizes;
+  Pages pages{file, unreadable, usual};
+  if (pages.knows_size()) return scan(pages, keep);
+  Pages small{file, unreadable, once};
+  const auto count = [](Pages& some) { return scan(some, [](const Batch&) {}).batches; };
+  return scan(count(small) > count(pages) ? small : pages, keep);
 }
 
 }  // namespace qatime::backlog

@@ -10,6 +10,7 @@
 
 #include "backlog/batches.h"
 #include "backlog/salvage.h"
+#include "backlog/sqlite.h"
 #include "backlog/store.h"
 #include "backlog/verify.h"
 #include "catch.h"
@@ -176,6 +177,21 @@ TEST_CASE("AFileThatSQLiteRefusesIsKeptAndWhatIsInItGoesOn") {
   const std::string kept = corrupt_file(directory.path());
   CHECK(content(kept) == bytes);
   CHECK(std::filesystem::exists(kept + "-wal"));
+}
+
+TEST_CASE("AFileOfSmallPagesGoesOnAndIsReadEvenIfItsHeaderIsLost") {
+  const TemporaryDirectory directory{fast_place()};
+  const std::string file = directory.path() + "/backlog.db";
+  replace_content(file, "");
+  sqlite::Database{file}.run("PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL; VACUUM");
+  {
+    Store store{directory.path()};
+    for (std::uint64_t i = 1; i <= 20; ++i) commit(store, original(i));
+  }
+  std::string bytes = content(file);
+  REQUIRE(bytes.substr(16, 2) == std::string{"\x10\0", 2});  // the size of its pages
+  bytes.replace(0, 100, std::string(100, '?'));
+  CHECK(right_batches({bytes, ""}) == 20);
 }
 
 TEST_CASE("ARowWhoseChecksumIsWrongIsSetAsideAndDeletedTheOthersGoOn") {
