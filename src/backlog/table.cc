@@ -103,10 +103,19 @@ void Table::take_more(Slice& slice, std::size_t limit, std::uint64_t mark) {
 
 void Table::fill(Slice& slice, Slot slot, std::size_t limit, std::uint64_t mark) {
   const Directory& directory = directories_[slot];
+  look_ahead_to_take(directory.waiting.first, limit);
   for (; limit > 0 && !directory.waiting.empty(); --limit) {
     slice.entries.push_back(depart(directory.waiting.first, mark));
   }
   slice.left = directory.count;
+}
+
+// As look_ahead(), for what take() touches.
+void Table::look_ahead_to_take(Slot first, std::size_t limit) const {
+  for (Slot slot = first; slot != kNoSlot && limit > 0; slot = items_[slot].next, --limit) {
+    const std::string_view name = items_[slot].name.view();
+    prefetch(name.data(), name.size());
+  }
 }
 
 std::optional<Table::Flight> Table::flight(Ticket ticket) const {
@@ -309,6 +318,7 @@ Entry Table::depart(Slot slot, std::uint64_t mark) {
   unlink_item(slot);
   Item& item = items_[slot];
   item.state = State::in_flight;
+  by_name_.prefetch(hash(item));  // for settle()
   append(items_, directories_[item.directory].apart, slot);
   item.position = flights_.allocate();
   flights_[item.position] = {kNoSlot, slot, ++generation_, item.time, mark};

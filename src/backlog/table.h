@@ -207,6 +207,7 @@ class Table {
   void dequeue(Slot directory);
   void release_due();
   [[nodiscard]] Slot find_flight(Ticket ticket) const noexcept;
+  void look_ahead_to_take(Slot first, std::size_t limit) const;
   void fill(Slice& slice, Slot directory, std::size_t limit, std::uint64_t mark);
   Entry depart(Slot slot, std::uint64_t mark);
   void land(Slot slot);
