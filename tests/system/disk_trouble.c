@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Preloaded into qatime: its disk is in trouble while the file that $DISK_TROUBLE names holds a word. "fails": nothing
-// can be written; "unreadable": nothing can be read but the first pages, which say what there is; "hangs": what is
-// written is not synced until the word is gone.
+// can be written; "unreadable": nothing can be read but the first pages of a file (the schema, the map of pages and the
+// rows), which say what there is; "hangs": what is written is not synced until the word is gone.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { kFirstPages = 4 * 4096 };
+enum { kFirstPages = 3 * 16384 };  // bytes
 
 ssize_t pread64(int file, void* bytes, size_t size, off64_t offset);
 ssize_t pwrite64(int file, const void* bytes, size_t size, off64_t offset);
