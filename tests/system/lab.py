@@ -6,6 +6,7 @@ tests run as root, the daemon runs as `nobody` without groups and capabilities. 
 (FSAL VFS, whose files survive a restart and lie in a local directory), else as an ordinary user (FSAL MEM).
 """
 
+import contextlib
 import ctypes
 import datetime
 import http.client
@@ -156,6 +157,17 @@ def cpu_seconds(pid):
     """What a process has used so far."""
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def has_socket(pid):
+    with contextlib.suppress(FileNotFoundError):  # one closed since they were listed
+        return any("socket" in os.readlink(link) for link in pathlib.Path(f"/proc/{pid}/fd").iterdir())
+
+
+def is_stopped(pid):
+    """Whether all threads of a process are, after SIGSTOP."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # one ended since they were listed
+        return all(") T " in (task / "stat").read_text() for task in pathlib.Path(f"/proc/{pid}/task").iterdir())
 
 
 # --- NFS servers -----------------------------------------------------------------------------------------------------

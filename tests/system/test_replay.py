@@ -182,8 +182,7 @@ class Replay(OwnServerCase):
             process.stdin.write(start_of_log)
             process.stdin.flush()
             # Its signals are handled once it has a socket, which is when it connects.
-            wait_until(lambda: any("socket" in os.readlink(link) for link in
-                                   pathlib.Path(f"/proc/{process.pid}/fd").iterdir()), "a connection")
+            wait_until(lambda: lab.has_socket(process.pid), "a connection")
             process.send_signal(signal.SIGINT)
             self.assertEqual(process.wait(60), 1)  # its standard input stays open
             _, error = self.end(process, 1)
@@ -223,8 +222,7 @@ class Replay(OwnServerCase):
         terminal.attached()
         terminal.wait_for("reading: ")
         self.server.process.send_signal(signal.SIGSTOP)
-        threads = pathlib.Path(f"/proc/{self.server.process.pid}/task")
-        wait_until(lambda: all(") T " in (thread / "stat").read_text() for thread in threads.iterdir()), "all to stop")
+        wait_until(lambda: lab.is_stopped(self.server.process.pid), "all its threads to stop")
         self.addCleanup(self.server.process.send_signal, signal.SIGCONT)
         process.stdin.write(b"".join(record(path, now()) + b"\n" for path in paths))
         process.stdin.close()
