@@ -84,7 +84,7 @@ suite_unit() { build_gcc && meson_test gcc unit; }
 
 suite_asan() { build_asan && meson_test asan unit; }
 
-# Random lives in one thread take minutes there, and have nothing to show.
+# What one thread does for long takes minutes there, and has nothing to show.
 suite_tsan() { build_tsan && without_aslr && meson_test tsan unit --test-args='~[one-thread]'; }
 
 # Each file of a build alone, with clang's warnings, and what clang-tidy sees only then.
@@ -166,7 +166,7 @@ packages_of() {
 # Seconds that a suite may take, its builds included: some four times what it takes on two cores.
 budget() {
   case $1 in
-    layering | headers | quickstart) seconds=600 ;;
+    layering | headers) seconds=600 ;;
     *) seconds=1800 ;;
   esac
   echo $((seconds * ${QATIME_TEST_LONG:-1}))

@@ -194,7 +194,7 @@ TEST_CASE("TheMemoryOfChangesIsBoundedAndTheOldestAreForgottenFirst", "[backlog]
   CHECK(changes.size() == 1);
 }
 
-TEST_CASE("PathsOfManyComponentsTakeTimeByTheirLength", "[backlog]") {
+TEST_CASE("PathsOfManyComponentsTakeTimeByTheirLength", "[one-thread]") {
   std::string deep;
   while (deep.size() < 256 << 10) deep += "/x";
   Changes changes{kPlenty};

@@ -410,7 +410,7 @@ TEST_CASE("what the log has no room for waits in memory, then it is dropped") {
   CHECK(life.adds_up());
 }
 
-TEST_CASE("the log stays near the size of what is pending") {
+TEST_CASE("the log stays near the size of what is pending", "[one-thread]") {
   const TemporaryDirectory directory;
   Life life{directory.path()};
   const std::string text(200, 'x');

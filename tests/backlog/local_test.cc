@@ -415,7 +415,7 @@ TEST_CASE("MemoryIsBoundedWhatFindsNoRoomIsCountedAndWhatIsThereStillCoalesces",
   CHECK(f.adds_up());
 }
 
-TEST_CASE("AFullBacklogThatWasRetriedAndSettledTakesInAsMuchAgain", "[backlog]") {
+TEST_CASE("AFullBacklogThatWasRetriedAndSettledTakesInAsMuchAgain", "[one-thread]") {
   constexpr std::size_t kMemory = 8 << 20;
   constexpr std::size_t kBlocks = 256 << 10;
   Fixture f{{"/"}, kMemory};

@@ -75,7 +75,7 @@ bool no_damage(const TemporaryDirectory& directory) {
 
 }  // namespace
 
-TEST_CASE("ALossOfPowerLosesNothingThatWasCommittedAndNothingByHalves") {
+TEST_CASE("ALossOfPowerLosesNothingThatWasCommittedAndNothingByHalves", "[one-thread]") {
   for (int seed = 0; seed < rounds(40); ++seed) {
     CAPTURE(seed);
     std::mt19937 random{static_cast<std::mt19937::result_type>(seed)};
@@ -108,7 +108,7 @@ TEST_CASE("ALossOfPowerLosesNothingThatWasCommittedAndNothingByHalves") {
 }
 
 // Every call fails in its turn, once or for a while. A store that goes on, and one that is opened again.
-TEST_CASE("WhicheverCallFailsTheNextOneGoesOnAndNothingIsLost") {
+TEST_CASE("WhicheverCallFailsTheNextOneGoesOnAndNothingIsLost", "[one-thread]") {
   const std::size_t times = GENERATE(1U, 20U);
   const std::size_t stride = std::getenv("QATIME_TEST_LONG") ? 1 : 7;
   bool failed = true;

@@ -147,7 +147,7 @@ TEST_CASE("ABitFlippedInTheNumbersThatSayWhoseAFileIsCostsNothing") {
   }
 }
 
-TEST_CASE("ABitFlippedAnywhereInTheFileOrItsLogLosesLittleAndInventsNothing") {
+TEST_CASE("ABitFlippedAnywhereInTheFileOrItsLogLosesLittleAndInventsNothing", "[one-thread]") {
   const std::size_t step = is_long() ? 997 : 19'997;
   for (std::size_t bit = 3; bit < sample().file.size() * 8; bit += bit < 4096UL * 8 ? 97 : step) {
     CAPTURE(bit);
