@@ -40,9 +40,9 @@ def binary(variable, *places):
     raise SystemExit(f"set {variable} to the built program")
 
 
-def is_sanitized(program):
-    """Whether it was built with AddressSanitizer or ThreadSanitizer."""
-    return re.search(rb"__[at]san_init", pathlib.Path(program).read_bytes()) is not None
+def is_sanitized(program, which="at"):
+    """Whether it was built with AddressSanitizer or ThreadSanitizer, or one of them: "a" or "t"."""
+    return re.search(rf"__[{which}]san_init".encode(), pathlib.Path(program).read_bytes()) is not None
 
 
 def wait_until(condition, what, limit=60):
@@ -431,11 +431,23 @@ class Qatime:
 
     def stop(self, number=signal.SIGTERM):
         """Drains it; returns its counters. It must end with status 0 and without a word from a sanitizer."""
-        status = stop(self.process, number)
+        status = stop(self.process, self._unless_it_stops(number))
         log = self.log
         assert not SANITIZER.search(log), log
         assert status == 0, f"exit status {status}:\n{log[-4000:]}"
         return Counters(log)
+
+    def _unless_it_stops(self, number):
+        """The signal that is to be sent. ThreadSanitizer of gcc 12 loses one that comes while the thread computes: the
+        kernel calls the runtime's handler, which never calls ours (seen with perf and its signal events). So it gets one
+        here, and another if that was lost."""
+        if not is_sanitized(self.program, "t"):
+            return number
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(10)
+        return 0 if "stopping on" in self.log else number
 
     def kill(self):
         if self.process:
