@@ -19,6 +19,8 @@
 namespace qatime::backlog::store_damage_test {
 namespace {
 
+constexpr std::size_t kPage = 16384;
+
 bool is_long() { return std::getenv("QATIME_TEST_LONG") != nullptr; }
 
 std::string content(const std::string& file) {
@@ -114,11 +116,10 @@ TEST_CASE("SalvageFindsAllThatWasCommittedAndNotDeletedWithoutSQLite") {
 }
 
 TEST_CASE("AFileCutAtAnyPageGivesWhatIsLeftOfIt") {
-  constexpr std::size_t kPage = 4096;
-  for (std::size_t size = 0; size < sample().file.size(); size += kPage) {
+  for (std::size_t size = 0; size < sample().file.size(); size += kPage / 4) {
     CAPTURE(size);
     right_batches({sample().file.substr(0, size), sample().log});
-    right_batches({sample().file.substr(0, size + kPage / 2), ""});
+    right_batches({sample().file.substr(0, size + kPage / 8), ""});
   }
 }
 
@@ -149,7 +150,7 @@ TEST_CASE("ABitFlippedInTheNumbersThatSayWhoseAFileIsCostsNothing") {
 
 TEST_CASE("ABitFlippedAnywhereInTheFileOrItsLogLosesLittleAndInventsNothing", "[one-thread]") {
   const std::size_t step = is_long() ? 997 : 19'997;
-  for (std::size_t bit = 3; bit < sample().file.size() * 8; bit += bit < 4096UL * 8 ? 97 : step) {
+  for (std::size_t bit = 3; bit < sample().file.size() * 8; bit += bit < kPage * 8 ? 97 : step) {
     CAPTURE(bit);
     Files files = sample();
     flip(files.file, bit);
