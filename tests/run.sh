@@ -158,8 +158,8 @@ packages_of() {
     system*) echo rpcbind iproute2 openssl prometheus redis-server redis-tools ;;
     page) echo chromium ;;
     deploy) echo systemd python3-yaml util-linux openssl prometheus redis-server redis-tools ;;
-    container) echo podman buildah crun uidmap slirp4netns debootstrap catatonit passwd python3-yaml util-linux \
-      redis-server redis-tools ;;
+    container) echo podman podman-compose buildah crun uidmap slirp4netns debootstrap catatonit passwd python3-yaml \
+      util-linux redis-server redis-tools ;;
   esac
 }
 
