@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Podman as an ordinary user, where the tests run as root, too; on a machine without systemd with root or sudo."""
 
+import json
 import os
 import pathlib
 import pwd
@@ -85,6 +86,11 @@ class Rootless:
         if check and done.returncode != 0:
             raise AssertionError(f"{command}: status {done.returncode}\n{done.stdout}{done.stderr}")
         return done
+
+    def pending(self, container):
+        """How many accesses wait there."""
+        status = json.loads(self.run("podman", "exec", container, "/qatime", "status", "--json").stdout)
+        return status["metrics"]["qatime_pending_entries"]
 
     def write(self, name, text):
         """A file below his home, readable by everybody."""

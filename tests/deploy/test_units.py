@@ -161,7 +161,8 @@ class Text(unittest.TestCase):
                 self.assertEqual(answer.split(), [key, wanted])
 
     def test_kube_says_what_the_unit_says(self):
-        configuration, claim, pod = yaml.safe_load_all((CONF / "kube.yaml").read_text())
+        configuration, pod = yaml.safe_load_all((CONF / "kube.yaml").read_text())
+        claim = yaml.safe_load((CONF / "kube.claim.yaml").read_text())
         (container,) = pod["spec"]["containers"]
         self.assertEqual([container["image"]], values("Container", "Image"))
         ports = [f"{port['hostPort']}:{port['containerPort']}/{port['protocol'].lower()}"
@@ -170,6 +171,8 @@ class Text(unittest.TestCase):
         sources = [(volume.get("configMap", {}).get("name"), volume.get("persistentVolumeClaim", {}).get("claimName"))
                    for volume in pod["spec"]["volumes"]]
         self.assertEqual(sources, [(configuration["metadata"]["name"], None), (None, claim["metadata"]["name"])])
+        self.assertEqual(claim["metadata"]["name"], values("Container", "Volume")[1].split(":")[0])
+        self.assertEqual(pod["spec"]["restartPolicy"], "Always")  # as systemd starts at boot what is enabled
         places = [volume.split(":")[1] for volume in values("Container", "Volume")]
         self.assertEqual([mount["mountPath"] for mount in container["volumeMounts"]], places)
         self.assertEqual([mount["name"] for mount in container["volumeMounts"]],
@@ -257,24 +260,39 @@ class Containers(Case):
         (path,) = self.make_files("file")
         name, time = self.run_unit(nfs__port=lab.free_port()), now()
         send_tcp(self.port, [record(path, time)])
+        wait_until(lambda: self.user.pending(name) == 1, "the access to come")
         self.user.run("podman", "stop", name)
         self.assertIn("1 accesses wait in /var/lib/qatime", self.user.run("podman", "logs", name).stderr)
         self.user.run("podman", "rm", name)
         self.run_unit()
         self.expect_atimes({path: time})
 
-    def test_kube_yaml_plays(self):
+    def play_kube_yaml(self, **settings):
+        """Its file, and the container, which is ready."""
         text = (CONF / "kube.yaml").read_text()
         for old, new, count in (("hostPort: 1514", f"hostPort: {self.port}", 2),
                                 ('    [nfs]\n    servers = ["192.0.2.1"]\n    exports = [{path = "/", export = "/"}]\n',
-                                 "".join(f"    {line}\n" for line in self.configuration()), 1)):
+                                 "".join(f"    {line}\n" for line in self.configuration(**settings)), 1)):
             self.assertEqual(text.count(old), count, old)
             text = text.replace(old, new)
-        file = self.user.write("kube.yaml", text)
+        file, name = self.user.write("kube.yaml", text), "qatime-qatime"
         self.user.run("podman", "kube", "play", f"--network={NETWORK}", file)
-        self.addCleanup(self.user.run, "podman", "kube", "down", file)
-        lab.wait_until(lambda: "ready:" in self.user.run("podman", "logs", "qatime-qatime").stderr, "qatime's start")
-        self.expect_locked_up("qatime-qatime")
+        self.addCleanup(self.user.run, "podman", "pod", "rm", "--force", "--ignore", "qatime")
+        wait_until(lambda: "ready:" in self.user.run("podman", "logs", name).stderr, "qatime's start")
+        return file, name
+
+    def test_kube_yaml_plays(self):
+        _, name = self.play_kube_yaml()
+        self.expect_locked_up(name)
         self.expect_work()
-        self.user.run("podman", "stop", "qatime-qatime")
-        self.assertEqual(self.inspect("qatime-qatime")["State"]["ExitCode"], 0)
+        self.user.run("podman", "stop", name)
+        self.assertEqual(self.inspect(name)["State"]["ExitCode"], 0)
+
+    def test_what_waits_outlives_the_pod_of_kube_yaml(self):
+        (path,) = self.make_files("file")
+        (file, name), time = self.play_kube_yaml(nfs__port=lab.free_port()), now()
+        send_tcp(self.port, [record(path, time)])
+        wait_until(lambda: self.user.pending(name) == 1, "the access to come")
+        self.user.run("podman", "kube", "down", file)
+        self.play_kube_yaml()
+        self.expect_atimes({path: time})
