@@ -22,6 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "system"), str(pathlib.Path(__file__).parent)]
 
 import lab
+import readme
 import rootless
 from case import Case, now
 from lab import record, send_tcp, send_udp, wait_until
@@ -32,6 +33,9 @@ USER = 65532  # in the container
 HARDENED = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
 NETWORK = "--network=slirp4netns:allow_host_loopback=true"
 HOST = "10.0.2.2"  # the host's loopback, as slirp4netns shows it
+BUILD, RUN = readme.commands("### Container")
+_, REMOVE = readme.commands("## Upgrade, uninstall")
+REMOVE_VOLUME = re.search(r"`(podman volume rm .*?)`", readme.TEXT)[1].split()
 
 
 def as_root(*command):
@@ -64,8 +68,9 @@ class Container(Case):
         make_base_image()
         with BASE.open("rb") as image:  # its place need not be open to the user
             cls.user.run("podman", "import", "-", BASE_NAME, stdin=image)
-        cls.user.run("buildah", "build", "--isolation=chroot", "--pull-never", "--format=docker", "--tag=qatime",
-                     cls.context())
+        assert (BUILD[:2], BUILD[-1]) == (["podman", "build"], "."), BUILD
+        # It takes the same options and asks less of the machine.
+        cls.user.run("buildah", "build", "--isolation=chroot", "--pull-never", *BUILD[2:-1], cls.context())
 
     @classmethod
     def podman(cls, *arguments):
@@ -122,6 +127,31 @@ class Container(Case):
         file = self.scratch.path / "qatime.toml"
         file.write_text("".join(f"{key} = {lab.toml(value)}\n" for key, value in self.settings().items()))
         self.check_applies_and_stops(*self.start([f"--volume={file}:/etc/qatime/qatime.toml:ro"]))
+
+    def run_as_in_readme(self, port, server=None):
+        """The container of README's command, and whatever it names; on a free port, and with that server's settings."""
+        command = [word.replace("1514:1514", f"127.0.0.1:{port}:1514") for word in RUN]
+        self.assertEqual(sum(here != there for here, there in zip(command, RUN)), 2, RUN)
+        if server:
+            command = command[:command.index("--set")]
+            command += [word for key, value in server.items() for word in ("--set", f"{key}={lab.toml(value)}")]
+        self.user.run(*command[:2], NETWORK, *command[2:])
+        wait_until(lambda: "ready:" in self.log("qatime"), "qatime to be ready")
+
+    def test_what_waits_outlives_its_container_and_goes_with_its_volume(self):
+        """By the commands of README as they are there; their server is nowhere, so everything waits."""
+        self.addCleanup(self.podman, "rm", "--force", "--ignore", "qatime")
+        volumes = self.podman("volume", "ls", "--quiet")
+        paths, time, port = self.make_files("one", "two"), now(), lab.free_port()
+        self.run_as_in_readme(port)
+        send_tcp(port, [record(path, time) for path in paths])
+        wait_until(lambda: self.user.pending("qatime") == 2, "both to have come")
+        self.user.run(*REMOVE)
+        self.run_as_in_readme(port, self.settings())
+        self.expect_atimes(dict.fromkeys(paths, time))
+        self.user.run(*REMOVE)
+        self.user.run(*REMOVE_VOLUME)
+        self.assertEqual(self.podman("volume", "ls", "--quiet"), volumes)
 
     def test_it_runs_without_any_privilege(self):
         name, _ = self.start()

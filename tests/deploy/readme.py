@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: MIT
+"""README, for tests that type what it says."""
+
+import pathlib
+import re
+import shlex
+
+TEXT = (pathlib.Path(__file__).resolve().parents[2] / "README.md").read_text()
+
+
+def commands(heading):
+    """The commands in the first block of this section, each as its words."""
+    section = TEXT.partition(f"\n{heading}\n")[2]
+    block = re.search(r"^```\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)[1]
+    return [shlex.split(line) for line in block.replace("\\\n", " ").splitlines()]
