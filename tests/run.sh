@@ -16,7 +16,7 @@
 #   system-tsan  a part of it under ThreadSanitizer
 #   page         the page of the daemon in a real browser
 #   quickstart   conf/quickstart.sh works
-#   deploy       the unit under systemd, the forwarders, the wraps, alerts and dashboard
+#   deploy       the unit under systemd, the forwarders, the wraps, alerts and dashboard, README's commands for a cluster
 #   static       the static program, built twice, in an empty root
 #   container    the image, built and run by an ordinary user, and its units
 #
@@ -116,7 +116,7 @@ suite_page() {
 
 suite_quickstart() { sh conf/quickstart.sh; }
 
-suite_deploy() { build_gcc && deploy_tests test_service test_forwarders test_wraps test_monitoring; }
+suite_deploy() { build_gcc && deploy_tests test_service test_forwarders test_wraps test_monitoring test_qq; }
 
 suite_static() { build_gcc && deploy_tests test_static; }
 

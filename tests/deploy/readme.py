@@ -13,3 +13,8 @@ def commands(heading):
     section = TEXT.partition(f"\n{heading}\n")[2]
     block = re.search(r"^```\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)[1]
     return [shlex.split(line) for line in block.replace("\\\n", " ").splitlines()]
+
+
+def commands_of(program):
+    """All commands of it, in blocks and within lines, each as its words."""
+    return [shlex.split(command) for command in re.findall(rf"(?:^|`)({program} \w[^`\n]*)", TEXT, re.MULTILINE)]
