@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Redis servers of our own: one, one with a replica and sentinels, or a Cluster."""
 
+import pathlib
+import re
+import shlex
 import subprocess
 
 import lab
@@ -9,6 +12,17 @@ from lab import wait_until
 # What is acknowledged is on disk; a replica and a Cluster notice within a second or two that somebody is gone.
 OPTIONS = {"save": "", "appendonly": "yes", "appendfsync": "always", "bind": "127.0.0.1", "protected-mode": "no",
            "repl-diskless-sync-delay": "0", "repl-timeout": "5"}
+
+
+README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
+IN_CLUSTERS = {"cluster|slots", "asking"}  # of what qatime may do, by README, all that a Cluster alone needs
+
+
+def user_of_readme(password):
+    """The words of README's command that makes a user of Redis, and the commands that it allows him."""
+    command = re.search(r"^ *redis-cli (ACL SETUSER .*?)```", README.read_text(), re.MULTILINE | re.DOTALL)[1]
+    words = [word.replace("PASSWORD", password) for word in shlex.split(command.replace("\\\n", " "))]
+    return words, {word.removeprefix("+") for word in words if word.startswith("+")}
 
 
 def words(**options):
@@ -48,6 +62,10 @@ class Redis:
         output = done.stdout.decode(errors="surrogateescape")
         assert not check or done.returncode == 0 and not output.startswith("ERR"), output + done.stderr.decode()
         return output
+
+    def called(self):
+        """The commands that somebody has called since it started."""
+        return set(re.findall(r"^cmdstat_(\S+?):", self.cli("info", "commandstats"), re.MULTILINE))
 
     def pending(self, prefix="qatime", shards=64):
         """How many wait there."""

@@ -15,7 +15,7 @@ from case import Case, now
 from certificates import Authority
 from kept import rows
 from lab import record, send_tcp, wait_until
-from redis_lab import Cluster, Redis, Replicated
+from redis_lab import IN_CLUSTERS, Cluster, Redis, Replicated, user_of_readme
 
 LONG = "QATIME_TEST_LONG" in os.environ
 AWAY = 60 if LONG else 3  # seconds
@@ -24,6 +24,7 @@ SEED = int(os.environ.get("SEED", "1"))
 
 class SharedCase(Case):
     redis_options = {}
+    user = {}
 
     def setUp(self):
         super().setUp()
@@ -36,9 +37,20 @@ class SharedCase(Case):
     def where(self):
         return {"redis__url": self.redis.url}
 
+    def use_user_of_readme(self, *servers):
+        """From now on; returns the commands that he may use."""
+        command, allowed = user_of_readme("secret")
+        for server in servers:
+            self.assertEqual(server.cli(*command), "OK\n")
+        file = self.scratch.path / f"password-{servers[0].port}"
+        file.write_text("secret\n")
+        file.chmod(0o644)
+        self.user = {"redis__user": "qatime", "redis__password_file": str(file)}
+        return allowed
+
     def shared(self, **settings):
         return self.qatime(**{"backlog__kind": "redis", "backlog__commit": "20ms", "nfs__timeout": "500ms",
-                              "redis__lease": "2s", **self.where(), **settings})
+                              "redis__lease": "2s", **self.where(), **self.user, **settings})
 
 
 class Shared(SharedCase):
@@ -272,6 +284,7 @@ class InCluster(SharedCase):
             daemon.stop().check_sums()
 
     def test_slots_that_move_and_a_master_that_is_away(self):
+        self.use_user_of_readme(*self.redis.servers)
         paths = self.make_files(*map(str, range(100)))
         daemon = self.shared().start()
         first, second, third = self.redis.servers
@@ -289,6 +302,7 @@ class InCluster(SharedCase):
                 third.kill()
             if phase == 6:
                 third.start()
+                self.use_user_of_readme(third)  # which it has forgotten
             times = {path: now() for path in paths}
             send_tcp(daemon.port, [record(path, when) for path, when in times.items()])
             time.sleep(0.3)
@@ -296,6 +310,31 @@ class InCluster(SharedCase):
         counters = daemon.stop()
         counters.check_sums()
         self.assertEqual(counters("dropped") + counters("failed"), 0, counters.values)
+        self.assertEqual(IN_CLUSTERS - set.union(*(server.called() for server in self.redis.servers)), set())
+
+
+class Permissions(SharedCase):
+    def test_the_user_of_readme_may_do_what_qatime_does_and_nothing_else(self):
+        allowed = self.use_user_of_readme(self.redis) - IN_CLUSTERS
+        self.make_directory(f"{self.root}/new")
+        paths, base = self.make_files("new/file", "other"), now()
+        settings = {"redis__url": f"{self.redis.url}/1"}
+        daemon = self.shared(nfs__port=lab.free_port(), **settings).start()
+        wait_until(lambda: "works on 64 of 64 shards" in daemon.log, "the shards to have an owner")
+        self.redis.cli("script", "flush")
+        # It waits while the log of changes is swept.
+        send_tcp(daemon.port, [record(f"{self.root}/old/file", base), record(paths[1], base),
+                               record(f"{self.root}/old/", base + 10**6, "fs_rename", target=f"{self.root}/new/")])
+        wait_until(lambda: {"eval", "xadd", "zscan", "xtrim"} <= self.redis.called(), "a sweep")
+        daemon.stop()
+        daemon = self.shared(**settings).start()
+        self.expect_atimes(dict.fromkeys(paths, base))
+        daemon.stop()
+        status, output, error = (qatime := self.shared(redis__wait_replicas=1, **settings)).run(
+            "check", "--connect", "-c", qatime.configuration)
+        self.assertIn("0 of 1 replicas", output + error)
+        self.assertEqual(allowed - self.redis.called(), set())
+        self.assertEqual(self.redis.cli("acl", "log").strip(), "")
 
 
 class Refusals(SharedCase):
