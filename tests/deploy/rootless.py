@@ -77,12 +77,12 @@ class Rootless:
     def _remove_everything(self):
         self.run("podman", "system", "reset", "--force")  # also ends the process that keeps his namespaces
 
-    def run(self, *command, check=True, stdin=subprocess.DEVNULL, **environment):
+    def run(self, *command, check=True, stdin=subprocess.DEVNULL, timeout=600, **environment):
         environment = {"HOME": self.home, "XDG_RUNTIME_DIR": self.runtime, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
                        "DISABLE_HC_SYSTEMD": "true",  # health checks are run by hand: there may be no systemd for timers
                        **environment}
         words = ["env", "-i", *(f"{name}={value}" for name, value in environment.items()), *command]
-        done = subprocess.run([*self.prefix, *words], text=True, stdin=stdin, capture_output=True, timeout=600)
+        done = subprocess.run([*self.prefix, *words], text=True, stdin=stdin, capture_output=True, timeout=timeout)
         if check and done.returncode != 0:
             raise AssertionError(f"{command}: status {done.returncode}\n{done.stdout}{done.stderr}")
         return done

@@ -70,7 +70,8 @@ class Container(Case):
             cls.user.run("podman", "import", "-", BASE_NAME, stdin=image)
         assert (BUILD[:2], BUILD[-1]) == (["podman", "build"], "."), BUILD
         # It takes the same options and asks less of the machine.
-        cls.user.run("buildah", "build", "--isolation=chroot", "--pull-never", *BUILD[2:-1], cls.context())
+        cls.user.run("buildah", "build", "--isolation=chroot", "--pull-never", *BUILD[2:-1], cls.context(),
+                     timeout=1500)
 
     @classmethod
     def podman(cls, *arguments):
