@@ -221,7 +221,8 @@ int print_ready(const std::string& url) {
     return 0;
   }
   std::string reasons;
-  for (const json::value& reason : json::parse(reply.body).at("reasons").as_array()) {
+  const json::value answer = json::parse(reply.body);  // lives longer than the loop
+  for (const json::value& reason : answer.at("reasons").as_array()) {
     reasons += fmt::format("{}{}", reasons.empty() ? "" : "; ", printable(reason));
   }
   fmt::print("not ready: {}\n", reasons);

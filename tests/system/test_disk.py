@@ -103,6 +103,11 @@ class Disk(KeptCase):
         self.assertEqual((status, json.loads(body)["ready"]), (503, False))
         self.assertRegex(json.loads(body)["reasons"][0], rf"^backlog: {REFUSED}, .*backlog\.db")
         self.assertEqual(daemon.get("/healthz")[0], 200)
+        url = f"http://127.0.0.1:{daemon.admin}"
+        status, output, error = daemon.run("status", "--admin", url, "--ready")
+        self.assertEqual((status, error), (1, ""))
+        self.assertRegex(output, rf"^not ready: backlog: {REFUSED}, [^\n]*backlog\.db[^\n]*\n$")
+        self.assertRegex(daemon.run("status", "--admin", url)[1], rf": not ready\n  backlog: {REFUSED}, .*backlog\.db")
         self.trouble.write_text("")
         wait_until(lambda: "the backlog is written again" in daemon.log, "the daemon to go on")
         self.assertEqual(daemon.get("/readyz")[0], 200)
