@@ -117,6 +117,43 @@ class Commands(Case):
         self.expect_atimes({path: time})
         daemon.stop()
 
+    def test_every_command_runs_with_each_of_its_options(self):
+        """Under AddressSanitizer, too. That a daemon is not ready is a matter of test_disk."""
+        (path,) = self.make_files("file")
+        idle, daemon, time = self.qatime(), self.daemon(), rfc3339(now())
+        log = idle.directory / "recorded.log"
+        log.write_bytes(record(path, now()) + b"\n")
+        configured = ("--config", idle.configuration, "--set", "log.level=error")
+        to, url = ("--to", f"tcp://127.0.0.1:{daemon.port}"), ("--admin", f"http://127.0.0.1:{daemon.admin}")
+        ways = [("check", *configured), ("check", *configured, "--connect"), ("check", *configured, "--record", "x"),
+                ("stat", *configured, path), ("touch", *configured, "--force", "--time", time, path),
+                ("send", *to, path), ("send", *to, "--file", log),
+                ("send", *to, "--rate", "1000", "--count", "3", "--op", "fs_write_data", "--time", time, path),
+                ("replay", *configured, "--dry-run", "--patience", "1m", log), ("replay", *configured, log),
+                ("status", *url), ("status", *url, "--json"), ("status", *url, "--ready"), ("version",)]
+        for way in ways:
+            with self.subTest(way):
+                self.succeed(idle, *way)
+        running = ("run", *configured, "--set", "log.level=info")
+        endless = [("status", *url, "--watch"), running, (*running, "--dry-run")]
+        for way in endless:
+            output = idle.directory / "output"
+            output.unlink(missing_ok=True)
+            process = lab.start([idle.program, *way], output, **lab.as_nobody())
+            self.addCleanup(process.kill)
+            said = "applied" if way[0] == "status" else "ready: qatime"
+            wait_until(lambda: process.poll() is not None or said in output.read_text(), f"{way} to work")
+            self.assertIsNone(process.poll(), output.read_text())
+            self.assertEqual(lab.stop(process), -signal.SIGTERM if way[0] == "status" else 0, output.read_text())
+            self.assertIsNone(lab.SANITIZER.search(output.read_text()))
+        daemon.stop()
+        for command in re.findall(r"^  ([a-z]+)  ", self.succeed(idle, "--help"), re.MULTILINE):
+            options = re.findall(r"^  (?:-\w,)?(--[a-z-]+)", self.succeed(idle, command, "--help"), re.MULTILINE)
+            had = {way[0]: set() for way in ways + endless}
+            for way in ways + endless:
+                had[way[0]].update(word for word in way if str(word).startswith("--"))
+            self.assertEqual(had.get(command), set(options) - {"--help"}, command)
+
 
 class WhatToPutRight(OwnServerCase):
     """One clear line each, and the exit status of its kind."""
