@@ -3,22 +3,21 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdint>
+#include <limits>
 #include <utility>
 
 #include <arpa/inet.h>
 
 #include "path.h"
+#include "units.h"
 
 namespace qatime {
 namespace {
 
 std::optional<std::uint16_t> parse_port(std::string_view text) {
-  std::uint16_t port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return port;
+  const auto port = parse_number(text, 0, std::numeric_limits<std::uint16_t>::max());
+  return port ? std::optional{static_cast<std::uint16_t>(*port)} : std::nullopt;
 }
 
 std::optional<RedisConfig::Server> parse_redis_server(std::string_view text, std::uint16_t usual_port) {

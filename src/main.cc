@@ -28,6 +28,7 @@ CLI::App* add(CLI::App& app, const char* name, const char* what, ConfigSource& c
 int dispatch(int argc, char** argv) {
   CLI::App app{"qatime keeps NFS access times true on a Qumulo cluster, from its audit stream.", "qatime"};
   app.require_subcommand(1);
+  app.option_defaults()->disable_flag_override();  // else --dry-run=-1 would be none
   int status = 0;
 
   Run run_options;
@@ -45,8 +46,9 @@ int dispatch(int argc, char** argv) {
   Send send_options;
   CLI::App* send_command = add(app, "send", "Send audit records, made or recorded");
   send_command->add_option("--to", send_options.to, "tcp://HOST:PORT or udp://HOST:PORT")->required();
-  send_command->add_option("--rate", send_options.rate, "records per second")->check(CLI::NonNegativeNumber);
-  send_command->add_option("--count", send_options.count, "records (default: one for each path or line)");
+  send_command->add_option("--rate", send_options.rate, "records per second (default: no limit)")->type_name("N");
+  send_command->add_option("--count", send_options.count, "records (default: one for each path or line)")
+      ->type_name("N");
   send_command->add_option("--op", send_options.operation, "operation")->capture_default_str();
   send_command->add_option("--time", send_options.time, "time of the access, RFC 3339 (default: now)");
   send_command->add_option("--file", send_options.file, "recorded lines to send; - for standard input");

@@ -43,6 +43,13 @@ std::optional<std::uint64_t> parse(std::string_view text, std::span<const Unit> 
 
 }  // namespace
 
+std::optional<std::uint64_t> parse_number(std::string_view text, std::uint64_t least, std::uint64_t most) noexcept {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool is_number = error == std::errc{} && end == text.data() + text.size();
+  return is_number && number >= least && number <= most ? std::optional{number} : std::nullopt;
+}
+
 std::optional<std::chrono::nanoseconds> parse_duration(std::string_view text) noexcept {
   const auto value = parse(text, kDurations);
   if (!value) return std::nullopt;

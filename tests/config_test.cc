@@ -2,9 +2,13 @@
 #include "config.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <limits>
+#include <utility>
 
 #include <fmt/core.h>
 #include <unistd.h>
@@ -329,6 +333,81 @@ TEST_CASE("A wrong value is named with its place, its key and what is allowed") 
   CHECK_THAT(error_in("nfs = 3\n"), Contains("nfs is no key"));
 }
 
+namespace {
+
+void check_refused(std::string_view key, std::string_view wrong) {
+  const std::string error = error_of_set(fmt::format("{}={}", key, wrong));
+  CAPTURE(key, wrong);
+  CHECK_THAT(error, Contains(fmt::format(": {} must be ", key)));
+  CHECK(error.find('\n') == std::string::npos);
+}
+
+}  // namespace
+
+TEST_CASE("An odd number is refused for every key that takes one") {
+  for (const char* const key :
+       {"syslog.max_connections", "redis.shards", "redis.wait_replicas", "nfs.port", "nfs.mount_port", "nfs.uid",
+        "nfs.gid", "nfs.connections", "nfs.max_in_flight", "nfs.max_rate", "nfs.handle_cache"}) {
+    for (const char* const wrong : {"-1", "4294967296", "9223372036854775807", "9223372036854775808", "1e3", "1.0",
+                                    "nan", "-inf", "0x", "\"1\"", "true", "[1]"}) {
+      check_refused(key, wrong);
+    }
+  }
+  for (const char* const key :
+       {"syslog.max_connections", "redis.shards", "nfs.connections", "nfs.max_in_flight", "nfs.handle_cache"}) {
+    check_refused(key, "0");
+  }
+  for (const char* const key : {"nfs.port", "nfs.mount_port"}) check_refused(key, "65536");
+}
+
+TEST_CASE("An odd size is refused for every key that takes one") {
+  for (const char* const key : {"syslog.max_message", "syslog.udp_receive_buffer", "backlog.memory", "backlog.disk"}) {
+    for (const char* const wrong :
+         {"-1 MiB", "+1 MiB", "0 B", "1 B", "99999999999999 GiB", "18446744073709551616 B", "2 TiB", "nan", "1e3",
+          "1e3 MiB", "1.5 GiB", "0x10 MiB", "64", "67108864", "\"\"", "\" 64 MiB\"", "\"64 MiB \""}) {
+      check_refused(key, wrong);
+    }
+  }
+}
+
+TEST_CASE("An odd duration is refused for every key that takes one") {
+  for (const char* const key : {"policy.threshold", "policy.granularity", "policy.future_limit", "backlog.commit",
+                                "redis.lease", "nfs.timeout", "nfs.handle_ttl"}) {
+    for (const char* const wrong : {"-1s", "+1s", "99999999999999d", "18446744073709551616ns", "nan", "1e3", "1e3s",
+                                    "1.5s", "0x1s", "5", "1", "\"\"", "\" 5s\"", "\"5s \""}) {
+      check_refused(key, wrong);
+    }
+  }
+  for (const char* const key : {"backlog.commit", "redis.lease", "nfs.timeout"}) check_refused(key, "0s");
+  for (const char* const key : {"backlog.commit", "redis.lease", "nfs.timeout", "nfs.handle_ttl"}) {
+    check_refused(key, "106751d");
+  }
+}
+
+TEST_CASE("An odd port is refused wherever a key takes one") {
+  constexpr std::array kPlaces{
+      std::pair{"syslog.listen", "[\"tcp://127.0.0.1:{}\"]"},
+      std::pair{"syslog.listen", "[\"udp://[::1]:{}\"]"},
+      std::pair{"admin.listen", "\"127.0.0.1:{}\""},
+      std::pair{"nfs.servers", "[\"node:{}\"]"},
+      std::pair{"nfs.servers", "[\"[::1]:{}\"]"},
+      std::pair{"redis.sentinels", "[\"node:{}\"]"},
+      std::pair{"redis.url", "\"redis://node:{}\""},
+      std::pair{"redis.url", "\"rediss://node:{}/1\""},
+      std::pair{"redis.url", "\"redis://node:1/{}\""},
+  };
+  for (const auto& [key, form] : kPlaces) {
+    for (const char* const wrong :
+         {"65536", "4294967297", "18446744073709551617", "-1", "+1", "0x50", "1e3", " 80", "80 ", "http", "nan"}) {
+      check_refused(key, fmt::format(fmt::runtime(form), wrong));
+    }
+  }
+  for (const char* const wrong :
+       {"nfs.servers=[\"node:0\"]", "redis.sentinels=[\"node:0\"]", "redis.url=redis://node:0"}) {
+    CHECK_THAT(error_of_set(wrong), Contains(" must be "));
+  }
+}
+
 TEST_CASE("There are connections for all requests that may be in flight") {
   CHECK_THAT(error_in("[nfs]\nmax_in_flight = 501\n"),
              Contains(":2:17: nfs.max_in_flight must be at most 500 x nfs.connections, here 500"));
@@ -374,6 +453,17 @@ TEST_CASE("A password in a setting is not shown") {
   CHECK_THAT(shown("redis://:a@b@host:1/0"), StartsWith("--set nfs.prot=redis://***@host:1/0: "));
   CHECK_THAT(shown("redis://user@host:1/0"), StartsWith("--set nfs.prot=redis://***@host:1/0: "));
   CHECK_THAT(shown("redis://host:1/0"), StartsWith("--set nfs.prot=redis://host:1/0: "));
+}
+
+TEST_CASE("A number is of digits alone and has its bounds") {
+  CHECK(parse_number("1", 1, 65'535) == 1U);
+  CHECK(parse_number("65535", 1, 65'535) == 65'535U);
+  CHECK(parse_number("18446744073709551615", 0, std::numeric_limits<std::uint64_t>::max()) == ~std::uint64_t{0});
+  for (const char* const wrong : {"", "0", "65536", "-1", "+1", " 1", "1 ", "0x10", "1e3", "1.0", "nan", "http",
+                                  "4294967297", "18446744073709551617"}) {
+    CAPTURE(wrong);
+    CHECK_FALSE(parse_number(wrong, 1, 65'535));
+  }
 }
 
 TEST_CASE("Durations and sizes have units") {

@@ -14,6 +14,7 @@
 #include <fmt/core.h>
 
 #include "log.h"
+#include "units.h"
 
 namespace qatime::admin {
 namespace {
@@ -35,7 +36,8 @@ struct Url {
 Url parse(std::string_view text) {
   constexpr std::string_view kScheme = "http://";
   const auto bad = [&] {
-    return BadUrl{fmt::format("{} is no URL of a daemon, like http://127.0.0.1:9514", log::escaped(text))};
+    return BadUrl{fmt::format("{} is no URL of a daemon, like http://127.0.0.1:9514, with a port from 1 to 65535",
+                              log::escaped(text))};
   };
   if (!text.starts_with(kScheme)) throw bad();
   std::string_view rest = text.substr(kScheme.size());
@@ -50,8 +52,7 @@ Url parse(std::string_view text) {
   url.host = rest.substr(0, colon);
   if (colon != std::string_view::npos) url.port = rest.substr(colon + 1);
   if (url.host.starts_with('[') && url.host.ends_with(']')) url.host = url.host.substr(1, url.host.size() - 2);
-  if (url.host.empty() || url.port.empty() || url.port.find_first_not_of("0123456789") != std::string::npos)
-    throw bad();
+  if (url.host.empty() || !parse_number(url.port, 1, 65'535)) throw bad();
   return url;
 }
 

@@ -4,7 +4,6 @@
 // (exit status 2), any other exception (exit status 1).
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -49,11 +48,11 @@ int check(const Check& options);
 
 // Audit records, made or recorded, to a syslog listener.
 struct Send {
-  std::string to;           // tcp://HOST:PORT or udp://HOST:PORT
-  double rate = 0;          // records per second; 0: as fast as possible
-  std::uint64_t count = 0;  // records; 0: one per path
+  std::string to;                    // tcp://HOST:PORT or udp://HOST:PORT
+  std::string rate = "0";            // records per second, 0.001 to 1e9; 0: as fast as possible
+  std::optional<std::string> count;  // records, 1 to 1e12; none: one for each path or line
   std::string operation = "fs_read_data";
-  std::string time;  // RFC 3339; empty: now
+  std::optional<std::string> time;  // RFC 3339; none: now
   std::vector<std::string> paths;
   std::string file;  // recorded lines instead of paths; "-": standard input
 };
@@ -78,8 +77,8 @@ int stat(const Stat& options);
 // Sets atime.
 struct Touch {
   ConfigSource config;
-  std::string time;    // RFC 3339; empty: now
-  bool force = false;  // also to an earlier time than the server has
+  std::optional<std::string> time;  // RFC 3339; none: now
+  bool force = false;               // also to an earlier time than the server has
   std::vector<std::string> paths;
 };
 int touch(const Touch& options);
@@ -95,7 +94,7 @@ int status(const Status& options);
 
 int version();
 
-// The time that an option gives; now if it is empty. Throws UsageError.
-[[nodiscard]] Time parse_time_option(const std::string& text);
+// The time that --time gives; now if there is none. Throws UsageError.
+[[nodiscard]] Time parse_time_option(const std::optional<std::string>& text);
 
 }  // namespace qatime::commands

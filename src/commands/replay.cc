@@ -13,7 +13,7 @@ namespace qatime::commands {
 int replay(const Replay& options) {
   const Config config = options.config.load(log::Level::warning);
   const auto patience = parse_duration(options.patience);
-  if (!patience) throw UsageError{"--patience must be a duration, like 10m"};
+  if (!patience) throw UsageError{"--patience must be a duration, like 10m, or 0s to wait for ever"};
   if (std::ranges::count(options.logs, "-") > 1) throw UsageError{"standard input (-) can be read but once"};
   std::deque<ingest::RecordedLog> logs;
   try {

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include <array>
+#include <charconv>
 #include <chrono>
+#include <cstdint>
 #include <fstream>
 #include <functional>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <thread>
 
@@ -16,6 +19,7 @@
 #include <fmt/core.h>
 
 #include "commands/commands.h"
+#include "units.h"
 
 namespace qatime::commands {
 namespace {
@@ -84,18 +88,38 @@ class UdpDestination final : public Destination {
 std::unique_ptr<Destination> connect(const std::string& to, bool at_once) {
   const std::size_t colon = to.rfind(':');
   const bool tcp = to.starts_with("tcp://");
-  if ((!tcp && !to.starts_with("udp://")) || colon <= 6) {
-    throw UsageError{"--to must be tcp://HOST:PORT or udp://HOST:PORT"};
+  const std::string port = to.substr(colon + 1);
+  if ((!tcp && !to.starts_with("udp://")) || colon <= 6 || !parse_number(port, 1, 65'535)) {
+    throw UsageError{"--to must be tcp://HOST:PORT or udp://HOST:PORT, with a port from 1 to 65535"};
   }
   std::string host = to.substr(6, colon - 6);
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  const std::string port = to.substr(colon + 1);
   try {
     if (tcp) return std::make_unique<TcpDestination>(host, port, at_once);
     return std::make_unique<UdpDestination>(host, port);
   } catch (const boost::system::system_error& error) {
     throw std::runtime_error{fmt::format("{}: {}", to, error.code().message())};
   }
+}
+
+// 0 is as fast as possible.
+double parse_rate(const std::string& text) {
+  constexpr double kLeast = 0.001;
+  constexpr double kMost = 1e9;
+  const char* const text_end = text.data() + text.size();
+  double rate = 0;
+  const auto [end, error] = std::from_chars(text.data(), text_end, rate);
+  const bool is_allowed = rate == 0 || (rate >= kLeast && rate <= kMost);  // which no NaN is
+  if (error == std::errc{} && end == text_end && is_allowed) return rate;
+  throw UsageError{"--rate must be a number of records per second from 0.001 to 1000000000, or 0 for no limit"};
+}
+
+// Nothing is one for each path or line.
+std::optional<std::uint64_t> parse_count(const std::optional<std::string>& text) {
+  if (!text) return std::nullopt;
+  const auto count = parse_number(*text, 1, 1'000'000'000'000);
+  if (!count) throw UsageError{"--count must be a number of records from 1 to 1000000000000"};
+  return count;
 }
 
 // Lets `rate` calls a second through.
@@ -130,19 +154,20 @@ std::string make_record(const Send& options, const std::string& path) {
                      format_rfc3339(parse_time_option(options.time)), options.operation, in_quotes(path));
 }
 
-std::uint64_t send_made(const Send& options, const std::function<void(std::string_view)>& send) {
-  (void)parse_time_option(options.time);
+using SendMessage = std::function<void(std::string_view)>;
+
+std::uint64_t send_made(const Send& options, std::optional<std::uint64_t> most, const SendMessage& send) {
   for (const std::string& path : options.paths) {
     if (path.find_first_of("\r\n") != std::string::npos) {
       throw UsageError{fmt::format("{}: an audit record has no line breaks", log::escaped(path))};
     }
   }
-  const std::uint64_t count = options.count > 0 ? options.count : options.paths.size();
+  const std::uint64_t count = most.value_or(options.paths.size());
   for (std::uint64_t i = 0; i < count; ++i) send(make_record(options, options.paths[i % options.paths.size()]));
   return count;
 }
 
-std::uint64_t send_recorded(const Send& options, const std::function<void(std::string_view)>& send) {
+std::uint64_t send_recorded(const Send& options, std::optional<std::uint64_t> most, const SendMessage& send) {
   std::ifstream file;
   if (options.file != "-") {
     file.open(options.file, std::ios::binary);
@@ -150,9 +175,7 @@ std::uint64_t send_recorded(const Send& options, const std::function<void(std::s
   }
   std::istream& lines = options.file == "-" ? std::cin : file;
   std::uint64_t count = 0;
-  for (std::string line; (options.count == 0 || count < options.count) && std::getline(lines, line); ++count) {
-    send(line);
-  }
+  for (std::string line; (!most || count < *most) && std::getline(lines, line); ++count) send(line);
   if (lines.bad()) throw std::runtime_error{fmt::format("{}: cannot be read to its end", options.file)};
   return count;
 }
@@ -161,14 +184,17 @@ std::uint64_t send_recorded(const Send& options, const std::function<void(std::s
 
 int send(const Send& options) {
   if (options.paths.empty() == options.file.empty()) throw UsageError{"send takes paths or --file, one of them"};
-  const auto destination = connect(options.to, options.rate > 0);
-  Pace pace{options.rate};
+  const double rate = parse_rate(options.rate);
+  const auto most = parse_count(options.count);
+  (void)parse_time_option(options.time);
+  const auto destination = connect(options.to, rate > 0);
+  Pace pace{rate};
   const auto paced = [&](std::string_view message) {
     pace.wait();
     destination->send(message);
   };
   try {
-    const std::uint64_t count = options.file.empty() ? send_made(options, paced) : send_recorded(options, paced);
+    const auto count = options.file.empty() ? send_made(options, most, paced) : send_recorded(options, most, paced);
     destination->finish();
     fmt::print("{} records sent to {}\n", count, options.to);
   } catch (const boost::system::system_error& error) {

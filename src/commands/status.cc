@@ -208,6 +208,7 @@ std::string default_url() {
     listener = AdminConfig{}.listen;
   }
   if (!listener) throw std::runtime_error{"admin.listen is \"\": the daemon does not answer"};
+  if (listener->port == 0) throw UsageError{"admin.listen has port 0, which is any: say with --admin where it answers"};
   const bool is_v6 = listener->address.find(':') != std::string::npos;
   if (listener->address == "0.0.0.0") listener->address = "127.0.0.1";
   if (listener->address == "::") listener->address = "::1";
@@ -262,7 +263,7 @@ int status(const Status& options) try {
   }
   return admin::get(url, "/healthz").status == 200 ? 0 : 1;
 } catch (const admin::BadUrl& error) {
-  throw UsageError{error.what()};
+  throw UsageError{fmt::format("--admin: {}", error.what())};
 } catch (const boost::system::system_error& error) {
   throw std::runtime_error{fmt::format("what answers is no daemon of this version ({})", error.code().message())};
 } catch (const std::logic_error&) {

@@ -179,6 +179,43 @@ class WhatToPutRight(OwnServerCase):
                     said = self.fails(qatime, 2, pattern, command)
                     self.assertEqual(len(said.splitlines()), 1, said)
 
+    def test_an_odd_number_is_refused_by_the_name_of_its_option(self):
+        qatime = self.qatime()
+        odd = ("", "-1", "+1", " 1", "1 ", "0x50", "1e400", "nan", "inf", "-inf", "99999999999999999999")
+        configured, to = ("-c", qatime.configuration), "tcp://127.0.0.1:"
+        for command, option, values, allowed in (
+            (("send", "--to", to + "1", "/x"), "--count", (*odd, "0", "1.5", "1e3", "18446744073709551615"),
+             "must be a number of records from 1 to 1000000000000"),
+            (("send", "--to", to + "1", "/x"), "--rate", (*odd, "1e-9", "fast"),
+             "must be a number of records per second from 0.001 to 1000000000, or 0 for no limit"),
+            (("send", "/x"), "--to", [to + port for port in (*odd, "0", "65536", "4294967297", "http", "1.5")],
+             "must be tcp://HOST:PORT or udp://HOST:PORT, with a port from 1 to 65535"),
+            (("send", "--to", to + "1", "/x"), "--time", (*odd, "0", "1969-12-31T23:59:59Z", "9999-01-01T00:00:00Z"),
+             "must be a time of RFC 3339 from 1970 to 2106, "),
+            (("touch", *configured, "/x"), "--time", (*odd, "0", "1969-12-31T23:59:59Z", "9999-01-01T00:00:00Z"),
+             "must be a time of RFC 3339 from 1970 to 2106, "),
+            (("replay", *configured, "/dev/null"), "--patience", (*odd, "-1s", "+1s", "1", "1.5m", "1e3s", "200000d"),
+             "must be a duration, like 10m, or 0s to wait for ever"),
+            (("status",), "--admin", ["http://127.0.0.1:" + port for port in (*odd, "0", "65536", "4294967297", "http")],
+             ".* is no URL of a daemon, like http://127.0.0.1:9514, with a port from 1 to 65535"),
+            (("check", *configured), "--set", ["nfs.port=" + number for number in ("-1", "65536", "1e3", "nan", "1e400")],
+             r"nfs\.port=\S+: nfs\.port must be a port, or 0"),
+        ):
+            for value in values:
+                with self.subTest(command=command[0], option=option, value=value):
+                    status, output, error = qatime.run(*command, option, value)
+                    self.assertEqual((status, output), (2, ""))
+                    self.assertRegex(error, rf"^qatime: {option}:? {allowed}[^\n]*\n$")
+
+    def test_a_flag_takes_no_number(self):
+        qatime = self.qatime()
+        for command, flag in (("run", "--dry-run"), ("replay", "--dry-run"), ("touch", "--force"), ("status", "--ready"),
+                              ("status", "--watch"), ("check", "--connect")):
+            for value in ("-1", "0", "2", "nan", "false"):
+                status, output, error = qatime.run(command, f"{flag}={value}", *(["/x"] if command != "status" else []))
+                self.assertEqual((status, output), (2, ""), error)
+                self.assertIn(flag.strip("-") + " was given", error)
+
     def test_a_named_file_that_is_missing_or_no_toml(self):
         qatime = self.qatime()
         qatime.configuration.write_text("[nfs\n")

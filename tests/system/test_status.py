@@ -106,7 +106,7 @@ class Status(Case):
         for wrong in ("127.0.0.1:9514", "https://x", "http://", "http://x:y"):
             status, _, error = qatime.run("status", "--admin", wrong)
             self.assertEqual(status, 2)
-            self.assertRegex(error, "no URL of a daemon, like http://127.0.0.1:9514")
+            self.assertRegex(error, "--admin: .* is no URL of a daemon, like http://127.0.0.1:9514")
 
     def test_servers_that_are_away_are_named_and_it_is_ready_nevertheless(self):
         daemon = self.daemon(nfs__port=lab.free_port(), nfs__mount_port=lab.free_port())
