@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: MIT
+#include <cerrno>
 #include <cstdio>
 #include <exception>
+#include <string>
+#include <system_error>
 
 #include <CLI/CLI.hpp>
+#include <fcntl.h>
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include "commands/commands.h"
 #include "log.h"
@@ -23,6 +28,14 @@ CLI::App* add(CLI::App& app, const char* name, const char* what, ConfigSource& c
       ->take_all()
       ->expected(1);
   return command;
+}
+
+// Some supervisors start a program with these closed. The next file or socket would be one of them, and get the log.
+void open_closed_descriptors() {
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(descriptor, F_GETFD) >= 0 || open("/dev/null", O_RDWR) == descriptor) continue;
+    throw std::system_error{errno, std::generic_category(), "descriptors 0 to 2 must be open: cannot open /dev/null"};
+  }
 }
 
 int dispatch(int argc, char** argv) {
@@ -68,7 +81,7 @@ int dispatch(int argc, char** argv) {
   Stat stat_options;
   CLI::App* stat_command = add(app, "stat", "Print the times of paths", stat_options.config);
   stat_command->add_option("PATH", stat_options.paths)->required();
-  stat_command->callback([&] { status = stat(stat_options); });
+  stat_command->callback([&] { status = qatime::commands::stat(stat_options); });
 
   Touch touch_options;
   CLI::App* touch_command = add(app, "touch", "Set the atime of paths", touch_options.config);
@@ -104,14 +117,18 @@ int fail(const std::exception& error, int status) {
   if (qatime::log::format() == qatime::log::Format::json) {
     qatime::log::Logger{"main"}.error("{}", error.what());
   } else {
-    fmt::print(stderr, "qatime: {}\n", qatime::log::printable(error.what()));
+    const std::string line = fmt::format("qatime: {}\n", qatime::log::printable(error.what()));
+    (void)std::fputs(line.c_str(), stderr);  // fmt::print() would throw where nothing can be written
   }
   return status;
 }
 
 }  // namespace
 
-int main(int argc, char** argv) try { return dispatch(argc, argv); } catch (const qatime::ConfigError& error) {
+int main(int argc, char** argv) try {
+  open_closed_descriptors();
+  return dispatch(argc, argv);
+} catch (const qatime::ConfigError& error) {
   return fail(error, 2);
 } catch (const UsageError& error) {
   return fail(error, 2);

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 from time import monotonic
 
 import lab
@@ -116,6 +117,7 @@ class Commands(Case):
         lab.send_tcp(daemon.port, [record(path, time, "fs_open")])
         self.expect_atimes({path: time})
         daemon.stop()
+
 
     def test_every_command_runs_with_each_of_its_options(self):
         """Under AddressSanitizer, too. That a daemon is not ready is a matter of test_disk."""
@@ -284,6 +286,61 @@ class WhatToPutRight(OwnServerCase):
         os.kill(daemon.process.pid, signal.SIGINT)
         self.assertEqual(daemon.process.wait(30), 1, daemon.log)
         self.assertLess(monotonic() - start, 4, "it drains for 5 s after the first alone")
+
+
+class ClosedDescriptors(Case):
+    """Some supervisors start a program without standard input, output or error: no file or socket gets what is for them."""
+
+    COMBINATIONS = [[number for number in range(3) if mask >> number & 1] for mask in range(1, 8)]
+    LOG_LINE = re.compile(rb"\d\d:\d\d:\d\d\S* (debug|info|warning|error) \w+: ")
+
+    def without(self, closed, qatime):
+        script = qatime.directory / "qatime"
+        script.write_text(f'#!/bin/sh\nexec {qatime.program} "$@" {" ".join(f"{number}>&-" for number in closed)}\n')
+        script.chmod(0o755)
+        qatime.program = script
+        return qatime
+
+    def test_a_daemon_keeps_its_log_out_of_its_files(self):
+        (path,) = self.make_files("file")
+        for closed in self.COMBINATIONS:
+            with self.subTest(closed=closed):
+                daemon, time = self.without(closed, self.qatime(log__level="debug")).start(), now()
+                for number in closed:
+                    self.assertEqual(os.readlink(f"/proc/{daemon.process.pid}/fd/{number}"), "/dev/null")
+                lab.send_tcp(daemon.port, [record(path, time), b"no record"])
+                self.expect_atimes({path: time})
+                pid = daemon.process.pid
+                daemon.stop()
+                self.assertEqual("stopped: " in daemon.log, 2 not in closed, daemon.log)
+                files = {file.name: file.read_bytes() for file in (daemon.directory / "state").iterdir()}
+                self.assertEqual(files["lock"].decode(errors="backslashreplace"), f"{pid}\n")
+                for name, content in files.items():
+                    self.assertIsNone(self.LOG_LINE.search(content), name)
+
+    def test_a_command_says_nothing_to_a_server(self):
+        paths = self.make_files(*(f"{index}" for index in range(200)))
+        missing = [f"{self.root}/missing-{index}" for index in range(3)]
+        daemon = self.daemon()
+        for closed in self.COMBINATIONS:
+            with self.subTest(closed=closed):
+                qatime = self.without(closed, self.qatime())
+                status, output, error = qatime.run("stat", "-c", qatime.configuration, *missing, *paths)
+                self.assertEqual(status, 1)
+                self.assertEqual(output.count("\n"), 0 if 1 in closed else len(paths))
+                self.assertEqual(error.count("noent"), 0 if 2 in closed else len(missing), error)
+                for way, shown in (((), "qatime"), (("--ready",), "ready\n"), (("--json",), "{")):
+                    status, output, error = qatime.run("status", "--admin", f"http://127.0.0.1:{daemon.admin}", *way)
+                    self.assertEqual((status, error), (0, ""))
+                    self.assertTrue(output.startswith("" if 1 in closed else shown))
+                self.assertEqual(qatime.run("status", "--admin", "x")[0], 2)
+        daemon.stop()
+
+    def test_what_takes_nothing_changes_no_exit_status(self):
+        qatime = self.qatime()
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([qatime.program, "status", "--admin", "x"], stderr=full, timeout=120, **lab.as_nobody())
+        self.assertEqual(done.returncode, 2)
 
 
 class PrivilegedPort(OwnServerCase):
