@@ -16,6 +16,10 @@ namespace {
 constexpr Address kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
 constexpr unsigned kMappedLength = 96;
 
+bool is_ipv4(const Address& address) noexcept {
+  return std::equal(kMapped.begin(), kMapped.begin() + kMappedLength / 8, address.begin());
+}
+
 }  // namespace
 
 std::optional<Address> parse_address(std::string_view text) noexcept {
@@ -33,7 +37,7 @@ std::optional<Address> parse_address(std::string_view text) noexcept {
 
 std::string format_address(const Address& address) {
   std::array<char, INET6_ADDRSTRLEN> text{};
-  if (std::equal(kMapped.begin(), kMapped.begin() + kMappedLength / 8, address.begin())) {
+  if (is_ipv4(address)) {
     inet_ntop(AF_INET, address.data() + kMappedLength / 8, text.data(), text.size());
   } else {
     inet_ntop(AF_INET6, address.data(), text.data(), text.size());
@@ -72,6 +76,7 @@ std::optional<Network> parse_network(std::string_view text) noexcept {
 }
 
 bool contains(const Network& network, const Address& address) noexcept {
+  if (network.length < kMappedLength && is_ipv4(address)) return false;
   const std::size_t bytes = network.length / 8;
   if (!std::equal(address.begin(), address.begin() + bytes, network.address.begin())) return false;
   const unsigned bits = network.length % 8;

@@ -25,7 +25,8 @@ using Address = std::array<unsigned char, 16>;
 // The address of an IPv4 or IPv6 socket, the unspecified one for any other.
 [[nodiscard]] Address address_of(const sockaddr& socket) noexcept;
 
-// The addresses that have the first `length` bits of `address` in common.
+// The addresses that have the first `length` bits of `address` in common, but for IPv4 ones where these are in IPv6
+// networks alone: "::/0" is all of IPv6, "0.0.0.0/0" and "::ffff:0:0/96" are all of IPv4.
 struct Network {
   Address address;
   unsigned length;  // 0 to 128

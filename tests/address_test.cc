@@ -67,8 +67,24 @@ TEST_CASE("IPv4 addresses are in IPv4 networks however they are spelled") {
   CHECK(is_in("::ffff:192.0.2.7", "192.0.2.0/24"));
   CHECK(is_in("192.0.2.7", "::ffff:192.0.2.0/120"));
   CHECK(is_in("192.0.2.7", "0.0.0.0/0"));
-  CHECK(is_in("192.0.2.7", "::/0"));
-  CHECK_FALSE(is_in("2001:db8::1", "0.0.0.0/0"));
+  CHECK_FALSE(is_in("192.0.3.7", "::ffff:192.0.2.0/120"));
+  CHECK(is_in("192.0.2.7", "::ffff:0:0/96"));
+}
+
+TEST_CASE("IPv4 addresses are in no network of IPv6, nor the other way round") {
+  for (const char* const network : {"::/0", "::/8", "::/80", "::ffff:192.0.2.7/95"}) {
+    CHECK_FALSE(is_in("192.0.2.7", network));
+    CHECK_FALSE(is_in("::ffff:192.0.2.7", network));
+    CHECK(is_in("::1", network) == (network != std::string_view{"::ffff:192.0.2.7/95"}));
+  }
+  CHECK(is_in("::fffe:192.0.2.7", "::ffff:192.0.2.7/95"));
+  CHECK(is_in("2001:db8::1", "::/0"));
+  CHECK(is_in("::192.0.2.7", "::/0"));
+  for (const char* const network : {"0.0.0.0/0", "::ffff:0:0/96"}) {
+    CHECK_FALSE(is_in("2001:db8::1", network));
+    CHECK_FALSE(is_in("::1", network));
+    CHECK_FALSE(is_in("::192.0.2.7", network));
+  }
 }
 
 TEST_CASE("What is no network has no value") {

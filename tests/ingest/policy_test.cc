@@ -250,6 +250,21 @@ TEST_CASE_METHOD(Fixture, "The filter that decided is told") {
   CHECK(reason() == "policy.clusters does not have its cluster");
 }
 
+TEST_CASE_METHOD(Fixture, "A network of IPv6 has no client of IPv4") {
+  Record of = record("fs_read_data", "/a");
+  config.include_clients = {*parse_network("::/0")};
+  CHECK(decide(of) == "ignored client");
+  of.client = "::ffff:192.0.2.1";
+  CHECK(decide(of) == "ignored client");
+  of.client = "2001:db8::1";
+  CHECK(decide(of) == "access /a");
+  config.include_clients = {};
+  config.exclude_clients = {*parse_network("::/0")};
+  CHECK(decide(of) == "ignored client");
+  of.client = "192.0.2.1";
+  CHECK(decide(of) == "access /a");
+}
+
 TEST_CASE_METHOD(Fixture, "Moves and removals pass every filter of accesses") {
   config.operations = {"fs_rename"};
   config.include_paths = {"/in"};

@@ -211,6 +211,17 @@ class EndToEnd(Case):
         counters.check_sums()
         self.expect_untouched([path])
 
+    def test_a_network_of_ipv6_allows_no_sender_of_ipv4(self):
+        (path,) = self.make_files("file")
+        daemon = self.daemon(syslog__allow=["::/0"])
+        send_udp(daemon.port, [record(path, now())])
+        send_tcp(daemon.port, [], wait=True)  # closed at once
+        counters = daemon.stop()
+        self.assertEqual(counters("ignored", "allow"), 1)
+        self.assertGreater(counters("connections_refused", "allow"), 0)
+        self.assertEqual(counters("accepted"), 0)
+        self.expect_untouched([path])
+
     def test_json_and_the_traditional_header_are_understood(self):
         json_path, old_path = self.make_files("json", "traditional")
         daemon, time = self.daemon(syslog__rfc3164_timezone="Asia/Tokyo"), now() // SECOND * SECOND
