@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The order of the checks, the cheapest and most frequent refusal first, is part of the contract, since a record is
-// counted under the first that refuses it: operation, status, cluster, path, and for accesses .snapshot, the filters
-// of path, user, client and protocol, self, range, future, export.
+// counted under the first that refuses it: operation, status, cluster, path, for accesses .snapshot, the filters of
+// path, user, client and protocol, and self, then range, future, for moves and removals protected, and export.
 //
 // No filter of accesses holds for moves and removals: whoever made them, the names have changed. But a cluster that is
-// not ours has names of its own, and what becomes of those is nothing to us.
+// not ours has names of its own, and what becomes of those is nothing to us. A change meets the limits of time as an
+// access does, because it counts for all accesses up to its time: one far ahead would end those of today, too.
+//
+// An export, or a directory that holds one, is neither moved, replaced nor removed, because one record would take all
+// that waits there with it. The directory that is mounted stays the same under any name.
 //
 // A move that crosses the border of the exports is what it looks like from inside: out of all of them, the removal of
 // what it moves; into one, the removal of what its target named before, since accesses to the source were never taken
@@ -54,10 +58,9 @@ Decision Policy::decide(const Header& header, const Record& record, Time now) co
   const std::optional<std::string_view> path = normal_path(record.path);
   if (!path) return Malformed::path;
   if (kind == Kind::access) return decide_access(record, *path, header.time, now);
-  if (kind != Kind::move) return decide_removal(*path, kind == Kind::subtree_removal, header.time);
-  const std::optional<std::string_view> target = normal_path(record.target);
+  const std::optional<std::string_view> target = kind == Kind::move ? normal_path(record.target) : path;
   if (!target) return Malformed::path;
-  return decide_move(*path, *target, header.time);
+  return decide_change(kind, *path, *target, header.time, now);
 }
 
 // An operation that changes names is that even if it is listed as an access.
@@ -111,14 +114,6 @@ bool Policy::is_self(std::string_view client) const {
   return address && (std::ranges::find(own_, *address) != own_.end() || self_.contains(*address));
 }
 
-// Whether a path is in an export, or above one: what becomes of a directory becomes of what it holds.
-bool Policy::concerns_export(std::string_view path) const {
-  for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
-    if (is_within(path, lanes_.path(lane)) || is_within(lanes_.path(lane), path)) return true;
-  }
-  return false;
-}
-
 // As Lanes::place() has it, but for the search of the last component.
 bool Policy::is_exported(std::string_view path) const {
   for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
@@ -127,28 +122,41 @@ bool Policy::is_exported(std::string_view path) const {
   return false;
 }
 
+// Whether a path is an export, or above one.
+bool Policy::holds_export(std::string_view path) const {
+  for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
+    if (is_within(lanes_.path(lane), path)) return true;
+  }
+  return false;
+}
+
+std::optional<Ignored> Policy::filter_time(Time time, Time now) const {
+  if (!fits_nfstime3(time)) return Ignored::range;
+  const auto limit = config_.future_limit;
+  if (limit > limit.zero() && time - now > limit) return Ignored::future;
+  return std::nullopt;
+}
+
 Decision Policy::decide_access(const Record& record, std::string_view path, Time time, Time now) const {
   if (has_component(path, ".snapshot")) return Ignored::snapshot;
   if (const auto reason = filter(record, path)) return *reason;
   if (record.operation == "fs_list_directory" && is_self(record.client)) return Ignored::self;
-  if (!fits_nfstime3(time)) return Ignored::range;
-  const auto limit = config_.future_limit;
-  if (limit > limit.zero() && time - now > limit) return Ignored::future;
+  if (const auto reason = filter_time(time, now)) return *reason;
   if (!is_exported(path)) return Ignored::no_export;
   return Event{Access{path, time}};
 }
 
-Decision Policy::decide_move(std::string_view path, std::string_view target, Time time) const {
-  // Neither the root nor something into itself can be moved.
-  if (path == "/" || target == "/" || (path != target && is_within(target, path))) return Malformed::path;
-  if (!concerns_export(target)) return decide_removal(path, true, time);
-  if (!concerns_export(path)) return decide_removal(target, true, time);
+// `target` is that of a move, and the path of a removal.
+Decision Policy::decide_change(Kind kind, std::string_view path, std::string_view target, Time time, Time now) const {
+  // Nothing can be moved into itself. The root would be, wherever it went: it is protected.
+  if (path != "/" && path != target && is_within(target, path)) return Malformed::path;
+  if (const auto reason = filter_time(time, now)) return *reason;
+  if (holds_export(path) || holds_export(target)) return Ignored::protected_path;
+  if (!is_exported(path) && !is_exported(target)) return Ignored::no_export;
+  if (kind != Kind::move) return Event{Removal{path, kind == Kind::subtree_removal, time}};
+  if (!is_exported(target)) return Event{Removal{path, true, time}};
+  if (!is_exported(path)) return Event{Removal{target, true, time}};
   return Event{Move{path, target, time}};
-}
-
-Decision Policy::decide_removal(std::string_view path, bool subtree, Time time) const {
-  if (!concerns_export(path)) return Ignored::no_export;
-  return Event{Removal{path, subtree, time}};
 }
 
 }  // namespace qatime::ingest

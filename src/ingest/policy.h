@@ -41,12 +41,13 @@ class Policy {
   [[nodiscard]] std::optional<Ignored> filter(const Record& record, std::string_view path) const;
   [[nodiscard]] std::optional<Ignored> filter_user(const Record& record) const;
   [[nodiscard]] std::optional<Ignored> filter_client(std::string_view client) const;
+  [[nodiscard]] std::optional<Ignored> filter_time(Time time, Time now) const;
   [[nodiscard]] bool is_self(std::string_view client) const;
   [[nodiscard]] Decision decide_access(const Record& record, std::string_view path, Time time, Time now) const;
-  [[nodiscard]] Decision decide_move(std::string_view path, std::string_view target, Time time) const;
-  [[nodiscard]] Decision decide_removal(std::string_view path, bool subtree, Time time) const;
+  [[nodiscard]] Decision decide_change(Kind kind, std::string_view path, std::string_view target, Time time,
+                                       Time now) const;
   [[nodiscard]] bool is_exported(std::string_view path) const;
-  [[nodiscard]] bool concerns_export(std::string_view path) const;
+  [[nodiscard]] bool holds_export(std::string_view path) const;
 
   PolicyConfig config_;
   std::vector<Address> own_;

@@ -42,6 +42,7 @@ constexpr std::array<Words, kIgnoredReasons> kIgnored{{
     {"self", "it is a listing by qatime itself"},
     {"range", "NFSv3 holds times from 1970 to 2106 only"},
     {"future", "its time is ahead of the clock by more than policy.future_limit"},
+    {"protected", "it would move, replace or remove an export, or what holds one"},
     {"export", "its path is below none of nfs.exports"},
 }};
 

@@ -42,9 +42,10 @@ enum class Ignored : std::uint8_t {
   self,               // our own listing
   range,              // before 1970 or after 2106: NFSv3 cannot say it
   future,             // beyond policy.future_limit
+  protected_path,     // moves, replaces or removes an export or what holds one; the label is "protected"
   no_export,          // below no export; the label is "export"
 };
-inline constexpr std::size_t kIgnoredReasons = 17;
+inline constexpr std::size_t kIgnoredReasons = 18;
 
 // The label: "too_long", "export".
 [[nodiscard]] std::string_view name(Malformed reason) noexcept;

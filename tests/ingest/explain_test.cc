@@ -54,6 +54,17 @@ TEST_CASE("An ignored line has the reason that it is counted under, and words fo
   CHECK(line.why == "It is ignored because policy.operations does not have its operation.");
 }
 
+TEST_CASE("A move or removal that is not carried out is explained") {
+  const Explanation root = explain_body(R"(::1,"u",nfs3,fs_tree_delete,ok,7,"/","")");
+  CHECK(root.outcome == "ignored");
+  CHECK(root.reason == "protected");
+  CHECK(root.why == "It is ignored because it would move, replace or remove an export, or what holds one.");
+  const Explanation future = explain(R"(2026-03-27T14:12:23Z q-1 qumulo ::1,"u",nfs3,fs_rename,ok,7,"/a","/b")", {},
+                                     *parse_rfc3339("2026-01-28T00:00:00Z"));
+  CHECK(future.outcome == "ignored");
+  CHECK(future.reason == "future");
+}
+
 TEST_CASE("A line is explained by the configuration that is asked about") {
   Config config;
   config.syslog.rfc3164_timezone = TimeZone::load("Asia/Tokyo").value();

@@ -104,7 +104,7 @@ TEST_CASE_METHOD(Fixture, "Odd names come through") {
   std::string deep;
   for (int i = 0; i < 30; ++i) deep += "/level";
   for (const std::string& name : {"/a,b"s, "/a b"s, "/a\tb"s, "/a\\b"s, "/a#012b"s, "/%41"s, "/*"s, "/-rf"s,
-                                  "/" + std::string(255, 'x'), deep, "/\xC3\xA4"s, "/\xE4"s, "/"s}) {
+                                  "/" + std::string(255, 'x'), deep, "/\xC3\xA4"s, "/\xE4"s}) {
     CAPTURE(name);
     CHECK(take({record("fs_delete", name)}) == std::vector{name + " gone"});
   }

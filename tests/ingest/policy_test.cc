@@ -123,6 +123,24 @@ TEST_CASE_METHOD(Fixture, "The future is ignored beyond the limit") {
   CHECK(decide(record("fs_read_data", "/a"), kNow + 24h * 365 * 14) == "access /a");
 }
 
+TEST_CASE_METHOD(Fixture, "Moves and removals meet the limits of time as accesses do") {
+  for (const char* const operation : {"fs_rename", "fs_delete", "fs_tree_delete"}) {
+    CAPTURE(operation);
+    const Record of = record(operation, "/a", "/b");
+    const std::string taken = decide(of);
+    CHECK(decide(of, kNow + 24h) == taken);
+    CHECK(decide(of, kNow + 24h + 1ns) == "ignored future");
+    CHECK(decide(of, Time{} - 1ns) == "ignored range");
+    CHECK(decide(of, Time::min()) == "ignored range");
+    CHECK(decide(of, Time::max()) == "ignored range");
+    config.future_limit = 0s;
+    CHECK(decide(of, Time{}) == taken);
+    CHECK(decide(of, *parse_rfc3339("2106-02-07T06:28:15.999999999Z")) == taken);
+    CHECK(decide(of, *parse_rfc3339("2106-02-07T06:28:16Z")) == "ignored range");
+    config.future_limit = 24h;
+  }
+}
+
 TEST_CASE_METHOD(Fixture, "What NFSv3 cannot hold is ignored") {
   config.future_limit = 0s;
   CHECK(decide(record("fs_read_data", "/a"), Time{}) == "access /a");
@@ -276,16 +294,22 @@ TEST_CASE_METHOD(Fixture, "Moves and removals pass every filter of accesses") {
   config.include_protocols = {"smb2"};
   config.exclude_protocols = {"nfs3"};
   self.set({boost::asio::ip::make_address("192.0.2.1")});
-  CHECK(decide(record("fs_rename", "/a", "/b"), kNow + 24h * 365) == "move /a to /b");
-  CHECK(decide(record("fs_delete", "/.snapshot/a"), Time{} - 1h) == "removal /.snapshot/a");
+  CHECK(decide(record("fs_rename", "/a", "/b")) == "move /a to /b");
+  CHECK(decide(record("fs_delete", "/.snapshot/a")) == "removal /.snapshot/a");
 }
 
 TEST_CASE_METHOD(Fixture, "What cannot be renamed is malformed, a rename to itself is a move") {
-  CHECK(decide(record("fs_rename", "/", "/b")) == "malformed path");
-  CHECK(decide(record("fs_rename", "/a", "/")) == "malformed path");
   CHECK(decide(record("fs_rename", "/a", "/a/b")) == "malformed path");
   CHECK(decide(record("fs_rename", "/a/b", "/a")) == "move /a/b to /a");
   CHECK(decide(record("fs_rename", "/a", "/a/")) == "move /a to /a");
+}
+
+TEST_CASE_METHOD(Fixture, "The root is neither moved, nor replaced, nor removed") {
+  CHECK(decide(record("fs_rename", "/", "/b")) == "ignored protected");
+  CHECK(decide(record("fs_rename", "/a", "/")) == "ignored protected");
+  CHECK(decide(record("fs_rename", "/", "/")) == "ignored protected");
+  CHECK(decide(record("fs_delete", "/")) == "ignored protected");
+  CHECK(decide(record("fs_tree_delete", "/")) == "ignored protected");
 }
 
 struct Exports : Fixture {
@@ -307,14 +331,33 @@ TEST_CASE_METHOD(Exports, "A move over the border is a removal on our side of it
   CHECK(decide(record("fs_delete", "/out/a")) == "ignored export");
 }
 
-TEST_CASE_METHOD(Fixture, "What becomes of a directory above an export becomes of the export") {
-  lanes = Lanes{{"/top/in"}};
-  CHECK(decide(record("fs_tree_delete", "/top")) == "removal /top and below");
-  CHECK(decide(record("fs_rename", "/top", "/else")) == "removal /top and below");
-  CHECK(decide(record("fs_tree_delete", "/to")) == "ignored export");
+TEST_CASE_METHOD(Fixture, "An export, and what holds one, is neither moved, nor replaced, nor removed") {
   lanes = Lanes{{"/top/in", "/other"}};
-  CHECK(decide(record("fs_rename", "/top", "/other/top")) == "move /top to /other/top");
-  CHECK(decide(record("fs_rename", "/other/in", "/top")) == "move /other/in to /top");
+  for (const char* const path : {"/", "/top", "/top/", "/top/in", "/top/in/", "/other"}) {
+    CAPTURE(path);
+    CHECK(decide(record("fs_delete", path)) == "ignored protected");
+    CHECK(decide(record("fs_tree_delete", path)) == "ignored protected");
+    CHECK(decide(record("fs_rename", path, path)) == "ignored protected");
+    CHECK(decide(record("fs_rename", "/else", path)) == "ignored protected");
+    CHECK(decide(record("fs_rename", "/other/x", path)) == "ignored protected");
+  }
+  CHECK(decide(record("fs_rename", "/top", "/else")) == "ignored protected");
+  CHECK(decide(record("fs_rename", "/top/in", "/other/x")) == "ignored protected");
+  CHECK(decide(record("fs_rename", "/top", "/other/top")) == "ignored protected");
+  CHECK(decide(record("fs_rename", "/other", "/top/in/x")) == "ignored protected");
+  CHECK(decide(record("fs_tree_delete", "/to")) == "ignored export");
+  CHECK(decide(record("fs_tree_delete", "/top/inside")) == "ignored export");
+  CHECK(decide(record("fs_tree_delete", "/top/in/x")) == "removal /top/in/x and below");
+  CHECK(decide(record("fs_rename", "/other/x", "/top/in/x")) == "move /other/x to /top/in/x");
+}
+
+TEST_CASE_METHOD(Fixture, "An export within another is as protected") {
+  lanes = Lanes{{"/", "/data/projects"}};
+  CHECK(decide(record("fs_tree_delete", "/data")) == "ignored protected");
+  CHECK(decide(record("fs_rename", "/data/projects", "/old")) == "ignored protected");
+  CHECK(decide(record("fs_rename", "/new", "/data/projects")) == "ignored protected");
+  CHECK(decide(record("fs_tree_delete", "/data/projects/x")) == "removal /data/projects/x and below");
+  CHECK(decide(record("fs_tree_delete", "/data/other")) == "removal /data/other and below");
 }
 
 }  // namespace
