@@ -248,6 +248,7 @@ class Replay {
     summary.line("  failed", "qatime_failed_total");
     summary.line("  dropped", "qatime_dropped_total");
     summary.line("  pending", "qatime_pending_entries");
+    summary.line("repeated", "qatime_repeated_changes_total");
     fmt::print("{:.1f} MiB read in {:.1f} s, applied in {:.1f} s, {} MiB of memory at most\n",
                static_cast<double>(read_before_) / kMebi, reading, applying, peak_memory_mebibytes());
   }

@@ -45,6 +45,26 @@ Order after(Time time) { return {time, ~std::uint64_t{0}}; }
 
 }  // namespace
 
+bool Changes::knows(const Move& move) const {
+  return has_effect(move.path, move.time, Effect::Kind::moves, move.target);
+}
+
+bool Changes::knows(const Removal& removal) const {
+  const auto kind = removal.subtree ? Effect::Kind::removes_subtree : Effect::Kind::removes_one;
+  return has_effect(removal.path, removal.time, kind, {});
+}
+
+// `other` is the target of what moves.
+bool Changes::has_effect(std::string_view path, Time time, Effect::Kind kind, std::string_view other) const {
+  const auto name = names_.find(path);
+  if (name == names_.end()) return false;
+  const Effects& effects = name->second;
+  for (auto at = effects.lower_bound({time}); at != effects.end() && at->first.time == time; ++at) {
+    if (at->second.kind == kind && (kind != Effect::Kind::moves || *at->second.other == other)) return true;
+  }
+  return false;
+}
+
 Order Changes::remember(const Move& move, Clock::Instant now) {
   trim();
   const Order order = next(move.time);

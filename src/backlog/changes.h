@@ -41,14 +41,23 @@ struct Fate {
 //
 // A change is remembered from its arrival for the retention, and up to as long again while one that happened before it
 // came later: as long as none comes later than another by more than the retention, what is remembered are the latest
-// changes without gap. When one comes while there are more than the bytes, the earliest are forgotten. One owner.
+// changes without gap. When one comes while there are more than the bytes, the earliest are forgotten.
+//
+// A change that comes again is known by its time, its paths and what it does to them, as long as it is remembered; it
+// is taken for another one after that, since nothing tells. Two that are different are two, even at one time.
+//
+// One owner.
 class Changes {
  public:
   explicit Changes(const Remembrance& limits) : limits_{limits} {}
   Changes(const Changes&) = delete;
   Changes& operator=(const Changes&) = delete;
 
-  // Neither path of a move lies within the other. Returns what next() had returned.
+  // Whether it is remembered.
+  [[nodiscard]] bool knows(const Move& move) const;
+  [[nodiscard]] bool knows(const Removal& removal) const;
+
+  // What is not known. Neither path of a move lies within the other. Returns what next() had returned.
   Order remember(const Move& move, Clock::Instant now);
   Order remember(const Removal& removal, Clock::Instant now);
 
@@ -109,6 +118,7 @@ class Changes {
   };
   class Trace;
 
+  [[nodiscard]] bool has_effect(std::string_view path, Time time, Effect::Kind kind, std::string_view other) const;
   Names::iterator name(std::string_view path);
   void drop_name(Names::iterator name, Order order);
   Order add_change(const Change& change, Time time);

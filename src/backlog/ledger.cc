@@ -31,6 +31,17 @@ void Ledger::advance(Clock::Instant now) {
   endings_.forget(now);
 }
 
+// One that has come before is counted, and nothing else: it would end what it has moved itself.
+template <class Change>
+bool Ledger::is_new(const Change& change) {
+  if (changes_.knows(change)) {
+    ++tally_.repeated;
+    return false;
+  }
+  if (tell_) tell_(change);
+  return true;
+}
+
 void Ledger::take_in(const Access& access) { arrive(access.path, access.time, false, used_bytes() < limit_); }
 
 // Where nothing is known of later changes to the names, what is at a path is what was there when the change happened.
@@ -38,6 +49,7 @@ void Ledger::take_in(const Access& access) { arrive(access.path, access.time, fa
 // with: that name and its time tell its fate, whatever the order in which the changes came.
 void Ledger::take_in(const Move& move) {
   if (is_within(move.path, move.target) || is_within(move.target, move.path)) return;  // changes nothing
+  if (!is_new(move)) return;
   Affected affected;
   const Order order = changes_.next(move.time);
   if (changes_.untouched_since(move.path, move.time) && changes_.untouched_since(move.target, move.time)) {
@@ -56,6 +68,7 @@ void Ledger::take_in(const Move& move) {
 }
 
 void Ledger::take_in(const Removal& removal) {
+  if (!is_new(removal)) return;
   Affected affected;
   if (changes_.untouched_since(removal.path, removal.time)) {
     end(removal.path, removal.subtree, changes_.next(removal.time));

@@ -57,6 +57,10 @@ class Ledger {
     overflow_ = std::move(take);
   }
 
+  // Has `tell` called with each move or removal that is new and changes something, before it is carried out.
+  using Tell = std::function<void(const Event& change)>;
+  void on_change(Tell tell) { tell_ = std::move(tell); }
+
   // What happens from here on happens at `now`, which is never less than before.
   void advance(Clock::Instant now);
 
@@ -79,8 +83,10 @@ class Ledger {
   }
 
   // A change that an earlier process has taken in, and all that is pending has been through.
-  void remember(const Move& move) { changes_.remember(move, now_); }
-  void remember(const Removal& removal) { changes_.remember(removal, now_); }
+  template <class Change>
+  void remember(const Change& change) {
+    if (!changes_.knows(change)) changes_.remember(change, now_);
+  }
 
   // Ends the flight if a change that came since it was taken explains why its object is not there. Whether it did.
   bool follow_flight(Ticket ticket);
@@ -89,9 +95,10 @@ class Ledger {
     std::uint64_t recovered = 0;
     std::uint64_t coalesced = 0;
     std::uint64_t cancelled = 0;
-    std::uint64_t refused = 0;  // there was no room
+    std::uint64_t refused = 0;   // there was no room
+    std::uint64_t repeated = 0;  // moves and removals that were known
   };
-  // What became of accesses since the last call.
+  // What became of accesses and changes since the last call.
   [[nodiscard]] Tally take_tally() noexcept { return std::exchange(tally_, {}); }
 
   // The mark of what is taken now (Table::take).
@@ -112,6 +119,8 @@ class Ledger {
   };
   using Affected = std::vector<Known>;
 
+  template <class Change>
+  [[nodiscard]] bool is_new(const Change& change);
   void arrive(std::string_view path, Time time, bool counted, bool may_grow);
   Table::Added put(const HashedPlace& where, Time time, std::size_t used);
   void count(Table::Added added, bool counted);
@@ -127,6 +136,7 @@ class Ledger {
   std::size_t limit_;
   std::size_t overflow_from_ = 0;
   Take overflow_;
+  Tell tell_;
   const std::size_t max_endings_;
   Table table_;
   Changes changes_;

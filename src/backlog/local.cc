@@ -34,10 +34,13 @@ Local::Local(const BacklogConfig& config, Lanes lanes, const Clock& clock, metri
       coalesced_{
           registry.counter("qatime_coalesced_total", "Accesses that met another of the same path, the newer won")},
       cancelled_{registry.counter("qatime_cancelled_total", "Accesses to what was removed or replaced since")},
+      repeated_{registry.counter("qatime_repeated_changes_total",
+                                 "Moves and removals that had come before, and were not carried out again")},
       dropped_{},
       pending_{registry.gauge("qatime_pending_entries", "Accesses without outcome yet, waiting or in flight")},
       in_flight_{registry.gauge("qatime_in_flight", "Paths that are being worked on")},
       bytes_{registry.gauge("qatime_backlog_bytes", "Memory that the backlog takes")} {
+  ledger_.on_change([this](const Event& change) { learn(change); });
   if (has_log_) {
     ledger_.set_limit(memory_ + kBurst);
     ledger_.set_overflow(high_water_, [this](const Place& place, Time time) { return overflow(place, time); });
@@ -84,19 +87,24 @@ bool Local::has_room() const noexcept {
 void Local::take_in(Events events) {
   const Busy busy{*this};
   ledger_.advance(clock_.now());
-  for (const Event& event : events) {
-    std::visit(
-        [this](const auto& what) {
-          invalidate(what);
-          write_down(what);
-        },
-        event);
-  }
   if (has_log_ && trouble_ == Trouble::none) {
     ledger_.set_limit(memory_ + kBurst - std::min(kBurst, overflow_bytes_));
   }
   ledger_.take_in(events, places_);
   events_ += events.size();
+}
+
+// A change is in the log behind all that came before it, and before what has been through it.
+void Local::learn(const Event& change) {
+  if (has_log_) ++changes_count_;
+  if (const auto* const move = std::get_if<Move>(&change)) {
+    doubts_.add(move->path);
+    doubts_.add(move->target);
+    if (has_log_) encode(*move, changes_);
+  } else if (const auto* const removal = std::get_if<Removal>(&change)) {
+    doubts_.add(removal->path);
+    if (has_log_) encode(*removal, changes_);
+  }
 }
 
 Slice Local::take(std::size_t lane, std::size_t limit) {
@@ -176,13 +184,6 @@ std::chrono::seconds Local::oldest() const {
   return here;
 }
 
-// Where one path lies within the other nothing is changed.
-void Local::invalidate(const Move& move) {
-  if (is_within(move.path, move.target) || is_within(move.target, move.path)) return;
-  doubts_.add(move.path);
-  doubts_.add(move.target);
-}
-
 std::size_t Local::bytes() const noexcept {
   return ledger_.bytes() + doubts_.bytes() + changes_.size() + overflow_bytes_;
 }
@@ -197,6 +198,7 @@ void Local::count(const Ledger::Tally& tally) {
   recovered_.add(tally.recovered);
   coalesced_.add(tally.coalesced);
   cancelled_.add(tally.cancelled);
+  repeated_.add(tally.repeated);
   const Trouble trouble = has_log_ && trouble_ == Trouble::none ? Trouble::disk_failed : trouble_;
   if (tally.refused > 0) dropped_.at(static_cast<std::size_t>(trouble))->add(tally.refused);
   events_ -= tally.refused;

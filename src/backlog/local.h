@@ -33,6 +33,7 @@ namespace qatime::backlog {
 
 // Every event is taken in at once: moves and removals change what is pending, and are remembered for a minute, or as
 // long as the owner wants, for what comes later. What it promises for events that come out of order, the ledger says.
+// A change that comes again meanwhile is counted, and neither carried out nor written.
 //
 // All of it takes `backlog.memory` at most, or a few blocks of slabs more, and while a late change is carried out what
 // that takes out of the table; beyond it, accesses to other paths are dropped and counted, while coalescing, moves and
@@ -167,12 +168,6 @@ class Local final : public Backlog {
   static constexpr std::size_t kBurstLeft = 4 << 20;  // more than one add() brings
   static constexpr std::chrono::seconds kPatience{1};
 
-  void invalidate(const Access&) {}
-  void invalidate(const Move& move);
-  void invalidate(const Removal& removal) { doubts_.add(removal.path); }
-  void write_down(const Access&) {}
-  void write_down(const Move& move);
-  void write_down(const Removal& removal);
   // Why accesses are dropped; what finds no room without a log, or with one in some Trouble.
   enum class Dropped { memory_full, disk_full, disk_failed, damaged, outside };
 
@@ -194,6 +189,7 @@ class Local final : public Backlog {
   void wait_for_room(std::unique_lock<std::mutex>& lock);
   [[nodiscard]] bool has_room() const noexcept;
   void take_in(Events events);
+  void learn(const Event& change);
   Draft::Part& open_part(Draft& draft);
   bool overflow(const Place& place, Time time);
   void end_overflow();
@@ -245,6 +241,7 @@ class Local final : public Backlog {
   metrics::Counter& recovered_;
   metrics::Counter& coalesced_;
   metrics::Counter& cancelled_;
+  metrics::Counter& repeated_;
   std::array<metrics::Counter*, 5> dropped_;  // by Dropped
   metrics::Gauge& pending_;
   metrics::Gauge& in_flight_;

@@ -32,18 +32,6 @@ constexpr std::size_t kIdleRows = 1024;
 
 }  // namespace
 
-void Local::write_down(const Move& move) {
-  if (!has_log_) return;
-  encode(move, changes_);
-  ++changes_count_;
-}
-
-void Local::write_down(const Removal& removal) {
-  if (!has_log_) return;
-  encode(removal, changes_);
-  ++changes_count_;
-}
-
 void Local::adopt(std::uint64_t sequence, Time written, std::uint32_t accesses, std::uint32_t changes,
                   std::size_t bytes) {
   const std::lock_guard lock{mutex_};

@@ -146,6 +146,27 @@ TEST_CASE("SubtreesAreTracedInPieces", "[backlog]") {
   CHECK(sorted(changes.sources("/e", at(10))) == Pieces{"/e"});
 }
 
+TEST_CASE("AChangeIsKnownByAllOfItAsLongAsItIsRemembered", "[backlog]") {
+  Changes changes{kPlenty};
+  CHECK_FALSE(changes.knows(Move{"/a", "/b", at(10)}));
+  changes.remember(Move{"/a", "/b", at(10)}, kStart);
+  changes.remember(Move{"/a", "/c", at(10)}, kStart);
+  changes.remember(Removal{"/d", true, at(20)}, kStart + 1s);
+  CHECK(changes.knows(Move{"/a", "/b", at(10)}));
+  CHECK(changes.knows(Move{"/a", "/c", at(10)}));
+  CHECK(changes.knows(Removal{"/d", true, at(20)}));
+  CHECK_FALSE(changes.knows(Move{"/a", "/b", at(11)}));
+  CHECK_FALSE(changes.knows(Move{"/a", "/d", at(10)}));
+  CHECK_FALSE(changes.knows(Move{"/b", "/a", at(10)}));
+  CHECK_FALSE(changes.knows(Removal{"/a", false, at(10)}));
+  CHECK_FALSE(changes.knows(Removal{"/b", true, at(10)}));
+  CHECK_FALSE(changes.knows(Removal{"/d", false, at(20)}));
+  CHECK_FALSE(changes.knows(Removal{"/d", true, at(19)}));
+  changes.forget(kStart + 60s);
+  CHECK_FALSE(changes.knows(Move{"/a", "/b", at(10)}));
+  CHECK(changes.knows(Removal{"/d", true, at(20)}));
+}
+
 TEST_CASE("ChangesAreForgottenAMinuteAfterTheirArrival", "[backlog]") {
   Changes changes{kPlenty};
   changes.remember(Move{"/a", "/b", at(10)}, kStart);

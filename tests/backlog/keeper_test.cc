@@ -3,6 +3,7 @@
 #include "backlog/keeper.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <filesystem>
@@ -15,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "backlog/codec.h"
 #include "backlog/local.h"
 #include "backlog/store.h"
 #include "catch.h"
@@ -213,6 +215,49 @@ TEST_CASE("changes of the last minute count for accesses that come after a resta
   CHECK(life.drain() == std::map<std::string, int>{{"/b", 10}});
 }
 
+TEST_CASE("a change that comes again is one, on disk and after a restart") {
+  const TemporaryDirectory directory;
+  std::size_t bytes = 0;
+  {
+    Life life{directory.path()};
+    life.access("/a", 10);
+    life.access("/b/old", 10);
+    REQUIRE(life.keeper.turn());
+    life.move("/a", "/b", 20);
+    REQUIRE(life.keeper.turn());
+    bytes = life.local.disk_bytes();
+    life.move("/a", "/b", 20);
+    REQUIRE(life.keeper.turn());
+    CHECK(life.local.disk_bytes() == bytes);
+    CHECK(life.sum("qatime_backlog_committed_total") == 4);
+  }
+  Life life{directory.path()};
+  life.move("/a", "/b", 20);
+  for (int turn = 0; turn < 3; ++turn) REQUIRE(life.keeper.turn());
+  life.move("/a", "/b", 20);
+  CHECK(life.sum("qatime_repeated_changes_total") == 2);
+  CHECK(life.local.disk_bytes() == bytes);
+  CHECK(life.drain() == std::map<std::string, int>{{"/b", 10}});
+  CHECK(life.adds_up());
+}
+
+TEST_CASE("a log that has a change twice is read as if it had it once") {
+  const TemporaryDirectory directory;
+  {
+    Store store{directory.path()};
+    Batch access{1, now(), 1, 0, {}, {}};
+    AccessEncoder{access.entries}.add("/", "a", at(10));
+    Batch changes{2, now(), 0, 2, {}, {}};
+    for (int times = 0; times < 2; ++times) encode(Move{"/a", "/b", at(20)}, changes.changes);
+    const std::array<const Batch*, 2> batches{&access, &changes};
+    store.commit(batches, {});
+  }
+  Life life{directory.path()};
+  life.access("/a", 15);
+  CHECK(life.drain() == std::map<std::string, int>{{"/b", 15}});
+  CHECK(life.adds_up());
+}
+
 TEST_CASE("a change that comes late concerns what is away") {
   const TemporaryDirectory directory;
   {
@@ -299,6 +344,22 @@ TEST_CASE("what comes faster than room is made overflows into the log, between t
   CHECK(life.sum("qatime_dropped_total") == 0);
   CHECK(life.adds_up());
   CHECK(life.drain() == expected);
+  CHECK(life.adds_up());
+}
+
+TEST_CASE("an access that overflows goes through the rename that comes with it") {
+  const TemporaryDirectory directory;
+  Life life{directory.path(), 1 << 20};
+  for (int i = 0; i < 10'000; ++i) life.access("/d/" + name(i), 1000);
+  const std::vector<Event> batch{Access{"/x", at(2000)}, Move{"/x", "/y", at(2001)}, Access{"/x", at(2002)}};
+  life.local.add(batch);
+  life.accepted += 2;
+  REQUIRE(life.keeper.turn());
+  const auto found = life.drain();
+  CHECK(found.size() == 10'002);
+  CHECK(found.at("/y") == 2000);
+  CHECK(found.at("/x") == 2002);
+  CHECK(life.sum("qatime_dropped_total") == 0);
   CHECK(life.adds_up());
 }
 

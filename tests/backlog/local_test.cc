@@ -170,6 +170,66 @@ TEST_CASE("RenamesThatChangeNothingChangeNothing", "[backlog]") {
   CHECK(f.drain() == Found{{"/a/b", 1}});
 }
 
+TEST_CASE("ARenameThatComesAgainIsOne", "[backlog]") {
+  Fixture f{{"/", "/unused"}};
+  f.access("/d/a", 1);
+  f.access("/d/a", 8);  // a new file under the old name
+  f.move("/d/a", "/d/b", 5);
+  f.clock.advance(59s);
+  f.move("/d/a", "/d/b", 5);
+  CHECK(f.sum("qatime_repeated_changes_total") == 1);
+  CHECK(f.drain() == Found{{"/d/a", 8}, {"/d/b", 1}});
+  CHECK(f.adds_up());
+}
+
+TEST_CASE("ThereAndBackAgainTwiceIsOnce", "[backlog]") {
+  Fixture f{{"/", "/unused"}};
+  f.access("/a", 1);
+  for (int times = 0; times < 2; ++times) {
+    f.move("/a", "/b", 2);
+    f.move("/b", "/a", 3);
+  }
+  f.access("/b", 2);  // gone with the first
+  CHECK(f.sum("qatime_repeated_changes_total") == 2);
+  CHECK(f.drain() == Found{{"/a", 1}});
+  CHECK(f.adds_up());
+}
+
+TEST_CASE("ChangesThatComeAgainInOneBatchAreOne", "[backlog]") {
+  Fixture f{{"/", "/unused"}};
+  const std::vector<Event> batch{Access{"/a", at(1)},        Move{"/a", "/b", at(2)}, Removal{"/a", false, at(2)},
+                                 Removal{"/a", true, at(2)}, Move{"/a", "/b", at(2)}, Removal{"/a", false, at(2)},
+                                 Removal{"/a", true, at(2)}};
+  f.backlog.add(batch);
+  ++f.accepted;
+  CHECK(f.sum("qatime_repeated_changes_total") == 3);
+  CHECK(f.drain() == Found{{"/b", 1}});
+  CHECK(f.adds_up());
+}
+
+TEST_CASE("DifferentChangesAtOneTimeAreAllApplied", "[backlog]") {
+  Fixture f{{"/", "/unused"}};
+  f.access("/a", 1);
+  f.access("/x/y", 1);
+  f.move("/a", "/b", 2);
+  f.move("/b", "/c", 2);
+  f.remove("/x", 2);
+  f.remove_tree("/x", 2);
+  f.move("/a", "/c", 3);  // another time: another file
+  CHECK(f.sum("qatime_repeated_changes_total") == 0);
+  CHECK(f.drain().empty());
+  CHECK(f.sum("qatime_cancelled_total") == 2);
+}
+
+TEST_CASE("ARepeatedChangeMakesNothingDoubtful", "[backlog]") {
+  Fixture f;
+  f.move("/a", "/b", 5);
+  static_cast<void>(f.backlog.take_invalidations());
+  f.move("/a", "/b", 5);
+  f.move("/a", "/a/b", 5);  // changes nothing
+  CHECK(f.backlog.take_invalidations().paths.empty());
+}
+
 TEST_CASE("RemovalsCancelOneObjectOrTheSubtree", "[backlog]") {
   Fixture f{{"/", "/unused"}};
   for (const char* path : {"/a", "/a/x", "/b", "/b/x", "/b/y/z"}) f.access(path, 1);
@@ -364,9 +424,9 @@ TEST_CASE("MovesAndRemovalsMakeTheirPathsDoubtful", "[backlog]") {
 TEST_CASE("TooManyDoubtfulPathsAreEverything", "[backlog]") {
   Fixture f;
   const std::string path = "/" + std::string(200, 'x');
-  for (int i = 0; i < 10'000; ++i) f.remove(path, 5);
+  for (int i = 0; i < 10'000; ++i) f.remove(path, i);
   CHECK(f.backlog.take_invalidations().everything);
-  f.remove(path, 5);
+  f.remove(path, 10'000);
   const auto next = f.backlog.take_invalidations();
   CHECK_FALSE(next.everything);
   CHECK(next.paths.size() == 1);
@@ -382,7 +442,7 @@ TEST_CASE("DoubtfulPathsTakeAnEighthOfTheMemoryAndAreCounted", "[backlog]") {
   static_cast<void>(f.backlog.take_invalidations());
   CHECK(f.backlog.take(0, 1).entries.empty());
   CHECK(bytes() <= before - 1'000);
-  for (std::size_t i = 0; i < kMemory / 8 / 1'000 + 1; ++i) f.remove(path, 5);
+  for (int i = 0; i < static_cast<int>(kMemory) / 8 / 1'000 + 1; ++i) f.remove(path, 6 + i);
   const auto many = bytes();
   CHECK(f.backlog.take_invalidations().everything);
   CHECK(f.backlog.take(0, 1).entries.empty());

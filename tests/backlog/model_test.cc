@@ -73,8 +73,20 @@ void replay(const Happening& what, Pending& pending) {
   }
 }
 
-// What is pending in the end. Of what happened at the same time, accesses come first, changes in their order.
-Pending truth(Happenings happenings, const Lanes& lanes) {
+// Without the changes that had come before.
+Happenings once(const Happenings& happenings) {
+  Happenings found;
+  std::set<std::string> known;
+  for (const Happening& one : happenings) {
+    if (one.kind == Kind::access || known.insert(one.text()).second) found.push_back(one);
+  }
+  return found;
+}
+
+// What is pending in the end. Of what happened at the same time, accesses come first, changes in their order. What
+// happened once may have come twice.
+Pending truth(const Happenings& arrivals, const Lanes& lanes) {
+  Happenings happenings = once(arrivals);
   std::stable_sort(happenings.begin(), happenings.end(), [](const Happening& a, const Happening& b) {
     return std::pair{a.time, a.kind != Kind::access} < std::pair{b.time, b.kind != Kind::access};
   });
@@ -177,7 +189,8 @@ Happenings all_changes(const std::vector<std::string>& paths) {
   return changes;
 }
 
-// A stream of some minutes, of which every event comes up to half of the retention late. Access times are unique.
+// A stream of some minutes, of which every event comes up to half of the retention late, and some changes come again.
+// Access times are unique.
 class Stream {
  public:
   Stream(unsigned seed, std::vector<std::string> exports, bool takes)
@@ -185,7 +198,9 @@ class Stream {
     std::vector<std::pair<int, Happening>> arrivals;
     for (int i = 1; i <= kCount; ++i) {
       const Happening happening = any(i * kInterval);
-      arrivals.emplace_back(happening.time + (pick(3) == 0 ? pick(kLate) : pick(kLate / 100)), happening);
+      const int arrival = happening.time + delay();
+      arrivals.emplace_back(arrival, happening);
+      if (happening.kind != Kind::access && pick(3) == 0) arrivals.emplace_back(arrival + delay(), happening);
     }
     std::stable_sort(arrivals.begin(), arrivals.end(), [](auto& a, auto& b) { return a.first < b.first; });
     int now = 0;
@@ -203,6 +218,8 @@ class Stream {
   static constexpr int kLate = 30'000;
 
   int pick(int count) { return std::uniform_int_distribution{0, count - 1}(random_); }
+
+  int delay() { return pick(3) == 0 ? pick(kLate) : pick(kLate / 100); }
 
   std::string path() {
     std::string path;
@@ -228,7 +245,7 @@ class Stream {
   void step(const Happening& happening) {
     INFO("event " << arrived_.size() << ": " << happening.text());
     arrived_.push_back(happening);
-    if (happening.kind != Kind::access) {
+    if (happening.kind != Kind::access && known_changes_.insert(happening.text()).second) {
       const auto later = [](const Happening& a, const Happening& b) { return a.time < b.time; };
       changes_.insert(std::upper_bound(changes_.begin(), changes_.end(), happening, later), happening);
     }
@@ -236,6 +253,9 @@ class Stream {
     if (takes_ && pick(3) == 0) take(static_cast<std::size_t>(1 + pick(3)));
     if (takes_ && !flights_.empty() && pick(2) == 0) end_flight();
     REQUIRE(run_.adds_up());
+    if (!takes_ && arrived_.size() % 10 == 0) {
+      REQUIRE(run_.local_.pending() == truth(arrived_, run_.lanes_).size());
+    }
   }
 
   // Where the object of an access is by all changes that have come.
@@ -322,6 +342,7 @@ class Stream {
   bool takes_;
   Happenings arrived_;
   Happenings changes_;  // that have come, by time
+  std::set<std::string> known_changes_;
   std::vector<std::pair<Entry, std::string>> flights_;
   std::set<int> done_;  // accesses that were settled, or superseded by one
 };
@@ -362,6 +383,17 @@ TEST_CASE("DirectoriesInAnyOrder", "[backlog]") {
 
 TEST_CASE("WhatHappensAtOneTimeGoesByArrival", "[backlog]") {
   check_all_orders({access(1, "/a"), move(1, "/a", "/b"), move(1, "/b", "/c"), access(1, "/b"), removal(1, "/c")});
+}
+
+TEST_CASE("ChangesThatComeTwiceInAnyOrder", "[backlog]") {
+  const Happening rename = move(2, "/a", "/b");
+  check_all_orders({access(1, "/a"), access(2, "/b"), rename, rename, access(3, "/a"), access(3, "/b")});
+  const Happening back = move(4, "/b", "/a");
+  check_all_orders({access(1, "/a"), rename, rename, access(3, "/b"), back, back, access(5, "/b")});
+  const Happening gone = removal(2, "/b");  // at the time of the rename, and another change
+  check_all_orders({access(1, "/a"), rename, gone, rename, gone, access(3, "/b")});
+  const Happening tree = tree_removal(4, "/d");
+  check_all_orders({access(1, "/d/x"), move(2, "/d/x", "/y"), tree, tree, move(5, "/y", "/d/x"), access(6, "/d/x")});
 }
 
 TEST_CASE("ExportsInAnyOrder", "[backlog]") {

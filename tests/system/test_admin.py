@@ -70,8 +70,8 @@ class Admin(Case):
     def test_every_metric_is_there_from_the_beginning(self):
         daemon = self.daemon()
         told = {re.sub("_(total|count|sum|bucket)$", "", name) for name, _ in daemon.metrics().values}
-        for name in """received_messages received_bytes malformed ignored moves removals accepted recovered coalesced
-                       cancelled applied unchanged failed dropped pending_entries pending_oldest_seconds in_flight
+        for name in """received_messages received_bytes malformed ignored moves removals accepted repeated_changes recovered
+                       coalesced cancelled applied unchanged failed dropped pending_entries pending_oldest_seconds in_flight
                        backlog_committed backlog_bytes backlog_commit_seconds connections connections_refused
                        udp_kernel_drops udp_buffer_bytes rpcs rpc_seconds server_up reconnects handle_cache_hits
                        handle_cache_misses degraded build_info""".split():

@@ -44,7 +44,7 @@ class Moves(OwnServerCase):
             operation = "fs_read_data" if what == "access" else f"fs_{what}"
             yield record(f"{self.root}/{path}", begin + place * 1000, operation, target=target, host=f"q-{place % 2 + 1}")
 
-    def check(self, arrange):
+    def check(self, arrange, repeated=0):
         """Nothing is applied before all has come, since the server is away."""
         begin = now()
         self.server.stop(signal.SIGKILL)
@@ -57,6 +57,7 @@ class Moves(OwnServerCase):
         counters = daemon.stop()
         self.assertEqual(counters("failed") + counters("pending_entries"), 0)
         self.assertEqual(counters("applied"), len(ACCESSED))
+        self.assertEqual(counters("repeated_changes"), repeated)
         counters.check_sums()
 
     def test_in_order(self):
@@ -70,6 +71,10 @@ class Moves(OwnServerCase):
 
     def test_backwards(self):
         self.check(lambda records: [records[::-1]])
+
+    def test_each_record_twice(self):
+        """A forwarder sends its last batch again."""
+        self.check(lambda records: [records, records], repeated=10)
 
     def test_two_connections_at_once(self):
         self.check(lambda records: [records[place:place + 3] for place in (9, 0, 12, 3, 18, 6, 15, 21)])

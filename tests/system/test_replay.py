@@ -96,6 +96,19 @@ class Replay(OwnServerCase):
             self.assertEqual(summary[name], value, name)
         self.assertEqual(summary.parts["ignored"], {"operation": 200_000})
 
+    def test_renames_that_two_logs_have_are_one_and_exports_stay(self):
+        (path,) = self.make_files("new")
+        time, old = now() - SECOND, self.root + "/old"
+        renamed = [record(old, time), record(old, time + 1000, "fs_rename", target=path)]
+        forged = [record("/", time + 2000, "fs_tree_delete"), record("/", 2**33 * SECOND, "fs_tree_delete"),
+                  record(self.root, now() + 2 * 86400 * SECOND, "fs_tree_delete"),
+                  record(self.root, time + 2000, "fs_rename", target="/")]
+        summary, _ = self.replay(self.write(renamed + forged), self.write(renamed, "other.log"))
+        self.assertEqual(self.files.atimes([path]), [time])
+        for name, value in {"moves": 2, "repeated": 1, "coalesced": 1, "cancelled": 0, "applied": 1}.items():
+            self.assertEqual(summary[name], value, name)
+        self.assertEqual(summary.parts["ignored"], {"protected": 2, "range": 1, "future": 1})
+
     def test_packed_logs_and_standard_input_in_one_go(self):
         paths = self.make_files("plain", "packed", "piped")
         times = {path: now() + index for index, path in enumerate(paths)}
