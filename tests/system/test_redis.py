@@ -107,6 +107,27 @@ class Shared(SharedCase):
         for daemon in daemons:
             daemon.stop().check_sums()
 
+    def test_a_rename_that_two_instances_heard_of_is_one(self):
+        self.make_directory(f"{self.root}/new")
+        paths = self.make_files(*(f"new/{index}" for index in range(50)))
+        daemons, base = [self.shared(nfs__port=lab.free_port()).start() for _ in range(2)], now()
+        send_tcp(daemons[0].port, [record(f"{self.root}/old/{index}", base) for index in range(50)])
+        move = record(f"{self.root}/old/", base + 10**6, "fs_rename", target=f"{self.root}/new/")
+        forged = record("/", base + 10**6, "fs_tree_delete")
+        for daemon in daemons:
+            send_tcp(daemon.port, [move, forged])
+        wait_until(lambda: self.redis.pending() == 50, "all to be in Redis")
+        for daemon in daemons:
+            wait_until(lambda: daemon.metrics()("repeated_changes") == 1, "the second of the renames")
+            counters = daemon.stop()
+            counters.check_sums()
+            self.assertEqual(counters("ignored", "protected"), 1)
+        last = self.shared().start()  # which reads both
+        self.expect_atimes(dict.fromkeys(paths, base))
+        counters = last.stop()
+        counters.check_sums()
+        self.assertEqual(counters("cancelled"), 0)
+
     @unittest.skipIf("QATIME_TEST_QUICK" in os.environ, "it would wait for a minute")
     def test_changes_are_forgotten_when_all_that_waits_has_been_through_them(self):
         self.make_directory(f"{self.root}/new")

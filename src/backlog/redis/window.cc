@@ -12,8 +12,6 @@
 #include <algorithm>
 #include <cassert>
 
-#include "backlog/codec.h"
-
 namespace qatime::backlog::redis {
 namespace {
 
@@ -48,6 +46,8 @@ Window::Window(const Lanes& lanes, unsigned shards, Clock::Duration request, con
       clock_{clock},
       books_{books},
       in_flight_gauge_{registry.gauge("qatime_in_flight", "Paths that are being worked on")},
+      repeated_{registry.counter("qatime_repeated_changes_total",
+                                 "Moves and removals that the log in Redis had before, and were not learned again")},
       request_{request},
       current_{clock.now()},
       table_{lanes, clock.now(), kNoEarlierTimes},
@@ -304,31 +304,27 @@ bool Window::take_news() {
 
 void Window::learn(const Event& change, Clock::Instant arrival) {
   const Call call{*this};
-  const auto* const move = std::get_if<Move>(&change);
-  const auto* const removal = std::get_if<Removal>(&change);
-  std::string encoded;
-  if (move != nullptr) {
-    if (is_within(move->path, move->target) || is_within(move->target, move->path)) return;
-    encode(*move, encoded);
-  } else if (removal != nullptr) {
-    encode(*removal, encoded);
-  } else {
-    return;
-  }
-  if (!known_changes_.insert(encoded).second) return;
-  arrivals_.emplace_back(arrival, std::move(encoded));
   table_.advance(clock_.now());
-  if (move != nullptr) {
+  if (const auto* const move = std::get_if<Move>(&change)) {
+    if (is_within(move->path, move->target) || is_within(move->target, move->path) || !is_new(*move)) return;
     changes_.remember(*move, arrival);
     for (const std::string_view path : {move->path, move->target}) {
       doubts_.add(path);
       look_at(path, true);
     }
-  } else {
+  } else if (const auto* const removal = std::get_if<Removal>(&change)) {
+    if (!is_new(*removal)) return;
     changes_.remember(*removal, arrival);
     doubts_.add(removal->path);
     look_at(removal->path, removal->subtree);
   }
+}
+
+template <class Change>
+bool Window::is_new(const Change& change) {
+  const bool is_known = changes_.knows(change);
+  if (is_known) repeated_.add();
+  return !is_known;
 }
 
 // What waits at a path or, with `subtree`, below it goes where a change has moved it.
@@ -398,10 +394,6 @@ void Window::is_current(Clock::Instant moment) {
 void Window::forget(Clock::Instant arrival) {
   const std::lock_guard lock{mutex_};
   changes_.forget(arrival + kChanges.retention);
-  while (!arrivals_.empty() && arrivals_.front().first + kChanges.retention <= arrival) {
-    known_changes_.erase(arrivals_.front().second);
-    arrivals_.pop_front();
-  }
 }
 
 std::size_t Window::changes() const {

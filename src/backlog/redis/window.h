@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -13,7 +12,6 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -140,6 +138,8 @@ class Window {
 
   void place(const Source& source);
   void place_again(Entries::iterator entry, std::size_t pending_before);
+  template <class Change>
+  [[nodiscard]] bool is_new(const Change& change);
   void look_at(std::string_view path, bool subtree);
   void end(const Source& source);
   void hand_back(const Source& source);
@@ -153,6 +153,7 @@ class Window {
   const Clock& clock_;
   Books& books_;
   metrics::Gauge& in_flight_gauge_;
+  metrics::Counter& repeated_;
 
   mutable std::mutex mutex_;
   // guarded by mutex_:
@@ -164,8 +165,6 @@ class Window {
   std::vector<Shard> shards_;
   std::vector<Settled> settled_;
   Changes changes_;
-  std::unordered_set<std::string> known_changes_;  // encoded
-  std::deque<std::pair<Clock::Instant, std::string>> arrivals_;
   Doubts doubts_;
   Books::Entry entry_;  // to be entered when the call ends
   std::size_t entered_pending_ = 0;

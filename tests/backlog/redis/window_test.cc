@@ -121,8 +121,23 @@ TEST_CASE("The same change twice is one") {
   Fixture f;
   f.window.learn(Move{"/a", "/b", at(10)}, f.arrival);
   f.window.learn(Move{"/a", "/b", at(10)}, f.arrival + 1s);
+  f.window.learn(Removal{"/a", false, at(10)}, f.arrival + 1s);  // another one
   f.offer("/a", 5);
   CHECK(f.take() == Found{"/b 5"});
+  CHECK(f.window.changes() == 2);
+  CHECK(f.registry.sum("qatime_repeated_changes_total") == 1);
+}
+
+TEST_CASE("The same change twice is one as long as it is remembered") {
+  Fixture f;
+  f.window.learn(Move{"/a", "/b", at(10)}, f.arrival);
+  f.window.learn(Removal{"/x", false, at(5)}, f.arrival + 50s);  // which it waits for
+  f.window.forget(f.arrival + 40s);
+  CHECK(f.window.changes() == 2);
+  f.window.learn(Move{"/a", "/b", at(10)}, f.arrival + 70s);
+  f.offer("/a", 5);
+  CHECK(f.take() == Found{"/b 5"});
+  CHECK(f.window.changes() == 2);
 }
 
 TEST_CASE("Two members of one object are one entry with the newest time") {
