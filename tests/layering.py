@@ -41,7 +41,7 @@ HOMES = {
     "boost/beast": {"admin"},
     "hiredis/": {"backlog/redis/connection", "backlog/redis/tls"},
     "boost/json": {"ingest", "admin", "commands", "log"},
-    "boost/asio": {"ingest", "nfs", "admin", "commands", "applier", "daemon", "replay"},
+    "boost/asio": {"asio", "precompiled", "ingest", "nfs", "admin", "commands", "applier", "daemon", "replay"},
     "boost/asio/ip/address": {"ingest", "nfs", "admin", "commands", "daemon", "config"},
 }
 

@@ -19,7 +19,6 @@
 #include <vector>
 
 #include <boost/json/basic_parser_impl.hpp>
-#include <boost/json/src.hpp>
 
 namespace qatime::ingest {
 namespace {
