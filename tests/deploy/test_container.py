@@ -8,6 +8,7 @@ or sudo. Debian packages: podman buildah crun uidmap slirp4netns debootstrap.
 """
 
 import http.client
+import itertools
 import json
 import pathlib
 import re
@@ -32,6 +33,7 @@ BASE_NAME = "docker.io/library/debian:bookworm-slim"  # what `debian:bookworm-sl
 USER = 65532  # in the container
 HARDENED = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
 NETWORK = "--network=slirp4netns:allow_host_loopback=true"
+PUBLISHED, PORTS = lab.own_address(), itertools.count(10000)  # since a port for UDP cannot be held
 HOST = "10.0.2.2"  # the host's loopback, as slirp4netns shows it
 BUILD, RUN = readme.commands("### Container")
 _, REMOVE = readme.commands("## Upgrade, uninstall")
@@ -93,10 +95,10 @@ class Container(Case):
 
     def start(self, options=(), arguments=()):
         """A container that is ready, and its port on the host."""
-        port = lab.free_port()
+        port = next(PORTS)
         name = f"qatime-{port}"
-        self.podman("run", "--detach", f"--name={name}", *HARDENED, NETWORK, f"--publish=127.0.0.1:{port}:1514/tcp",
-                    f"--publish=127.0.0.1:{port}:1514/udp", *options, "qatime", *arguments)
+        self.podman("run", "--detach", f"--name={name}", *HARDENED, NETWORK, f"--publish={PUBLISHED}:{port}:1514/tcp",
+                    f"--publish={PUBLISHED}:{port}:1514/udp", *options, "qatime", *arguments)
         self.addCleanup(self.podman, "rm", "--force", name)
         wait_until(lambda: "ready:" in self.log(name) or self.state(name)["Status"] == "exited", "qatime to be ready")
         self.assertEqual(self.state(name)["Status"], "running", self.log(name))
@@ -111,8 +113,8 @@ class Container(Case):
     def check_applies_and_stops(self, name, port):
         by_tcp, by_udp = self.make_files("tcp", "udp")
         time = now()
-        send_tcp(port, [record(by_tcp, time)])
-        send_udp(port, [record(by_udp, time + 1000)])
+        send_tcp(port, [record(by_tcp, time)], host=PUBLISHED)
+        send_udp(port, [record(by_udp, time + 1000)], host=PUBLISHED)
         self.expect_atimes({by_tcp: time, by_udp: time + 1000})
         self.podman("stop", "--time=10", name)  # SIGKILL after that, and another exit status
         self.assertEqual(self.state(name)["ExitCode"], 0, self.log(name))
@@ -131,7 +133,7 @@ class Container(Case):
 
     def run_as_in_readme(self, port, server=None):
         """The container of README's command, and whatever it names; on a free port, and with that server's settings."""
-        command = [word.replace("1514:1514", f"127.0.0.1:{port}:1514") for word in RUN]
+        command = [word.replace("1514:1514", f"{PUBLISHED}:{port}:1514") for word in RUN]
         self.assertEqual(sum(here != there for here, there in zip(command, RUN)), 2, RUN)
         if server:
             command = command[:command.index("--set")]
@@ -143,9 +145,9 @@ class Container(Case):
         """By the commands of README as they are there; their server is nowhere, so everything waits."""
         self.addCleanup(self.podman, "rm", "--force", "--ignore", "qatime")
         volumes = self.podman("volume", "ls", "--quiet")
-        paths, time, port = self.make_files("one", "two"), now(), lab.free_port()
+        paths, time, port = self.make_files("one", "two"), now(), next(PORTS)
         self.run_as_in_readme(port)
-        send_tcp(port, [record(path, time) for path in paths])
+        send_tcp(port, [record(path, time) for path in paths], host=PUBLISHED)
         wait_until(lambda: self.user.pending("qatime") == 2, "both to have come")
         self.user.run(*REMOVE)
         self.run_as_in_readme(port, self.settings())
@@ -174,9 +176,9 @@ class Container(Case):
         self.assertEqual(failed.returncode, 1, failed.stdout)
 
     def test_its_page_can_be_published_under_any_name(self):
-        admin = lab.free_port()
-        self.start([f"--publish=127.0.0.1:{admin}:9514"], ["run", "--set", "admin.listen=0.0.0.0:9514"])
-        connection = http.client.HTTPConnection("127.0.0.1", admin, timeout=60)
+        admin = next(PORTS)
+        self.start([f"--publish={PUBLISHED}:{admin}:9514"], ["run", "--set", "admin.listen=0.0.0.0:9514"])
+        connection = http.client.HTTPConnection(PUBLISHED, admin, timeout=60)
         self.addCleanup(connection.close)
         for path in ("/", "/metrics", "/healthz"):
             connection.request("GET", path, headers={"Host": "qatime.example.com"})

@@ -77,8 +77,8 @@ class Forwarder:
     """A syslog daemon that listens on self.port and forwards to `to` on loopback."""
 
     def __init__(self, scratch, to):
-        self.directory = scratch.directory(f"forwarder-{lab.free_port()}", NOBODY)
-        self.port, self.to = lab.free_port(), to
+        self.directory = scratch.fresh("forwarder", NOBODY)
+        self.port, self.to, self.to_udp = lab.own_port(), to, None
         self.file = self.directory / "audit.log"
         self.output = self.directory / "output"
         self.root = pathlib.Path("/") if shutil.which(self.program, path=PATH) else unpacked(self.package)
@@ -149,10 +149,13 @@ class Rewriting:
     precise to; a mixin."""
 
     def configure(self):
-        self.ports = {lab.free_port(): way for way in self.WAYS}
+        self.ports = {lab.own_port(): way for way in self.WAYS}
         self.port = next(iter(self.ports))
         (self.directory / "main.conf").write_text(self.MAIN.format(directory=self.directory) + "".join(
-            self.WAY.format(port=port, to=self.to, way=way.format(port=port, to=self.to)) for port, way in self.ports.items()))
+            self.WAY.format(port=port, to=to, way=way.format(port=port, to=to)) for port, way, to in self.destinations()))
+
+    def destinations(self):
+        return [(port, way, self.to_udp if "udp" in way else self.to) for port, way in self.ports.items()]
 
     def options(self):
         options = super().options()
@@ -301,9 +304,9 @@ class Forwarding:
 
     def test_records_wait_while_qatime_is_away_also_over_a_restart(self):
         paths = self.make_files(*map(str, range(500)))
-        daemon = self.daemon()
-        daemon.stop()
-        forwarder = self.forwarder(daemon.port)
+        port = lab.own_port()
+        daemon = self.qatime(syslog__listen=[f"tcp://127.0.0.1:{port}"])
+        forwarder = self.forwarder(port)
         times = {path: now() for path in paths}
         records = [record(path, time) for path, time in times.items()]
         send_tcp(forwarder.port, records)
@@ -318,7 +321,7 @@ class Forwarding:
         counters.check_sums()
 
     def test_each_node_of_the_largest_cluster_is_heard(self):
-        forwarder = self.forwarder(lab.free_port())
+        forwarder = self.forwarder(lab.own_port())
         records = [record(f"/{node}", now(), host=f"qumulo-{node}") for node in range(1, 266)]
         with contextlib.ExitStack() as open_connections:
             for line in records:
@@ -333,7 +336,7 @@ class ThroughRsyslog(Forwarding, Case):
     make = Rsyslog
 
     def test_records_do_not_reach_the_files_of_other_messages(self):
-        forwarder = self.forwarder(lab.free_port())
+        forwarder = self.forwarder(lab.own_port())
         records = [record("/a", now())]
         send_tcp(forwarder.port, records)
         self.expect_file(forwarder, records)
@@ -348,6 +351,7 @@ class Rewritten:
     def test_every_form_of_header_over_every_transport(self):
         daemon = self.daemon()
         forwarder = self.make(self.scratch, daemon.port)
+        forwarder.to_udp = daemon.udp_port
         self.addCleanup(forwarder.stop)
         forwarder.start()
         times = {}
@@ -384,16 +388,13 @@ class ForwardingOverTls:
     """What both must do over TLS; a mixin."""
 
     def test_records_arrive_where_each_side_asks_for_the_other_s_certificate(self):
-        authority = Authority(self.scratch.directory(f"certificates-{lab.free_port()}"))
+        authority = Authority(self.scratch.fresh("certificates"))
         server = authority.issue("qatime.example.com", "127.0.0.1")
-        port = lab.free_port()
-        daemon = self.qatime(
-            syslog__listen=[f"tls://127.0.0.1:{port}"], syslog__tls__certificate=str(server.certificate),
+        daemon = self.daemon(
+            syslog__listen=["tls://127.0.0.1:0"], syslog__tls__certificate=str(server.certificate),
             syslog__tls__key=str(server.key), syslog__tls__client_ca=str(authority.certificate),
             syslog__tls__permitted_peers=["*.example.com"])
-        daemon.port = port
-        daemon.start()
-        forwarder = self.make(self.scratch, port)
+        forwarder = self.make(self.scratch, daemon.tls_port)
         forwarder.credentials = authority, authority.issue("forwarder.example.com")
         self.addCleanup(forwarder.stop)
         forwarder.start()

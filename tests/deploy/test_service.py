@@ -101,7 +101,7 @@ class Systemd:
     TARGETS = ("basic", "sysinit", "shutdown", "multi-user", "network-online")
 
     def __init__(self, scratch, qatime, **settings):
-        self.directory = scratch.directory(f"systemd-{lab.free_port()}")
+        self.directory = scratch.fresh("systemd")
         units, program, configuration, self.state = (scratch.directory(f"{self.directory.name}/{name}")
                                                      for name in ("units", "bin", "etc", "lib"))
         for target in self.TARGETS:
@@ -147,6 +147,10 @@ class Systemd:
         """For the next start."""
         pathlib.Path(f"/proc/{self.pid()}/root/etc/qatime/qatime.toml").write_bytes(qatime.configuration.read_bytes())
 
+    def port(self, transport="tcp"):
+        """Where the daemon listens, as its log says."""
+        return int(dict(lab.Qatime.LISTENING.findall(self.log.read_text()))[transport])
+
     def show(self, name):
         return self.run("show", "-P", name, "qatime").stdout.strip()
 
@@ -181,7 +185,7 @@ class UnderSystemd(Case):
         systemd = self.boot(qatime)
         self.assertEqual(systemd.show("ActiveState"), "active")
         self.assertRegex(systemd.show("StatusText"), r"\d+ pending, \d+ applied")
-        send_tcp(qatime.port, [record(path, time)])
+        send_tcp(systemd.port(), [record(path, time)])
         self.expect_atimes({path: time})
         self.assertNotIn(systemd.show("UID"), ("0", "[not set]"))
         self.assertEqual(systemd.run("stop", "qatime").returncode, 0)
@@ -192,10 +196,10 @@ class UnderSystemd(Case):
 
     def test_what_waits_is_kept_in_its_state_directory(self):
         (path,) = self.make_files("file")
-        time, away, there = now(), self.qatime(nfs__port=lab.free_port()), self.qatime()
+        time, away, there = now(), self.qatime(nfs__port=lab.own_port()), self.qatime()
         systemd = self.boot(away)
         user = int(systemd.show("UID"))
-        send_tcp(away.port, [record(path, time)])
+        send_tcp(systemd.port(), [record(path, time)])
         self.assertEqual(systemd.run("stop", "qatime").returncode, 0)
         self.assertIn("1 accesses wait in /var/lib/qatime", systemd.log.read_text())
         kept = systemd.state / "private" / "qatime"
@@ -208,16 +212,14 @@ class UnderSystemd(Case):
     def test_it_resolves_names(self):
         qatime = self.qatime(nfs__servers=["localhost"])
         (path,) = self.make_files("file")
-        self.boot(qatime)
-        time = now()
-        send_tcp(qatime.port, [record(path, time)])
+        systemd, time = self.boot(qatime), now()
+        send_tcp(systemd.port(), [record(path, time)])
         self.expect_atimes({path: time})
 
     def test_a_reload_reads_certificates_whose_key_only_a_group_may_read(self):
-        identity = Authority(self.scratch.directory(f"certificates-{lab.free_port()}")).issue("qatime.example")
-        port = lab.free_port()
+        identity = Authority(self.scratch.fresh("certificates")).issue("qatime.example")
         qatime = self.qatime(
-            syslog__listen=[f"tls://127.0.0.1:{port}"], syslog__tls__certificate="/etc/qatime/certificate.pem",
+            syslog__listen=["tls://127.0.0.1:0"], syslog__tls__certificate="/etc/qatime/certificate.pem",
             syslog__tls__key="/etc/qatime/key.pem")
         made = Systemd(self.scratch, qatime, SupplementaryGroups="www-data")
         shutil.copy2(identity.certificate, made.configuration.with_name("certificate.pem"))
@@ -227,7 +229,7 @@ class UnderSystemd(Case):
         key.chmod(0o640)
         self.addCleanup(made.stop)
         made.start()
-        self.assertTrue(lab.accepts(port))
+        self.assertTrue(lab.accepts(made.port("tls")))
         self.assertEqual(made.run("reload", "qatime").returncode, 0)
         lab.wait_until(lambda: "SIGHUP: read again" in made.log.read_text(), "the configuration to be read")
         self.assertEqual(made.log.read_text().count("the certificate for TLS is"), 2)

@@ -121,14 +121,14 @@ class Running(Case):
             self.skipTest("no user namespace for this user, and another root directory needs one")
         sets = [word for key, value in daemon.settings.items() for word in ("--set", f"{key}={lab.toml(value)}")]
         daemon.process = lab.start([*enter, root, "/qatime", "run", *sets], daemon.output)
-        wait_until(lambda: daemon.process.poll() is not None or "ready:" in daemon.log, "qatime to be ready")
+        wait_until(lambda: daemon.process.poll() is not None or daemon.listens(daemon.log), "qatime to listen")
         return daemon
 
     def check_applies(self, daemon):
         by_tcp, by_udp = self.make_files("tcp", "udp")
         time = now()
         send_tcp(daemon.port, [record(by_tcp, time)])
-        send_udp(daemon.port, [record(by_udp, time + 1000)])
+        send_udp(daemon.udp_port, [record(by_udp, time + 1000)])
         self.expect_atimes({by_tcp: time, by_udp: time + 1000})
         counters = daemon.stop()
         self.assertEqual(counters("applied"), 2)

@@ -6,6 +6,7 @@ run with the options that they are documented to be. compose.yaml must say the s
 it is told shows what Debian's podman-compose makes of it. kube.yaml is played.
 """
 
+import itertools
 import json
 import os
 import pathlib
@@ -29,6 +30,7 @@ from lab import record, send_tcp, send_udp, wait_until
 
 CONF = ROOT / "conf"
 SEEN_FROM_CONTAINER = "10.0.2.2"  # the loopback of the host, for slirp4netns
+PUBLISHED, PORTS = lab.own_address(), itertools.count(20000)  # since a port for UDP cannot be held
 NETWORK = "slirp4netns:allow_host_loopback=true"
 
 # podman-systemd.unit(5) of podman 5 (containers/podman 00b40dba52da), its table of [Container] options.
@@ -191,7 +193,7 @@ class Containers(Case):
 
     def setUp(self):
         super().setUp()
-        self.port = lab.free_port()
+        self.port = next(PORTS)
 
     def configuration(self, **more):
         """Its lines, for the server of the test; keys with `__` for the dot."""
@@ -209,8 +211,8 @@ class Containers(Case):
         """Records that are sent to the published ports have their effect. What publishes them accepts before qatime."""
         over_tcp, over_udp = self.make_files("tcp", "udp")
         time = now()
-        send_tcp(self.port, [record(over_tcp, time)])
-        send_udp(self.port, [record(over_udp, time)])
+        send_tcp(self.port, [record(over_tcp, time)], host=PUBLISHED)
+        send_udp(self.port, [record(over_udp, time)], host=PUBLISHED)
         self.expect_atimes({over_tcp: time, over_udp: time})
 
     def inspect(self, container):
@@ -232,7 +234,7 @@ class Containers(Case):
         self.user.write(".config/qatime/qatime.toml", "\n".join(self.configuration(**settings)))
         options = [OPTIONS[key].format(value) for section, key, value in unit()
                    if section == "Container" and key != "Image"]
-        for old, new in (("%E", f"{self.user.home}/.config"), ("publish=1514:", f"publish=127.0.0.1:{self.port}:")):
+        for old, new in (("%E", f"{self.user.home}/.config"), ("publish=1514:", f"publish={PUBLISHED}:{self.port}:")):
             self.assertIn(old, " ".join(options))
             options = [option.replace(old, new) for option in options]
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
@@ -258,8 +260,8 @@ class Containers(Case):
 
     def test_what_waits_outlives_the_container_of_the_unit(self):
         (path,) = self.make_files("file")
-        name, time = self.run_unit(nfs__port=lab.free_port()), now()
-        send_tcp(self.port, [record(path, time)])
+        name, time = self.run_unit(nfs__port=lab.own_port()), now()
+        send_tcp(self.port, [record(path, time)], host=PUBLISHED)
         wait_until(lambda: self.user.pending(name) == 1, "the access to come")
         self.user.run("podman", "stop", name)
         self.assertIn("1 accesses wait in /var/lib/qatime", self.user.run("podman", "logs", name).stderr)
@@ -270,7 +272,7 @@ class Containers(Case):
     def play_kube_yaml(self, **settings):
         """Its file, and the container, which is ready."""
         text = (CONF / "kube.yaml").read_text()
-        for old, new, count in (("hostPort: 1514", f"hostPort: {self.port}", 2),
+        for old, new, count in (("hostPort: 1514", f"hostIP: {PUBLISHED}, hostPort: {self.port}", 2),
                                 ('    [nfs]\n    servers = ["192.0.2.1"]\n    exports = [{path = "/", export = "/"}]\n',
                                  "".join(f"    {line}\n" for line in self.configuration(**settings)), 1)):
             self.assertEqual(text.count(old), count, old)
@@ -290,8 +292,8 @@ class Containers(Case):
 
     def test_what_waits_outlives_the_pod_of_kube_yaml(self):
         (path,) = self.make_files("file")
-        (file, name), time = self.play_kube_yaml(nfs__port=lab.free_port()), now()
-        send_tcp(self.port, [record(path, time)])
+        (file, name), time = self.play_kube_yaml(nfs__port=lab.own_port()), now()
+        send_tcp(self.port, [record(path, time)], host=PUBLISHED)
         wait_until(lambda: self.user.pending(name) == 1, "the access to come")
         self.user.run("podman", "kube", "down", file)
         self.play_kube_yaml()

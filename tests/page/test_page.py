@@ -105,7 +105,7 @@ class Page(Case):
         wait_until(lambda: self.text("#verdict") == "the daemon does not answer", "the page to miss it")
 
     def test_it_says_what_is_wrong_and_what_to_do(self):
-        daemon = self.daemon(nfs__port=lab.free_port(), nfs__mount_port=lab.free_port())
+        daemon = self.daemon(nfs__port=lab.own_port(), nfs__mount_port=lab.own_port())
         send_tcp(daemon.port, [record(f"{self.root}/{index}", now(), host=f"qumulo-{index % 20}") for index in range(500)])
         wait_until(lambda: daemon.metrics()("degraded", "unreachable") == 1, "the server to be missed")
         self.open(daemon)

@@ -8,20 +8,24 @@ some need: they are skipped then); they make and remove directories of their own
 QATIME_TEST_QUICK=1 leaves out what waits for a minute, QATIME_TEST_LONG=1 takes longer over what wants endurance.
 QATIME may be built with sanitizers: a word of theirs in a log fails the test.
 
-They run several at once, since most of them wait: -j 1 runs one after the other. What failed is printed last.
+They run several at once, since most of them wait: -j 1 runs one after the other. What failed is printed last, and with
+-v behind it what took longest.
 """
 
 import argparse
+import collections
 import io
 import multiprocessing
 import os
 import pathlib
 import sys
+import time
 import unittest
 
 import lab
 
-TOGETHER = 4  # tests of a class, at most, that one process runs, on one server
+TOGETHER = 4  # seconds of tests of a class, more or less, that one process runs on one server
+SLOWEST = 15
 
 
 def tests_of(suite):
@@ -29,12 +33,21 @@ def tests_of(suite):
         yield from tests_of(item) if isinstance(item, unittest.TestSuite) else [item]
 
 
+def seconds(test):
+    """About how long it takes, as its class says."""
+    return getattr(test, "seconds", 1)
+
+
 def shares_of(suite):
-    """The tests in lists, each to be run by one process."""
+    """The tests in lists, each to be run by one process. The longest come first, so that none of them is waited for."""
     classes = {}
     for test in tests_of(suite):
         classes.setdefault(type(test), []).append(test)
-    return [tests[begin:begin + TOGETHER] for tests in classes.values() for begin in range(0, len(tests), TOGETHER)]
+    shares = []
+    for tests in classes.values():
+        size = max(1, TOGETHER // seconds(tests[0]))
+        shares += [tests[begin:begin + size] for begin in range(0, len(tests), size)]
+    return sorted(shares, key=lambda tests: seconds(tests[0]), reverse=True)
 
 
 def chosen(options):
@@ -46,18 +59,52 @@ def chosen(options):
     return loader.discover(pathlib.Path(__file__).parent)
 
 
-def take_ports(numbers, jobs):
-    """Of the ports that may be free, a process tries only its own: none is taken between being found and being used."""
-    with numbers.get_lock():
-        lab.PORTS = lab.PORTS[numbers.value::jobs]
-        numbers.value += 1
+class Result(unittest.TextTestResult):
+    """With the time that each test took."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.took = []
+
+    def startTest(self, test):
+        super().startTest(test)
+        self.begin = time.monotonic()
+
+    def stopTest(self, test):
+        self.took.append((time.monotonic() - self.begin, test.id()))
+        super().stopTest(test)
 
 
 def run(number):
-    """Whether this share succeeded, and what unittest says about it."""
+    """What unittest says about this share, but for its summary, the numbers of that, and how long each test took."""
     output = io.StringIO()
-    result = unittest.TextTestRunner(output, verbosity=options.verbosity).run(unittest.TestSuite(shares[number]))
-    return result.wasSuccessful(), output.getvalue()
+    runner = unittest.TextTestRunner(output, verbosity=options.verbosity, resultclass=Result)
+    result = runner.run(unittest.TestSuite(shares[number]))
+    said = output.getvalue().rpartition(f"{result.separator2}\nRan ")[0]
+    counts = {"failures": len(result.failures), "errors": len(result.errors), "skipped": len(result.skipped)}
+    return said, result.testsRun, counts, result.took
+
+
+def run_all(jobs):
+    """Whether all succeeded. What failed is shown last, before a summary like unittest's."""
+    begin, ran, total, failed, durations = time.monotonic(), 0, collections.Counter(), [], []
+    context = multiprocessing.get_context("fork")  # which inherits the shares
+    with context.Pool(jobs) as pool:
+        for said, count, counts, took in pool.imap_unordered(run, range(len(shares))):
+            ran, durations = ran + count, durations + took
+            total.update(counts)
+            if counts["failures"] + counts["errors"]:
+                failed.append(said)
+            else:
+                sys.stderr.write(said)
+    sys.stderr.write("".join(failed))
+    if options.verbosity > 1:
+        slowest = sorted(durations, reverse=True)[:SLOWEST]
+        sys.stderr.write("\n" + "".join(f"{took:6.1f} s {test}\n" for took, test in slowest))
+    parts = ", ".join(f"{what}={count}" for what, count in total.items() if count)
+    sys.stderr.write(f"{unittest.TextTestResult.separator2}\nRan {ran} tests in {time.monotonic() - begin:.3f}s\n\n"
+                     f"{'FAILED' if failed else 'OK'}{f' ({parts})' if parts else ''}\n")
+    return not failed
 
 
 if __name__ == "__main__":
@@ -69,13 +116,4 @@ if __name__ == "__main__":
     parser.add_argument("tests", nargs="*", metavar="TEST")
     options = parser.parse_args()
     shares = shares_of(chosen(options))
-    failures = []
-    context = multiprocessing.get_context("fork")  # which inherits the shares
-    with context.Pool(options.jobs, take_ports, (context.Value("i", 0), options.jobs)) as pool:
-        for succeeded, output in pool.imap_unordered(run, range(len(shares))):
-            if succeeded:
-                sys.stderr.write(output)
-            else:
-                failures.append(output)
-    sys.stderr.write("".join(failures))
-    sys.exit(1 if failures or not shares else 0)
+    sys.exit(0 if run_all(options.jobs) and shares else 1)

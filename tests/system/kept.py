@@ -52,7 +52,7 @@ def wait_until_settled(daemon):
 class KeptCase(Case):
     def setUp(self):
         super().setUp()
-        self.state = self.scratch.directory(f"state-{lab.free_port()}", lab.NOBODY)
+        self.state = self.scratch.fresh("state", lab.NOBODY)
         self.here = {"path": HERE, "export": self.server.export}
         self.marks = 0
 
@@ -61,7 +61,7 @@ class KeptCase(Case):
         settings = {"backlog__directory": str(self.state), "backlog__commit": "20ms",
                     "nfs__exports": [self.here, {"path": NOWHERE, "export": "/not there"}], **settings}
         if away:
-            settings["nfs__port"] = lab.free_port()
+            settings["nfs__port"] = lab.own_port()
         return super().qatime(**settings)
 
     def wait_until_kept(self, daemon):

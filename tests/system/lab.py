@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the system tests are made of: an NFSv3 server, files on it, the daemon, audit records.
 
-Everything runs on loopback, on ports that were free a moment ago and in a directory of its own under /tmp. Where the
+Everything runs on loopback, on ports that the kernel chose and in a directory of its own under /tmp. Where the
 tests run as root, the daemon runs as `nobody` without groups and capabilities. nfs-ganesha runs as root then, if it can
 (FSAL VFS, whose files survive a restart and lie in a local directory), else as an ordinary user (FSAL MEM).
 """
@@ -10,10 +10,10 @@ import contextlib
 import ctypes
 import datetime
 import http.client
+import itertools
 import json
 import os
 import pathlib
-import random
 import re
 import shutil
 import signal
@@ -27,8 +27,8 @@ HERE = pathlib.Path(__file__).parent
 NOBODY = 65534
 ROOT = os.geteuid() == 0
 SECOND = 10**9  # times are integers, nanoseconds since the epoch
-PORTS = list(range(10240, 32000))  # outside what the kernel hands out, so that a free one stays free
-random.shuffle(PORTS)
+NUMBER = itertools.count()
+HELD = []  # the sockets of own_port()
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:")
 
 
@@ -47,26 +47,32 @@ def is_sanitized(program, which="at"):
 
 def wait_until(condition, what, limit=60):
     """Returns the first true result of condition(); a generous limit, since it only ends what hangs."""
-    end = time.monotonic() + limit
+    end, pause = time.monotonic() + limit, 0.001
     while not (result := condition()):
         if time.monotonic() > end:
             raise AssertionError(f"waited {limit} s in vain for {what}")
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(2 * pause, 0.02)
     return result
 
 
-def free_port():
-    """A port for TCP and UDP, one of PORTS, which is given again only after all others."""
-    while True:
-        port = PORTS.pop(0)
-        PORTS.append(port)
-        try:
-            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-                with socket.socket(socket.AF_INET, kind) as probe:
-                    probe.bind(("0.0.0.0", port))
-            return port
-        except OSError:
-            pass
+def own_port():
+    """A port of 127.0.0.1 for a server that cannot say which one it got. The kernel chose it.
+
+    A bound socket holds it as long as this process lives, so that nobody else gets it. It does not listen: connections
+    are refused until a server with SO_REUSEADDR does, which may come and go.
+    """
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    HELD.append(holder)
+    return holder.getsockname()[1]
+
+
+def own_address():
+    """An address of loopback that no other process has for its own, for ports of fixed numbers: there are 2^22 pids."""
+    pid = os.getpid()
+    return f"127.{64 + (pid >> 16)}.{pid >> 8 & 255}.{pid & 255}"
 
 
 def accepts(port, host="127.0.0.1"):
@@ -77,10 +83,17 @@ def accepts(port, host="127.0.0.1"):
         return False
 
 
-def is_bound(port):
-    """Whether a UDP socket is bound to this port of an IPv4 address."""
-    sockets = pathlib.Path("/proc/net/udp").read_text().splitlines()[1:]
-    return any(line.split()[1].endswith(f":{port:04X}") for line in sockets)
+def listening_ports(pid):
+    """The TCP ports of IPv4 on which a process listens."""
+    mine = set(open_files(pid))
+    sockets = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {int(words[1].split(":")[1], 16) for words in sockets if words[3] == "0A" and f"socket:[{words[9]}]" in mine}
+
+
+def waiting_datagrams(port):
+    """How many bytes the UDP socket of this port has not read yet."""
+    sockets = [line.split() for line in pathlib.Path("/proc/net/udp").read_text().splitlines()[1:]]
+    return sum(int(words[4].split(":")[1], 16) for words in sockets if words[1].endswith(f":{port:04X}"))
 
 
 def has_handles(directory):
@@ -117,6 +130,10 @@ class Scratch:
         made = pathlib.Path(tempfile.mkdtemp(prefix="qatime-test-", dir=place))
         made.chmod(0o755)
         return made
+
+    def fresh(self, name, owner=None):
+        """A directory of this name and a number that no other has."""
+        return self.directory(f"{name}-{next(NUMBER)}", owner)
 
     def directory(self, name, owner=None):
         made = self.path / name
@@ -159,9 +176,15 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def open_files(pid):
+    """What the descriptors of a process are open for."""
+    for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it was closed since they were listed
+            yield os.readlink(link)
+
+
 def has_socket(pid):
-    with contextlib.suppress(FileNotFoundError):  # one closed since they were listed
-        return any("socket" in os.readlink(link) for link in pathlib.Path(f"/proc/{pid}/fd").iterdir())
+    return any(target.startswith("socket:") for target in open_files(pid))
 
 
 def is_stopped(pid):
@@ -215,14 +238,14 @@ class Ganesha(Server):
 
     def __init__(self, scratch, fsal=FSAL, portmapper=False, beside=None, **options):
         """`beside`: another one, whose files it serves on the same ports of the next address."""
-        self.directory = scratch.directory(f"ganesha-{free_port()}", NOBODY if fsal == "MEM" else None)
+        self.directory = scratch.fresh("ganesha", NOBODY if fsal == "MEM" else None)
         if beside:
             self.tree = beside.tree
             super().__init__("127.0.0.2", beside.port, beside.mount_port, beside.export)
         else:
             self.tree = scratch.exports / f"{self.directory.name}-tree"
             self.tree.mkdir()
-            super().__init__("127.0.0.1", free_port(), free_port(), str(self.tree) if fsal == "VFS" else "/mem")
+            super().__init__("127.0.0.1", own_port(), own_port(), str(self.tree) if fsal == "VFS" else "/mem")
         self.fsal = fsal
         self.keeps_mtime = fsal != "MEM"  # which sets the other time to now when one is set
         self.options = {"access": "RW", "squash": "no_root_squash", "privileged": "false", "exported": True, **options}
@@ -253,16 +276,11 @@ class Ganesha(Server):
         self._configure()
         command = ["ganesha.nfsd", "-F", "-f", "conf", "-L", self.directory / "log", "-p", self.directory / "pid"]
         privileges = as_nobody() if self.fsal == "MEM" else {}
-        for _ in range(10):
-            wait_until(lambda: not (accepts(self.port, self.host) or accepts(self.mount_port, self.host)),
-                       "the old server to be gone")
-            starts = self.log.count("NFS SERVER INITIALIZED")  # its ports accept earlier, but serve nobody yet
-            self.process = start(command, self.directory / "output", cwd=self.directory, env=self.environment, **privileges)
-            wait_until(lambda: self.process.poll() is not None or self.log.count("NFS SERVER INITIALIZED") > starts,
-                       "nfs-ganesha to serve")
-            if self.process.poll() is None:
-                return
-        raise AssertionError(f"nfs-ganesha does not start:\n{self.log[-2000:]}")
+        starts = self.log.count("NFS SERVER INITIALIZED")  # its ports accept earlier, but serve nobody yet
+        self.process = start(command, self.directory / "output", cwd=self.directory, env=self.environment, **privileges)
+        wait_until(lambda: self.process.poll() is not None or self.log.count("NFS SERVER INITIALIZED") > starts,
+                   "nfs-ganesha to serve")
+        assert self.process.poll() is None, f"nfs-ganesha does not start:\n{self.log[-2000:]}"
 
     def change(self, **options):
         """Changes options of the running export."""
@@ -335,9 +353,9 @@ def record(path, when, operation="fs_read_data", status="ok", client="192.168.24
     return head.encode() + quoted(path) + b"," + quoted(target)
 
 
-def send_tcp(port, records, wait=True):
+def send_tcp(port, records, wait=True, host="127.0.0.1"):
     """Returns when the receiver has read all, which is when it closes, too; or without waiting for that."""
-    with socket.create_connection(("127.0.0.1", port)) as connection:
+    with socket.create_connection((host, port)) as connection:
         connection.sendall(b"".join(line + b"\n" for line in records))
         if wait:
             connection.shutdown(socket.SHUT_WR)
@@ -345,13 +363,16 @@ def send_tcp(port, records, wait=True):
                 pass
 
 
-def send_udp(port, datagrams, burst=50):
-    """Paced: a receive buffer of the default size takes some 180 datagrams."""
+def send_udp(port, datagrams, burst=50, host="127.0.0.1"):
+    """Paced by the receiver: its buffer takes some 180 datagrams, if it has the default size."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.connect((host, port))  # so that a port of nobody is an error
         for index, datagram in enumerate(datagrams):
-            sender.sendto(datagram, ("127.0.0.1", port))
             if index % burst == burst - 1:
-                time.sleep(0.01)
+                wait_until(lambda: waiting_datagrams(port) == 0, "the datagrams to be read")
+            sender.send(datagram)
+        if error := sender.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(error, f"{os.strerror(error)}: UDP port {port}")
 
 
 # --- qatime ----------------------------------------------------------------------------------------------------------
@@ -366,18 +387,25 @@ def toml(value):
 
 
 class Qatime:
-    """The program with a configuration for one server. Settings are dotted keys, as for --set."""
+    """The program with a configuration for one server. Settings are dotted keys, as for --set.
+
+    It listens where the kernel lets it, at every start elsewhere: `port` (TCP), `udp_port`, `tls_port` and `admin`
+    (HTTP) are known once it has started, None where it does not listen. A daemon that others are to find again, or whose
+    log nobody gets, is given ports of own_port().
+    """
+
+    LISTENER = re.compile(r"(tcp|udp|tls|http)://\S+?:(\d+)")
+    LISTENING = re.compile(r'listening on (tcp|udp|tls|http)://\S+?:(\d+)[/"\s]')
 
     def __init__(self, scratch, server, settings=None):
         self.program = scratch.path / "qatime"
         if not self.program.exists():
             shutil.copy2(binary("QATIME"), self.program)  # to where `nobody` can reach it
-        self.directory = scratch.directory(f"qatime-{free_port()}", NOBODY)
-        self.port = free_port()
-        self.admin = free_port()
+        self.directory = scratch.fresh("qatime", NOBODY)
+        self.port = self.udp_port = self.tls_port = self.admin = None  # until it listens
         self.settings = {
-            "syslog.listen": [f"tcp://127.0.0.1:{self.port}", f"udp://127.0.0.1:{self.port}"],
-            "admin.listen": f"127.0.0.1:{self.admin}",
+            "syslog.listen": ["tcp://127.0.0.1:0", "udp://127.0.0.1:0"],
+            "admin.listen": "127.0.0.1:0",
             "backlog.directory": str(self.directory / "state"),
             "nfs.servers": [server.host],
             "nfs.port": server.port,
@@ -399,21 +427,30 @@ class Qatime:
         return done.returncode, done.stdout if binary_output else done.stdout.decode(errors="backslashreplace"), error
 
     def start(self, *arguments):
-        """Starts the daemon and returns when it listens."""
+        """Starts the daemon and returns when it listens, with the ports that it got."""
         command = [self.program, "run", "-c", self.configuration, *arguments]
+        earlier = len(self.log)
         self.process = start(command, self.output, cwd=self.directory, **as_nobody())
-        wait_until(lambda: self.process.poll() is not None or self._listens(), "qatime to listen")
+        wait_until(lambda: self.process.poll() is not None or self.listens(self.log[earlier:]), "qatime to listen")
         assert self.process.poll() is None, f"qatime ended:\n{self.log}"
         # ThreadSanitizer of gcc 12 loses a signal that interrupts a thread's first blocking call, main's epoll_wait.
-        if self.settings["admin.listen"] and is_sanitized(self.program, "t"):
-            wait_until(lambda: accepts(self.admin), "qatime to listen for HTTP")
+        if self.admin and is_sanitized(self.program, "t"):
             self.get("/healthz")
         return self
 
-    def _listens(self):
-        """Over TCP, and over UDP if it is to: a datagram that comes before is lost without a word."""
-        over_udp = f"udp://127.0.0.1:{self.port}" in self.settings["syslog.listen"]
-        return accepts(self.port) and (not over_udp or is_bound(self.port))
+    def listens(self, log):
+        """Whether it does, as this log says, and then we know where; or on all ports that it was given."""
+        admin = self.settings["admin.listen"]
+        ports = dict(self.LISTENER.findall(" ".join([*self.settings["syslog.listen"], f"http://{admin}"])))
+        if "0" in ports.values():
+            chosen = dict(self.LISTENING.findall(log))
+            is_ready = len(chosen) == len(ports)
+            ports = chosen
+        else:
+            is_ready = all(accepts(int(port)) for kind, port in ports.items() if kind != "udp")
+        self.port, self.udp_port, self.tls_port, self.admin = (
+            int(ports[kind]) if kind in ports else None for kind in ("tcp", "udp", "tls", "http"))
+        return is_ready
 
     @property
     def log(self):

@@ -33,7 +33,7 @@ class Redis:
     """A redis-server in a directory of its own, on a port that stays the same."""
 
     def __init__(self, scratch, **options):
-        self.port = options.pop("port", None) or lab.free_port()
+        self.port = lab.own_port()
         self.directory = scratch.directory(f"redis-{self.port}", lab.NOBODY)
         self.options = {**OPTIONS, "port": self.port, "dir": self.directory, **options}
         self.process = None
@@ -142,7 +142,7 @@ class Cluster:
 
     def __init__(self, scratch):
         self.servers = [Redis(scratch, cluster_enabled="yes", cluster_node_timeout="2000",
-                              cluster_port=lab.free_port()) for _ in range(3)]
+                              cluster_port=lab.own_port()) for _ in range(3)]
         shares = [(0, 5460), (5461, 10922), (10923, 16383)]
         first = self.servers[0]
         for index, (server, (begin, end)) in enumerate(zip(self.servers, shares)):

@@ -11,7 +11,7 @@ class ServiceManager:
     """The socket that $NOTIFY_SOCKET names."""
 
     def __init__(self, test):
-        self.name = f"@qatime-test-{os.getpid()}-{lab.free_port()}"
+        self.name = f"@qatime-test-{os.getpid()}-{next(lab.NUMBER)}"
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(self.name.replace("@", "\0", 1))
         self.socket.settimeout(60)

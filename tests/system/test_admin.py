@@ -37,7 +37,7 @@ class Admin(Case):
                     record(f"{self.root}/a", when, "fs_rename", target=f"{self.root}/b"),
                     record(f"{self.root}/c", when, "fs_delete"), b"no record at all"]
         send_tcp(daemon.port, records)
-        send_udp(daemon.port, [record(paths[2], when + 1000), WINDOWS, record(paths[3], when, status="failed")])
+        send_udp(daemon.udp_port, [record(paths[2], when + 1000), WINDOWS, record(paths[3], when, status="failed")])
         wait_until(lambda: daemon.metrics()("received_messages", "udp") == 3, "the datagrams")
         wait_until(lambda: daemon.metrics()("pending_entries") == 0, "all to have an outcome")
 
@@ -122,7 +122,7 @@ class Admin(Case):
         self.assertNotIn(b"\x1b", body)
 
     def test_servers_that_are_away_are_degraded_and_neither_dead_nor_unready(self):
-        daemon = self.daemon(nfs__port=lab.free_port(), nfs__mount_port=lab.free_port())
+        daemon = self.daemon(nfs__port=lab.own_port(), nfs__mount_port=lab.own_port())
         wait_until(lambda: daemon.metrics()("degraded", "unreachable") == 1, "the server to be missed")
         for path, word in (("/healthz", "alive"), ("/readyz", "ready")):
             status, headers, body = daemon.get(path)
@@ -158,13 +158,14 @@ class Admin(Case):
         self.assertLess(counters("process_open_fds"), 100)
 
     def test_a_port_in_use(self):
-        qatime = self.qatime()
-        with socket.create_server(("127.0.0.1", qatime.admin)):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            listener = f"127.0.0.1:{taken.getsockname()[1]}"
+            qatime = self.qatime(admin__listen=listener)
             status, _, error = qatime.run("run", "-c", qatime.configuration)
         self.assertEqual(status, 2)
-        self.assertIn(f"qatime: cannot listen on 127.0.0.1:{qatime.admin} (admin.listen): Address already in use\n", error)
+        self.assertIn(f"qatime: cannot listen on {listener} (admin.listen): Address already in use\n", error)
 
     def test_it_can_be_switched_off(self):
         daemon = self.daemon(admin__listen="")
-        self.assertFalse(lab.accepts(daemon.admin))
+        self.assertEqual(lab.listening_ports(daemon.process.pid), {daemon.port})
         self.assertNotIn("http://", daemon.log)

@@ -46,7 +46,7 @@ class Backlog(KeptCase):
         self.daemon(away=True).stop()
 
     def test_a_directory_that_cannot_be_used(self):
-        locked = self.scratch.directory(f"locked-{lab.free_port()}", lab.NOBODY)
+        locked = self.scratch.fresh("locked", lab.NOBODY)
         locked.chmod(0o555)
         file = self.state / "file"
         file.touch()

@@ -67,7 +67,8 @@ class Commands(Case):
         paths = self.make_files("a", "b,c", 'd"e', b"\xfc")
         for transport in ("tcp", "udp"):
             daemon, time = self.daemon(), now()
-            self.succeed(daemon, "send", "--to", f"{transport}://127.0.0.1:{daemon.port}", "--time", rfc3339(time), *paths)
+            port = daemon.port if transport == "tcp" else daemon.udp_port
+            self.succeed(daemon, "send", "--to", f"{transport}://127.0.0.1:{port}", "--time", rfc3339(time), *paths)
             self.expect_atimes({path: time for path in paths})
             self.assertEqual(daemon.stop()("received_messages", transport), len(paths))
 
@@ -92,7 +93,7 @@ class Commands(Case):
         daemon.stop().check_sums()
 
     def test_send_to_a_port_that_nobody_listens_on_fails(self):
-        status, _, error = self.qatime().run("send", "--to", f"tcp://127.0.0.1:{lab.free_port()}", "/x")
+        status, _, error = self.qatime().run("send", "--to", f"tcp://127.0.0.1:{lab.own_port()}", "/x")
         self.assertEqual(status, 1)
         self.assertRegex(error, "(?i)refused")
 
@@ -228,15 +229,16 @@ class WhatToPutRight(OwnServerCase):
     def test_a_port_in_use(self):
         for kind, name in ((socket.SOCK_STREAM, "tcp"), (socket.SOCK_DGRAM, "udp")):
             with self.subTest(name), socket.socket(socket.AF_INET, kind) as taken:
-                qatime = self.qatime()
-                taken.bind(("127.0.0.1", qatime.port))
+                taken.bind(("127.0.0.1", 0))
                 if name == "tcp":
                     taken.listen()
-                said = self.fails(qatime, 2, rf"{name}.*{qatime.port}.*in use", "run")
+                port = taken.getsockname()[1]
+                qatime = self.qatime(syslog__listen=[f"{name}://127.0.0.1:{port}"])
+                said = self.fails(qatime, 2, rf"{name}.*{port}.*in use", "run")
                 self.assertEqual(len([line for line in said.splitlines() if "in use" in line]), 1, said)
 
     def test_a_server_that_is_unreachable(self):
-        port = lab.free_port()
+        port = lab.own_port()
         qatime = self.qatime(nfs__port=port)
         self.fails(qatime, 1, rf"127\.0\.0\.1.*{port}.*refused", "check", "--connect")
         self.fails(qatime, 1, rf"127\.0\.0\.1.*{port}.*refused", "stat", "/")
@@ -264,7 +266,7 @@ class WhatToPutRight(OwnServerCase):
         self.fails(self.qatime(), 1, "read.only", "check", "--connect")
 
     def test_a_daemon_says_each_thing_once_and_goes_on(self):
-        port = lab.free_port()
+        port = lab.own_port()
         for settings, pattern in (({"nfs__port": port}, rf"127\.0\.0\.1.*{port}.*refused"),
                                   ({"nfs__exports": [{"path": "/", "export": "/not there"}]}, "/not there")):
             with self.subTest(settings):
@@ -279,7 +281,7 @@ class WhatToPutRight(OwnServerCase):
                 counters.check_sums()
 
     def test_a_second_signal_ends_it_at_once(self):
-        daemon = self.daemon(nfs__port=lab.free_port())
+        daemon = self.daemon(nfs__port=lab.own_port())
         lab.send_tcp(daemon.port, [record("/x", now())])
         start = monotonic()
         os.kill(daemon.process.pid, signal.SIGTERM)
@@ -305,7 +307,9 @@ class ClosedDescriptors(Case):
         (path,) = self.make_files("file")
         for closed in self.COMBINATIONS:
             with self.subTest(closed=closed):
-                daemon, time = self.without(closed, self.qatime(log__level="debug")).start(), now()
+                ports = {"syslog__listen": [f"tcp://127.0.0.1:{lab.own_port()}"],
+                         "admin__listen": f"127.0.0.1:{lab.own_port()}"}  # a log that is closed tells none
+                daemon, time = self.without(closed, self.qatime(log__level="debug", **ports)).start(), now()
                 for number in closed:
                     self.assertEqual(os.readlink(f"/proc/{daemon.process.pid}/fd/{number}"), "/dev/null")
                 lab.send_tcp(daemon.port, [record(path, time), b"no record"])

@@ -32,7 +32,7 @@ class Disk(KeptCase):
         super().setUp()
         self.paths = self.make_files(*(f"{index} {'long' * 15}" for index in range(300)))
         self.times = {}
-        self.trouble = self.scratch.path / f"trouble-{lab.free_port()}"
+        self.trouble = self.scratch.fresh("trouble") / "word"
         self.trouble.touch()
 
     def troubled(self, away=True, **environment):

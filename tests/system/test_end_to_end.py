@@ -68,7 +68,7 @@ class EndToEnd(Case):
         self.make_directory("/test_qatime")
         (path,) = self.make_files("testfile", root="/test_qatime")
         daemon = self.daemon(policy__future_limit="0s")
-        send_udp(daemon.port, [RECORD_OF_2040])
+        send_udp(daemon.udp_port, [RECORD_OF_2040])
         self.expect_atimes({path: TIME_OF_2040})
         self.expect_mtimes({path: OLD})
         counters = daemon.stop()
@@ -81,7 +81,7 @@ class EndToEnd(Case):
         self.make_directory("/test_qatime")
         (path,) = self.make_files("testfile", root="/test_qatime")
         daemon = self.daemon()
-        send_udp(daemon.port, [RECORD_OF_2040])
+        send_udp(daemon.udp_port, [RECORD_OF_2040])
         self.settle(daemon)
         self.expect_untouched([path])
         counters = daemon.stop()
@@ -92,7 +92,7 @@ class EndToEnd(Case):
         """Returns when all that was sent before has had its effect: a record sent after it has."""
         (path,) = self.make_files("last")
         time = now()
-        send_udp(daemon.port, [record(path, time)])
+        send_udp(daemon.udp_port, [record(path, time)])
         send_tcp(daemon.port, [record(path, time + 1000)])
         self.expect_atimes({path: time + 1000})
 
@@ -206,7 +206,7 @@ class EndToEnd(Case):
     def test_only_senders_that_are_allowed_are_heard(self):
         (path,) = self.make_files("file")
         daemon = self.daemon(syslog__allow=["192.0.2.0/24"])
-        send_udp(daemon.port, [record(path, now())])
+        send_udp(daemon.udp_port, [record(path, now())])
         send_tcp(daemon.port, [], wait=True)  # closed at once
         counters = daemon.stop()
         self.assertEqual(counters("ignored", "allow"), 1)

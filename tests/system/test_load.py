@@ -37,7 +37,7 @@ class Load(Case):
 
         daemon = self.daemon()
         senders = [threading.Thread(target=send_tcp, args=(daemon.port, records[part::4])) for part in range(4)]
-        senders.append(threading.Thread(target=send_udp, args=(daemon.port, spare)))
+        senders.append(threading.Thread(target=send_udp, args=(daemon.udp_port, spare)))
         for sender in senders:
             sender.start()
         for sender in senders:
@@ -58,7 +58,7 @@ class Load(Case):
         base = now()
         times = {path: base + 1000 * index for index, path in enumerate(paths)}
         daemon = self.daemon()
-        send_udp(daemon.port, [record(path, time) for path, time in times.items()])
+        send_udp(daemon.udp_port, [record(path, time) for path, time in times.items()])
         self.expect_atimes(times)
         counters = daemon.stop()
         self.assertEqual(counters("udp_kernel_drops"), 0)

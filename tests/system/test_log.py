@@ -29,7 +29,7 @@ class Log(Case):
         daemon = self.daemon(log__format=form, log__level="debug")
         paths = [os.fsencode(self.root) + b"/" + name for name in NAMES]
         # Over TCP a line feed would end them.
-        send_udp(daemon.port, [record(path, now()) for path in paths] + [b"<14>1 - " + name for name in NAMES])
+        send_udp(daemon.udp_port, [record(path, now()) for path in paths] + [b"<14>1 - " + name for name in NAMES])
         wait_until(lambda: daemon.log.count("given up") >= len(NAMES), "a line for each file")
         wait_until(lambda: "malformed messages" in daemon.log, "a line of what is malformed")
         daemon.stop()

@@ -132,7 +132,7 @@ class Shared(SharedCase):
     def test_changes_are_forgotten_when_all_that_waits_has_been_through_them(self):
         self.make_directory(f"{self.root}/new")
         paths = self.make_files(*(f"new/{index}" for index in range(50)))
-        first, base = self.shared(nfs__port=lab.free_port()).start(), now()
+        first, base = self.shared(nfs__port=lab.own_port()).start(), now()
         send_tcp(first.port, [record(f"{self.root}/old/{index}", base) for index in range(50)])
         wait_until(lambda: self.redis.pending() == 50, "all to be in Redis")
         changes = [record(f"{self.root}/none/{index}", base + 1, "fs_delete") for index in range(100)]
@@ -340,7 +340,7 @@ class Permissions(SharedCase):
         self.make_directory(f"{self.root}/new")
         paths, base = self.make_files("new/file", "other"), now()
         settings = {"redis__url": f"{self.redis.url}/1"}
-        daemon = self.shared(nfs__port=lab.free_port(), **settings).start()
+        daemon = self.shared(nfs__port=lab.own_port(), **settings).start()
         wait_until(lambda: "works on 64 of 64 shards" in daemon.log, "the shards to have an owner")
         self.redis.cli("script", "flush")
         # It waits while the log of changes is swept.
@@ -421,7 +421,7 @@ class Refusals(SharedCase):
         servers = {}
         for name, identity in (("right", authority.issue("localhost", "127.0.0.1")),
                                ("other", authority.issue("other"))):
-            servers[name] = Redis(self.scratch, tls_port=lab.free_port(), tls_cert_file=identity.certificate,
+            servers[name] = Redis(self.scratch, tls_port=lab.own_port(), tls_cert_file=identity.certificate,
                                   tls_key_file=identity.key, tls_ca_cert_file=authority.certificate,
                                   tls_auth_clients="no")
             self.addCleanup(servers[name].stop)

@@ -73,24 +73,23 @@ class Load(Hangup):
 
     def setUp(self):
         super().setUp()
-        self.authority = Authority(self.scratch.directory(f"certificates-{lab.free_port()}"))
+        self.authority = Authority(self.scratch.fresh("certificates"))
         self.identities = [self.authority.issue(NAME) for _ in range(2)]
         self.make_directory(f"{self.root}/read")
         self.make_directory(f"{self.root}/write")
         # What one configuration takes the other does not.
         self.kinds = [{"policy__operations": [f"fs_{kind}_data"], "policy__include_paths": [f"{self.root}/{kind}"]}
                       for kind in ("read", "write")]
-        self.tls_port = lab.free_port()
         self.daemon_ = self.qatime(**self.kinds[0], syslog__tls__certificate=str(self.identities[0].certificate),
                                    syslog__tls__key=str(self.identities[0].key))
-        self.daemon_.settings["syslog.listen"].append(f"tls://127.0.0.1:{self.tls_port}")
+        self.daemon_.settings["syslog.listen"].append("tls://127.0.0.1:0")
         self.write(self.daemon_)
 
     def connect(self, tls):
         if not tls:
             return socket.create_connection(("127.0.0.1", self.daemon_.port), timeout=60)
         context = ssl.create_default_context(cafile=self.authority.certificate)
-        plain = socket.create_connection(("127.0.0.1", self.tls_port), timeout=60)
+        plain = socket.create_connection(("127.0.0.1", self.daemon_.tls_port), timeout=60)
         return context.wrap_socket(plain, server_hostname=NAME)
 
     def resources(self):
@@ -217,9 +216,9 @@ class Reload(Hangup):
         with socket.create_connection(("127.0.0.1", daemon.port)) as sender:
             sender.settimeout(60)
             self.assertEqual(sender.recv(1), b"")
-        lab.send_udp(daemon.port, [lines[2]])
+        lab.send_udp(daemon.udp_port, [lines[2]])
         self.reload(daemon, syslog__allow=["127.0.0.1"])
-        lab.send_udp(daemon.port, [lines[2]])
+        lab.send_udp(daemon.udp_port, [lines[2]])
         self.expect_atimes({paths[2]: times[paths[2]]})
         counters = daemon.stop()
         self.assertEqual(counters("malformed", "too_long"), 1)

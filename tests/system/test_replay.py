@@ -180,7 +180,7 @@ class Replay(OwnServerCase):
 
     def test_it_fails_at_once_when_nothing_can_be_applied(self):
         log = self.write([record("/x", now())])
-        port = lab.free_port()
+        port = lab.own_port()
         _, error = self.replay(log, status=1, nfs__port=port)
         self.assertRegex(error, rf"127\.0\.0\.1.*{port}.*refused")
         self.server.change(access="RO")

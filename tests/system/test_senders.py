@@ -26,7 +26,7 @@ class SysLogHandler(Case):
         paths = self.make_files(*NAMES)
         times = {path: now() for path in paths}
         daemon = self.daemon()
-        logger = self.logger(daemon.port, kind)
+        logger = self.logger({"tcp": daemon.port, "udp": daemon.udp_port}[transport], kind)
         for path, when in times.items():
             whole = lab.record(path, when).decode()  # <14>1 TIME HOST qumulo - - - BODY
             _, moment, host, rest = whole.split(" ", 3)

@@ -99,7 +99,7 @@ class Status(Case):
 
     def test_where_nobody_answers_it_says_so(self):
         qatime = self.qatime()
-        url = f"http://127.0.0.1:{qatime.admin}"
+        url = f"http://127.0.0.1:{lab.own_port()}"
         for arguments in ((), ("--json",), ("--ready",), ("--watch",)):
             status, output, error = qatime.run("status", "--admin", url, *arguments)
             self.assertEqual((status, output, error), (1, "", f"qatime: no daemon answers at {url}: Connection refused\n"))
@@ -109,7 +109,7 @@ class Status(Case):
             self.assertRegex(error, "--admin: .* is no URL of a daemon, like http://127.0.0.1:9514")
 
     def test_servers_that_are_away_are_named_and_it_is_ready_nevertheless(self):
-        daemon = self.daemon(nfs__port=lab.free_port(), nfs__mount_port=lab.free_port())
+        daemon = self.daemon(nfs__port=lab.own_port(), nfs__mount_port=lab.own_port())
         wait_until(lambda: daemon.metrics()("degraded", "unreachable") == 1, "the server to be missed")
         self.assertEqual(self.status(daemon, "--ready"), (0, "ready\n"))
         status, output = self.status(daemon)
@@ -121,7 +121,7 @@ class Status(Case):
     def test_it_watches(self):
         daemon = self.daemon()
         path, = self.make_files("file")
-        output = self.scratch.path / f"watch-{daemon.port}"
+        output = self.scratch.fresh("watch") / "output"
         process = lab.start([daemon.program, "status", "--watch", "--admin", f"http://127.0.0.1:{daemon.admin}/"], output,
                             **lab.as_nobody())
         self.addCleanup(process.kill)

@@ -16,19 +16,18 @@ NAME = "qatime.example"
 class Tls(Case):
     def setUp(self):
         super().setUp()
-        self.authority = Authority(self.scratch.directory(f"certificates-{lab.free_port()}"))
+        self.authority = Authority(self.scratch.fresh("certificates"))
         self.identity = self.authority.issue(NAME)
-        self.port = lab.free_port()
 
     def settings(self, **more):
-        return {"syslog__listen": [f"tls://127.0.0.1:{self.port}"],
+        return {"syslog__listen": ["tls://127.0.0.1:0"],
                 "syslog__tls__certificate": str(self.identity.certificate),
                 "syslog__tls__key": str(self.identity.key), **more}
 
     def secure_daemon(self, **more):
-        made = self.qatime(**self.settings(**more))
-        made.port = self.port
-        return made.start()
+        made = self.daemon(**self.settings(**more))
+        self.port = made.tls_port
+        return made
 
     def connect(self, identity=None):
         context = ssl.create_default_context(cafile=self.authority.certificate)
