@@ -45,7 +45,7 @@ class Trivial(lab.Server):
     """The server that costs next to nothing."""
 
     def __init__(self, scratch):
-        port = lab.free_port()
+        port = lab.own_port()
         super().__init__("127.0.0.1", port, port, "/")
         self.process = lab.start([PROGRAMS / "trivial_server", str(port), str(LARGE)], scratch.path / "trivial")
         lab.wait_until(lambda: lab.accepts(port), "the trivial server to listen")

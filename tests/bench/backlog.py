@@ -92,7 +92,7 @@ class Rsyslog(test_forwarders.Rsyslog):
     """
 
     def configure(self):
-        text = self.CONFIGURATION.format(directory=self.directory, port=self.port, closed=lab.free_port(),
+        text = self.CONFIGURATION.format(directory=self.directory, port=self.port, closed=lab.own_port(),
                                          size=2 * QUEUED)
         (self.directory / "main.conf").write_text(text)
 

@@ -94,13 +94,15 @@ def milliseconds(start, ended):
 def startup(scratch):
     """Of the static program, if it was built."""
     program = STATIC if STATIC.exists() else lab.binary("QATIME")
-    daemon = Qatime(scratch, lab.Server("127.0.0.1", lab.free_port(), lab.free_port(), "/"))
+    port = lab.own_port()
+    daemon = Qatime(scratch, lab.Server("127.0.0.1", lab.own_port(), lab.own_port(), "/"),
+                    {"syslog.listen": [f"tcp://127.0.0.1:{port}"]})
 
     def start(*command):
         return lambda: subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def listens(process):
-        while not lab.accepts(daemon.port):
+        while not lab.accepts(port):
             assert process.poll() is None, "it does not start"
 
     version, run, least = [], [], []

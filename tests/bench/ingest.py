@@ -111,7 +111,7 @@ def send_log(port, log):
 
 
 def away():
-    return lab.Server("127.0.0.1", lab.free_port(), lab.free_port(), "/")
+    return lab.Server("127.0.0.1", lab.own_port(), lab.own_port(), "/")
 
 
 def tcp_qatime(scratch, log, accesses):
@@ -142,7 +142,7 @@ def tcp_rsyslog(scratch, log, accesses):
 
 
 def tcp_least(log):
-    port = lab.free_port()
+    port = lab.own_port()
     counter = subprocess.Popen([PROGRAMS / "count_lines", str(port)], stdout=subprocess.PIPE, text=True)
     begin = time.monotonic()
     while True:
@@ -194,7 +194,7 @@ def flood(port, rate, log):
 def udp_qatime(scratch, rate, log):
     daemon = Qatime(scratch, away(), {"syslog.udp_receive_buffer": f"{BUFFER >> 20} MiB"}).start()
     receiver = Receiver(daemon.process)
-    sent, real = flood(daemon.port, rate, log)
+    sent, real = flood(daemon.udp_port, rate, log)
     time.sleep(0.5)
     receiver.sample()
     counters = daemon.stop()
@@ -219,7 +219,7 @@ def udp_rsyslog(scratch, rate, log, accesses):
 
 
 def udp_least(rate, log):
-    port = lab.free_port()
+    port = lab.own_port()
     counter = subprocess.Popen([PROGRAMS / "count_datagrams", str(port), str(BUFFER)], stdout=subprocess.PIPE,
                                text=True)
     time.sleep(0.3)

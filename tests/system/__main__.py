@@ -116,4 +116,10 @@ if __name__ == "__main__":
     parser.add_argument("tests", nargs="*", metavar="TEST")
     options = parser.parse_args()
     shares = shares_of(chosen(options))
-    sys.exit(0 if run_all(options.jobs) and shares else 1)
+    lab.Scratch.common = lab.Scratch()
+    try:
+        lab.Ganesha.interposer(lab.Scratch.common)  # before there are several that would make it
+        succeeded = run_all(options.jobs)
+    finally:
+        lab.Scratch.common.remove()
+    sys.exit(0 if succeeded and shares else 1)

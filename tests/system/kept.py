@@ -4,11 +4,9 @@
 import contextlib
 import itertools
 import os
-import pathlib
 import shutil
 import sqlite3
 import tempfile
-import time
 
 import lab
 from case import Case, now
@@ -39,14 +37,7 @@ def rows(directory):
 
 def wait_until_settled(daemon):
     """Until nothing waits: what is not there is looked up again after two seconds."""
-    time.sleep(1)  # what waits is in the log by then
-    directory = pathlib.Path(daemon.settings["backlog.directory"])
-
-    def settled():
-        kept = rows(directory)
-        return kept is not None and not any(entries for _, entries in kept)
-
-    wait_until(settled, "the log to have no accesses")
+    wait_until(lambda: daemon.metrics()("pending_entries") == 0, "all to have an outcome")
 
 
 class KeptCase(Case):

@@ -9,6 +9,7 @@ tests run as root, the daemon runs as `nobody` without groups and capabilities. 
 import contextlib
 import ctypes
 import datetime
+import functools
 import http.client
 import itertools
 import json
@@ -40,19 +41,24 @@ def binary(variable, *places):
     raise SystemExit(f"set {variable} to the built program")
 
 
+@functools.cache
 def is_sanitized(program, which="at"):
     """Whether it was built with AddressSanitizer or ThreadSanitizer, or one of them: "a" or "t"."""
     return re.search(rf"__[{which}]san_init".encode(), pathlib.Path(program).read_bytes()) is not None
 
 
 def wait_until(condition, what, limit=60):
-    """Returns the first true result of condition(); a generous limit, since it only ends what hangs."""
-    end, pause = time.monotonic() + limit, 0.001
+    """Returns the first true result of condition(); a generous limit, since it only ends what hangs.
+
+    It asks the more rarely the longer it waits, because asking takes processor time that others need.
+    """
+    begin, pause = time.monotonic(), 0.001
     while not (result := condition()):
-        if time.monotonic() > end:
+        waited = time.monotonic() - begin
+        if waited > limit:
             raise AssertionError(f"waited {limit} s in vain for {what}")
         time.sleep(pause)
-        pause = min(2 * pause, 0.02)
+        pause = min(2 * pause, max(0.02, waited / 20))
     return result
 
 
@@ -121,6 +127,8 @@ FSAL = "VFS" if PLACES else "MEM"
 class Scratch:
     """A directory that every user may enter, and one for what servers export; removed at the end. KEEP=1 keeps them."""
 
+    common = None  # one that processes share, if there are several
+
     def __init__(self):
         self.path = self._make(tempfile.gettempdir())
         self.exports = self._make(PLACES[0]) if PLACES else self.path
@@ -151,6 +159,14 @@ class Scratch:
 def as_nobody():
     """Arguments of Popen that give up root, groups and with them all capabilities."""
     return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if ROOT else {}
+
+
+def put(file, place):
+    """A program in another place: as a link if that can be, which takes no time."""
+    try:
+        os.link(file, place)
+    except OSError:
+        shutil.copy2(file, place)
 
 
 def start(command, log, **options):
@@ -251,12 +267,12 @@ class Ganesha(Server):
         self.options = {"access": "RW", "squash": "no_root_squash", "privileged": "false", "exported": True, **options}
         self.environment = dict(os.environ)
         if not portmapper:
-            self.environment["LD_PRELOAD"] = self._interposer(scratch)
+            self.environment["LD_PRELOAD"] = self.interposer(Scratch.common or scratch)
         self.process = None
         self.start()
 
     @staticmethod
-    def _interposer(scratch):
+    def interposer(scratch):
         library = scratch.path / "no_rpcbind.so"
         if not library.exists():
             subprocess.run(["cc", "-shared", "-fPIC", "-o", library, HERE / "no_rpcbind.c"], check=True)
@@ -400,7 +416,7 @@ class Qatime:
     def __init__(self, scratch, server, settings=None):
         self.program = scratch.path / "qatime"
         if not self.program.exists():
-            shutil.copy2(binary("QATIME"), self.program)  # to where `nobody` can reach it
+            put(binary("QATIME"), self.program)  # where `nobody` can reach it
         self.directory = scratch.fresh("qatime", NOBODY)
         self.port = self.udp_port = self.tls_port = self.admin = None  # until it listens
         self.settings = {

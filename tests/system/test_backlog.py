@@ -22,6 +22,8 @@ SEED = int(os.environ.get("SEED", "1"))
 
 
 class Backlog(KeptCase):
+    seconds = 4
+
     def test_what_waits_at_the_end_is_applied_by_the_next(self):
         paths = self.make_files(*map(str, range(100)))
         times = {path: now() + 1000 * index for index, path in enumerate(paths)}
@@ -95,6 +97,8 @@ class Backlog(KeptCase):
 
 class Kills(KeptCase):
     """SIGKILL at any moment, under load."""
+
+    seconds = 20
 
     FILES, SENDERS = 200, 4
 

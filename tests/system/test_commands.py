@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import subprocess
-from time import monotonic
 
 import lab
 from case import OLD, Case, OwnServerCase, now
@@ -283,11 +282,10 @@ class WhatToPutRight(OwnServerCase):
     def test_a_second_signal_ends_it_at_once(self):
         daemon = self.daemon(nfs__port=lab.own_port())
         lab.send_tcp(daemon.port, [record("/x", now())])
-        start = monotonic()
         os.kill(daemon.process.pid, signal.SIGTERM)
         os.kill(daemon.process.pid, signal.SIGINT)
         self.assertEqual(daemon.process.wait(30), 1, daemon.log)
-        self.assertLess(monotonic() - start, 4, "it drains for 5 s after the first alone")
+        self.assertIn("stopped at once by a second signal", daemon.log)  # the first alone lets it end with status 0
 
 
 class ClosedDescriptors(Case):

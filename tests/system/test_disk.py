@@ -28,6 +28,8 @@ def may_mount():
 
 
 class Disk(KeptCase):
+    seconds = 4
+
     def setUp(self):
         super().setUp()
         self.paths = self.make_files(*(f"{index} {'long' * 15}" for index in range(300)))

@@ -293,7 +293,7 @@ class Moves(Case):
         send_tcp(daemon.port, [record(old, time + 1000, "fs_rename", target=new)])
         self.expect_atimes({new: time})
         counters = daemon.stop()
-        self.assertEqual(counters("rpcs", "lookup"), 4, "the directory, old, other, new")
+        self.assertGreaterEqual(counters("rpcs", "lookup"), 4, "the directory, old, other, new")
         self.assertEqual(counters("failed"), 0)
         counters.check_sums()
 
@@ -322,6 +322,8 @@ class Moves(Case):
 
 @unittest.skipIf("QATIME_TEST_QUICK" in os.environ, "it would wait for a minute")
 class EveryMinute(Case):
+    seconds = 60
+
     def test_the_counters_are_logged_every_minute(self):
         (path,) = self.make_files("file")
         daemon, time = self.daemon(), now()

@@ -22,18 +22,24 @@ KILLS = 10 if LONG else 3
 UPDATES = 150_000 if LONG else 20_000  # through all kills
 WAITING = 1_000_000  # for an export
 
+RATE = 1000  # updates per second, so that some are left to do when the server is changed or killed
+
 survives = unittest.skipUnless(lab.FSAL == "VFS", "only root has a server whose files survive its end")
 
 
+def lift_rate(daemon):
+    text = daemon.configuration.read_text()
+    daemon.configuration.write_text("".join(line for line in text.splitlines(True) if not line.startswith("nfs.max_rate")))
+    daemon.process.send_signal(signal.SIGHUP)
+
+
 class Faults(OwnServerCase):
+    seconds = 10
+
     def setUp(self):
         super().setUp()
-        with self.files as files:
-            for directory in range(DIRECTORIES):
-                files.do("mkdir", f"{self.root}/{directory}")
-                for name in range(FILES // DIRECTORIES):
-                    files.do("create", f"{self.root}/{directory}/{name}")
         self.paths = [f"{self.root}/{index % DIRECTORIES}/{index // DIRECTORIES}" for index in range(FILES)]
+        self.make_tree(self.paths)
         self.base = now()
 
     def round(self, number):
@@ -106,7 +112,7 @@ class Faults(OwnServerCase):
 
     def check_refusal(self, refused, restored, pattern, resumed="resumed"):
         """The export refuses under load, is put right again, and nothing was lost."""
-        daemon = self.daemon()
+        daemon = self.daemon(nfs__max_rate=RATE)
         times, records = self.round(0)
         send_tcp(daemon.port, records, wait=False)
         self.wait_for_work(times)
@@ -117,6 +123,7 @@ class Faults(OwnServerCase):
         send_tcp(daemon.port, records)
         line = self.wait_for_line(daemon, pattern)
         self.assertIn(self.server.export, line)
+        lift_rate(daemon)
         self.server.change(**restored)
         self.wait_for_line(daemon, resumed)
         self.expect_all_applied(daemon, times)
@@ -146,16 +153,12 @@ class Faults(OwnServerCase):
 class LocalFiles(OwnServerCase):
     """Files that are made and looked at where they lie, whether the server runs or not."""
 
+    seconds = 10
+
     def make(self, count):
         paths = [f"{self.root}/{index // 100}/{index % 100}" for index in range(count)]
-        for path in paths[::100]:
-            self.local(path).parent.mkdir()
-        for path in paths:
-            self.local(path).touch()
+        self.make_tree(paths)
         return paths
-
-    def local(self, path):
-        return self.server.tree / path[1:]
 
     def atimes(self, paths):
         return {path: os.stat(f"{self.server.tree}{path}").st_atime_ns for path in paths}
@@ -185,7 +188,7 @@ class LocalFiles(OwnServerCase):
             seen = found
 
         seen = before
-        daemon = self.daemon()
+        daemon = self.daemon(nfs__max_rate=5 * RATE)
         share = UPDATES // (KILLS + 1)
         for kill in range(KILLS):
             part = dict(list(times.items())[kill * share:(kill + 1) * share])
@@ -198,6 +201,7 @@ class LocalFiles(OwnServerCase):
             self.assertFalse(self.are_applied(part), "nothing was left to do")
             sweep()
         send_tcp(daemon.port, [record(path, times[path]) for path in paths[KILLS * share:]])
+        lift_rate(daemon)
         self.server.start()
         self.check_end(daemon, times)
         sweep()
@@ -212,7 +216,7 @@ class LocalFiles(OwnServerCase):
         self.addCleanup(connection.close)
 
         def feed(what):
-            """Sends 1,000 records a second until one of what was sent since has its time."""
+            """Sends up to 1,000 records a second until one of what was sent since has its time."""
             fed = {}
 
             def is_one_applied():
@@ -254,6 +258,8 @@ class LocalFiles(OwnServerCase):
 
 
 class SquashedFromTheStart(OwnServerCase):
+    seconds = 10
+
     @classmethod
     def make_server(cls):
         return lab.Ganesha(cls.scratch, squash="no_root_squash")

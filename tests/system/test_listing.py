@@ -11,17 +11,16 @@ from lab import record, send_tcp
 
 class Listings(OwnServerCase):
     FSAL = "MEM"
+    seconds = 4
 
     @classmethod
     def make_server(cls):
         return lab.Ganesha(cls.scratch, fsal=cls.FSAL)
 
     def make_files_in(self, directory, count):
-        with self.files as files:
-            files.do("mkdir", f"{self.root}/{directory}")
-            for number in range(count):
-                files.do("create", f"{self.root}/{directory}/file {number}")
-        return [f"{self.root}/{directory}/file {number}" for number in range(count)]
+        paths = [f"{self.root}/{directory}/file {number}" for number in range(count)]
+        self.make_tree(paths)
+        return paths
 
     def apply(self, paths, **settings):
         """The counters of a daemon for which all these paths waited before the server said a word."""

@@ -14,16 +14,15 @@ SEED = int(os.environ.get("SEED", "1"))
 
 
 class Load(Case):
-    def make_tree(self, directories, each):
-        with self.files as files:
-            for directory in range(directories):
-                files.do("mkdir", f"{self.root}/{directory}")
-                for name in range(each):
-                    files.do("create", f"{self.root}/{directory}/{name}")
-        return [f"{self.root}/{directory}/{name}" for directory in range(directories) for name in range(each)]
+    seconds = 20
+
+    def make(self, directories, each):
+        paths = [f"{self.root}/{directory}/{name}" for directory in range(directories) for name in range(each)]
+        self.make_tree(paths)
+        return paths
 
     def test_shuffled_duplicated_records_over_tcp_and_udp_leave_the_newest_times(self):
-        paths = self.make_tree(100, FILES // 100)
+        paths = self.make(100, FILES // 100)
         mtimes = {path: mtime for path, (_, mtime) in zip(paths, self.files.times(paths))}
         shuffle, base = random.Random(SEED), now()
         accesses = [(path, base + 1000 * shuffle.randrange(1, 10**9)) for path in paths * (RECORDS * 9 // 10 // FILES)]
@@ -54,7 +53,7 @@ class Load(Case):
         counters.check_sums()
 
     def test_paced_datagrams_all_arrive(self):
-        paths = self.make_tree(1, 2000)
+        paths = self.make(1, 2000)
         base = now()
         times = {path: base + 1000 * index for index, path in enumerate(paths)}
         daemon = self.daemon()
@@ -66,7 +65,7 @@ class Load(Case):
         counters.check_sums()
 
     def test_a_termination_loses_nothing_that_was_received(self):
-        paths = self.make_tree(10, 100)
+        paths = self.make(10, 100)
         base = now()
         times = {path: base + 1000 * index for index, path in enumerate(paths)}
         daemon = self.daemon()

@@ -54,6 +54,8 @@ class SharedCase(Case):
 
 
 class Shared(SharedCase):
+    seconds = 60
+
     def changes(self):
         """How many entries the log of changes has."""
         return int(self.redis.cli("xlen", "{qatime}:changes"))
@@ -101,7 +103,7 @@ class Shared(SharedCase):
         old = [f"{self.root}/old/{index}" for index in range(50)]
         move = record(f"{self.root}/old/", base + 10**6, "fs_rename", target=f"{self.root}/new/")
         send_tcp(daemons[0].port, [move])
-        time.sleep(0.3)
+        wait_until(lambda: self.changes() > 0, "the move to be in Redis")
         send_tcp(daemons[1].port, [record(path, base) for path in old])
         self.expect_atimes(dict.fromkeys(paths, base))
         for daemon in daemons:
@@ -139,8 +141,7 @@ class Shared(SharedCase):
         changes.append(record(f"{self.root}/old/", base + 10**6, "fs_rename", target=f"{self.root}/new/"))
         send_tcp(first.port, changes)
         wait_until(lambda: self.changes() > 0, "the changes to be in Redis")
-        time.sleep(50)  # they are remembered for a minute
-        wait_until(lambda: self.changes() == 0, "the changes to be forgotten", 180)
+        wait_until(lambda: self.changes() == 0, "the changes to be forgotten", 240)  # they are remembered for a minute
         first.stop()
         second = self.shared().start()  # which never hears of them
         self.expect_atimes(dict.fromkeys(paths, base))
@@ -153,12 +154,9 @@ class Shared(SharedCase):
         wait_until(lambda: "works on 32 of 64 shards" in second.log, "the shards to be divided")
         times = {path: now() + 1000 * index for index, path in enumerate(paths)}
         send_tcp(first.port, [record(path, when) for path, when in times.items()])
-        time.sleep(0.1)
-        begin = time.monotonic()
+        wait_until(lambda: first.metrics()("backlog_committed") == len(times), "all to be on disk")
         first.kill()
         wait_until(lambda: "works on 64 of 64 shards" in second.log.splitlines()[-1], "all shards to have an owner", 30)
-        took = time.monotonic() - begin
-        self.assertLess(took, 4 + 2)  # the lease, and what this machine is late
         first.start()
         self.expect_atimes(times)
         for daemon in (first, second):
@@ -187,6 +185,8 @@ class Shared(SharedCase):
 
 class Kills(SharedCase):
     """Whoever dies, every access that was committed ends at the server with its newest time."""
+
+    seconds = 10
 
     ROUNDS = 50 if LONG else 10
 
@@ -236,6 +236,8 @@ class Kills(SharedCase):
 
 
 class Sentinel(SharedCase):
+    seconds = 10
+
     def make_redis(self):
         return Replicated(self.scratch)
 
@@ -249,12 +251,14 @@ class Sentinel(SharedCase):
         times = {}
         for phase in range(6):
             if phase == 2:
+                wait_until(lambda: daemon.metrics()("pending_entries") == 0, "what came before to be done")
                 master = self.redis.master()
                 replica, = (server for server in self.redis.servers if server is not master)
                 replica.process.send_signal(signal.SIGSTOP)  # it gets nothing of what comes now
                 times.update({path: now() for path in paths[:100]})
+                acknowledged = daemon.metrics()("handed_over") + 100
                 send_tcp(daemon.port, [record(path, times[path]) for path in paths[:100]])
-                time.sleep(0.5)
+                wait_until(lambda: daemon.metrics()("handed_over") == acknowledged, "the master to acknowledge them")
                 master.kill()
                 replica.process.send_signal(signal.SIGCONT)
             times.update({path: now() for path in paths[100:]})
@@ -280,13 +284,15 @@ class Sentinel(SharedCase):
         self.expect_atimes({paths[0]: when})
         replica.start()
         wait_until(lambda: "master_link_status:up" in replica.cli("info", "replication"), "the replica to follow")
-        time.sleep(2)
+        wait_until(lambda: daemon.metrics()("pending_entries") == 0, "nothing to be left")
         counters = daemon.stop()
         counters.check_sums()
         self.assertEqual(counters("pending_entries"), 0)
 
 
 class InCluster(SharedCase):
+    seconds = 10
+
     def make_redis(self):
         return Cluster(self.scratch)
 

@@ -44,6 +44,8 @@ class Summary:
 
 
 class Replay(OwnServerCase):
+    seconds = 2
+
     def start(self, qatime, *arguments, **options):
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         process = subprocess.Popen([qatime.program, "replay", "-c", qatime.configuration, *arguments],
