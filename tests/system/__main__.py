@@ -112,7 +112,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="tests/system", description=__doc__.splitlines()[0])
     parser.add_argument("-v", dest="verbosity", action="store_const", const=2, default=1, help="name each test")
     parser.add_argument("-k", dest="patterns", action="append", metavar="PATTERN", help="only tests with such names")
-    parser.add_argument("-j", dest="jobs", type=int, default=2 * os.cpu_count(), metavar="JOBS")
+    parser.add_argument("-j", dest="jobs", type=int, default=4 * os.cpu_count(), metavar="JOBS")
     parser.add_argument("tests", nargs="*", metavar="TEST")
     options = parser.parse_args()
     shares = shares_of(chosen(options))
