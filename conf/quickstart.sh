@@ -15,9 +15,6 @@ cd "$(dirname "$0")/.."
 
 say() { printf '\n== %s\n' "$*"; }
 
-# A port of the loopback that nobody uses.
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-
 # Waits for what a command says, 20 s at most.
 wait_for() {
   for _ in $(seq 200); do
@@ -44,10 +41,11 @@ trap 'kill $pids 2>/dev/null || true; wait; rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 
 say "Start an NFS server"
-nfs_port=$(free_port) mount_port=$(free_port)
+# An address of the loopback that no other process has for its own, so that its ports are free.
+address=127.$((64 + $$ / 65536)).$(($$ / 256 % 256)).$(($$ % 256))
 cat >"$work/ganesha.conf" <<EOF
 NFS_CORE_PARAM {
-  Protocols = 3; NFS_Port = $nfs_port; MNT_Port = $mount_port; Bind_addr = 127.0.0.1; mount_path_pseudo = false;
+  Protocols = 3; NFS_Port = 12049; MNT_Port = 12050; Bind_addr = $address; mount_path_pseudo = false;
   Enable_UDP = false; Enable_NLM = false; Enable_RQUOTA = false; Clustered = false;
 }
 NFSv4 { Graceless = true; RecoveryRoot = $work; }
@@ -65,25 +63,24 @@ wait_for grep "NFS SERVER INITIALIZED" "$work/server.log"
 
 # Some files. (This small program makes them over NFS, since nothing is mounted; commands and names end in NUL.)
 printf '%s\0' mkdir /projects create "/projects/plan.txt" create "/projects/prices, final.csv" create "/projects/untouched" |
-  "$build/tests/nfs_files" 127.0.0.1 "$nfs_port" "$mount_port" /files
-echo "nfs-ganesha serves /files on port $nfs_port of 127.0.0.1"
+  "$build/tests/nfs_files" $address 12049 12050 /files
+echo "nfs-ganesha serves /files on port 12049 of $address"
 
 say "Start qatime"
-syslog_port=$(free_port) admin_port=$(free_port)
 cat >"$work/qatime.toml" <<EOF
 [syslog]
-listen = ["tcp://127.0.0.1:$syslog_port"]
+listen = ["tcp://127.0.0.1:0"]  # a port that is free; the log says which one
 
 [backlog]
 directory = "$work/backlog"
 
 [admin]
-listen = "127.0.0.1:$admin_port"
+listen = "127.0.0.1:0"
 
 [nfs]
-servers    = ["127.0.0.1"]
-port       = $nfs_port        # a real server has a portmapper and needs neither
-mount_port = $mount_port
+servers    = ["$address"]
+port       = 12049       # a real server has a portmapper and needs neither
+mount_port = 12050
 
 [[nfs.exports]]
 path   = "/"             # what the paths of audit records begin with
@@ -94,6 +91,8 @@ qatime run -c "$work/qatime.toml" >"$work/qatime.log" 2>&1 &
 daemon=$!
 pids="$pids $daemon"
 wait_for grep "ready" "$work/qatime.log"
+syslog=$(sed -n 's|.*listening on \(tcp://.*\)|\1|p' "$work/qatime.log")
+admin=$(sed -n 's|.*listening on \(http://.*\)|\1|p' "$work/qatime.log")
 
 stat_all() {
   qatime stat -c "$work/qatime.toml" /projects /projects/plan.txt "/projects/prices, final.csv" /projects/untouched |
@@ -113,9 +112,9 @@ cat >"$work/audit.log" <<EOF
 <14>1 $read qatime-2 qumulo - - - 192.0.2.8,"AD\bob",smb2,fs_read_metadata,ok,5,"/projects/untouched",""
 EOF
 cat "$work/audit.log"
-qatime send --to "tcp://127.0.0.1:$syslog_port" --file "$work/audit.log"
+qatime send --to "$syslog" --file "$work/audit.log"
 # It makes records, too:
-qatime send --to "tcp://127.0.0.1:$syslog_port" --time "$read" /projects/plan.txt
+qatime send --to "$syslog" --time "$read" /projects/plan.txt
 
 # expect TIME PATH: that the server has it
 expect() { qatime stat -c "$work/qatime.toml" "$2" | cut -f 3 | grep -qxF "$1"; }
@@ -128,7 +127,7 @@ stat_all | tee "$work/after"
 [ "$(tail -n 1 "$work/before")" = "$(tail -n 1 "$work/after")" ] || { echo "/projects/untouched was touched" >&2; exit 1; }
 
 say "Look at the daemon"
-qatime status --admin "http://127.0.0.1:$admin_port"
+qatime status --admin "$admin"
 
 say "Stop qatime: what it says"
 kill $daemon
