@@ -18,6 +18,7 @@ import io
 import multiprocessing
 import os
 import pathlib
+import signal
 import sys
 import time
 import unittest
@@ -109,6 +110,8 @@ def run_all(jobs):
 
 if __name__ == "__main__":
     lab.binary("QATIME"), lab.binary("QATIME_NFS_FILES")
+    # A shell that starts us in the background has it ignored, and all that we start would ignore it, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(prog="tests/system", description=__doc__.splitlines()[0])
     parser.add_argument("-v", dest="verbosity", action="store_const", const=2, default=1, help="name each test")
     parser.add_argument("-k", dest="patterns", action="append", metavar="PATTERN", help="only tests with such names")
