@@ -17,9 +17,10 @@
 
 cd "$(dirname "$0")/.." || exit 1
 . tests/packages.sh
+. tests/builds.sh
 
 TARGETS="framing header csv json record"
-BUILD=build/fuzz
+WORK=build/fuzz
 
 case $1 in
   -runs=[0-9]*) limit="$1 -seed=1" keep=false ;;
@@ -32,14 +33,6 @@ shift
 for target; do
   case " $TARGETS " in *" $target "*) ;; *) echo "no such target: $target (there are: $TARGETS)" && exit 2 ;; esac
 done
-
-build() {
-  [ -f $BUILD/build.ninja ] || CC=clang-16 CXX=clang++-16 meson setup $BUILD --wrap-mode=nodownload --unity=on \
-    -Dbuildtype=debug -Doptimization=1 -Db_ndebug=false -Db_sanitize=address,undefined -Db_lundef=false \
-    '-Dcpp_args=-fsanitize=fuzzer-no-link -fno-sanitize-recover=all' || return
-  # shellcheck disable=SC2046
-  meson compile -C $BUILD $(for target; do echo "fuzz_$target"; done)
-}
 
 # seeds TARGET: one a line. What a record begins with will do for framing, which gets it in three forms.
 seeds() {
@@ -74,21 +67,21 @@ length() { [ "$1" = framing ] && echo 160 || echo 512; }
 run() {
   samples=$work/$1
   corpus=$work/$1-new
-  ! $keep || corpus=$BUILD/corpus/$1
-  findings=$BUILD/findings/$1-$(date +%s)-
-  mkdir -p "$samples" "$corpus" $BUILD/findings
+  ! $keep || corpus=$WORK/corpus/$1
+  findings=$WORK/findings/$1-$(date +%s)-
+  mkdir -p "$samples" "$corpus" $WORK/findings
   write_seeds "$1" "$samples"
   echo "--- $1"
   # shellcheck disable=SC2086
-  ASAN_OPTIONS=quarantine_size_mb=1 $BUILD/tests/fuzz_"$1" $limit -max_len="$(length "$1")" -timeout=20 \
+  ASAN_OPTIONS=quarantine_size_mb=1 build/asan/tests/fuzz_"$1" $limit -max_len="$(length "$1")" -timeout=20 \
     -dict=tests/fuzz/words.dict -verbosity=0 -print_final_stats=1 -artifact_prefix="$findings" \
     "$corpus" "$samples" && return
   for file in "$findings"*; do [ ! -f "$file" ] || { echo "$file:" && od -A d -t x1z -v "$file"; }; done
   return 1
 }
 
-# shellcheck disable=SC2086
-need clang-16 libclang-rt-16-dev $BUILD_PACKAGES && build "$@" || exit 1
+# shellcheck disable=SC2046,SC2086
+need clang-19 libclang-rt-19-dev $BUILD_PACKAGES && build_asan $(for target; do echo "fuzz_$target"; done) || exit 1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 passed=0 failed=0

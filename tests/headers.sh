@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # headers.sh SRC COMPILER [ARGUMENT...]: sees that no header under SRC relies on what the includer happened to include
 # before it. One that has a source of its name is the first that this includes, so it compiles alone if the source does
-# (the suites clang and quickstart compile each alone); the others are compiled here. Ends with status 1 if one does
+# (the suite files compiles each alone); the others are compiled here. Ends with status 1 if one does
 # not.
 
 src=$1

@@ -2,103 +2,76 @@
 # SPDX-License-Identifier: MIT
 # Builds qatime and runs its tests, on Debian 12, as root or as a user with sudo:
 #
-#   sh tests/run.sh [--long] [SUITE...]
+#   sh tests/run.sh [OPTION...] [quick | all | SUITE...]
 #
-#   style        clang-format, clang-tidy; the syntax of the scripts
-#   layering     who includes whom
-#   headers      each header compiles alone
-#   unit         unit tests
-#   asan, tsan   the same under AddressSanitizer and UndefinedBehaviorSanitizer, under ThreadSanitizer
-#   clang        each file compiles with clang, too
-#   fuzz         what reads a cluster's bytes, with bytes that libFuzzer makes up (tests/fuzz.sh says more)
-#   system       the real program against a real NFS server (tests/system says more)
-#   system-asan  the same under AddressSanitizer and UndefinedBehaviorSanitizer
-#   system-tsan  a part of it under ThreadSanitizer
-#   page         the page of the daemon in a real browser
-#   quickstart   conf/quickstart.sh works
-#   deploy       the unit under systemd, the forwarders, the wraps, alerts and dashboard, README's commands for a cluster
-#   static       the static program, built twice, in an empty root
-#   container    the image, built and run by an ordinary user, and its units
+# Without an argument it runs what shows a stranger that a clone works: layering, format, headers, unit, system. `quick`
+# is for every edit: the same, with a cut of the system tests. `all` adds everything else. tests/README.md says what
+# each suite proves and how long it takes.
 #
-# Without a SUITE it runs all. --long gives the tests of endurance their long form. Missing Debian packages are
-# installed first. Everything is built in build/, and each suite leaves its log there. What was skipped is counted with
-# its reason. The last line is `N passed, N failed, N skipped`; exit status 1 if any failed.
+#   --long          gives the tests of endurance their long form; `all` has the suite `files`, too
+#   --fail-fast     ends at the first failure
+#   --behind        goes on behind the run before: leaves out the suites that it ran, and adds their counts
+#   --since COMMIT  has `tidy` look only at what has changed since then
+#
+# Missing Debian packages are installed first. Everything is built in build/, and each suite leaves its log there.
+# Suites that mostly wait run beside those that compile. What was skipped is counted with its reason. The last line is
+# `N passed, N failed, N skipped`; exit status 1 if any failed.
 
 cd "$(dirname "$0")/.." || exit 1
 . tests/packages.sh
+. tests/builds.sh
 
-SUITES="style layering headers unit asan tsan clang fuzz system system-asan system-tsan page quickstart deploy static container"
+# The cheapest first; those of the second line run beside those of the first, because they mostly wait.
+COMPILING="layering format headers unit quickstart asan fuzz tsan static tidy"
+WAITING="system page deploy container system-asan system-tsan"
+STRANGER="layering format headers unit system"
+SUITES="$COMPILING $WAITING files"
+
 LOGS=build/logs
-
-# --- builds, in build/NAME; what is there already is only brought up to date -----------------------------------------
-
-# build NAME [MESON OPTION...]
-build() {
-  directory=build/$1
-  shift
-  configure "$directory" "$@" && meson compile -C "$directory" -j "$(nproc)"
-}
-
-configure() {
-  directory=$1
-  shift
-  [ -f "$directory/build.ninja" ] && return
-  rm -rf "$directory"
-  meson setup "$directory" --wrap-mode=nodownload -Dwerror=true -Db_ndebug=false "$@"
-}
-
-# As few compilations of the large headers as can be: that every file compiles alone is what the suites clang and
-# quickstart see. Of the symbols for a debugger what backtraces need: the others take a quarter of the time.
-GCC="-Dbuildtype=debug -Doptimization=1 --unity=on"
-SYMBOLS=-g1
-
-build_gcc() { build gcc $GCC -Dcpp_args=$SYMBOLS; }
-build_asan() {
-  build asan $GCC -Db_sanitize=address,undefined -Db_lundef=false \
-    -Dcpp_args="$SYMBOLS -fno-sanitize-recover=all"
-}
-# ThreadSanitizer knows no fences; what Asio uses them for is ordered by its locks as well.
-build_tsan() {
-  build tsan $GCC -Db_sanitize=thread -Db_lundef=false \
-    -Dcpp_args="$SYMBOLS -DBOOST_ASIO_DISABLE_FENCED_BLOCK"
-}
+RESULTS=$LOGS/results  # of each suite that has ended a line: its name, how many tests passed, failed, were skipped
 
 # --- suites ----------------------------------------------------------------------------------------------------------
 
-suite_style() {
-  rm -rf build/tidy
-  configure build/tidy $GCC -Dtests=false -Dwerror=false || return
+suite_layering() { python3 tests/layering.py --self-test && python3 tests/layering.py src; }
+
+suite_format() {
   status=0
   find src tests -name '*.h' -o -name '*.cc' | xargs clang-format-19 --dry-run -Werror || status=1
-  sh tests/tidy.sh build/tidy || status=1
   for script in conf/*.sh tests/*.sh tests/*/*.sh; do sh -n "$script" || status=1; done
   python3 -m compileall -q -f tests || status=1
   return $status
 }
 
-suite_layering() { python3 tests/layering.py --self-test && python3 tests/layering.py src; }
-
-suite_headers() { configure build/gcc $GCC -Dcpp_args=$SYMBOLS && meson_test gcc headers; }
+suite_headers() { build_gcc qatime && meson_test gcc headers; }
 
 suite_unit() { build_gcc && meson_test gcc unit; }
 
 suite_asan() { build_asan && meson_test asan unit; }
 
-# What one thread does for long takes minutes there, and has nothing to show.
+# One thread that does something for long takes minutes there, and has nothing to show.
 suite_tsan() { build_tsan && without_aslr && meson_test tsan unit --test-args='~[one-thread]'; }
-
-# Each file of a build alone, with clang's warnings, and what clang-tidy sees only then.
-suite_clang() {
-  checks='-*,clang-diagnostic-*,-clang-diagnostic-deprecated-declarations'
-  configure build/files $GCC --unity=off -Dwerror=false || return  # for its compile_commands.json
-  sed -n 's|.*"file": "../../\(.*\)".*|\1|p' build/files/compile_commands.json | sort -u |
-    xargs -P "$(nproc)" -n 8 clang-tidy-19 -p build/files --quiet \
-      --checks="$checks,misc-unused-*-decls,readability-duplicate-include"
-}
 
 suite_fuzz() { sh tests/fuzz.sh -runs=50000; }
 
-suite_system() { build_gcc && system_tests gcc; }
+suite_tidy() {
+  rm -rf build/tidy  # its units are changed
+  # shellcheck disable=SC2086
+  configure tidy $FOR_TESTS -Dtests=false -Dwerror=false && sh tests/tidy.sh build/tidy $QATIME_TIDY_SINCE
+}
+
+# clang-tidy's checks that a unit of several files cannot have, because they are of what one file includes and uses.
+suite_files() {
+  # shellcheck disable=SC2086
+  configure files $FOR_TESTS --unity=off -Dwerror=false || return  # for its compile_commands.json
+  sed -n 's|.*"file": "../../\(.*\)".*|\1|p' build/files/compile_commands.json | sort -u |
+    xargs -P "$(nproc)" -n 8 clang-tidy-19 -p build/files --quiet \
+      --checks='-*,misc-unused-*-decls,readability-duplicate-include'
+}
+
+suite_system() {
+  if [ "$QATIME_TEST_CUT" ]; then set -- -k EndToEnd. -k Commands -k Moves -k Reload; fi
+  build_gcc && system_tests gcc "$@"
+}
 
 suite_system_asan() {
   export QATIME_TEST_QUICK=1
@@ -107,25 +80,20 @@ suite_system_asan() {
 
 suite_system_tsan() { build_tsan && without_aslr && system_tests tsan -k Load -k Faults -k EndToEnd.; }
 
-suite_page() {
-  build_gcc || return
-  QATIME=$PWD/build/gcc/src/qatime QATIME_NFS_FILES=$PWD/build/gcc/tests/nfs_files
-  export QATIME QATIME_NFS_FILES
-  python3 -m unittest discover -v -s tests/page
-}
+suite_page() { build_gcc && python_tests page discover; }
 
 suite_quickstart() { sh conf/quickstart.sh; }
 
-suite_deploy() { build_gcc && deploy_tests test_service test_forwarders test_wraps test_monitoring test_qq; }
+suite_deploy() { build_gcc && python_tests deploy test_service test_forwarders test_wraps test_monitoring test_qq; }
 
-suite_static() { build_gcc && deploy_tests test_static; }
+suite_static() { build_gcc && python_tests deploy test_static; }
 
-suite_container() { build_gcc && deploy_tests test_container test_units; }
+suite_container() { build_gcc && python_tests deploy test_container test_units; }
 
 # ThreadSanitizer of gcc 12 cannot live with as much address randomisation as newer kernels do.
 without_aslr() { setarch -R true 2>/dev/null && prefix="setarch -R" || prefix=; }
 
-# meson_test BUILD SUITE [OPTION...]: what the tests print goes to our log, too.
+# meson_test BUILD SUITE [OPTION...]: our log has all that the tests print.
 meson_test() {
   build=$1 suite=$2
   shift 2
@@ -135,26 +103,29 @@ meson_test() {
   return $status
 }
 
+# use BUILD: tests of the real program take it from there.
+use() { export QATIME="$PWD/build/$1/src/qatime" QATIME_NFS_FILES="$PWD/build/$1/tests/nfs_files"; }
+
 # system_tests BUILD [OPTION...]
 system_tests() {
-  QATIME=build/$1/src/qatime QATIME_NFS_FILES=build/$1/tests/nfs_files
-  export QATIME QATIME_NFS_FILES
+  use "$1"
   shift
   $prefix python3 tests/system -v "$@"
 }
 
-# deploy_tests TEST...
-deploy_tests() {
-  QATIME=$PWD/build/gcc/src/qatime QATIME_NFS_FILES=$PWD/build/gcc/tests/nfs_files
-  export QATIME QATIME_NFS_FILES
-  (cd tests/deploy && python3 -m unittest -v "$@")
+# python_tests FOLDER TEST...
+python_tests() {
+  use gcc
+  (cd "tests/$1" && shift && python3 -m unittest -v "$@")
 }
 
 packages_of() {
   case $1 in
-    style) echo clang-tidy-19 clang-format-19 ;;
-    clang) echo clang-tidy-19 ;;
-    fuzz) echo clang-16 libclang-rt-16-dev ;;
+    format) echo clang-format-19 ;;
+    tidy | files) echo clang-tidy-19 ;;
+    asan | fuzz | system-asan) echo clang-19 libclang-rt-19-dev ;;
+  esac
+  case $1 in
     system*) echo rpcbind iproute2 openssl prometheus redis-server redis-tools ;;
     page) echo chromium ;;
     deploy) echo systemd python3-yaml util-linux openssl prometheus redis-server redis-tools ;;
@@ -163,16 +134,10 @@ packages_of() {
   esac
 }
 
-# Seconds that a suite may take, its builds included: some four times what it takes on two cores.
-budget() {
-  case $1 in
-    layering | headers) seconds=600 ;;
-    *) seconds=1800 ;;
-  esac
-  echo $((seconds * ${QATIME_TEST_LONG:-1}))
-}
-
 # --- running them ----------------------------------------------------------------------------------------------------
+
+# Seconds that a suite may take, its builds included: some four times what it takes on two cores beside another.
+budget() { echo $((2400 * ${QATIME_TEST_LONG:-1})); }
 
 # count LOG STATUS: prints how many tests passed, failed and were skipped, by the summaries of Catch2 and unittest; a
 # suite without any counts as one. What unittest skips by class (setUpClass) is not among those that ran.
@@ -197,36 +162,86 @@ reasons() { sed -n "s/^.* \.\.\. skipped ['\"]\(.*\)['\"]$/\1/p" "$1" | sort | u
 
 run_suite() {
   log=$LOGS/$1.log
-  # Its sudo cannot ask for a password: `timeout` keeps it from the terminal.
-  [ "$1" != container ] || [ "$(id -u)" = 0 ] || sudo true
   started=$(date +%s)
-  timeout -k 10 "$(budget "$1")" sh tests/run.sh --inside "$1" >"$log" 2>&1
+  timeout -k 10 "$(budget)" sh tests/run.sh --inside "$1" >"$log" 2>&1 &
+  echo $! >"$LOGS/$1.pid"
+  wait $!
   status=$?
+  rm -f "$LOGS/$1.pid"
+  [ ! -f $LOGS/ended ] || return
   # shellcheck disable=SC2046
   set -- "$1" $(count "$log" $status) $(($(date +%s) - started))
-  passed=$((passed + $2)) failed=$((failed + $3)) skipped=$((skipped + $4))
-  echo "$1: $2 passed, $3 failed, $4 skipped ($5 s)"
-  reasons "$log"
-  [ $status = 0 ] && return
-  [ $status != 124 ] || echo "$1: took too long"
-  echo "--- the end of $log"
-  tail -n 60 "$log"
-  echo "---"
+  echo "$1 $2 $3 $4" >>$RESULTS
+  report "$@" $status
+  [ $status = 0 ] || [ ! "$fail_fast" ] || end_all
+}
+
+# report SUITE PASSED FAILED SKIPPED SECONDS STATUS: in one piece, since another suite may report, too.
+report() {
+  text=$(
+    echo "$1: $2 passed, $3 failed, $4 skipped ($5 s)"
+    reasons "$LOGS/$1.log"
+    [ "$6" != 124 ] || echo "$1: took too long"
+    [ "$6" = 0 ] || { echo "--- the end of $LOGS/$1.log" && tail -n 60 "$LOGS/$1.log" && echo "---"; }
+  )
+  echo "$text"
+}
+
+# Ends what runs, and nothing else begins.
+end_all() {
+  touch $LOGS/ended
+  for pid in "$LOGS"/*.pid; do [ ! -f "$pid" ] || kill "$(cat "$pid")" 2>/dev/null; done
+}
+
+# run_those_of SUITES: what of them was asked for, one after the other.
+run_those_of() {
+  for suite in $1; do
+    case " $asked " in *" $suite "*) [ -f $LOGS/ended ] || run_suite "$suite" ;; esac
+  done
+}
+
+# choose [quick | all | SUITE...]: sets `asked`.
+choose() {
+  [ $# -gt 0 ] || set -- $STRANGER
+  case $1 in
+    quick) export QATIME_TEST_CUT=1 && set -- $STRANGER ;;
+    all) set -- $COMPILING $WAITING ${QATIME_TEST_LONG:+files} ;;
+  esac
+  asked=
+  for suite; do
+    case " $SUITES " in *" $suite "*) ;; *) echo "no such suite: $suite (there are: $SUITES)" && exit 2 ;; esac
+    [ "$behind" ] && grep -q "^$suite " $RESULTS || asked="$asked $suite"
+  done
 }
 
 main() {
-  [ "$1" != --long ] || { QATIME_TEST_LONG=10 && export QATIME_TEST_LONG && shift; }
-  [ $# -gt 0 ] || set -- $SUITES
-  for suite; do
-    case " $SUITES " in *" $suite "*) ;; *) echo "no such suite: $suite (there are: $SUITES)" && exit 2 ;; esac
+  fail_fast='' behind=''
+  while :; do
+    case $1 in
+      --long) export QATIME_TEST_LONG=10 ;;
+      --fail-fast) fail_fast=1 ;;
+      --behind) behind=1 ;;
+      --since) export QATIME_TIDY_SINCE="$2" && shift ;;
+      -*) echo "no such option: $1" && exit 2 ;;
+      *) break ;;
+    esac
+    shift
   done
-  # shellcheck disable=SC2086
-  need $BUILD_PACKAGES $SERVER_PACKAGES python3 $(for suite; do packages_of "$suite"; done) || exit 1
   mkdir -p $LOGS
-  passed=0 failed=0 skipped=0
-  for suite; do run_suite "$suite"; done
-  echo "$passed passed, $failed failed, $skipped skipped"
-  [ "$failed" = 0 ]
+  rm -f $LOGS/ended "$LOGS"/*.pid
+  [ "$behind" ] || : >$RESULTS
+  # shellcheck disable=SC2086
+  choose "$@"
+  # shellcheck disable=SC2046,SC2086
+  need $BUILD_PACKAGES $SERVER_PACKAGES python3 $(for suite in $asked; do packages_of "$suite"; done) || exit 1
+  # Its sudo cannot ask for a password: `timeout` keeps it from the terminal.
+  case " $asked " in *" container "*) [ "$(id -u)" = 0 ] || sudo true ;; esac
+  trap 'end_all; exit 1' INT TERM
+  run_those_of "$WAITING" &
+  run_those_of "$COMPILING files"
+  wait
+  awk '{ passed += $2; failed += $3; skipped += $4 }
+       END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped; exit failed > 0 }' $RESULTS
 }
 
 if [ "$1" = --inside ]; then

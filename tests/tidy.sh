@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# tidy.sh BUILD: clang-tidy on the sources of a unity build that is configured and used for nothing else.
+# tidy.sh BUILD [SINCE]: clang-tidy on the sources of a unity build that is configured and used for nothing else; with
+# a commit, on those alone that have changed since then, or include a header that has.
 #
 # A header such as Asio's costs clang-tidy more than a source of ours. So each unit that meson makes of several sources
 # gets them put in, in place of their #includes: clang's analyzer walks through the functions of a main file alone.
@@ -8,17 +9,39 @@
 # clang-tidy shows what libstdc++ itself uses that is deprecated.
 #
 # Where the analyzer may enter templates, those of fmt and Asio use up its budget for a function before it has come to
-# the end of ours: it takes six times as long and finds less. What Asio and Beast can have compiled by themselves is
-# left out for the same reason.
+# the end of ours: it takes six times as long and finds less.
 
 build=$1
-for unit in $(find "$build" -name '*-unity*.cpp'); do
+since=$2
+
+# in_need UNIT: whether it is to be looked at.
+in_need() {
+  [ "$since" ] || return 0
+  for file in $changed; do
+    grep -q -F "/$file>" "$1" && return 0
+  done
+  return 1
+}
+
+# What has changed since then, and the sources that include a header among that.
+if [ "$since" ]; then
+  changed=$(git diff --name-only "$since" -- 'src/*.h' 'src/*.cc') || exit 1
+  for header in $(echo "$changed" | grep '\.h$'); do
+    changed="$changed $(grep -rlF "#include \"${header#src/}\"" src --include=*.cc)"
+  done
+  changed=$(echo "$changed" | tr ' ' '\n' | grep '\.cc$' | sort -u)
+fi
+
+units=
+for unit in $(find "$build" -name '*-unity*.cpp' -size +0); do
+  in_need "$unit" || continue
   sed -n 's/^#include<\(.*\)>$/\1/p' "$unit" | while read -r source; do
+    case $source in */asio.cc | */beast.cc | */boost_json.cc) continue ;; esac  # nothing of ours is in them
     [ ! -f "$source" ] || cat "$source" || exit
   done >"$unit.whole" && mv "$unit.whole" "$unit" || exit 1
+  units="$units $unit"
 done
-find "$build" -name '*-unity*.cpp' -size +0 | xargs -P "$(nproc)" -n 1 \
+echo "$units" | xargs -r -P "$(nproc)" -n 1 \
   clang-tidy-19 -p "$build" --quiet \
-  --extra-arg=-DBOOST_ASIO_SEPARATE_COMPILATION --extra-arg=-DBOOST_BEAST_SEPARATE_COMPILATION \
   --extra-arg=-Xclang --extra-arg=-analyzer-config --extra-arg=-Xclang --extra-arg=c++-template-inlining=false \
   --checks="-misc-unused-*-decls,-readability-duplicate-include,-clang-diagnostic-deprecated-declarations"

@@ -85,6 +85,7 @@ class Made(unittest.TestCase):
         for command in commands:
             self.assertLessEqual(HARDENING, set(command))
 
+    @unittest.skipUnless(os.environ.get("QATIME_TEST_LONG"), "a second build takes minutes: with --long only")
     def test_it_is_the_same_wherever_it_is_built(self):
         scratch = lab.Scratch()
         self.addCleanup(scratch.remove)
