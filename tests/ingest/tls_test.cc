@@ -9,6 +9,7 @@
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl.hpp>
+#include <boost/asio/ssl/impl/src.hpp>  // its own code, which qatime does not need
 #include <boost/asio/write.hpp>
 
 #include "ingest/certificates.h"
