@@ -22,7 +22,6 @@ extern "C" void rpc_set_timeout(rpc_context* rpc, int milliseconds);
 namespace qatime::nfs::libnfs {
 
 #ifdef LIBNFS_API_V2
-inline constexpr bool kReadsByRecv = false;  // but by readv(), too
 inline auto& getport = rpc_pmap2_getport_task;
 inline auto& mnt = rpc_mount3_mnt_task;
 inline auto& null = rpc_nfs3_null_task;
@@ -31,7 +30,6 @@ inline auto& lookup = rpc_nfs3_lookup_task;
 inline auto& readdirplus = rpc_nfs3_readdirplus_task;
 inline auto& setattr = rpc_nfs3_setattr_task;
 #else
-inline constexpr bool kReadsByRecv = true;
 inline auto& getport = rpc_pmap2_getport_async;
 inline auto& mnt = rpc_mount3_mnt_async;
 inline auto& null = rpc_nfs3_null_async;

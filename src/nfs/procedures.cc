@@ -234,7 +234,7 @@ void Rpc::readdirplus(const Handle& directory, const Page::Position& begin, std:
     arguments.dir = wire_handle(directory);
     arguments.cookie = begin.cookie;
     std::memcpy(arguments.cookieverf, &begin.verifier, sizeof begin.verifier);
-    arguments.dircount = arguments.maxcount = size;
+    arguments.dircount = arguments.maxcount = call.page = size;
     return libnfs::queued(libnfs::readdirplus(context_, on_reply<READDIRPLUS3res>, &arguments, &call));
   });
 }

@@ -43,6 +43,8 @@ namespace {
 // So many that nothing was answered after: the server hangs. One alone may be a slow request.
 constexpr std::size_t kSilentTimeouts = 2;
 
+constexpr std::size_t kLargestReply = 1 << 20;  // bytes, whatever was asked for
+
 Environment::Procedure make_procedure(metrics::Registry& registry, const char* name) {
   return {registry.counter("qatime_rpcs_total", "RPCs sent to NFS servers.", {"procedure", name}),
           registry.histogram("qatime_rpc_seconds", "From sending an RPC to its reply, or to its timeout.",
@@ -117,8 +119,7 @@ std::string Rpc::connect(const asio::ip::tcp::endpoint& server) {
 }
 
 int Rpc::service(int events) {
-  std::optional<Stream::Use> use;
-  if constexpr (libnfs::kReadsByRecv) use.emplace(stream_, rpc_get_fd(context_));
+  const Stream::Use use{stream_, rpc_get_fd(context_)};
   in_libnfs_ = true;
   const int result = rpc_service(context_, events);
   in_libnfs_ = false;
@@ -214,13 +215,28 @@ void Rpc::entered(Call& call, bool queued) {
     completed_.splice(completed_.end(), waiting_, call.self);
     return deliver_later();
   }
+  if (call.page > 0) expect_page(call.page);
   call.procedure->sent.add();
   set_alarm();
   flush_later();
 }
 
+// A page may be larger than was asked for: some servers count other bytes. Abandoned calls may be answered, too.
+void Rpc::expect_page(std::size_t size) noexcept {
+  ++pages_;
+  largest_page_ = std::max(largest_page_, size);
+  stream_.set_limit(std::min(2 * largest_page_ + Stream::kSmallRecord, kLargestReply));
+}
+
+void Rpc::end_page() noexcept {
+  if (--pages_ > 0) return;
+  largest_page_ = 0;
+  stream_.set_limit(Stream::kSmallRecord);
+}
+
 void Rpc::finish(Call& call, const Reply& reply) {
   Rpc& rpc = *call.rpc;
+  if (call.page > 0) rpc.end_page();
   if (reply.status != Status::lost) {
     rpc.started_before_reply_ = rpc.started_;
     rpc.silent_timeouts_ = 0;
@@ -235,6 +251,7 @@ void Rpc::finish(Call& call, const Reply& reply) {
     rpc.latency_ += (latency - rpc.latency_) / 8;
   }
   call.reply = reply;
+  if (call.page > 0 && !rpc.stream_.refusal().empty()) call.reply.status = Status::garbage;
   rpc.completed_.splice(rpc.completed_.end(), rpc.waiting_, call.self);
 }
 
@@ -307,8 +324,10 @@ void Rpc::close() noexcept {
   in_libnfs_ = false;
 }
 
-// Why rpc_service() failed. libnfs says nothing when the peer has closed, and may still hold an older text.
+// Why rpc_service() failed. A Stream only tells libnfs that it did. libnfs says nothing when the peer has closed, and
+// may still hold an older text.
 std::string Rpc::failure() const {
+  if (!stream_.refusal().empty()) return stream_.refusal();
   char byte = 0;
   const auto got = ::recv(socket_, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT);
   if (got == 0) return "the server closed the connection";

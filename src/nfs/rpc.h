@@ -67,8 +67,9 @@ struct Reply {
 // Opens in its constructor and ends once: lost by itself, or destroyed, which forgets what is outstanding.
 //
 // Requests complete once, on the loop, outside the call that started them; a timeout counts from that call. When the
-// connection is lost, all that is outstanding completes with Status::lost, and then `lost` is called. Any callback may
-// start requests and may destroy the Rpc. One thread, that of the loop.
+// connection is lost, all that is outstanding completes with Status::lost, and then `lost` is called. If it was for a
+// reply without bounds, READDIRPLUS completes with Status::garbage, as the likeliest to have it. Any callback may start
+// requests and may destroy the Rpc. One thread, that of the loop.
 class Rpc {
  public:
   using Done = std::function<void(const Reply&)>;
@@ -109,6 +110,7 @@ class Rpc {
     Clock::Instant started{};
     Clock::Instant deadline{};
     std::uint64_t number = 0;  // in the order of starting
+    std::uint32_t page = 0;    // bytes that a READDIRPLUS asks for
     Reply reply{};
     std::list<Call>::iterator self{};
   };
@@ -123,6 +125,8 @@ class Rpc {
     Call& call = enter(procedure, std::move(done));
     entered(call, open_ && queue(call));
   }
+  void expect_page(std::size_t size) noexcept;
+  void end_page() noexcept;
   [[nodiscard]] Call& enter(const Environment::Procedure& procedure, Done done);
   void entered(Call& call, bool queued);
   [[nodiscard]] std::string connect(const boost::asio::ip::tcp::endpoint& server);
@@ -155,8 +159,10 @@ class Rpc {
   bool alarm_is_set_ = false;
   bool flush_is_posted_ = false;
   bool awaits_room_ = false;
-  Clock::Duration latency_{};  // until a reply, as it was lately
-  std::size_t together_ = 0;   // replies that the last turn brought
+  Clock::Duration latency_{};     // until a reply, as it was lately
+  std::size_t together_ = 0;      // replies that the last turn brought
+  std::size_t pages_ = 0;         // READDIRPLUS calls that libnfs has
+  std::size_t largest_page_ = 0;  // bytes that one has asked for since there were none
   std::uint64_t started_ = 0;
   std::uint64_t started_before_reply_ = 0;                 // before the last one
   std::size_t silent_timeouts_ = 0;                        // of what was started after it

@@ -5,20 +5,28 @@
 // program has these two itself. The linker and the loader prefer those of the program, for the libnfs in it as for the
 // shared one. Only rpc_service() of a connection gets bytes from its Stream; everybody else gets what they ask the
 // kernel for, which has the same calls under other names. Later versions write by writev(), version 5 each request and
-// version 6 many at once, and from 6 on they read by readv(), too: there no Stream is used.
+// version 6 many at once; all of them read replies by recv().
+//
+// No version bounds a reply well: 4 and 5 take fragments of 1 MiB without end, 6.0 takes one of 4 MiB, 7.0 takes 8 MiB
+// in all. And all decode a list of entries by recursion. So a Stream follows the record marks, and refuses a record
+// when a mark says that it will be larger than what was asked for can explain.
 #include "nfs/stream.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
+#include <fmt/core.h>
 #include <sys/socket.h>
 
 namespace qatime::nfs {
 
 namespace {
 
-constexpr std::size_t kSize = 64 << 10;  // of reads, bytes: all replies to what is in flight, but for READDIRPLUS
+constexpr std::size_t kSize = 64 << 10;      // of reads, bytes: all replies to what is in flight, but for READDIRPLUS
+constexpr std::uint32_t kLast = 0x80000000;  // in a mark: of the record's fragments
+// Bytes that a smaller fragment counts, since libnfs walks along all that came before it.
+constexpr std::size_t kLeastFragment = 1 << 10;
 
 struct InUse {
   Stream* stream = nullptr;
@@ -35,26 +43,63 @@ Stream::Use::Use(Stream& stream, int descriptor) noexcept {
 
 Stream::Use::~Use() { in_use = {}; }
 
-// After a read that the kernel could not fill there is nothing to be had at once; who waits for the socket is told of
-// what comes then.
 ssize_t Stream::read(int descriptor, void* bytes, std::size_t size) noexcept {
   if (size == 0) return 0;
-  if (next_ == end_ && is_drained_) {
-    errno = EAGAIN;
-    return -1;
-  }
   if (next_ == end_) {
-    if (in_ == nullptr) in_ = std::make_unique<char[]>(kSize);  // NOLINT(modernize-avoid-c-arrays)
-    const auto got = ::recvfrom(descriptor, in_.get(), kSize, MSG_DONTWAIT, nullptr, nullptr);
-    if (got <= 0) return got;
-    next_ = 0;
-    end_ = static_cast<std::size_t>(got);
-    is_drained_ = end_ < kSize;
+    if (const auto got = fill(descriptor); got <= 0) return got;
   }
   const std::size_t taken = std::min(size, end_ - next_);
   std::memcpy(bytes, in_.get() + next_, taken);
   next_ += taken;
   return static_cast<ssize_t>(taken);
+}
+
+// After a read that the kernel could not fill there is nothing to be had at once; who waits for the socket is told of
+// what comes then.
+ssize_t Stream::fill(int descriptor) noexcept {
+  if (is_drained_) {
+    errno = EAGAIN;
+    return -1;
+  }
+  if (in_ == nullptr) in_ = std::make_unique<char[]>(kSize);  // NOLINT(modernize-avoid-c-arrays)
+  const auto got = ::recvfrom(descriptor, in_.get(), kSize, MSG_DONTWAIT, nullptr, nullptr);
+  if (got <= 0) return got;
+  follow(in_.get(), static_cast<std::size_t>(got));
+  if (!refusal_.empty()) {
+    errno = EMSGSIZE;
+    return -1;
+  }
+  next_ = 0;
+  end_ = static_cast<std::size_t>(got);
+  is_drained_ = end_ < kSize;
+  return got;
+}
+
+// Marks (RFC 5531 section 11) may be split over reads.
+void Stream::follow(const char* bytes, std::size_t size) {
+  const char* const end = bytes + size;
+  while (bytes != end && refusal_.empty()) {
+    if (fragment_ > 0) {
+      const std::size_t taken = std::min(fragment_, static_cast<std::size_t>(end - bytes));
+      fragment_ -= taken;
+      bytes += taken;
+      continue;
+    }
+    mark_ = mark_ << 8 | static_cast<unsigned char>(*bytes++);
+    if (++mark_bytes_ == sizeof mark_) begin_fragment(mark_);
+  }
+}
+
+void Stream::begin_fragment(std::uint32_t mark) {
+  mark_bytes_ = 0;
+  fragment_ = mark & ~kLast;
+  record_ += std::max(fragment_, kLeastFragment);
+  if (fragment_ == 0) {
+    refusal_ = "dropped: its reply has an empty fragment, which libnfs takes for the end of the connection";
+  } else if (record_ > limit_) {
+    refusal_ = fmt::format("dropped: its reply grew beyond {} bytes, which no sound NFS server sends", limit_);
+  }
+  if ((mark & kLast) != 0) record_ = 0;
 }
 
 ssize_t Stream::write(const void* bytes, std::size_t size) {

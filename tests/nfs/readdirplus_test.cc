@@ -182,25 +182,62 @@ TEST_CASE("A server that does not know READDIRPLUS says NOTSUPP one way or the o
 
 TEST_CASE("A page larger than asked is taken as it is, and one that is cut short is got over") {
   ScriptedServer server;
-  add_files(server, 3000);
+  add_files(server, 400);
   Reader reader{server};
   server.script(Procedure::readdirplus, {Fault::oversize}, 1);
-  CHECK(reader.read(reader.root()).entries.size() == 3002);
+  CHECK(reader.read(reader.root()).entries.size() == 402);
   server.script(Procedure::readdirplus, {Fault::truncate}, 1);
   CHECK(reader.read(reader.root()).status != Status::ok);
   REQUIRE(reader.loop.run_until([&] { return reader.client.room() > 0 && reader.client.root(0); }));
   CHECK(reader.read(reader.root()).status == Status::ok);
 }
 
-TEST_CASE("A page beyond all bounds costs the connection, not the client") {
+// ---- pages without bounds
+
+constexpr std::size_t kEntry = 32;             // bytes of the smallest
+constexpr std::size_t kAround = 24 + 100 + 8;  // bytes of a reply: of RPC, before its entries and behind them
+
+testing::Action crowd(std::size_t entries) {
+  testing::Action action{Fault::crowd};
+  action.entries = entries;
+  return action;
+}
+
+TEST_CASE("A page or a reply beyond all bounds costs the connection, and the reason is said") {
   ScriptedServer server;
-  add_files(server, 50'000);
   Reader reader{server};
-  server.script(Procedure::readdirplus, {Fault::oversize}, 1);
-  const auto status = reader.read(reader.root()).status;
-  CHECK((status == Status::lost || status == Status::ok));  // the bound is that of libnfs
+  std::string grew = "dropped: its reply grew beyond 81920 bytes";  // for a page of 8 KiB
+  SECTION("a list that libnfs would decode until the stack ends") {
+    server.script(Procedure::readdirplus, crowd(300'000), 1);
+  }
+  SECTION("a list that is a little too long") {
+    server.script(Procedure::readdirplus, crowd((8192 * 2 + 65536 - kAround) / kEntry + 1), 1);
+  }
+  SECTION("fragments that never end") { server.script(Procedure::readdirplus, {Fault::endless}, 1); }
+  SECTION("fragments of no bytes that never end") {
+    server.script(Procedure::readdirplus, {Fault::empty}, 1);
+    grew = "dropped: its reply has an empty fragment";
+  }
+  std::string why;
+  reader.client.on_change([&] { why += reader.client.trouble(0).value_or(""); });
+  CHECK(reader.read(reader.root()).status == Status::garbage);
+  CHECK(why.find(grew) != std::string::npos);
   REQUIRE(reader.loop.run_until([&] { return reader.client.room() > 0 && reader.client.root(0); }));
   CHECK(reader.read(reader.root()).status == Status::ok);
+}
+
+TEST_CASE("Where no page is asked for, replies are small") {
+  ScriptedServer server;
+  Reader reader{server};
+  CHECK(reader.read(reader.root()).status == Status::ok);
+  server.script(Procedure::getattr, {Fault::endless}, 1);
+  std::string why;
+  reader.client.on_change([&] { why += reader.client.trouble(0).value_or(""); });
+  std::optional<Status> status;
+  reader.client.getattr(reader.root(), [&](Status got, const auto&) { status = got; });
+  REQUIRE(reader.loop.run_until([&] { return status.has_value(); }));
+  CHECK(*status == Status::lost);
+  CHECK(why.find("grew beyond 65536 bytes") != std::string::npos);
 }
 
 TEST_CASE("Without a server a page is lost") {

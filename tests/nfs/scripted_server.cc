@@ -151,6 +151,8 @@ class ScriptedServer::Server::Connection : public std::enable_shared_from_this<C
     if (action.fault == Fault::silence) return;
     if (action.fault == Fault::drop) return leave();
     if (action.fault == Fault::noise) return send(noise());
+    if (action.fault == Fault::endless) return repeat(record(64 << 10, std::string(64 << 10, '\0')));
+    if (action.fault == Fault::empty) return repeat(record(0, {}));
     if (const auto refused = refusal(call, action)) return write(*refused);
     const std::string results = server_.service_.execute(call.request, action);
     if (action.delay.count() > 0) ++server_.late_;
@@ -205,6 +207,11 @@ class ScriptedServer::Server::Connection : public std::enable_shared_from_this<C
       case Fault::fragments:
         return send(record(half, message.substr(0, half)) +
                     record(kLast | (message.size() - half), message.substr(half)));
+      case Fault::crowd:
+        for (; message.size() > kMiB; message.remove_prefix(kMiB)) {
+          send(record(kMiB, message.substr(0, kMiB)));
+        }
+        return send(record(kLast | message.size(), message));
       case Fault::dribble:
         for (const char byte : record(kLast | message.size(), message)) send({byte});
         return;
@@ -214,6 +221,13 @@ class ScriptedServer::Server::Connection : public std::enable_shared_from_this<C
   }
 
   static constexpr std::size_t kLast = 0x80000000;  // fragment of a record
+  static constexpr std::size_t kMiB = 1 << 20;
+
+  // For ever.
+  void repeat(const std::string& bytes) {
+    repeated_ = bytes;
+    send(bytes);
+  }
 
   static std::string record(std::size_t mark, std::string_view message) {
     return XdrWriter{}.word(static_cast<std::uint32_t>(mark)).raw(message).bytes();
@@ -235,6 +249,7 @@ class ScriptedServer::Server::Connection : public std::enable_shared_from_this<C
         return self->leave();
       }
       self->out_.pop_front();
+      if (!self->repeated_.empty()) self->out_.push_back(self->repeated_);
       if (!error && !self->out_.empty()) self->write_next();
     });
   }
@@ -245,6 +260,7 @@ class ScriptedServer::Server::Connection : public std::enable_shared_from_this<C
   std::array<char, 4> marker_{};
   std::string record_;
   std::deque<std::string> out_;
+  std::string repeated_;
 };
 
 void ScriptedServer::Server::drop() {

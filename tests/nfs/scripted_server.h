@@ -58,6 +58,9 @@ struct Action {
     no_attributes,  // where they are optional
     no_handles,     // READDIRPLUS
     oversize,       // READDIRPLUS: the whole directory, whatever was asked for
+    crowd,          // READDIRPLUS: `entries` of 32 bytes in fragments of 1 MiB, whatever was asked for
+    endless,        // fragments of 64 KiB, none of them the last
+    empty,          // or of no bytes
     deny,           // MSG_DENIED, AUTH_ERROR, `auth_stat`
     rpc_mismatch,   // MSG_DENIED, too
     prog_unavail,   // and likewise the others of accept_stat
@@ -70,6 +73,7 @@ struct Action {
   std::optional<Status> status{};     // answered, not executed
   std::chrono::milliseconds delay{};  // before it is executed and answered
   std::uint32_t auth_stat = 1;        // AUTH_BADCRED
+  std::size_t entries = 0;
 };
 
 // Serves NFS, MOUNT and a portmapper that knows them on one TCP port of 127.0.0.1 (or of another loopback address), on

@@ -120,6 +120,12 @@ std::string Service::readdirplus(const Request& request, const Action& action) c
   std::vector<std::pair<std::string, std::shared_ptr<Node>>> all{{".", directory}, {"..", tree.at("/")}};
   all.insert(all.end(), directory->children.begin(), directory->children.end());
   out.hyper(kCookieVerifier);
+  if (action.fault == Action::Fault::crowd) {
+    for (std::size_t count = 0; count < action.entries; ++count) {
+      out.word(1).hyper(count).opaque({}).hyper(count + 1).word(0).word(0);
+    }
+    return out.word(0).word(1).bytes();
+  }
   std::uint64_t cookie = request.cookie;
   for (; cookie < all.size(); ++cookie) {
     const std::string next = entry(all[cookie].first, *all[cookie].second, cookie + 1, action.fault);

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""A server whose lists have no bounds costs its connection, and neither the daemon nor what other servers do."""
+
+import re
+import signal
+import socket
+import struct
+import threading
+
+from case import OwnServerCase, now
+from lab import record, send_tcp
+
+NFS, READDIRPLUS = 100003, 17
+LAST = 0x80000000  # fragment of a record
+DIRECTORIES, FILES = 20, 50
+
+
+def read_record(connection):
+    """A record with its mark; all that we meet are one fragment. b"" at the end."""
+    mark = connection.recv(4, socket.MSG_WAITALL)
+    if len(mark) < 4:
+        return b""
+    size = struct.unpack(">I", mark)[0] & ~LAST
+    rest = connection.recv(size, socket.MSG_WAITALL)
+    return mark + rest if len(rest) == size else b""
+
+
+def crowd(xid, entries):
+    """A reply to READDIRPLUS with so many entries of 32 bytes, in fragments of 1 MiB."""
+    head = struct.pack(">6I2I8x", xid, 1, 0, 0, 0, 0, 0, 0)
+    body = head + b"".join(struct.pack(">IQIQII", 1, at, 0, at, 0, 0) for at in range(1, entries + 1))
+    body += struct.pack(">II", 0, 1)
+    parts = [body[at:at + (1 << 20)] for at in range(0, len(body), 1 << 20)]
+    marks = [len(part) for part in parts[:-1]] + [LAST | len(parts[-1])]
+    return b"".join(struct.pack(">I", mark) + part for mark, part in zip(marks, parts))
+
+
+class Middle:
+    """Passes on what comes for `server`, on the same ports of another address, but answers READDIRPLUS itself."""
+
+    host = "127.0.0.3"
+
+    def __init__(self, server, entries):
+        self.server, self.entries, self.listings = server, entries, 0
+        self.listeners = [self._listen(port) for port in {server.port, server.mount_port}]
+
+    def _listen(self, port):
+        listener = socket.create_server((self.host, port))
+        threading.Thread(target=self._accept, args=(listener, port), daemon=True).start()
+        return listener
+
+    def close(self):
+        for listener in self.listeners:
+            listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+
+    def _accept(self, listener, port):
+        while True:
+            try:
+                client, _ = listener.accept()
+                server = socket.create_connection((self.server.host, port))
+            except OSError:
+                return
+            turn = threading.Lock()
+            for work in (self._ask, self._answer):
+                threading.Thread(target=work, args=(client, server, turn), daemon=True).start()
+
+    def _ask(self, client, server, turn):
+        try:
+            while call := read_record(client):
+                xid, program, procedure = struct.unpack_from(">I8xI4xI", call, 4)
+                if (program, procedure) == (NFS, READDIRPLUS):
+                    self.listings += 1
+                    with turn:
+                        client.sendall(crowd(xid, self.entries))
+                else:
+                    server.sendall(call)
+        except OSError:
+            pass
+        server.shutdown(socket.SHUT_RDWR)
+
+    @staticmethod
+    def _answer(client, server, turn):
+        try:
+            while reply := read_record(server):
+                with turn:
+                    client.sendall(reply)
+        except OSError:
+            pass
+        server.close()
+        client.close()
+
+
+class HostileServer(OwnServerCase):
+    def middle(self, entries):
+        middle = Middle(self.server, entries)
+        self.addCleanup(middle.close)
+        return middle
+
+    def apply(self, daemon):
+        """All that waits in directories before the server says a word."""
+        paths = [f"{self.root}/{directory}/{name}" for directory in range(DIRECTORIES) for name in range(FILES)]
+        with self.files as files:
+            for directory in range(DIRECTORIES):
+                files.do("mkdir", f"{self.root}/{directory}")
+            for path in paths:
+                files.do("create", path)
+        when = now()
+        self.server.process.send_signal(signal.SIGSTOP)
+        try:
+            daemon.start()
+            send_tcp(daemon.port, [record(path, when) for path in paths])
+        finally:
+            self.server.process.send_signal(signal.SIGCONT)
+        self.expect_atimes({path: when for path in paths})
+        counters = daemon.stop()
+        self.assertEqual(counters("applied") + counters("unchanged"), len(paths))  # what was set with its reply lost
+        counters.check_sums()
+
+    def test_a_list_that_does_not_end_beside_a_good_server(self):
+        middle = self.middle(300_000)
+        daemon = self.qatime(nfs__servers=[middle.host, self.server.host])
+        self.apply(daemon)
+        self.assertGreater(middle.listings, 0)
+        self.assertRegex(daemon.log, rf"warning.*{re.escape(middle.host)}.*: dropped: its reply grew beyond \d+ bytes")
+
+    def test_a_list_that_does_not_end_of_the_only_server(self):
+        middle = self.middle(300_000)
+        self.apply(self.qatime(nfs__servers=[middle.host]))
+        self.assertGreater(middle.listings, 0)
