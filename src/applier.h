@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -21,6 +22,8 @@ namespace qatime {
 // outlives it. The thread of the loop, unless a call says otherwise.
 class Applier {
  public:
+  static constexpr std::size_t kStack = nfs::LibnfsClient::kStack;  // bytes that the thread must have
+
   Applier(boost::asio::io_context& io, backlog::Backlog& backlog, const Clock& clock, const Config& config,
           const Lanes& lanes, metrics::Registry& registry, bool dry_run);
   Applier(const Applier&) = delete;

@@ -113,6 +113,14 @@ void raise_descriptor_limit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// A thread of musl has 128 KiB of it, one of glibc as much as the main thread may have (ulimit -s).
+void set_stack_of_threads(std::size_t bytes) {
+  pthread_attr_t attributes;
+  if (pthread_attr_init(&attributes) != 0) return;
+  if (pthread_attr_setstacksize(&attributes, bytes) == 0) pthread_setattr_default_np(&attributes);
+  pthread_attr_destroy(&attributes);
+}
+
 class Daemon {
  public:
   Daemon(const Config& config, const std::function<Config()>& read_again, bool dry_run)
@@ -447,6 +455,7 @@ class Daemon {
 
 void run_daemon(const Config& config, const std::function<Config()>& read_again, bool dry_run) {
   raise_descriptor_limit();
+  set_stack_of_threads(Applier::kStack);
   Daemon{config, read_again, dry_run}.run();
 }
 

@@ -38,6 +38,10 @@ struct Environment;
 // gone. Counts qatime_rpcs_total{procedure}, qatime_server_up{server} and qatime_reconnects_total{server}.
 class LibnfsClient final : public Client {
  public:
+  // Bytes of stack that the loop's thread must have: libnfs decodes a page by recursion, 96 for each of at most 32,768
+  // entries (version 4).
+  static constexpr std::size_t kStack = 8 << 20;
+
   // The lanes are the exports of `config`, in that order. `io` and `registry` outlive the client.
   LibnfsClient(boost::asio::io_context& io, const NfsConfig& config, metrics::Registry& registry);
   ~LibnfsClient() override;

@@ -43,7 +43,7 @@ namespace {
 // So many that nothing was answered after: the server hangs. One alone may be a slow request.
 constexpr std::size_t kSilentTimeouts = 2;
 
-constexpr std::size_t kLargestReply = 1 << 20;  // bytes, whatever was asked for
+constexpr std::size_t kLargestReply = 1 << 20;  // bytes, whatever was asked for; LibnfsClient::kStack suits it
 
 Environment::Procedure make_procedure(metrics::Registry& registry, const char* name) {
   return {registry.counter("qatime_rpcs_total", "RPCs sent to NFS servers.", {"procedure", name}),

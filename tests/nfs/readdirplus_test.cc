@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // READDIRPLUS on the wire.
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include <fmt/core.h>
+#include <pthread.h>
 
 #include "catch.h"
 #include "metrics.h"
@@ -238,6 +240,37 @@ TEST_CASE("Where no page is asked for, replies are small") {
   REQUIRE(reader.loop.run_until([&] { return status.has_value(); }));
   CHECK(*status == Status::lost);
   CHECK(why.find("grew beyond 65536 bytes") != std::string::npos);
+}
+
+// Runs `function` on a thread that has as much stack as a client needs.
+void run_on_client_stack(std::function<void()> function) {
+  pthread_attr_t attributes;
+  REQUIRE(pthread_attr_init(&attributes) == 0);
+  REQUIRE(pthread_attr_setstacksize(&attributes, LibnfsClient::kStack) == 0);
+  pthread_t thread{};
+  const auto run = [](void* argument) -> void* {
+    (*static_cast<std::function<void()>*>(argument))();
+    return nullptr;
+  };
+  REQUIRE(pthread_create(&thread, &attributes, run, &function) == 0);
+  REQUIRE(pthread_join(thread, nullptr) == 0);
+  REQUIRE(pthread_attr_destroy(&attributes) == 0);
+}
+
+TEST_CASE("The longest list that is let through finds room on the stack") {
+  constexpr std::size_t kMost = ((1 << 20) - kAround) / kEntry;
+  ScriptedServer server;
+  server.script(Procedure::readdirplus, crowd(kMost), 1);
+  server.script(Procedure::readdirplus, crowd(kMost + 1), 1);
+  std::size_t entries = 0;
+  auto beyond = Status::ok;
+  run_on_client_stack([&] {
+    Reader reader{server};
+    entries = reader.read(reader.root(), {}, 4 << 20).entries.size();
+    beyond = reader.read(reader.root(), {}, 4 << 20).status;
+  });
+  CHECK(entries == kMost);
+  CHECK(beyond == Status::garbage);
 }
 
 TEST_CASE("Without a server a page is lost") {

@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 
+import lab
 from case import OwnServerCase, now
 from lab import record, send_tcp
 
@@ -97,6 +98,14 @@ class HostileServer(OwnServerCase):
         self.addCleanup(middle.close)
         return middle
 
+    def with_small_stacks(self, daemon, kibibytes):
+        """`daemon`, where glibc gives a thread as little stack as musl does."""
+        script = daemon.directory / "small-stacks"
+        script.write_text(f'#!/bin/sh\nulimit -s {kibibytes}\nexec "{daemon.program}" "$@"\n')
+        script.chmod(0o755)
+        daemon.program = script
+        return daemon
+
     def apply(self, daemon):
         """All that waits in directories before the server says a word."""
         paths = [f"{self.root}/{directory}/{name}" for directory in range(DIRECTORIES) for name in range(FILES)]
@@ -128,3 +137,12 @@ class HostileServer(OwnServerCase):
         middle = self.middle(300_000)
         self.apply(self.qatime(nfs__servers=[middle.host]))
         self.assertGreater(middle.listings, 0)
+
+    def test_a_list_within_bounds_on_small_stacks(self):
+        middle = self.middle(2_000)  # some 190 KiB of stack
+        daemon = self.qatime(nfs__servers=[middle.host])
+        if lab.is_sanitized(daemon.program):
+            self.skipTest("a sanitizer needs more stack than that")
+        self.apply(self.with_small_stacks(daemon, 160))
+        self.assertGreater(middle.listings, 0)
+        self.assertNotIn("dropped: ", daemon.log)
