@@ -307,11 +307,18 @@ void Rpc::deliver_later() {
 
 void Rpc::fail(const std::string& why) {
   close();
+  complete_forgotten();
   const std::weak_ptr life{life_};
   deliver();
   if (life.expired()) return;
   const auto lost = std::move(lost_);
   lost(why);
+}
+
+// From 6 on, libnfs forgets a request whose reply had come in part.
+void Rpc::complete_forgotten() {
+  while (!waiting_.empty()) finish(waiting_.front(), {Status::lost});
+  abandoned_.clear();
 }
 
 void Rpc::close() noexcept {

@@ -143,6 +143,7 @@ class Rpc {
   void deliver();
   void deliver_later();
   void fail(const std::string& why);
+  void complete_forgotten();
   void close() noexcept;
   [[nodiscard]] std::string failure() const;
 
