@@ -15,6 +15,7 @@
 #include "nfs/rpc.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cerrno>
 #include <iterator>
@@ -26,6 +27,7 @@
 #include <boost/asio/post.hpp>
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -344,3 +346,15 @@ std::string Rpc::failure() const {
 }
 
 }  // namespace qatime::nfs
+
+// Exports may demand a source port below 1024 ("secure"), and libnfs takes one, where it may, that this does not know.
+// The one of the C library may ask a directory service, and hang in it, before each connection. So the program has its
+// own, as stream.cc has recv(): services keep what the kernel's clients leave them (sunrpc.min_resvport), and some
+// more.
+servent* getservbyport(int port, const char* /*protocol*/) {
+  constexpr std::uint16_t kFirst = 665;
+  constexpr std::array<std::uint16_t, 9> kServices{749, 783, 853, 873, 953, 990, 992, 993, 995};
+  static servent known{};
+  const std::uint16_t number = ntohs(static_cast<std::uint16_t>(port));
+  return number < kFirst || std::ranges::count(kServices, number) > 0 ? &known : nullptr;
+}

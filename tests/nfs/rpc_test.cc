@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include "nfs/rpc.h"
 
+#include <array>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
+#include <dlfcn.h>
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "catch.h"
 #include "nfs/loop.h"
@@ -48,6 +54,65 @@ struct Lab {
   metrics::Registry registry;
   Environment environment;
 };
+
+// ---- the port that it connects from
+
+// Whether this thread may use ports below 1024.
+bool may_use_low_ports() {
+  Loop loop;
+  for (std::uint16_t port = 1023; port > 1000; --port) {
+    tcp::socket socket{loop.io(), tcp::v4()};
+    boost::system::error_code error;
+    socket.bind({tcp::v4(), port}, error);
+    if (error != boost::asio::error::address_in_use) return !error;
+  }
+  return false;
+}
+
+// While it lives, this thread has no CAP_NET_BIND_SERVICE in effect.
+class Unprivileged {
+ public:
+  Unprivileged() {
+    REQUIRE(::syscall(SYS_capget, &header_, before_.data()) == 0);
+    auto without = before_;
+    without[0].effective &= ~(1U << CAP_NET_BIND_SERVICE);
+    REQUIRE(::syscall(SYS_capset, &header_, without.data()) == 0);
+  }
+  ~Unprivileged() { (void)::syscall(SYS_capset, &header_, before_.data()); }
+  Unprivileged(const Unprivileged&) = delete;
+  Unprivileged& operator=(const Unprivileged&) = delete;
+
+ private:
+  __user_cap_header_struct header_{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> before_{};
+};
+
+TEST_CASE("It comes from a port below 1024 that is no service's where it may, else from a high one") {
+  std::optional<Unprivileged> unprivileged;
+  if (GENERATE(false, true)) unprivileged.emplace();
+  ScriptedServer server;
+  Lab lab{server.config()};
+  for (std::size_t count = 1; count <= 20; ++count) {
+    Rpc* opened = nullptr;
+    Rpc rpc{lab.environment, endpoint_of(server.port()), [&] { opened->null([](const Reply&) {}); },
+            [](const std::string&) {}};
+    opened = &rpc;
+    REQUIRE(lab.loop.run_until([&] { return server.count(Procedure::null) == count; }));
+    const std::uint16_t port = server.requests().back().source;
+    CHECK((port < 1024) == may_use_low_ports());
+    CHECK(port >= 665);
+    CHECK(port != 993);
+  }
+}
+
+TEST_CASE("libnfs asks this program, and not a directory service, whether a port is a service's") {
+  const auto home = [](const void* symbol) {
+    Dl_info found{};
+    return ::dladdr(symbol, &found) != 0 ? found.dli_fbase : nullptr;
+  };
+  static const int here = 0;
+  CHECK(home(::dlsym(RTLD_DEFAULT, "getservbyport")) == home(&here));
+}
 
 TEST_CASE("A thousand connections one after the other leave no descriptor open") {
   ScriptedServer server;

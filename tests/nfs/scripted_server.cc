@@ -106,6 +106,8 @@ class ScriptedServer::Server::Connection : public std::enable_shared_from_this<C
   Connection(Server& server, tcp::socket socket, std::uint32_t number)
       : server_{server}, socket_{std::move(socket)}, number_{number} {
     socket_.set_option(tcp::no_delay{true});
+    error_code gone;
+    source_ = socket_.remote_endpoint(gone).port();
   }
 
   void read() {
@@ -139,6 +141,7 @@ class ScriptedServer::Server::Connection : public std::enable_shared_from_this<C
   void take(Call call) {
     if (call.acceptable != kSuccess) return write(accepted(call.xid, call.acceptable, {}));
     call.request.connection = number_;
+    call.request.source = source_;
     server_.requests_.push_back(call.request);
     const Action action = server_.action_for(call.request);
     if (action.delay.count() == 0) return perform(call, action);
@@ -257,6 +260,7 @@ class ScriptedServer::Server::Connection : public std::enable_shared_from_this<C
   Server& server_;
   tcp::socket socket_;
   std::uint32_t number_;
+  std::uint16_t source_ = 0;
   std::array<char, 4> marker_{};
   std::string record_;
   std::deque<std::string> out_;

@@ -35,6 +35,7 @@ struct Request {
   std::uint32_t uid = 0;  // AUTH_SYS
   std::uint32_t gid = 0;
   std::uint32_t connection = 0;  // counted from 1 as accepted
+  std::uint16_t source = 0;      // the client's port
 };
 
 // What becomes of a request. The default is to execute it and to answer.
