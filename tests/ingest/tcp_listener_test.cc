@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/tcp_listener.h"
 
+#include <cerrno>
 #include <deque>
 #include <optional>
 #include <string>
@@ -301,6 +302,8 @@ TEST_CASE_METHOD(Fixture, "Without descriptors accepting pauses and goes on") {
   tcp::socket late{context};
   late.open(tcp::v4());
   run_until([&] { return open() == 1; });
+  // UndefinedBehaviorSanitizer looks at a class for the first time through a pipe, which it cannot have later.
+  CHECK_FALSE(boost::system::error_code{EMFILE, boost::system::system_category()}.message().empty());
   rlimit before{};
   REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
   const rlimit none{static_cast<rlim_t>(late.native_handle()), before.rlim_max};

@@ -218,7 +218,7 @@ class EndToEnd(Case):
     def test_a_network_of_ipv6_allows_no_sender_of_ipv4(self):
         (path,) = self.make_files("file")
         daemon = self.daemon(syslog__allow=["::/0"])
-        send_udp(daemon.port, [record(path, now())])
+        send_udp(daemon.udp_port, [record(path, now())])
         send_tcp(daemon.port, [], wait=True)  # closed at once
         counters = daemon.stop()
         self.assertEqual(counters("ignored", "allow"), 1)

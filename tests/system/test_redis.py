@@ -112,7 +112,7 @@ class Shared(SharedCase):
     def test_a_rename_that_two_instances_heard_of_is_one(self):
         self.make_directory(f"{self.root}/new")
         paths = self.make_files(*(f"new/{index}" for index in range(50)))
-        daemons, base = [self.shared(nfs__port=lab.free_port()).start() for _ in range(2)], now()
+        daemons, base = [self.shared(nfs__port=lab.own_port()).start() for _ in range(2)], now()
         send_tcp(daemons[0].port, [record(f"{self.root}/old/{index}", base) for index in range(50)])
         move = record(f"{self.root}/old/", base + 10**6, "fs_rename", target=f"{self.root}/new/")
         forged = record("/", base + 10**6, "fs_tree_delete")
