@@ -7,7 +7,7 @@
 
 # With few compilations of the large headers: the suite files sees that every file compiles alone.
 # Of the symbols for a debugger they have what backtraces need, because the others take a quarter of the time.
-FOR_TESTS="-Dbuildtype=debug -Doptimization=1 --unity=on -Db_pch=false"
+FOR_TESTS="-Dbuildtype=debug -Doptimization=1 --unity=on"
 SYMBOLS=-g1
 
 # configure NAME [MESON OPTION...]: in build/NAME, unless it is.

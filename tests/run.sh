@@ -62,7 +62,7 @@ suite_tidy() {
 # clang-tidy's checks that a unit of several files cannot have, because they are of what one file includes and uses.
 suite_files() {
   # shellcheck disable=SC2086
-  configure files $FOR_TESTS --unity=off -Dwerror=false || return  # for its compile_commands.json
+  configure files $FOR_TESTS --unity=off -Db_pch=false -Dwerror=false || return  # for its compile_commands.json
   sed -n 's|.*"file": "../../\(.*\)".*|\1|p' build/files/compile_commands.json | sort -u |
     xargs -P "$(nproc)" -n 8 clang-tidy-19 -p build/files --quiet \
       --checks='-*,misc-unused-*-decls,readability-duplicate-include'
@@ -80,7 +80,7 @@ suite_system_asan() {
 
 suite_system_tsan() { build_tsan && without_aslr && system_tests tsan -k Load -k Faults -k EndToEnd.; }
 
-suite_page() { build_gcc && python_tests page discover; }
+suite_page() { build_gcc && python_tests page test_page; }
 
 suite_quickstart() { sh conf/quickstart.sh; }
 
