@@ -57,7 +57,7 @@ class Changes {
   [[nodiscard]] bool knows(const Move& move) const;
   [[nodiscard]] bool knows(const Removal& removal) const;
 
-  // What is not known. Neither path of a move lies within the other. Returns what next() had returned.
+  // Remembers a change that is not known. Neither path of a move lies within the other. Returns next() as it was.
   Order remember(const Move& move, Clock::Instant now);
   Order remember(const Removal& removal, Clock::Instant now);
 
