@@ -21,9 +21,10 @@ cd "$(dirname "$0")/.." || exit 1
 . tests/packages.sh
 . tests/builds.sh
 
-# The cheapest first; those of the second line run beside those of the first, because they mostly wait.
-COMPILING="layering format headers unit quickstart asan fuzz tsan static tidy"
-WAITING="system page deploy container system-asan system-tsan"
+# The cheapest first. Those of the second line run beside those of the first, because most of them wait; tidy is there
+# so that both lines take as long.
+COMPILING="layering format headers unit quickstart asan fuzz tsan static"
+WAITING="system page deploy container system-asan system-tsan tidy"
 STRANGER="layering format headers unit system"
 SUITES="$COMPILING $WAITING files"
 
