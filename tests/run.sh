@@ -14,7 +14,7 @@
 #   --since COMMIT  has `tidy` look only at what has changed since then
 #
 # Missing Debian packages are installed first. Everything is built in build/, and each suite leaves its log there.
-# Suites that mostly wait run beside those that compile. What was skipped is counted with its reason. The last line is
+# Suites that mostly wait run beside those that compile. Skipped tests are counted, with the reason. The last line is
 # `N passed, N failed, N skipped`; exit status 1 if any failed.
 
 cd "$(dirname "$0")/.." || exit 1

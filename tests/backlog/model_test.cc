@@ -83,8 +83,8 @@ Happenings once(const Happenings& happenings) {
   return found;
 }
 
-// What is pending in the end. Of what happened at the same time, accesses come first, changes in their order. What
-// happened once may have come twice.
+// The accesses that are pending in the end. At one time, accesses come first, then changes in their order. A happening
+// may have come twice.
 Pending truth(const Happenings& arrivals, const Lanes& lanes) {
   Happenings happenings = once(arrivals);
   std::stable_sort(happenings.begin(), happenings.end(), [](const Happening& a, const Happening& b) {

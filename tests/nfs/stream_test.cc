@@ -137,7 +137,7 @@ std::string fragment(std::uint32_t mark) {
   return bytes.append(mark & ~kLast, 'x');
 }
 
-// What libnfs is told of `bytes` that come so many at a time: "" if it gets them all.
+// The refusal that libnfs meets in `bytes` that come so many at a time: "" if it gets them all.
 std::string refusal(const std::string& bytes, std::size_t at_a_time) {
   Pair pair;
   Stream stream;

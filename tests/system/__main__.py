@@ -8,7 +8,7 @@ some need: they are skipped then); they make and remove directories of their own
 QATIME_TEST_QUICK=1 leaves out what waits for a minute, QATIME_TEST_LONG=1 takes longer over what wants endurance.
 QATIME may be built with sanitizers: a word of theirs in a log fails the test.
 
-They run several at once, since most of them wait: -j 1 runs one after the other. What failed is printed last, and with
+They run several at once, since most of them wait: -j 1 runs one after the other. Failures are printed last, and with
 -v behind it what took longest.
 """
 
@@ -87,7 +87,7 @@ def run(number):
 
 
 def run_all(jobs):
-    """Whether all succeeded. What failed is shown last, before a summary like unittest's."""
+    """Whether all succeeded. Failures are shown last, before a summary like unittest's."""
     begin, ran, total, failed, durations = time.monotonic(), 0, collections.Counter(), [], []
     context = multiprocessing.get_context("fork")  # which inherits the shares
     with context.Pool(jobs) as pool:
