@@ -4,13 +4,16 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstdio>
 #include <memory>
+#include <mutex>
+#include <string>
 #include <utility>
 
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
+#include <spdlog/details/log_msg.h>
+#include <spdlog/sinks/sink.h>
 
 #include "timestamp.h"
 
@@ -32,21 +35,41 @@ constexpr std::array kNames{
 
 spdlog::level::level_enum to_spdlog(Level level) noexcept { return kNames.at(static_cast<std::size_t>(level)).spdlog; }
 
-// Lines come to spdlog as they are.
-constexpr const char* kPattern = "%v";
+// Writes each line to standard error at once. spdlog's logger and sink would format again what comes formatted, and
+// their patterns take long to compile.
+class StandardError final : public spdlog::sinks::sink {
+ public:
+  void log(const spdlog::details::log_msg& message) override {
+    const std::lock_guard lock{mutex_};
+    line_.assign(begin_);
+    line_.append(message.payload.data(), message.payload.size()).append(1, '\n');
+    (void)std::fwrite(line_.data(), 1, line_.size(), stderr);
+    (void)std::fflush(stderr);
+  }
+
+  void flush() override {}
+
+  void set_begin(const char* text) {
+    const std::lock_guard lock{mutex_};
+    begin_ = text;
+  }
+
+  void set_pattern(const std::string& /*unused*/) override {}
+  void set_formatter(std::unique_ptr<spdlog::formatter> /*unused*/) override {}
+
+ private:
+  std::mutex mutex_;
+  std::string begin_;  // of each line
+  std::string line_;   // keeps its memory from line to line
+};
 
 std::atomic<Format>& current_format() noexcept {
   static std::atomic<Format> instance{Format::text};
   return instance;
 }
 
-spdlog::logger& logger() {
-  static spdlog::logger instance = [] {
-    spdlog::logger made{"qatime", std::make_shared<spdlog::sinks::stderr_sink_mt>()};
-    made.set_pattern(kPattern);
-    made.flush_on(spdlog::level::debug);
-    return made;
-  }();
+StandardError& sink() {
+  static StandardError instance;
   return instance;
 }
 
@@ -141,9 +164,9 @@ std::optional<Format> parse_format(std::string_view name) noexcept {
   return std::nullopt;
 }
 
-void set_level(Level level) noexcept { logger().set_level(to_spdlog(level)); }
+void set_level(Level level) noexcept { sink().set_level(to_spdlog(level)); }
 
-bool enabled(Level level) noexcept { return logger().should_log(to_spdlog(level)); }
+bool enabled(Level level) noexcept { return sink().should_log(to_spdlog(level)); }
 
 void set_format(Format format) noexcept { current_format() = format; }
 
@@ -154,7 +177,7 @@ void write(Level level, const char* stage, std::string_view message, std::span<c
                                                     : fmt::format("{} {} {}: {}", time_of_line(),
                                                                   kNames.at(static_cast<std::size_t>(level)).text,
                                                                   stage, printable(message));
-  logger().log(to_spdlog(level), spdlog::string_view_t{line});
+  sink().log({"qatime", to_spdlog(level), line});
 }
 
 std::string Field::shown() const {
@@ -163,7 +186,7 @@ std::string Field::shown() const {
   return fmt::format("{}", std::get<std::uint64_t>(value));
 }
 
-void set_line_begin(const char* text) { logger().set_pattern(std::string{text} + kPattern); }
+void set_line_begin(const char* text) { sink().set_begin(text); }
 
 std::string escaped(std::string_view bytes) {
   constexpr std::size_t kLongest = 1024;

@@ -25,6 +25,7 @@ EDGES = {
     "daemon": {"applier.h", "ingest", "backlog", "admin"},
     "replay": {"applier.h", "ingest", "backlog", "nfs"},
     "main": {"commands"},
+    "libraries": set(),
     "pch": set(),
 }
 
@@ -33,16 +34,16 @@ EDGES = {
 HOMES = {
     "nfsc/": {"nfs"},
     "spdlog/": {"log"},
-    "toml++/": {"config", "config_keys"},
+    "toml++/": {"config", "config_keys", "libraries"},
     "CLI/": {"main"},
     "openssl/": {"ingest/tls", "backlog/redis/tls"},
     "boost/asio/ssl": set(),
     "zlib.h": {"ingest/recorded_log", "backlog/checksum"},
     "sqlite3.h": {"backlog/sqlite"},
-    "boost/beast": {"admin"},
+    "boost/beast": {"admin", "libraries"},
     "hiredis/": {"backlog/redis/connection", "backlog/redis/tls"},
-    "boost/json": {"ingest", "admin", "commands", "log"},
-    "boost/asio": {"asio", "pch", "ingest", "nfs", "admin", "commands", "applier", "daemon", "replay"},
+    "boost/json": {"ingest", "admin", "commands", "log", "libraries"},
+    "boost/asio": {"libraries", "pch", "ingest", "nfs", "admin", "commands", "applier", "daemon", "replay"},
     "boost/asio/ip/address": {"ingest", "nfs", "admin", "commands", "daemon", "config"},
 }
 

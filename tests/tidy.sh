@@ -36,7 +36,6 @@ units=
 for unit in $(find "$build" -name '*-unity*.cpp' -size +0); do
   in_need "$unit" || continue
   sed -n 's/^#include<\(.*\)>$/\1/p' "$unit" | while read -r source; do
-    case $source in */asio.cc | */beast.cc | */boost_json.cc) continue ;; esac  # nothing of ours is in them
     [ ! -f "$source" ] || cat "$source" || exit
   done >"$unit.whole" && mv "$unit.whole" "$unit" || exit 1
   units="$units $unit"

@@ -6,11 +6,15 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
 #include <fmt/core.h>
 
 #include "log.h"
@@ -19,13 +23,13 @@
 namespace qatime::admin {
 namespace {
 
-namespace beast = boost::beast;
-namespace http = beast::http;
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
 using boost::asio::ip::tcp;
 using boost::system::error_code;
 
 constexpr std::chrono::seconds kLimit{10};
-constexpr std::uint64_t kMaxBody = 64 << 20;  // bytes
+constexpr std::size_t kMaxReply = 64 << 20;  // bytes
 
 struct Url {
   std::string host;
@@ -56,34 +60,57 @@ Url parse(std::string_view text) {
   return url;
 }
 
-// Starts something on `io` and waits for its end.
-template <class Start>
-void run(boost::asio::io_context& io, const Start& start) {
-  error_code result;
-  start([&result](const error_code& error, auto&&...) { result = error; });
-  io.restart();
-  io.run();
-  if (result) throw boost::system::system_error{result};
-}
+// A connection to a daemon, whose answer has to be there in time.
+class Exchange {
+ public:
+  explicit Exchange(const Url& url) {
+    const auto endpoints = tcp::resolver{io_}.resolve(url.host, url.port);
+    run([&](const auto& done) { asio::async_connect(socket_, endpoints, done); });
+  }
+
+  void send(std::string_view request) {
+    run([&](const auto& done) { asio::async_write(socket_, asio::buffer(request), done); });
+  }
+
+  // All that comes until the daemon closes the connection.
+  std::string receive() {
+    std::string bytes;
+    run([&](const auto& done) { asio::async_read(socket_, asio::dynamic_buffer(bytes, kMaxReply), done); },
+        asio::error::eof);
+    return bytes;
+  }
+
+ private:
+  // Waits for the end of what `start` begins, which is success or `expected`.
+  template <class Start>
+  void run(const Start& start, const error_code& expected = {}) {
+    error_code result = asio::error::timed_out;
+    start([&result](const error_code& error, const auto&) { result = error; });
+    io_.restart();
+    io_.run_until(end_);
+    if (result && result != expected) throw boost::system::system_error{result};
+  }
+
+  const std::chrono::steady_clock::time_point end_ = std::chrono::steady_clock::now() + kLimit;
+  asio::io_context io_{1};
+  tcp::socket socket_{io_};
+};
 
 }  // namespace
 
 Reply get(std::string_view text, std::string_view path) {
   const Url url = parse(text);
   try {
-    boost::asio::io_context io{1};
-    beast::tcp_stream stream{io};
-    stream.expires_after(kLimit);
-    const auto endpoints = tcp::resolver{io}.resolve(url.host, url.port);
-    run(io, [&](auto done) { stream.async_connect(endpoints, done); });
-    http::request<http::empty_body> request{http::verb::get, url.prefix + std::string{path}, 11};
-    request.set(http::field::host, url.host);
-    request.keep_alive(false);
-    run(io, [&](auto done) { http::async_write(stream, request, done); });
+    Exchange exchange{url};
+    exchange.send(fmt::format("GET {}{} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", url.prefix, path, url.host));
+    const std::string bytes = exchange.receive();
     http::response_parser<http::string_body> parser;
-    parser.body_limit(kMaxBody);
-    beast::flat_buffer buffer;
-    run(io, [&](auto done) { http::async_read(stream, buffer, parser, done); });
+    parser.body_limit(kMaxReply);
+    parser.eager(true);
+    error_code error = http::error::end_of_stream;
+    if (!bytes.empty()) parser.put(asio::buffer(bytes), error);
+    if (error == http::error::need_more || (!error && !parser.is_done())) parser.put_eof(error);
+    if (error) throw boost::system::system_error{error};
     return {parser.get().result_int(), std::move(parser.get().body())};
   } catch (const boost::system::system_error& error) {
     throw NoAnswer{fmt::format("no daemon answers at {}: {}", log::escaped(text), error.code().message())};

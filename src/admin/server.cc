@@ -2,17 +2,24 @@
 #include "admin/server.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
+#include <cstring>
 #include <list>
 #include <optional>
 #include <utility>
 
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/field.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/status.hpp>
+#include <boost/beast/http/verb.hpp>
 #include <fmt/core.h>
 
 #include "admin/logger.h"
@@ -20,9 +27,9 @@
 
 namespace qatime::admin {
 
-namespace beast = boost::beast;
-namespace http = beast::http;
-using boost::asio::ip::tcp;
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+using asio::ip::tcp;
 using boost::system::error_code;
 
 namespace {
@@ -46,33 +53,40 @@ bool is_local(std::string_view field) {
 // One peer: reads a request, writes the response, and again. What is started shares the ownership of it; once it is
 // closed, that ends with an error.
 struct Server::Connection : std::enable_shared_from_this<Connection> {
-  Connection(tcp::socket socket, Connections& all_of_them) : stream{std::move(socket)}, all{all_of_them} {}
+  Connection(tcp::socket peer, Connections& all_of_them)
+      : socket{std::move(peer)}, timer{socket.get_executor()}, all{all_of_them} {}
 
-  void read(std::chrono::milliseconds limit);
+  void limit(std::chrono::milliseconds time);
+  void read(std::chrono::milliseconds time);
+  void receive();
+  void parse();
   void respond(const error_code& error);
   void write(const Response& response, bool keep_alive, bool with_body);
   void end();
 
-  beast::tcp_stream stream;
+  tcp::socket socket;
+  asio::steady_timer timer;
   Connections& all;
-  beast::flat_buffer buffer{2 * kMaxHeader};
+  std::array<char, 2 * kMaxHeader> bytes{};  // received
+  std::size_t size = 0;                      // of them, not parsed
+  std::string message;                       // the response, being written
   std::optional<http::request_parser<http::empty_body>> parser;
-  bool is_idle = true;     // it owes us a request
-  bool is_closed = false;  // by us; its stream closes the socket by itself when a limit is over
+  bool is_idle = true;  // it owes us a request
+  bool is_closed = false;
   std::list<std::shared_ptr<Connection>>::iterator place;
 };
 
 class Server::Connections {
  public:
-  Connections(boost::asio::io_context& io, const AdminConfig::Listener& listener, Answer answer, const Limits& limits)
+  Connections(asio::io_context& io, const AdminConfig::Listener& listener, Answer answer, const Limits& limits)
       : answer_{std::move(answer)}, limits_{limits}, acceptor_{io}, pause_{io} {
     const bool is_v6 = listener.address.find(':') != std::string::npos;
     const std::string where = fmt::format("{}{}{}:", is_v6 ? "[" : "", listener.address, is_v6 ? "]" : "");
     try {
-      const tcp::endpoint endpoint{boost::asio::ip::make_address(listener.address), listener.port};
+      const tcp::endpoint endpoint{asio::ip::make_address(listener.address), listener.port};
       acceptor_.open(endpoint.protocol());
       acceptor_.set_option(tcp::acceptor::reuse_address{true});
-      if (is_v6) acceptor_.set_option(boost::asio::ip::v6_only{true});
+      if (is_v6) acceptor_.set_option(asio::ip::v6_only{true});
       acceptor_.bind(endpoint);
       acceptor_.listen();
     } catch (const boost::system::system_error& error) {
@@ -102,14 +116,16 @@ class Server::Connections {
 
   void close(Connection& connection) {
     if (std::exchange(connection.is_closed, true)) return;
-    connection.stream.close();
+    error_code ignored;
+    connection.socket.close(ignored);
+    connection.timer.cancel();
     open_.erase(connection.place);  // the last owner may be the caller
   }
 
  private:
   void accept() {
     acceptor_.async_accept([this](const error_code& error, tcp::socket socket) {
-      if (!acceptor_.is_open() || error == boost::asio::error::operation_aborted) return;
+      if (!acceptor_.is_open() || error == asio::error::operation_aborted) return;
       if (error) return pause_accepting(error);
       admit(std::move(socket));
       accept();
@@ -139,28 +155,51 @@ class Server::Connections {
   const Answer answer_;
   const Limits limits_;
   tcp::acceptor acceptor_;
-  boost::asio::steady_timer pause_;
+  asio::steady_timer pause_;
   log::Throttle accept_errors_;
   std::list<std::shared_ptr<Connection>> open_;  // the one that has been idle longest first
 };
 
-void Server::Connection::read(std::chrono::milliseconds limit) {
+// Closes the connection if what begins now takes longer.
+void Server::Connection::limit(std::chrono::milliseconds time) {
+  timer.expires_after(time);
+  timer.async_wait([self = shared_from_this()](const error_code& error) {
+    if (error || self->is_closed || self->timer.expiry() > std::chrono::steady_clock::now()) return;
+    self->all.close(*self);
+  });
+}
+
+void Server::Connection::read(std::chrono::milliseconds time) {
   parser.emplace();
   parser->header_limit(kMaxHeader);
-  stream.expires_after(limit);
-  http::async_read_header(stream, buffer, *parser,
-                          [self = shared_from_this()](const error_code& error, std::size_t) { self->respond(error); });
+  limit(time);
+  size > 0 ? parse() : receive();  // the next request may have come with the last one
+}
+
+void Server::Connection::receive() {
+  socket.async_read_some(asio::buffer(bytes) + size,
+                         [self = shared_from_this()](const error_code& error, std::size_t received) {
+                           if (self->is_closed) return;
+                           if (error) return self->end();
+                           self->size += received;
+                           self->parse();
+                         });
+}
+
+void Server::Connection::parse() {
+  error_code error;
+  const std::size_t parsed = parser->put(asio::buffer(bytes, size), error);
+  size -= parsed;
+  std::memmove(bytes.data(), bytes.data() + parsed, size);
+  error == http::error::need_more ? receive() : respond(error);
 }
 
 void Server::Connection::respond(const error_code& error) {
-  if (is_closed) return;
   is_idle = false;
-  if (error == http::error::header_limit || error == http::error::buffer_overflow) {
+  if (error == http::error::header_limit) {
     return write(plain(http::status::request_header_fields_too_large, "the header of the request is too large"), false,
                  true);
   }
-  const bool is_http = error.category() == http::make_error_code(http::error::bad_method).category();
-  if (error && (!is_http || error == http::error::end_of_stream || error == http::error::partial_message)) return end();
   if (error) return write(plain(http::status::bad_request, "this is no HTTP request"), false, true);
 
   assert(parser);
@@ -182,37 +221,33 @@ void Server::Connection::respond(const error_code& error) {
 }
 
 void Server::Connection::write(const Response& response, bool keep_alive, bool with_body) {
-  const auto message = std::make_shared<http::response<http::string_body>>();
-  message->result(response.status);
-  message->version(11);
-  message->set(http::field::server, "qatime");
-  message->set(http::field::content_type, response.type);
-  message->set(http::field::cache_control, "no-store");
-  message->set("Content-Security-Policy", response.policy);
-  message->set("X-Content-Type-Options", "nosniff");
-  message->set("Referrer-Policy", "no-referrer");
-  if (response.status == static_cast<unsigned>(http::status::method_not_allowed)) {
-    message->set(http::field::allow, "GET, HEAD");
-  }
-  message->content_length(response.body.size());  // HEAD, too, tells it
-  message->keep_alive(keep_alive);
-  if (with_body) message->body() = response.body;
-  stream.expires_after(all.limits().response);
-  http::async_write(stream, *message, [self = shared_from_this(), message](const error_code& error, std::size_t) {
-    if (self->is_closed) return;
-    if (error || !message->keep_alive()) return self->end();
-    self->all.rest(*self);
-    self->read(self->all.limits().idle);
-  });
+  const auto reason = http::obsolete_reason(static_cast<http::status>(response.status));
+  const bool is_not_allowed = response.status == static_cast<unsigned>(http::status::method_not_allowed);
+  message = fmt::format(
+      "HTTP/1.1 {} {}\r\nServer: qatime\r\nContent-Type: {}\r\nCache-Control: no-store\r\n"
+      "Content-Security-Policy: {}\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n{}{}"
+      "Content-Length: {}\r\n\r\n",
+      response.status, std::string_view{reason.data(), reason.size()}, response.type, response.policy,
+      is_not_allowed ? "Allow: GET, HEAD\r\n" : "", keep_alive ? "" : "Connection: close\r\n", response.body.size());
+  if (with_body) message += response.body;
+  limit(all.limits().response);
+  asio::async_write(socket, asio::buffer(message),
+                    [self = shared_from_this(), keep_alive](const error_code& error, std::size_t) {
+                      if (self->is_closed) return;
+                      if (error || !keep_alive) return self->end();
+                      self->message = {};
+                      self->all.rest(*self);
+                      self->read(self->all.limits().idle);
+                    });
 }
 
 void Server::Connection::end() {
   error_code ignored;
-  stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
+  socket.shutdown(tcp::socket::shutdown_send, ignored);
   all.close(*this);
 }
 
-Server::Server(boost::asio::io_context& io, const AdminConfig::Listener& listener, Answer answer, const Limits& limits)
+Server::Server(asio::io_context& io, const AdminConfig::Listener& listener, Answer answer, const Limits& limits)
     : connections_{std::make_unique<Connections>(io, listener, std::move(answer), limits)} {}
 
 Server::~Server() = default;
