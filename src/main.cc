@@ -4,6 +4,7 @@
 #include <exception>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fcntl.h>
@@ -17,13 +18,35 @@ namespace {
 
 using namespace qatime::commands;
 
+// CLI11's templates for fields of any type would take longer to compile than all that is here.
+CLI::Option* add_texts(CLI::App& command, const char* name, std::vector<std::string>& field, const char* what) {
+  const auto take = [&field](const CLI::results_t& values) {
+    field = values;
+    return true;
+  };
+  return command.add_option(name, take, what)->type_name("TEXT")->expected(CLI::detail::expected_max_vector_size);
+}
+
+template <class Text>
+CLI::Option* add_text(CLI::App& command, const char* name, Text& field, const char* what) {
+  const auto take = [&field](const CLI::results_t& values) {
+    field = values.back();
+    return true;
+  };
+  return command.add_option(name, take, what)->type_name("TEXT");
+}
+
+CLI::Option* add_flag(CLI::App& command, const char* name, bool& field, const char* what) {
+  return command.add_flag_callback(name, [&field] { field = true; }, what);
+}
+
 CLI::App* add(CLI::App& app, const char* name, const char* what) { return app.add_subcommand(name, what); }
 
 CLI::App* add(CLI::App& app, const char* name, const char* what, ConfigSource& config) {
   CLI::App* command = add(app, name, what);
-  command->add_option("-c,--config", config.file, "configuration file (default: /etc/qatime/qatime.toml, if it exists)")
+  add_text(*command, "-c,--config", config.file, "configuration file (default: /etc/qatime/qatime.toml, if it exists)")
       ->type_name("FILE");
-  command->add_option("--set", config.settings, "a key and its value, instead of what the file says")
+  add_texts(*command, "--set", config.settings, "a key and its value, instead of what the file says")
       ->type_name("KEY=VALUE")
       ->take_all()
       ->expected(1);
@@ -46,57 +69,56 @@ int dispatch(int argc, char** argv) {
 
   Run run_options;
   CLI::App* run_command = add(app, "run", "Run the daemon in the foreground", run_options.config);
-  run_command->add_flag("--dry-run", run_options.dry_run, "decide and count, but set nothing");
+  add_flag(*run_command, "--dry-run", run_options.dry_run, "decide and count, but set nothing");
   run_command->callback([&] { status = run(run_options); });
 
   Check check_options;
   CLI::App* check_command = add(app, "check", "Check the configuration", check_options.config);
-  check_command->add_flag("--connect", check_options.connect,
-                          "mount every export of every server and write the root's own atime back");
-  check_command->add_option("--record", check_options.record, "say what would become of this line")->type_name("LINE");
+  add_flag(*check_command, "--connect", check_options.connect,
+           "mount every export of every server and write the root's own atime back");
+  add_text(*check_command, "--record", check_options.record, "say what would become of this line")->type_name("LINE");
   check_command->callback([&] { status = check(check_options); });
 
   Send send_options;
   CLI::App* send_command = add(app, "send", "Send audit records, made or recorded");
-  send_command->add_option("--to", send_options.to, "tcp://HOST:PORT or udp://HOST:PORT")->required();
-  send_command->add_option("--rate", send_options.rate, "records per second (default: no limit)")->type_name("N");
-  send_command->add_option("--count", send_options.count, "records (default: one for each path or line)")
+  add_text(*send_command, "--to", send_options.to, "tcp://HOST:PORT or udp://HOST:PORT")->required();
+  add_text(*send_command, "--rate", send_options.rate, "records per second (default: no limit)")->type_name("N");
+  add_text(*send_command, "--count", send_options.count, "records (default: one for each path or line)")
       ->type_name("N");
-  send_command->add_option("--op", send_options.operation, "operation")->capture_default_str();
-  send_command->add_option("--time", send_options.time, "time of the access, RFC 3339 (default: now)");
-  send_command->add_option("--file", send_options.file, "recorded lines to send; - for standard input");
-  send_command->add_option("PATH", send_options.paths, "paths that were accessed; a directory ends in /");
+  add_text(*send_command, "--op", send_options.operation, "operation")->default_str(send_options.operation);
+  add_text(*send_command, "--time", send_options.time, "time of the access, RFC 3339 (default: now)");
+  add_text(*send_command, "--file", send_options.file, "recorded lines to send; - for standard input");
+  add_texts(*send_command, "PATH", send_options.paths, "paths that were accessed; a directory ends in /");
   send_command->callback([&] { status = send(send_options); });
 
   Replay replay_options;
   CLI::App* replay_command = add(app, "replay", "Apply recorded audit logs", replay_options.config);
-  replay_command->add_flag("--dry-run", replay_options.dry_run, "decide and count, but set nothing");
-  replay_command
-      ->add_option("--patience", replay_options.patience,
-                   "end when nothing was done for so long, like 10m (the default); 0s: never")
+  add_flag(*replay_command, "--dry-run", replay_options.dry_run, "decide and count, but set nothing");
+  add_text(*replay_command, "--patience", replay_options.patience,
+           "end when nothing was done for so long, like 10m (the default); 0s: never")
       ->type_name("TIME");
-  replay_command->add_option("LOG", replay_options.logs, "plain or gzip; - for standard input")->required();
+  add_texts(*replay_command, "LOG", replay_options.logs, "plain or gzip; - for standard input")->required();
   replay_command->callback([&] { status = replay(replay_options); });
 
   Stat stat_options;
   CLI::App* stat_command = add(app, "stat", "Print the times of paths", stat_options.config);
-  stat_command->add_option("PATH", stat_options.paths)->required();
+  add_texts(*stat_command, "PATH", stat_options.paths, "")->required();
   stat_command->callback([&] { status = qatime::commands::stat(stat_options); });
 
   Touch touch_options;
   CLI::App* touch_command = add(app, "touch", "Set the atime of paths", touch_options.config);
-  touch_command->add_option("--time", touch_options.time, "RFC 3339 (default: now)");
-  touch_command->add_flag("--force", touch_options.force, "also to an earlier time than the server has");
-  touch_command->add_option("PATH", touch_options.paths)->required();
+  add_text(*touch_command, "--time", touch_options.time, "RFC 3339 (default: now)");
+  add_flag(*touch_command, "--force", touch_options.force, "also to an earlier time than the server has");
+  add_texts(*touch_command, "PATH", touch_options.paths, "")->required();
   touch_command->callback([&] { status = touch(touch_options); });
 
   Status status_options;
   CLI::App* status_command = add(app, "status", "Show what the daemon does; exit status 1 unless it works");
-  status_command->add_option("--admin", status_options.url, "where it answers (default: admin.listen of this machine)")
+  add_text(*status_command, "--admin", status_options.url, "where it answers (default: admin.listen of this machine)")
       ->type_name("URL");
-  auto* const watch_flag = status_command->add_flag("--watch", status_options.watch, "show it again every 2 s");
-  auto* const json_flag = status_command->add_flag("--json", status_options.as_json, "print /status.json as it is");
-  status_command->add_flag("--ready", status_options.ready, "say only whether records may be sent to it")
+  auto* const watch_flag = add_flag(*status_command, "--watch", status_options.watch, "show it again every 2 s");
+  auto* const json_flag = add_flag(*status_command, "--json", status_options.as_json, "print /status.json as it is");
+  add_flag(*status_command, "--ready", status_options.ready, "say only whether records may be sent to it")
       ->excludes(watch_flag)
       ->excludes(json_flag);
   json_flag->excludes(watch_flag);
