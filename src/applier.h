@@ -6,12 +6,12 @@
 #include <cstddef>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "apply/engine.h"
 #include "backlog/backlog.h"
 #include "clock.h"
 #include "config.h"
+#include "loop.h"
 #include "metrics.h"
 #include "nfs/libnfs_client.h"
 #include "path.h"
@@ -49,7 +49,7 @@ class Applier {
   const Clock& clock_;
   nfs::LibnfsClient client_;
   apply::Engine engine_;
-  boost::asio::steady_timer timer_;
+  loop::Timer timer_;
   std::atomic<bool> woken_{false};
   bool started_ = false;
 };

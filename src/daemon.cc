@@ -24,9 +24,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <pthread.h>
 #include <sys/resource.h>
 
@@ -45,6 +43,7 @@
 #include "ingest/tcp_listener.h"
 #include "ingest/tls.h"
 #include "ingest/udp_listener.h"
+#include "loop.h"
 #include "notify.h"
 #include "path.h"
 #include "version.h"
@@ -57,6 +56,12 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 
 constexpr log::Logger kLog{"daemon"};
+
+std::string list_of(const std::vector<std::string>& names) {
+  std::string list;
+  for (const std::string& name : names) list.append(list.empty() ? "" : ", ").append(name);
+  return list;
+}
 
 // How long what is in flight may still land after the signal to stop, or what waits be applied where nothing keeps it.
 constexpr auto kDrain = 5s;
@@ -291,10 +296,10 @@ class Daemon {
   }
 
   static void tell(const Changes& changes) {
-    kLog.info("SIGHUP: read again, {}{}", changes.in_force.empty() ? "no key has changed" : "changed from now on: ",
-              fmt::join(changes.in_force, ", "));
+    kLog.info("SIGHUP: read again, {}{}",
+              changes.in_force.empty() ? "no key has changed" : "changed from now on: ", list_of(changes.in_force));
     if (changes.at_restart.empty()) return;
-    kLog.warning("SIGHUP: changed, but only a restart will take it over: {}", fmt::join(changes.at_restart, ", "));
+    kLog.warning("SIGHUP: changed, but only a restart will take it over: {}", list_of(changes.at_restart));
   }
 
   metrics::Counter& reload_counter(const char* result) {
@@ -440,13 +445,13 @@ class Daemon {
   std::vector<std::unique_ptr<ingest::TcpListener>> tcp_;
   std::vector<std::unique_ptr<ingest::UdpListener>> udp_;
 
-  asio::signal_set signals_{main_, SIGTERM, SIGINT};
-  asio::signal_set hangups_{main_, SIGHUP};
-  asio::steady_timer main_timer_{main_};
-  asio::steady_timer minute_timer_{main_};
-  asio::steady_timer status_timer_{main_};
-  asio::steady_timer watchdog_timer_{main_};
-  asio::steady_timer look_timer_{main_};
+  loop::SignalSet signals_{main_, SIGTERM, SIGINT};
+  loop::SignalSet hangups_{main_, SIGHUP};
+  loop::Timer main_timer_{main_};
+  loop::Timer minute_timer_{main_};
+  loop::Timer status_timer_{main_};
+  loop::Timer watchdog_timer_{main_};
+  loop::Timer look_timer_{main_};
   std::unique_ptr<admin::Site> site_;
   std::unique_ptr<admin::Server> server_;
 };

@@ -17,7 +17,6 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <fmt/core.h>
 #include <sys/resource.h>
 
@@ -27,6 +26,7 @@
 #include "ingest/message_stream.h"
 #include "ingest/policy.h"
 #include "ingest/self_addresses.h"
+#include "loop.h"
 #include "nfs/blocking.h"
 #include "path.h"
 #include "progress.h"
@@ -271,7 +271,7 @@ class Replay {
   Lanes lanes_;
   boost::asio::io_context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{io_.get_executor()};
-  boost::asio::signal_set signals_{io_, SIGTERM, SIGINT};
+  loop::SignalSet signals_{io_, SIGTERM, SIGINT};
   bool stopped_ = false;
 
   backlog::Local backlog_;

@@ -43,7 +43,7 @@ HOMES = {
     "boost/beast": {"admin", "libraries"},
     "hiredis/": {"backlog/redis/connection", "backlog/redis/tls"},
     "boost/json": {"ingest", "admin", "commands", "log", "libraries"},
-    "boost/asio": {"libraries", "pch", "ingest", "nfs", "admin", "commands", "applier", "daemon", "replay"},
+    "boost/asio": {"libraries", "loop", "pch", "ingest", "nfs", "admin", "commands", "applier", "daemon", "replay"},
     "boost/asio/ip/address": {"ingest", "nfs", "admin", "commands", "daemon", "config"},
 }
 

@@ -18,6 +18,7 @@
 #include <fmt/core.h>
 
 #include "log.h"
+#include "loop.h"
 #include "units.h"
 
 namespace qatime::admin {
@@ -64,7 +65,7 @@ Url parse(std::string_view text) {
 class Exchange {
  public:
   explicit Exchange(const Url& url) {
-    const auto endpoints = tcp::resolver{io_}.resolve(url.host, url.port);
+    const auto endpoints = loop::TcpResolver{io_}.resolve(url.host, url.port);
     run([&](const auto& done) { asio::async_connect(socket_, endpoints, done); });
   }
 
@@ -93,7 +94,7 @@ class Exchange {
 
   const std::chrono::steady_clock::time_point end_ = std::chrono::steady_clock::now() + kLimit;
   asio::io_context io_{1};
-  tcp::socket socket_{io_};
+  loop::TcpSocket socket_{io_};
 };
 
 }  // namespace
@@ -102,7 +103,8 @@ Reply get(std::string_view text, std::string_view path) {
   const Url url = parse(text);
   try {
     Exchange exchange{url};
-    exchange.send(fmt::format("GET {}{} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", url.prefix, path, url.host));
+    exchange.send(
+        fmt::format("GET {}{} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", url.prefix, path, url.host));
     const std::string bytes = exchange.receive();
     http::response_parser<http::string_body> parser;
     parser.body_limit(kMaxReply);

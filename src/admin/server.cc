@@ -12,7 +12,6 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/error.hpp>
@@ -24,6 +23,7 @@
 
 #include "admin/logger.h"
 #include "config_values.h"
+#include "loop.h"
 
 namespace qatime::admin {
 
@@ -53,7 +53,7 @@ bool is_local(std::string_view field) {
 // One peer: reads a request, writes the response, and again. What is started shares the ownership of it; once it is
 // closed, that ends with an error.
 struct Server::Connection : std::enable_shared_from_this<Connection> {
-  Connection(tcp::socket peer, Connections& all_of_them)
+  Connection(loop::TcpSocket peer, Connections& all_of_them)
       : socket{std::move(peer)}, timer{socket.get_executor()}, all{all_of_them} {}
 
   void limit(std::chrono::milliseconds time);
@@ -64,8 +64,8 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
   void write(const Response& response, bool keep_alive, bool with_body);
   void end();
 
-  tcp::socket socket;
-  asio::steady_timer timer;
+  loop::TcpSocket socket;
+  loop::Timer timer;
   Connections& all;
   std::array<char, 2 * kMaxHeader> bytes{};  // received
   std::size_t size = 0;                      // of them, not parsed
@@ -85,7 +85,7 @@ class Server::Connections {
     try {
       const tcp::endpoint endpoint{asio::ip::make_address(listener.address), listener.port};
       acceptor_.open(endpoint.protocol());
-      acceptor_.set_option(tcp::acceptor::reuse_address{true});
+      acceptor_.set_option(loop::TcpAcceptor::reuse_address{true});
       if (is_v6) acceptor_.set_option(asio::ip::v6_only{true});
       acceptor_.bind(endpoint);
       acceptor_.listen();
@@ -124,7 +124,7 @@ class Server::Connections {
 
  private:
   void accept() {
-    acceptor_.async_accept([this](const error_code& error, tcp::socket socket) {
+    acceptor_.async_accept([this](const error_code& error, loop::TcpSocket socket) {
       if (!acceptor_.is_open() || error == asio::error::operation_aborted) return;
       if (error) return pause_accepting(error);
       admit(std::move(socket));
@@ -140,7 +140,7 @@ class Server::Connections {
     });
   }
 
-  void admit(tcp::socket socket) {
+  void admit(loop::TcpSocket socket) {
     if (open_.size() >= kMaxConnections) {
       const auto idle = std::ranges::find_if(open_, [](const auto& each) { return each->is_idle; });
       close(idle != open_.end() ? **idle : *open_.front());
@@ -154,8 +154,8 @@ class Server::Connections {
 
   const Answer answer_;
   const Limits limits_;
-  tcp::acceptor acceptor_;
-  asio::steady_timer pause_;
+  loop::TcpAcceptor acceptor_;
+  loop::Timer pause_;
   log::Throttle accept_errors_;
   std::list<std::shared_ptr<Connection>> open_;  // the one that has been idle longest first
 };
@@ -243,7 +243,7 @@ void Server::Connection::write(const Response& response, bool keep_alive, bool w
 
 void Server::Connection::end() {
   error_code ignored;
-  socket.shutdown(tcp::socket::shutdown_send, ignored);
+  socket.shutdown(loop::TcpSocket::shutdown_send, ignored);
   all.close(*this);
 }
 

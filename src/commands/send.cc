@@ -19,6 +19,7 @@
 #include <fmt/core.h>
 
 #include "commands/commands.h"
+#include "loop.h"
 #include "units.h"
 
 namespace qatime::commands {
@@ -39,7 +40,7 @@ class TcpDestination final : public Destination {
  public:
   // `at_once`: a message waits for no other.
   TcpDestination(const std::string& host, const std::string& port, bool at_once) : write_size_{at_once ? 1 : kWrite} {
-    asio::connect(socket_, asio::ip::tcp::resolver{io_}.resolve(host, port));
+    asio::connect(socket_, loop::TcpResolver{io_}.resolve(host, port));
   }
 
   void send(std::string_view message) override {
@@ -49,7 +50,7 @@ class TcpDestination final : public Destination {
 
   void finish() override {
     flush();
-    socket_.shutdown(asio::ip::tcp::socket::shutdown_send);
+    socket_.shutdown(loop::TcpSocket::shutdown_send);
     // The receiver closes once it has read all.
     std::array<char, 64> rest{};
     boost::system::error_code closed;
@@ -66,7 +67,7 @@ class TcpDestination final : public Destination {
 
   std::size_t write_size_;
   asio::io_context io_;
-  asio::ip::tcp::socket socket_{io_};
+  loop::TcpSocket socket_{io_};
   std::string buffer_;
 };
 
@@ -74,7 +75,7 @@ class TcpDestination final : public Destination {
 class UdpDestination final : public Destination {
  public:
   UdpDestination(const std::string& host, const std::string& port) {
-    asio::connect(socket_, asio::ip::udp::resolver{io_}.resolve(host, port));
+    asio::connect(socket_, loop::UdpResolver{io_}.resolve(host, port));
   }
 
   void send(std::string_view message) override { socket_.send(asio::buffer(message)); }
@@ -82,7 +83,7 @@ class UdpDestination final : public Destination {
 
  private:
   asio::io_context io_;
-  asio::ip::udp::socket socket_{io_};
+  loop::UdpSocket socket_{io_};
 };
 
 std::unique_ptr<Destination> connect(const std::string& to, bool at_once) {

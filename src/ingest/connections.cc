@@ -14,10 +14,10 @@
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "ingest/logger.h"
 #include "ingest/message_stream.h"
+#include "loop.h"
 
 namespace qatime::ingest {
 namespace {
@@ -38,7 +38,7 @@ metrics::Gauge& make_gauge(metrics::Registry& registry, const char* transport) {
   return registry.gauge("qatime_connections", "Open syslog connections.", {"transport", transport});
 }
 
-std::string peer_of(const tcp::socket& socket) {
+std::string peer_of(const loop::TcpSocket& socket) {
   error_code error;
   const tcp::endpoint peer = socket.remote_endpoint(error);
   return error ? "a peer that has gone" : peer.address().to_string();
@@ -47,12 +47,12 @@ std::string peer_of(const tcp::socket& socket) {
 }  // namespace
 
 struct Connections::Connection {
-  Connection(tcp::socket accepted, std::size_t max_message, Transport transport, Intake& intake)
+  Connection(loop::TcpSocket accepted, std::size_t max_message, Transport transport, Intake& intake)
       : socket{std::move(accepted)}, stream{max_message, transport, intake} {}
 
-  tcp::socket socket;
-  std::unique_ptr<TlsStream> tls;                      // null: plain TCP
-  std::optional<boost::asio::steady_timer> handshake;  // its limit, while it goes on
+  loop::TcpSocket socket;
+  std::unique_ptr<TlsStream> tls;        // null: plain TCP
+  std::optional<loop::Timer> handshake;  // its limit, while it goes on
   MessageStream stream;
   bool proven = false;         // it sent a record
   std::size_t unfinished = 0;  // its share of Connections::unfinished_
@@ -92,7 +92,7 @@ void Connections::close_strangers(const List& connections) {
 }
 
 // Nothing for a peer that has gone already.
-std::optional<bool> Connections::is_allowed(const tcp::socket& socket) {
+std::optional<bool> Connections::is_allowed(const loop::TcpSocket& socket) {
   if (allow_.empty()) return true;
   error_code error;
   const tcp::endpoint peer = socket.remote_endpoint(error);
@@ -119,7 +119,7 @@ metrics::Gauge& Connections::open_like(const Connection& connection) noexcept {
   return connection.tls ? open_tls_ : open_tcp_;
 }
 
-void Connections::admit(tcp::socket socket, Transport transport) {
+void Connections::admit(loop::TcpSocket socket, Transport transport) {
   if (!is_allowed(socket).value_or(false) || !make_room()) return;
   error_code ignored;  // a peer that has gone already shows at the first read
   socket.non_blocking(true, ignored);
@@ -187,7 +187,8 @@ void Connections::await_turn(const std::shared_ptr<Connection>& connection, bool
   if (is_more) {
     boost::asio::post(connection->socket.get_executor(), std::move(take_turn));
   } else {
-    connection->socket.async_wait(for_write ? tcp::socket::wait_write : tcp::socket::wait_read, std::move(take_turn));
+    connection->socket.async_wait(for_write ? loop::TcpSocket::wait_write : loop::TcpSocket::wait_read,
+                                  std::move(take_turn));
   }
 }
 

@@ -20,6 +20,7 @@
 #include "ingest/intake.h"
 #include "ingest/tls.h"
 #include "log.h"
+#include "loop.h"
 #include "metrics.h"
 
 namespace qatime::ingest {
@@ -52,7 +53,7 @@ class Connections {
   void secure(std::shared_ptr<const TlsSettings> settings) { tls_ = std::move(settings); }
 
   // Takes over a connection that was just accepted, or closes it. `transport` is tcp, or tls after secure().
-  void admit(boost::asio::ip::tcp::socket socket, Transport transport);
+  void admit(loop::TcpSocket socket, Transport transport);
 
   [[nodiscard]] std::size_t size() const noexcept { return unproven_.size() + proven_.size(); }
 
@@ -70,7 +71,7 @@ class Connections {
   };
   enum class Refused : std::uint8_t { allow, full, displaced, handshake, certificate, timeout };
 
-  [[nodiscard]] std::optional<bool> is_allowed(const boost::asio::ip::tcp::socket& socket);
+  [[nodiscard]] std::optional<bool> is_allowed(const loop::TcpSocket& socket);
   void close_strangers(const List& connections);
   [[nodiscard]] bool make_room();
   void limit_handshake(const std::shared_ptr<Connection>& connection);

@@ -11,6 +11,7 @@
 
 #include "ingest/listen_error.h"
 #include "ingest/logger.h"
+#include "loop.h"
 
 namespace qatime::ingest {
 namespace {
@@ -44,7 +45,7 @@ void TcpListener::open(const SyslogConfig::Listener& listener) {
   try {
     const tcp::endpoint endpoint{boost::asio::ip::make_address(listener.address), listener.port};
     acceptor_.open(endpoint.protocol());
-    acceptor_.set_option(tcp::acceptor::reuse_address{true});
+    acceptor_.set_option(loop::TcpAcceptor::reuse_address{true});
     if (endpoint.protocol() == tcp::v6()) acceptor_.set_option(boost::asio::ip::v6_only{true});
     acceptor_.bind(endpoint);
     acceptor_.listen();
@@ -55,7 +56,7 @@ void TcpListener::open(const SyslogConfig::Listener& listener) {
 }
 
 void TcpListener::await_connection() {
-  acceptor_.async_wait(tcp::acceptor::wait_read, [this](const error_code& error) {
+  acceptor_.async_wait(loop::TcpAcceptor::wait_read, [this](const error_code& error) {
     if (error || !acceptor_.is_open()) return;
     if (accept_waiting() != Accepted::paused) await_connection();
   });
@@ -64,7 +65,7 @@ void TcpListener::await_connection() {
 TcpListener::Accepted TcpListener::accept_waiting() {
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     error_code error;
-    tcp::socket socket = acceptor_.accept(error);
+    loop::TcpSocket socket = acceptor_.accept(error);
     if (error == boost::asio::error::would_block) return Accepted::all;
     if (is_shortage(error)) {
       pause_accepting(error);

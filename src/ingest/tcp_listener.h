@@ -6,11 +6,11 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "config.h"
 #include "ingest/connections.h"
 #include "log.h"
+#include "loop.h"
 
 namespace qatime::ingest {
 
@@ -39,8 +39,8 @@ class TcpListener {
   Accepted accept_waiting();
   void pause_accepting(const boost::system::error_code& reason);
 
-  boost::asio::ip::tcp::acceptor acceptor_;
-  boost::asio::steady_timer accept_pause_;
+  loop::TcpAcceptor acceptor_;
+  loop::Timer accept_pause_;
   const Transport transport_;
   Connections& connections_;
   log::Throttle accept_errors_;

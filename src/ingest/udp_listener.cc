@@ -17,6 +17,7 @@
 #include "ingest/framing.h"
 #include "ingest/listen_error.h"
 #include "ingest/logger.h"
+#include "loop.h"
 
 namespace qatime::ingest {
 namespace {
@@ -143,7 +144,7 @@ void UdpListener::open(const SyslogConfig::Listener& listener) {
 // it.
 void UdpListener::size_buffer() {
   error_code ignored;
-  udp::socket::receive_buffer_size option{static_cast<int>(std::min<std::size_t>(wanted_buffer_, INT_MAX / 2))};
+  loop::UdpSocket::receive_buffer_size option{static_cast<int>(std::min<std::size_t>(wanted_buffer_, INT_MAX / 2))};
   socket_.set_option(option, ignored);
   socket_.get_option(option, ignored);
   const auto granted = static_cast<std::size_t>(option.value());
@@ -166,7 +167,7 @@ bool UdpListener::watch() {
 
 void UdpListener::await_data() {
   if (!watch()) return rest();
-  socket_.async_wait(udp::socket::wait_read, [this](const error_code& error) {
+  socket_.async_wait(loop::UdpSocket::wait_read, [this](const error_code& error) {
     if (!error && is_open()) take_turn();
   });
 }

@@ -9,11 +9,11 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/udp.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "address.h"
 #include "config.h"
 #include "ingest/intake.h"
+#include "loop.h"
 #include "metrics.h"
 
 namespace qatime::ingest {
@@ -56,12 +56,12 @@ class UdpListener {
   void set_used(std::size_t bytes);
   void close();
 
-  boost::asio::ip::udp::socket socket_;  // not open while it rests
-  int descriptor_ = -1;                  // of the socket, then too
+  loop::UdpSocket socket_;  // not open while it rests
+  int descriptor_ = -1;     // of the socket, then too
   boost::asio::ip::udp::endpoint endpoint_;
   int rests_left_ = 0;  // before it waits for the next datagram
-  boost::asio::steady_timer look_due_;
-  boost::asio::steady_timer rest_;
+  loop::Timer look_due_;
+  loop::Timer rest_;
   std::size_t max_message_;
   std::size_t wanted_buffer_;  // bytes
   std::vector<Network> allow_;

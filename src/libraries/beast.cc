@@ -3,6 +3,7 @@
 // too, which take twice as long.
 #define BOOST_BEAST_SOURCE
 
+#include <boost/beast/core/detail/impl/temporary_buffer.ipp>
 #include <boost/beast/core/impl/error.ipp>
 #include <boost/beast/core/impl/string.ipp>
 #include <boost/beast/http/detail/basic_parser.ipp>

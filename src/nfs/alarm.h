@@ -7,9 +7,9 @@
 #include <utility>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "clock.h"
+#include "loop.h"
 
 namespace qatime::nfs {
 
@@ -34,7 +34,7 @@ class Alarm {
   }
 
  private:
-  boost::asio::steady_timer timer_;
+  loop::Timer timer_;
   std::shared_ptr<char> current_;
 };
 

@@ -34,6 +34,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "loop.h"
 #include "nfs/libnfs_api.h"
 
 namespace qatime::nfs {
@@ -129,7 +130,7 @@ int Rpc::service(int events) {
 }
 
 void Rpc::await_open() {
-  descriptor_.async_wait(asio::posix::stream_descriptor::wait_write,
+  descriptor_.async_wait(loop::Descriptor::wait_write,
                          [this, life = std::weak_ptr{life_}](const boost::system::error_code& error) {
                            if (error || life.expired() || context_ == nullptr) return;
                            if (const int cause = socket_error(socket_)) return fail(text(cause));
@@ -144,7 +145,7 @@ void Rpc::await_open() {
 }
 
 void Rpc::await_replies() {
-  descriptor_.async_wait(asio::posix::stream_descriptor::wait_read,
+  descriptor_.async_wait(loop::Descriptor::wait_read,
                          [this, life = std::weak_ptr{life_}](const boost::system::error_code& error) {
                            if (error || life.expired() || context_ == nullptr) return;
                            environment_.gathering->sleep(Gathering::due(waiting_.size(), latency_, together_));
@@ -160,7 +161,7 @@ void Rpc::await_replies() {
 // Waits until the socket takes more of what is queued.
 void Rpc::await_room() {
   awaits_room_ = true;
-  descriptor_.async_wait(asio::posix::stream_descriptor::wait_write,
+  descriptor_.async_wait(loop::Descriptor::wait_write,
                          [this, life = std::weak_ptr{life_}](const boost::system::error_code& error) {
                            if (error || life.expired() || context_ == nullptr) return;
                            awaits_room_ = false;

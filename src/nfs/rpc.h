@@ -15,10 +15,10 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 
 #include "clock.h"
 #include "config.h"
+#include "loop.h"
 #include "metrics.h"
 #include "nfs/alarm.h"
 #include "nfs/client.h"
@@ -149,8 +149,8 @@ class Rpc {
 
   const Environment& environment_;
   rpc_context* context_;
-  boost::asio::posix::stream_descriptor descriptor_;  // a duplicate: libnfs closes its own when it likes
-  int socket_ = -1;                                   // the same
+  loop::Descriptor descriptor_;  // a duplicate: libnfs closes its own when it likes
+  int socket_ = -1;              // the same
   Stream stream_;
   Alarm alarm_;
   std::function<void()> opened_;
