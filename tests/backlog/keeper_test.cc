@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -647,7 +648,8 @@ class Story {
 TEST_CASE("after any life and crash what was committed is there, and nothing else", "[one-thread]") {
   const unsigned seed = std::random_device{}();
   INFO("seed " << seed);
-  for (unsigned round = 0; round < 8; ++round) {
+  const unsigned rounds = std::getenv("QATIME_TEST_LONG") != nullptr ? 40 : 4;  // four have each kind of memory
+  for (unsigned round = 0; round < rounds; ++round) {
     INFO("round " << round);
     const TemporaryDirectory directory;
     const bool is_scarce = round % 2 == 0;
