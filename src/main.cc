@@ -11,8 +11,8 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "commands/commands.h"
-#include "log.h"
 
 namespace {
 

@@ -2,7 +2,7 @@
 // A clock that stands still until a test turns its hands.
 #pragma once
 
-#include "clock.h"
+#include "base/clock.h"
 
 namespace qatime {
 

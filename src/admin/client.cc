@@ -17,9 +17,9 @@
 #include <boost/beast/http/string_body.hpp>
 #include <fmt/core.h>
 
-#include "log.h"
-#include "loop.h"
-#include "units.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "config/units.h"
 
 namespace qatime::admin {
 namespace {

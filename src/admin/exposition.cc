@@ -10,8 +10,8 @@
 
 #include "admin/process.h"
 #include "admin/since_epoch.h"
-#include "nodes.h"
-#include "timestamp.h"
+#include "base/timestamp.h"
+#include "telemetry/node_stats.h"
 #include "version.h"
 
 namespace qatime::admin {

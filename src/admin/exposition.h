@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "metrics.h"
+#include "telemetry/metrics.h"
 
 namespace qatime::admin {
 

@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <deque>
 
-#include "metrics.h"
-#include "timestamp.h"
+#include "base/timestamp.h"
+#include "telemetry/metrics.h"
 
 namespace qatime::admin {
 

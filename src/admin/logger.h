@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "log.h"
+#include "base/log.h"
 
 namespace qatime::admin {
 

@@ -22,8 +22,8 @@
 #include <fmt/core.h>
 
 #include "admin/logger.h"
-#include "config_values.h"
-#include "loop.h"
+#include "base/loop.h"
+#include "config/values.h"
 
 namespace qatime::admin {
 

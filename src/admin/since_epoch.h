@@ -4,7 +4,7 @@
 
 #include <chrono>
 
-#include "timestamp.h"
+#include "base/timestamp.h"
 
 namespace qatime::admin {
 

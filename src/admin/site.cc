@@ -8,8 +8,8 @@
 #include "admin/exposition.h"
 #include "admin/page.h"
 #include "admin/status.h"
-#include "bulletin.h"
-#include "log.h"
+#include "base/log.h"
+#include "telemetry/alerts.h"
 
 namespace qatime::admin {
 namespace {

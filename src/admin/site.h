@@ -9,7 +9,7 @@
 
 #include "admin/history.h"
 #include "admin/server.h"
-#include "metrics.h"
+#include "telemetry/metrics.h"
 
 namespace qatime::admin {
 

@@ -10,10 +10,10 @@
 
 #include "admin/process.h"
 #include "admin/since_epoch.h"
-#include "bulletin.h"
-#include "log.h"
-#include "nodes.h"
-#include "timestamp.h"
+#include "base/log.h"
+#include "base/timestamp.h"
+#include "telemetry/alerts.h"
+#include "telemetry/node_stats.h"
 #include "version.h"
 
 namespace qatime::admin {

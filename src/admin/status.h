@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "admin/history.h"
-#include "metrics.h"
+#include "telemetry/metrics.h"
 
 namespace qatime::admin {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "applier.h"
+#include "app/apply_loop.h"
 
 #include <algorithm>
 #include <chrono>

@@ -9,12 +9,12 @@
 
 #include "apply/engine.h"
 #include "backlog/backlog.h"
-#include "clock.h"
-#include "config.h"
-#include "loop.h"
-#include "metrics.h"
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/path.h"
+#include "config/config.h"
 #include "nfs/libnfs_client.h"
-#include "path.h"
+#include "telemetry/metrics.h"
 
 namespace qatime {
 

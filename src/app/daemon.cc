@@ -5,7 +5,7 @@
 // that intake is held back where the disk is too slow and no memory is left.
 // They share the backlog, the counters and our own addresses, nothing else; a shared backlog has a fifth, for Redis.
 // The order of the members is the order of the stages; each thread is joined before anything that it uses goes away.
-#include "daemon.h"
+#include "app/daemon.h"
 
 #include <algorithm>
 #include <chrono>
@@ -30,24 +30,24 @@
 
 #include "admin/server.h"
 #include "admin/site.h"
-#include "applier.h"
+#include "app/apply_loop.h"
+#include "app/service_manager.h"
+#include "app/watchdog.h"
 #include "backlog/keeper.h"
 #include "backlog/local.h"
-#include "backlog/redis/shared.h"
-#include "backlog/state_directory.h"
-#include "backlog/store.h"
-#include "ingest/connections.h"
+#include "base/loop.h"
+#include "base/path.h"
 #include "ingest/intake.h"
+#include "ingest/listen/connections.h"
+#include "ingest/listen/tcp_listener.h"
+#include "ingest/listen/tls.h"
+#include "ingest/listen/udp_listener.h"
 #include "ingest/policy.h"
 #include "ingest/self_addresses.h"
-#include "ingest/tcp_listener.h"
-#include "ingest/tls.h"
-#include "ingest/udp_listener.h"
-#include "loop.h"
-#include "notify.h"
-#include "path.h"
+#include "redis/shared.h"
+#include "store/state_directory.h"
+#include "store/store.h"
 #include "version.h"
-#include "watchdog.h"
 
 namespace qatime {
 namespace {

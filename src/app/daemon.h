@@ -4,7 +4,7 @@
 
 #include <functional>
 
-#include "config.h"
+#include "config/config.h"
 
 namespace qatime {
 

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <string_view>
 
-#include "clock.h"
+#include "base/clock.h"
 
 namespace qatime {
 

@@ -3,7 +3,7 @@
 // One thread: while it reads, nothing is applied, and the loop of the servers' connections turns between two reads;
 // while it applies, there is nothing to read. That nothing is applied before all is read makes the newest time and the
 // last name of every file known in time.
-#include "replay.h"
+#include "app/replay.h"
 
 #include <algorithm>
 #include <chrono>
@@ -20,16 +20,16 @@
 #include <fmt/core.h>
 #include <sys/resource.h>
 
-#include "applier.h"
+#include "app/apply_loop.h"
+#include "app/progress.h"
 #include "backlog/local.h"
+#include "base/loop.h"
+#include "base/path.h"
 #include "ingest/intake.h"
 #include "ingest/message_stream.h"
 #include "ingest/policy.h"
 #include "ingest/self_addresses.h"
-#include "loop.h"
 #include "nfs/blocking.h"
-#include "path.h"
-#include "progress.h"
 
 namespace qatime {
 namespace {

@@ -5,8 +5,8 @@
 #include <chrono>
 #include <deque>
 
-#include "config.h"
-#include "ingest/recorded_log.h"
+#include "config/config.h"
+#include "ingest/parse/recorded_log.h"
 
 namespace qatime {
 

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "nfs/status.h"
 
 namespace qatime::apply {

@@ -27,13 +27,13 @@
 #include "apply/tally.h"
 #include "apply/task.h"
 #include "backlog/backlog.h"
-#include "backoff.h"
-#include "clock.h"
-#include "config.h"
-#include "metrics.h"
+#include "base/backoff.h"
+#include "base/clock.h"
+#include "base/path.h"
+#include "config/config.h"
 #include "nfs/client.h"
-#include "path.h"
-#include "precision.h"
+#include "nfs/time_delta.h"
+#include "telemetry/metrics.h"
 
 namespace qatime::apply {
 

@@ -4,9 +4,9 @@
 
 #include <chrono>
 
-#include "config.h"
+#include "base/timestamp.h"
+#include "config/config.h"
 #include "nfs/client.h"
-#include "timestamp.h"
 
 namespace qatime::apply {
 

@@ -21,9 +21,9 @@
 #include "apply/pipeline.h"
 #include "apply/resolver.h"
 #include "backlog/backlog.h"
-#include "clock.h"
+#include "base/clock.h"
+#include "base/path.h"
 #include "nfs/client.h"
-#include "path.h"
 
 namespace qatime::apply {
 

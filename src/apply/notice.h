@@ -7,10 +7,10 @@
 #include <optional>
 
 #include "apply/breaker.h"
-#include "bulletin.h"
-#include "clock.h"
-#include "config.h"
-#include "metrics.h"
+#include "base/clock.h"
+#include "config/config.h"
+#include "telemetry/alerts.h"
+#include "telemetry/metrics.h"
 
 namespace qatime::apply {
 

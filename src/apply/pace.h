@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "clock.h"
+#include "base/clock.h"
 
 namespace qatime::apply {
 

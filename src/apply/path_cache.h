@@ -14,7 +14,7 @@
 #include <boost/multi_index/sequenced_index.hpp>
 #include <boost/multi_index_container.hpp>
 
-#include "clock.h"
+#include "base/clock.h"
 
 namespace qatime::apply {
 

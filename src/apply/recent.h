@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "nfs/client.h"
 
 namespace qatime::apply {

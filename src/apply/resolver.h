@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "apply/pipeline.h"
-#include "clock.h"
-#include "config.h"
-#include "metrics.h"
+#include "base/clock.h"
+#include "base/path.h"
+#include "config/config.h"
 #include "nfs/client.h"
-#include "path.h"
+#include "telemetry/metrics.h"
 
 namespace qatime::apply {
 

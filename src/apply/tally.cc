@@ -5,7 +5,7 @@
 
 #include "apply/logger.h"
 #include "apply/outcome.h"
-#include "path.h"
+#include "base/path.h"
 
 namespace qatime::apply {
 namespace {

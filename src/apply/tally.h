@@ -8,10 +8,10 @@
 #include <map>
 #include <string_view>
 
-#include "bulletin.h"
-#include "log.h"
-#include "metrics.h"
+#include "base/log.h"
 #include "nfs/status.h"
+#include "telemetry/alerts.h"
+#include "telemetry/metrics.h"
 
 namespace qatime::apply {
 

@@ -11,9 +11,9 @@
 
 #include "apply/breaker.h"
 #include "backlog/backlog.h"
-#include "clock.h"
+#include "base/clock.h"
+#include "base/timestamp.h"
 #include "nfs/client.h"
-#include "timestamp.h"
 
 namespace qatime::apply {
 

@@ -7,48 +7,11 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
-#include <string>
-#include <vector>
 
-#include "clock.h"
-#include "event.h"
+#include "base/event.h"
+#include "pending/slice.h"
 
 namespace qatime::backlog {
-
-// Names one entry from the moment it is taken until it is settled or put back.
-struct Ticket {
-  std::uint32_t slot = 0;
-  std::uint32_t generation = 0;
-  friend bool operator==(const Ticket&, const Ticket&) = default;
-};
-
-// What was tried before for an entry.
-struct Retry {
-  unsigned attempts = 0;   // failures so far
-  Clock::Instant since{};  // the first of them
-  bool missed = false;     // its name was not there
-};
-
-struct Entry {
-  Ticket ticket;
-  std::string name;  // in Slice::directory; empty for the root of an export
-  Time time;         // what atime is to become
-  Retry retry;
-};
-
-// Some of the entries that wait in one directory. They are in flight until settled or put back.
-struct Slice {
-  std::size_t lane = 0;
-  std::string directory;  // normal path
-  std::vector<Entry> entries;
-  std::size_t left = 0;  // how many still wait there
-};
-
-// Paths below which names may now mean other objects.
-struct Invalidations {
-  std::vector<std::string> paths;
-  bool everything = false;  // there were too many to list
-};
 
 // One entry per path, the newest time wins, whatever the order of arrival. An entry is waiting, in flight, or in
 // flight with a newer time waiting; the settling of the older one never loses the newer.

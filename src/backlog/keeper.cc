@@ -9,10 +9,10 @@
 #include <fmt/core.h>
 #include <pthread.h>
 
-#include "backlog/codec.h"
-#include "backlog/logger.h"
-#include "path.h"
-#include "timestamp.h"
+#include "base/path.h"
+#include "base/timestamp.h"
+#include "store/codec.h"
+#include "store/logger.h"
 
 namespace qatime::backlog {
 namespace {

@@ -16,11 +16,11 @@
 #include "backlog/keeping.h"
 #include "backlog/local.h"
 #include "backlog/shutdown.h"
-#include "backlog/store.h"
-#include "bulletin.h"
-#include "config.h"
-#include "log.h"
-#include "metrics.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "store/store.h"
+#include "telemetry/alerts.h"
+#include "telemetry/metrics.h"
 
 namespace qatime::backlog {
 

@@ -5,7 +5,7 @@
 #include <cassert>
 #include <variant>
 
-#include "timestamp.h"
+#include "base/timestamp.h"
 
 namespace qatime::backlog {
 namespace {

@@ -17,17 +17,17 @@
 #include <vector>
 
 #include "backlog/backlog.h"
-#include "backlog/batch.h"
-#include "backlog/codec.h"
-#include "backlog/doubts.h"
-#include "backlog/ledger.h"
-#include "backlog/remembrance.h"
-#include "backlog/rows.h"
 #include "backlog/settled.h"
-#include "clock.h"
-#include "config.h"
-#include "metrics.h"
-#include "path.h"
+#include "base/clock.h"
+#include "base/path.h"
+#include "config/config.h"
+#include "pending/history_limits.h"
+#include "pending/invalidations.h"
+#include "pending/ledger.h"
+#include "pending/log_index.h"
+#include "store/batch.h"
+#include "store/codec.h"
+#include "telemetry/metrics.h"
 
 namespace qatime::backlog {
 

@@ -15,9 +15,9 @@
 
 #include <boost/sort/spreadsort/integer_sort.hpp>
 
-#include "backlog/codec.h"
 #include "backlog/local.h"
-#include "timestamp.h"
+#include "base/timestamp.h"
+#include "store/codec.h"
 
 namespace qatime::backlog {
 namespace {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "backlog/backlog.h"
-#include "metrics.h"
+#include "telemetry/metrics.h"
 
 namespace qatime::backlog {
 

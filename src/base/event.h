@@ -6,7 +6,7 @@
 #include <string_view>
 #include <variant>
 
-#include "timestamp.h"
+#include "base/timestamp.h"
 
 namespace qatime {
 

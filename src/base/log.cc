@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "log.h"
+#include "base/log.h"
 
 #include <algorithm>
 #include <array>
@@ -15,7 +15,7 @@
 #include <spdlog/details/log_msg.h>
 #include <spdlog/sinks/sink.h>
 
-#include "timestamp.h"
+#include "base/timestamp.h"
 
 namespace qatime::log {
 namespace {

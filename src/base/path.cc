@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include "path.h"
+#include "base/path.h"
 
 #include <algorithm>
 #include <cstring>
 
-#include "marks.h"
+#include "base/byte_scan.h"
 
 namespace qatime {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "posix_zone.h"
+#include "base/posix_zone.h"
 
 #include <algorithm>
 #include <cstddef>

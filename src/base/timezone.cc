@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "timezone.h"
+#include "base/timezone.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -9,7 +9,7 @@
 #include <iterator>
 #include <system_error>
 
-#include "path.h"
+#include "base/path.h"
 
 namespace qatime {
 namespace {

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "posix_zone.h"
+#include "base/posix_zone.h"
 
 namespace qatime {
 

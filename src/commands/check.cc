@@ -3,13 +3,13 @@
 
 #include <fmt/core.h>
 
-#include "backlog/redis/shared.h"
-#include "backlog/state_directory.h"
-#include "backlog/verify.h"
 #include "commands/commands.h"
 #include "ingest/explain.h"
-#include "ingest/tls.h"
+#include "ingest/listen/tls.h"
 #include "nfs/blocking.h"
+#include "redis/shared.h"
+#include "store/state_directory.h"
+#include "store/verify.h"
 
 namespace qatime::commands {
 namespace {

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "config.h"
-#include "timestamp.h"
+#include "base/timestamp.h"
+#include "config/config.h"
 
 namespace qatime::commands {
 

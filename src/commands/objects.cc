@@ -5,8 +5,8 @@
 
 #include <fmt/core.h>
 
-#include "log.h"
-#include "path.h"
+#include "base/log.h"
+#include "base/path.h"
 
 namespace qatime::commands {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "config.h"
+#include "config/config.h"
 #include "nfs/blocking.h"
 
 namespace qatime::commands {

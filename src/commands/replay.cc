@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "replay.h"
+#include "app/replay.h"
 
 #include <algorithm>
 #include <deque>
 
 #include "commands/commands.h"
-#include "ingest/recorded_log.h"
-#include "units.h"
+#include "config/units.h"
+#include "ingest/parse/recorded_log.h"
 
 namespace qatime::commands {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "app/daemon.h"
 #include "commands/commands.h"
-#include "daemon.h"
 
 namespace qatime::commands {
 

@@ -18,9 +18,9 @@
 #include <boost/asio/write.hpp>
 #include <fmt/core.h>
 
+#include "base/loop.h"
 #include "commands/commands.h"
-#include "loop.h"
-#include "units.h"
+#include "config/units.h"
 
 namespace qatime::commands {
 namespace {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// A reader walks the file and then each --set through the list of keys (config_keys.cc), so that both are checked by
+// A reader walks the file and then each --set through the list of keys (keys.cc), so that both are checked by
 // the same rules and give the same messages.
-#include "config.h"
+#include "config/config.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -12,7 +12,7 @@
 #include <fmt/core.h>
 #include <toml++/toml.h>
 
-#include "config_keys.h"
+#include "config/keys.h"
 
 namespace qatime {
 namespace {

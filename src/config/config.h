@@ -13,10 +13,10 @@
 #include <string_view>
 #include <vector>
 
-#include "address.h"
-#include "log.h"
-#include "path.h"
-#include "timezone.h"
+#include "base/address.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/timezone.h"
 
 namespace qatime {
 

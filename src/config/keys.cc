@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "config_keys.h"
+#include "config/keys.h"
 
 #include <algorithm>
 #include <array>
@@ -12,9 +12,9 @@
 #include <utility>
 #include <vector>
 
-#include "config_values.h"
-#include "path.h"
-#include "units.h"
+#include "base/path.h"
+#include "config/units.h"
+#include "config/values.h"
 
 namespace qatime {
 namespace {

@@ -8,7 +8,7 @@
 
 #include <toml++/toml.h>
 
-#include "config.h"
+#include "config/config.h"
 
 namespace qatime {
 

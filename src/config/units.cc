@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "units.h"
+#include "config/units.h"
 
 #include <array>
 #include <charconv>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "config_values.h"
+#include "config/values.h"
 
 #include <algorithm>
 #include <array>
@@ -9,8 +9,8 @@
 
 #include <arpa/inet.h>
 
-#include "path.h"
-#include "units.h"
+#include "base/path.h"
+#include "config/units.h"
 
 namespace qatime {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "config.h"
+#include "config/config.h"
 
 namespace qatime {
 

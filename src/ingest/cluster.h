@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "metrics.h"
+#include "telemetry/metrics.h"
 
 namespace qatime::ingest {
 

@@ -7,8 +7,8 @@
 
 #include <fmt/core.h>
 
-#include "ingest/body.h"
-#include "ingest/header.h"
+#include "ingest/parse/body.h"
+#include "ingest/parse/header.h"
 #include "ingest/policy.h"
 #include "ingest/self_addresses.h"
 

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "config.h"
-#include "timestamp.h"
+#include "base/timestamp.h"
+#include "config/config.h"
 
 namespace qatime::ingest {
 

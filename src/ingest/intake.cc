@@ -6,10 +6,10 @@
 #include <utility>
 #include <variant>
 
-#include "ingest/body.h"
-#include "ingest/header.h"
+#include "base/timestamp.h"
 #include "ingest/logger.h"
-#include "timestamp.h"
+#include "ingest/parse/body.h"
+#include "ingest/parse/header.h"
 
 namespace qatime::ingest {
 namespace {

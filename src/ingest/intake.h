@@ -11,17 +11,17 @@
 #include <string_view>
 #include <vector>
 
-#include "bulletin.h"
-#include "config.h"
-#include "event.h"
+#include "base/event.h"
+#include "base/log.h"
+#include "base/timestamp.h"
+#include "base/timezone.h"
+#include "config/config.h"
 #include "ingest/cluster.h"
+#include "ingest/parse/reason.h"
 #include "ingest/policy.h"
-#include "ingest/reason.h"
-#include "log.h"
-#include "metrics.h"
-#include "nodes.h"
-#include "timestamp.h"
-#include "timezone.h"
+#include "telemetry/alerts.h"
+#include "telemetry/metrics.h"
+#include "telemetry/node_stats.h"
 
 namespace qatime::ingest {
 

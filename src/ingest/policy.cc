@@ -19,7 +19,7 @@
 #include <span>
 #include <string>
 
-#include "address.h"
+#include "base/address.h"
 #include "ingest/cluster.h"
 
 namespace qatime::ingest {

@@ -8,13 +8,13 @@
 #include <variant>
 #include <vector>
 
-#include "config.h"
-#include "event.h"
-#include "ingest/header.h"
-#include "ingest/reason.h"
-#include "ingest/record.h"
+#include "base/event.h"
+#include "base/path.h"
+#include "config/config.h"
+#include "ingest/parse/header.h"
+#include "ingest/parse/reason.h"
+#include "ingest/parse/record.h"
 #include "ingest/self_addresses.h"
-#include "path.h"
 
 namespace qatime::ingest {
 

@@ -7,7 +7,7 @@
 
 #include <boost/asio/ip/address.hpp>
 
-#include "address.h"
+#include "base/address.h"
 
 namespace qatime::ingest {
 

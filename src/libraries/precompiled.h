@@ -36,4 +36,4 @@
 #include <boost/asio/post.hpp>
 #include <fmt/core.h>
 
-#include "loop.h"
+#include "base/loop.h"

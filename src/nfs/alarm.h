@@ -8,8 +8,8 @@
 
 #include <boost/asio/io_context.hpp>
 
-#include "clock.h"
-#include "loop.h"
+#include "base/clock.h"
+#include "base/loop.h"
 
 namespace qatime::nfs {
 

@@ -9,10 +9,10 @@
 #include <boost/asio/io_context.hpp>
 #include <fmt/core.h>
 
-#include "log.h"
+#include "base/log.h"
 #include "nfs/libnfs_client.h"
 #include "nfs/name_lookup.h"
-#include "precision.h"
+#include "nfs/time_delta.h"
 
 namespace qatime::nfs {
 

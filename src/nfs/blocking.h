@@ -10,10 +10,10 @@
 #include <string_view>
 #include <vector>
 
-#include "config.h"
-#include "metrics.h"
+#include "base/path.h"
+#include "config/config.h"
 #include "nfs/client.h"
-#include "path.h"
+#include "telemetry/metrics.h"
 
 namespace boost::asio {
 class io_context;  // NOLINT(readability-identifier-naming)

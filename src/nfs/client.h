@@ -14,8 +14,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/timestamp.h"
 #include "nfs/status.h"
-#include "timestamp.h"
 
 namespace qatime::nfs {
 

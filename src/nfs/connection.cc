@@ -6,8 +6,8 @@
 
 #include <fmt/core.h>
 
-#include "bulletin.h"
 #include "nfs/logger.h"
+#include "telemetry/alerts.h"
 
 namespace qatime::nfs {
 

@@ -11,13 +11,13 @@
 
 #include <boost/asio/ip/tcp.hpp>
 
-#include "backoff.h"
-#include "log.h"
-#include "metrics.h"
+#include "base/backoff.h"
+#include "base/log.h"
 #include "nfs/alarm.h"
 #include "nfs/mount.h"
 #include "nfs/rpc.h"
 #include "nfs/window.h"
+#include "telemetry/metrics.h"
 
 namespace qatime::nfs {
 

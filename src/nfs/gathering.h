@@ -11,7 +11,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 
-#include "clock.h"
+#include "base/clock.h"
 
 namespace qatime::nfs {
 

@@ -10,13 +10,13 @@
 #include <boost/asio/post.hpp>
 #include <fmt/core.h>
 
-#include "bulletin.h"
+#include "base/path.h"
 #include "nfs/alarm.h"
 #include "nfs/connection.h"
 #include "nfs/logger.h"
 #include "nfs/name_lookup.h"
 #include "nfs/rpc.h"
-#include "path.h"
+#include "telemetry/alerts.h"
 
 namespace qatime::nfs {
 

@@ -11,9 +11,9 @@
 #include <string_view>
 #include <vector>
 
-#include "config.h"
-#include "metrics.h"
+#include "config/config.h"
 #include "nfs/client.h"
+#include "telemetry/metrics.h"
 
 namespace boost::asio {
 class io_context;  // NOLINT(readability-identifier-naming)

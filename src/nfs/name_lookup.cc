@@ -21,7 +21,7 @@
 #include <fmt/core.h>
 #include <netdb.h>
 
-#include "log.h"
+#include "base/log.h"
 
 namespace qatime::nfs {
 

@@ -34,7 +34,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "loop.h"
+#include "base/loop.h"
 #include "nfs/libnfs_api.h"
 
 namespace qatime::nfs {

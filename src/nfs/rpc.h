@@ -16,15 +16,15 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
-#include "clock.h"
-#include "config.h"
-#include "loop.h"
-#include "metrics.h"
+#include "base/clock.h"
+#include "base/loop.h"
+#include "config/config.h"
 #include "nfs/alarm.h"
 #include "nfs/client.h"
 #include "nfs/gathering.h"
 #include "nfs/status.h"
 #include "nfs/stream.h"
+#include "telemetry/metrics.h"
 
 struct rpc_context;  // libnfs
 

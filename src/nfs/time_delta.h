@@ -5,7 +5,7 @@
 #include <chrono>
 #include <string_view>
 
-#include "timestamp.h"
+#include "base/timestamp.h"
 
 namespace qatime {
 

@@ -5,7 +5,7 @@
 #include <array>
 #include <cstddef>
 
-#include "clock.h"
+#include "base/clock.h"
 
 namespace qatime::nfs {
 

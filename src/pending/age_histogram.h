@@ -8,7 +8,7 @@
 #include <map>
 #include <optional>
 
-#include "backlog/allocation.h"
+#include "pending/container/allocation.h"
 
 namespace qatime::backlog {
 

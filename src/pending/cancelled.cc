@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/endings.h"
+#include "pending/cancelled.h"
 
-#include "path.h"
+#include "base/path.h"
 
 namespace qatime::backlog {
 

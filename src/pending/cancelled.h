@@ -12,10 +12,10 @@
 #include <utility>
 #include <vector>
 
-#include "backlog/changes.h"
-#include "backlog/remembrance.h"
-#include "clock.h"
-#include "timestamp.h"
+#include "base/clock.h"
+#include "base/timestamp.h"
+#include "pending/history_limits.h"
+#include "pending/renames.h"
 
 namespace qatime::backlog {
 

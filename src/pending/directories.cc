@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/directories.h"
+#include "pending/directories.h"
 
 #include <cassert>
 #include <utility>
 
-#include "backlog/allocation.h"
+#include "pending/container/allocation.h"
 
 namespace qatime::backlog {
 namespace {

@@ -9,10 +9,10 @@
 #include <string_view>
 #include <vector>
 
-#include "backlog/hash.h"
-#include "backlog/slab.h"
-#include "backlog/slot_set.h"
-#include "timestamp.h"
+#include "base/timestamp.h"
+#include "pending/container/hash.h"
+#include "pending/container/slab.h"
+#include "pending/container/slot_set.h"
 
 namespace qatime::backlog {
 

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <cstddef>
 
-#include "clock.h"
+#include "base/clock.h"
 
 namespace qatime::backlog {
 

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-#include "backlog/backlog.h"
+#include "pending/slice.h"
 
 namespace qatime::backlog {
 

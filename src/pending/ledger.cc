@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/ledger.h"
+#include "pending/ledger.h"
 
 #include <algorithm>
 #include <cassert>

@@ -12,13 +12,13 @@
 #include <utility>
 #include <vector>
 
-#include "backlog/changes.h"
-#include "backlog/endings.h"
-#include "backlog/remembrance.h"
-#include "backlog/table.h"
-#include "clock.h"
-#include "event.h"
-#include "path.h"
+#include "base/clock.h"
+#include "base/event.h"
+#include "base/path.h"
+#include "pending/cancelled.h"
+#include "pending/history_limits.h"
+#include "pending/renames.h"
+#include "pending/table.h"
 
 namespace qatime::backlog {
 

@@ -9,8 +9,8 @@
 #include <map>
 #include <vector>
 
-#include "backlog/slab.h"
-#include "timestamp.h"
+#include "base/timestamp.h"
+#include "pending/container/slab.h"
 
 namespace qatime::backlog {
 

@@ -8,8 +8,8 @@
 #include <cstring>
 #include <string_view>
 
-#include "backlog/allocation.h"
-#include "path.h"
+#include "base/path.h"
+#include "pending/container/allocation.h"
 
 namespace qatime::backlog {
 

@@ -8,14 +8,14 @@
 // Two directions: forwards an object at a path meets the first effect on the path or an ancestor; backwards an object
 // that is at a path came there by the last move whose target is the path or an ancestor, since that move ended all
 // that had been there before. A whole subtree is traced piece by piece: some changes carry all of it, some a part.
-#include "backlog/changes.h"
+#include "pending/renames.h"
 
 #include <algorithm>
 #include <functional>
 #include <utility>
 
-#include "backlog/hash.h"
-#include "path.h"
+#include "base/path.h"
+#include "pending/container/hash.h"
 
 namespace qatime::backlog {
 namespace {

@@ -14,10 +14,10 @@
 #include <unordered_map>
 #include <vector>
 
-#include "backlog/remembrance.h"
-#include "clock.h"
-#include "event.h"
-#include "timestamp.h"
+#include "base/clock.h"
+#include "base/event.h"
+#include "base/timestamp.h"
+#include "pending/history_limits.h"
 
 namespace qatime::backlog {
 

@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <deque>
 
-#include "backlog/remembrance.h"
-#include "timestamp.h"
+#include "base/timestamp.h"
+#include "pending/history_limits.h"
 
 namespace qatime::backlog {
 

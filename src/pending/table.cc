@@ -12,15 +12,15 @@
 //
 // An item that is in flight stays where it is, whatever is moved or removed meanwhile, until its outcome is known:
 // the request that was sent cannot be recalled, and the owner follows the changes that came since then by the mark.
-#include "backlog/table.h"
+#include "pending/table.h"
 
 #include <algorithm>
 #include <array>
 #include <cassert>
 #include <limits>
 
-#include "backlog/hash.h"
-#include "backlog/prefetch.h"
+#include "pending/container/hash.h"
+#include "pending/container/prefetch.h"
 
 namespace qatime::backlog {
 namespace {

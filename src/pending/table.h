@@ -14,16 +14,16 @@
 #include <utility>
 #include <vector>
 
-#include "backlog/arrivals.h"
-#include "backlog/backlog.h"
-#include "backlog/directories.h"
-#include "backlog/due_queue.h"
-#include "backlog/earlier_times.h"
-#include "backlog/name.h"
-#include "backlog/rows.h"
-#include "backlog/slab.h"
-#include "backlog/slot_set.h"
-#include "path.h"
+#include "base/path.h"
+#include "pending/age_histogram.h"
+#include "pending/container/due_queue.h"
+#include "pending/container/slab.h"
+#include "pending/container/slot_set.h"
+#include "pending/directories.h"
+#include "pending/log_index.h"
+#include "pending/name.h"
+#include "pending/slice.h"
+#include "pending/superseded.h"
 
 namespace qatime::backlog {
 

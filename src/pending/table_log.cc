@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "backlog/prefetch.h"
-#include "backlog/table.h"
+#include "pending/container/prefetch.h"
+#include "pending/table.h"
 
 namespace qatime::backlog {
 

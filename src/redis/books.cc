@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/redis/books.h"
+#include "redis/books.h"
 
 namespace qatime::backlog::redis {
 namespace {

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <mutex>
 
-#include "metrics.h"
+#include "telemetry/metrics.h"
 
 namespace qatime::backlog::redis {
 

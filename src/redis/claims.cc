@@ -7,7 +7,7 @@
 //
 // Several members may lead to one path: a file that was renamed, and is accessed under its new name as well. They are
 // one entry of the table, with the newest time.
-#include "backlog/redis/window.h"
+#include "redis/claims.h"
 
 #include <algorithm>
 #include <cassert>

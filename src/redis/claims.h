@@ -16,15 +16,15 @@
 #include <vector>
 
 #include "backlog/backlog.h"
-#include "backlog/changes.h"
-#include "backlog/doubts.h"
-#include "backlog/redis/books.h"
-#include "backlog/redis/keys.h"
-#include "backlog/table.h"
-#include "clock.h"
-#include "event.h"
-#include "metrics.h"
-#include "path.h"
+#include "base/clock.h"
+#include "base/event.h"
+#include "base/path.h"
+#include "pending/invalidations.h"
+#include "pending/renames.h"
+#include "pending/table.h"
+#include "redis/books.h"
+#include "redis/keys.h"
+#include "telemetry/metrics.h"
 
 namespace qatime::backlog::redis {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/redis/connection.h"
+#include "redis/connection.h"
 
 #include <csignal>
 #include <utility>

@@ -10,8 +10,8 @@
 #include <string>
 #include <string_view>
 
-#include "backlog/redis/command.h"
-#include "backlog/redis/reply.h"
+#include "redis/command.h"
+#include "redis/reply.h"
 
 struct redisContext;  // of hiredis, NOLINT(readability-identifier-naming)
 

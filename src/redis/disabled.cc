@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // In place of all the others in a program that was built without Redis.
-#include "backlog/redis/shared.h"
+#include "redis/shared.h"
 
 namespace qatime::backlog::redis {
 

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include "clock.h"
-#include "timestamp.h"
+#include "base/clock.h"
+#include "base/timestamp.h"
 
 namespace qatime::backlog::redis {
 

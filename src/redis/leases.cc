@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/redis/leases.h"
+#include "redis/leases.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -8,7 +8,7 @@
 
 #include <fmt/core.h>
 
-#include "backlog/logger.h"
+#include "store/logger.h"
 
 namespace qatime::backlog::redis {
 namespace {

@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "backlog/redis/keys.h"
-#include "backlog/redis/servers.h"
-#include "backlog/redis/window.h"
-#include "config.h"
-#include "metrics.h"
+#include "config/config.h"
+#include "redis/claims.h"
+#include "redis/keys.h"
+#include "redis/servers.h"
+#include "telemetry/metrics.h"
 
 namespace qatime::backlog::redis {
 

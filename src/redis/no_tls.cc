@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // In place of tls.cc where hiredis has no TLS: before 1.0, or without its library for it.
-#include "backlog/redis/connection.h"
+#include "redis/connection.h"
 
 namespace qatime::backlog::redis {
 

@@ -2,7 +2,7 @@
 //
 // A batch has accesses or changes. What was taken out of the buffer and could not be written stays in `uncommitted`
 // of pass(), which goes on trying: meanwhile the buffer fills.
-#include "backlog/redis/outbox.h"
+#include "redis/outbox.h"
 
 #include <algorithm>
 #include <utility>
@@ -10,9 +10,9 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <pthread.h>
 
-#include "backlog/hash.h"
-#include "backlog/logger.h"
-#include "backlog/redis/keys.h"
+#include "pending/container/hash.h"
+#include "redis/keys.h"
+#include "store/logger.h"
 
 namespace qatime::backlog::redis {
 namespace {

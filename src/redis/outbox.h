@@ -17,16 +17,16 @@
 #include <thread>
 #include <vector>
 
-#include "backlog/batch.h"
-#include "backlog/codec.h"
-#include "backlog/redis/books.h"
 #include "backlog/shutdown.h"
-#include "backlog/store.h"
-#include "bulletin.h"
-#include "config.h"
-#include "event.h"
-#include "log.h"
-#include "metrics.h"
+#include "base/event.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "redis/books.h"
+#include "store/batch.h"
+#include "store/codec.h"
+#include "store/store.h"
+#include "telemetry/alerts.h"
+#include "telemetry/metrics.h"
 
 namespace qatime::backlog::redis {
 

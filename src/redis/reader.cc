@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/redis/reader.h"
+#include "redis/reader.h"
 
 #include <algorithm>
 #include <cstdint>
 #include <utility>
 
-#include "backlog/codec.h"
+#include "store/codec.h"
 
 namespace qatime::backlog::redis {
 namespace {

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "backlog/redis/keys.h"
-#include "backlog/redis/servers.h"
-#include "backlog/redis/window.h"
+#include "redis/claims.h"
+#include "redis/keys.h"
+#include "redis/servers.h"
 
 namespace qatime::backlog::redis {
 

@@ -2,7 +2,7 @@
 //
 // Nothing is waited for while there is room: a command is written as soon as some kilobytes of them have come together,
 // and answers are read when kDepth are awaited. So the client makes the next commands while the server works.
-#include "backlog/redis/servers.h"
+#include "redis/servers.h"
 
 #include <algorithm>
 #include <charconv>

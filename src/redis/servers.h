@@ -14,12 +14,12 @@
 #include <string>
 #include <vector>
 
-#include "backlog/redis/command.h"
-#include "backlog/redis/connection.h"
-#include "backlog/redis/keys.h"
-#include "backlog/redis/reply.h"
-#include "backlog/redis/scripts.h"
-#include "config.h"
+#include "config/config.h"
+#include "redis/command.h"
+#include "redis/connection.h"
+#include "redis/keys.h"
+#include "redis/reply.h"
+#include "redis/scripts.h"
 
 namespace qatime::backlog::redis {
 

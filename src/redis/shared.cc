@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/redis/shared.h"
+#include "redis/shared.h"
 
 #include <chrono>
 #include <utility>
 
 #include <fmt/core.h>
 
-#include "backlog/redis/books.h"
-#include "backlog/redis/outbox.h"
-#include "backlog/redis/servers.h"
-#include "backlog/redis/window.h"
-#include "backlog/redis/worker.h"
-#include "backlog/store.h"
+#include "redis/books.h"
+#include "redis/claims.h"
+#include "redis/outbox.h"
+#include "redis/servers.h"
+#include "redis/worker.h"
+#include "store/store.h"
 
 namespace qatime::backlog::redis {
 namespace {

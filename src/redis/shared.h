@@ -8,10 +8,10 @@
 
 #include "backlog/backlog.h"
 #include "backlog/keeping.h"
-#include "clock.h"
-#include "config.h"
-#include "metrics.h"
-#include "path.h"
+#include "base/clock.h"
+#include "base/path.h"
+#include "config/config.h"
+#include "telemetry/metrics.h"
 
 namespace qatime::backlog::redis {
 

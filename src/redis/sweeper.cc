@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/redis/sweeper.h"
+#include "redis/sweeper.h"
 
 #include <algorithm>
 #include <cassert>

@@ -8,8 +8,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
-#include "address.h"
-#include "backlog/redis/connection.h"
+#include "base/address.h"
+#include "redis/connection.h"
 
 namespace qatime::backlog::redis {
 namespace {

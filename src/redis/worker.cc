@@ -3,7 +3,7 @@
 // One turn after the other: leases, what has its outcome, what has come, what there is to be applied. Each step is a
 // burst of commands that is waited for, and everything can be done twice, so whatever breaks in between, the next turn
 // begins again.
-#include "backlog/redis/worker.h"
+#include "redis/worker.h"
 
 #include <algorithm>
 #include <deque>
@@ -15,8 +15,8 @@
 #include <fmt/core.h>
 #include <pthread.h>
 
-#include "backlog/codec.h"
-#include "backlog/logger.h"
+#include "store/codec.h"
+#include "store/logger.h"
 
 namespace qatime::backlog::redis {
 namespace {

@@ -12,18 +12,18 @@
 #include <thread>
 #include <vector>
 
-#include "backlog/redis/keys.h"
-#include "backlog/redis/leases.h"
-#include "backlog/redis/outbox.h"
-#include "backlog/redis/reader.h"
-#include "backlog/redis/servers.h"
-#include "backlog/redis/sweeper.h"
-#include "backlog/redis/window.h"
-#include "backoff.h"
-#include "bulletin.h"
-#include "config.h"
-#include "log.h"
-#include "metrics.h"
+#include "base/backoff.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "redis/claims.h"
+#include "redis/keys.h"
+#include "redis/leases.h"
+#include "redis/outbox.h"
+#include "redis/reader.h"
+#include "redis/servers.h"
+#include "redis/sweeper.h"
+#include "telemetry/alerts.h"
+#include "telemetry/metrics.h"
 
 namespace qatime::backlog::redis {
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include "timestamp.h"
+#include "base/timestamp.h"
 
 namespace qatime::backlog {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/checksum.h"
+#include "store/checksum.h"
 
 #include <array>
 #include <cstddef>

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "backlog/batch.h"
+#include "store/batch.h"
 
 namespace qatime::backlog {
 

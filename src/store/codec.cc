@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/codec.h"
+#include "store/codec.h"
 
 #include <cstddef>
 #include <optional>

@@ -15,8 +15,8 @@
 #include <string>
 #include <string_view>
 
-#include "event.h"
-#include "timestamp.h"
+#include "base/event.h"
+#include "base/timestamp.h"
 
 namespace qatime::backlog {
 

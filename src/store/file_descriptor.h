@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backlog/store_error.h"
+#include "store/store_error.h"
 
 namespace qatime::backlog {
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/log_file.h"
+#include "store/log_file.h"
 
 #include <bit>
 #include <string_view>
 
 #include <fmt/core.h>
 
-#include "backlog/checksum.h"
-#include "config.h"
+#include "config/config.h"
+#include "store/checksum.h"
 
 namespace qatime::backlog {
 namespace {

@@ -22,8 +22,8 @@
 #include <string>
 #include <vector>
 
-#include "backlog/batch.h"
-#include "backlog/sqlite.h"
+#include "store/batch.h"
+#include "store/sqlite.h"
 
 namespace qatime::backlog {
 

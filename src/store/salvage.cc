@@ -2,7 +2,7 @@
 // All pages that look like leaves of a table are read, each in its newest committed version: none of what leads to
 // them has to be right. An overflow page cannot look like one: it begins with the number of the next, and 0x0D000000
 // pages would be too many.
-#include "backlog/salvage.h"
+#include "store/salvage.h"
 
 #include <array>
 #include <cstdint>
@@ -11,8 +11,8 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "backlog/checksum.h"
-#include "backlog/descriptor.h"
+#include "store/checksum.h"
+#include "store/file_descriptor.h"
 
 namespace qatime::backlog {
 namespace {

@@ -6,7 +6,7 @@
 #include <functional>
 #include <string>
 
-#include "backlog/batch.h"
+#include "store/batch.h"
 
 namespace qatime::backlog {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/sqlite.h"
+#include "store/sqlite.h"
 
 #include <system_error>
 

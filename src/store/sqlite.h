@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "backlog/store_error.h"
+#include "store/store_error.h"
 
 struct sqlite3;
 struct sqlite3_stmt;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/state_directory.h"
+#include "store/state_directory.h"
 
 #include <algorithm>
 #include <array>
@@ -11,7 +11,7 @@
 #include <sys/file.h>
 #include <sys/vfs.h>
 
-#include "config.h"
+#include "config/config.h"
 
 namespace qatime::backlog {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "backlog/descriptor.h"
+#include "store/file_descriptor.h"
 
 namespace qatime::backlog {
 

@@ -2,15 +2,15 @@
 // A new file takes the place of another in two steps, so that a crash leaves one of them whole: it is made as
 // backlog.db.new, and becomes backlog.db.whole once all is in it. From then on it counts, and the next start finishes
 // what this one did not.
-#include "backlog/store.h"
+#include "store/store.h"
 
 #include <algorithm>
 #include <cstdio>
 #include <utility>
 
-#include "backlog/logger.h"
-#include "backlog/salvage.h"
-#include "config.h"
+#include "config/config.h"
+#include "store/logger.h"
+#include "store/salvage.h"
 
 namespace qatime::backlog {
 namespace {

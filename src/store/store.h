@@ -10,12 +10,12 @@
 #include <string>
 #include <vector>
 
-#include "backlog/batch.h"
-#include "backlog/descriptor.h"
-#include "backlog/log_file.h"
-#include "backlog/state_directory.h"
-#include "backlog/store_error.h"
-#include "log.h"
+#include "base/log.h"
+#include "store/batch.h"
+#include "store/file_descriptor.h"
+#include "store/log_file.h"
+#include "store/state_directory.h"
+#include "store/store_error.h"
 
 namespace qatime::backlog {
 

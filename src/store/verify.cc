@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/verify.h"
+#include "store/verify.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -9,8 +9,8 @@
 #include <fmt/core.h>
 #include <sys/file.h>
 
-#include "backlog/descriptor.h"
-#include "backlog/salvage.h"
+#include "store/file_descriptor.h"
+#include "store/salvage.h"
 
 namespace qatime::backlog {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "bulletin.h"
+#include "telemetry/alerts.h"
 
 #include <algorithm>
 

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "timestamp.h"
+#include "base/timestamp.h"
 
 namespace qatime {
 

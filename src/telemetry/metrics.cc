@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "metrics.h"
+#include "telemetry/metrics.h"
 
 #include <algorithm>
 #include <cassert>
 #include <utility>
 
-#include "bulletin.h"
-#include "nodes.h"
+#include "telemetry/alerts.h"
+#include "telemetry/node_stats.h"
 
 namespace qatime::metrics {
 namespace {

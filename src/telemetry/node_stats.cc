@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "nodes.h"
+#include "telemetry/node_stats.h"
 
-#include "log.h"
+#include "base/log.h"
 
 namespace qatime {
 namespace {

@@ -16,8 +16,8 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
-#include "metrics.h"
-#include "timestamp.h"
+#include "base/timestamp.h"
+#include "telemetry/metrics.h"
 
 namespace qatime {
 

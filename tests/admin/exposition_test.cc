@@ -4,7 +4,7 @@
 #include <string>
 
 #include "catch.h"
-#include "nodes.h"
+#include "telemetry/node_stats.h"
 
 namespace qatime::admin::exposition_test {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "notify.h"
+#include "app/service_manager.h"
 
 #include <array>
 #include <cstddef>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "watchdog.h"
+#include "app/watchdog.h"
 
 #include <functional>
 #include <utility>

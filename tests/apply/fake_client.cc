@@ -9,7 +9,7 @@
 #include <memory>
 #include <utility>
 
-#include "path.h"
+#include "base/path.h"
 
 namespace qatime::apply {
 namespace {

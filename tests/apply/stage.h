@@ -13,10 +13,10 @@
 #include "apply/engine.h"
 #include "apply/fake_client.h"
 #include "backlog/local.h"
-#include "config.h"
+#include "base/path.h"
+#include "config/config.h"
 #include "manual_clock.h"
-#include "metrics.h"
-#include "path.h"
+#include "telemetry/metrics.h"
 
 namespace qatime::apply {
 

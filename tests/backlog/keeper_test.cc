@@ -17,11 +17,11 @@
 #include <utility>
 #include <vector>
 
-#include "backlog/codec.h"
 #include "backlog/local.h"
-#include "backlog/store.h"
 #include "catch.h"
 #include "manual_clock.h"
+#include "store/codec.h"
+#include "store/store.h"
 #include "temporary_directory.h"
 
 namespace qatime::backlog::keeper_test {

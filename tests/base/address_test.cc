@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "address.h"
+#include "base/address.h"
 
 #include <string_view>
 

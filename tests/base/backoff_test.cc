@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "backoff.h"
+#include "base/backoff.h"
 
 #include "catch.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "marks.h"
+#include "base/byte_scan.h"
 
 #include <random>
 #include <string>

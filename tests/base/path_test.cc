@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "path.h"
+#include "base/path.h"
 
 #include "catch.h"
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "timezone.h"
+#include "base/timezone.h"
 
 #include <fstream>
 #include <iterator>
 
+#include "base/timestamp.h"
 #include "catch.h"
-#include "timestamp.h"
 
 namespace qatime::timezone_test {
 namespace {

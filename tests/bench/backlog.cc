@@ -34,14 +34,14 @@
 
 #include <fmt/core.h>
 
-#include "backlog/codec.h"
 #include "backlog/keeper.h"
 #include "backlog/local.h"
-#include "backlog/store.h"
-#include "ingest/framing.h"
+#include "base/log.h"
+#include "base/timestamp.h"
 #include "ingest/intake.h"
-#include "log.h"
-#include "timestamp.h"
+#include "ingest/parse/framing.h"
+#include "store/codec.h"
+#include "store/store.h"
 
 namespace {
 

@@ -26,7 +26,7 @@
 #include <sys/resource.h>
 
 #include "backlog/local.h"
-#include "config.h"
+#include "config/config.h"
 #include "nfs/libnfs_client.h"
 
 namespace {

@@ -10,8 +10,8 @@
 
 #include <fmt/core.h>
 
-#include "ingest/framing.h"
 #include "ingest/intake.h"
+#include "ingest/parse/framing.h"
 
 namespace {
 

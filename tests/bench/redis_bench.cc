@@ -19,10 +19,10 @@
 #include <thread>
 #include <vector>
 
-#include "backlog/redis/keys.h"
-#include "backlog/redis/servers.h"
-#include "backlog/redis/shared.h"
-#include "log.h"
+#include "base/log.h"
+#include "redis/keys.h"
+#include "redis/servers.h"
+#include "redis/shared.h"
 
 namespace {
 

@@ -33,7 +33,7 @@
 #include <nfsc/libnfs-raw-nfs.h>
 #include <nfsc/libnfs-raw.h>
 
-#include "config.h"
+#include "config/config.h"
 #include "nfs/blocking.h"
 #include "nfs/xdr.h"
 

@@ -19,9 +19,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backlog/hash.h"
 #include "backlog/local.h"
-#include "backlog/slot_set.h"
+#include "pending/container/hash.h"
+#include "pending/container/slot_set.h"
 
 using namespace qatime;
 using namespace qatime::backlog;

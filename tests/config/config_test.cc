@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "config.h"
+#include "config/config.h"
 
 #include <algorithm>
 #include <array>
@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "catch.h"
-#include "units.h"
+#include "config/units.h"
 
 namespace qatime::config_test {
 

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "body_fuzz.h"
-#include "ingest/csv.h"
+#include "ingest/parse/csv.h"
 
 namespace {
 

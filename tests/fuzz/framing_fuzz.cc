@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "ingest/framing.h"
+#include "ingest/parse/framing.h"
 #include "target.h"
 
 namespace {

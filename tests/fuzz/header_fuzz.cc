@@ -4,7 +4,7 @@
 #include <iterator>
 #include <string>
 
-#include "ingest/header.h"
+#include "ingest/parse/header.h"
 #include "target.h"
 
 namespace {

@@ -6,7 +6,7 @@
 #include <boost/json/parse.hpp>
 
 #include "body_fuzz.h"
-#include "ingest/json.h"
+#include "ingest/parse/json.h"
 
 namespace {
 

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "config.h"
+#include "config/config.h"
 #include "ingest/explain.h"
 #include "ingest/intake.h"
 #include "target.h"

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <variant>
 
-#include "ingest/reason.h"
-#include "ingest/record.h"
+#include "ingest/parse/reason.h"
+#include "ingest/parse/record.h"
 
 namespace qatime::fuzz {
 

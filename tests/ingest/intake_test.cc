@@ -10,8 +10,8 @@
 
 #include <fmt/core.h>
 
+#include "base/timestamp.h"
 #include "catch.h"
-#include "timestamp.h"
 
 namespace qatime::ingest::intake_test {
 namespace {

@@ -7,8 +7,8 @@
 #include <boost/asio/ip/address.hpp>
 #include <fmt/core.h>
 
+#include "base/timestamp.h"
 #include "catch.h"
-#include "timestamp.h"
 
 namespace qatime::ingest::policy_test {
 namespace {

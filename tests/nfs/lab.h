@@ -10,10 +10,10 @@
 #include <utility>
 
 #include "catch.h"
-#include "metrics.h"
 #include "nfs/libnfs_client.h"
 #include "nfs/loop.h"
 #include "nfs/scripted_server.h"
+#include "telemetry/metrics.h"
 
 namespace qatime::nfs::testing {
 

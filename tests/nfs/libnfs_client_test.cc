@@ -9,11 +9,11 @@
 #include <boost/asio/ip/address.hpp>
 
 #include "catch.h"
-#include "metrics.h"
 #include "nfs/lab.h"
 #include "nfs/scripted_server.h"
 #include "nfs/slow_names.h"
 #include "nfs/window.h"
+#include "telemetry/metrics.h"
 
 namespace qatime::nfs::libnfs_client_test {
 namespace {

@@ -9,9 +9,9 @@
 #include <string>
 #include <string_view>
 
+#include "base/timestamp.h"
 #include "nfs/scripted_server.h"
 #include "nfs/status.h"
-#include "timestamp.h"
 
 namespace qatime::nfs::testing {
 

@@ -11,10 +11,10 @@
 #include <pthread.h>
 
 #include "catch.h"
-#include "metrics.h"
 #include "nfs/libnfs_client.h"
 #include "nfs/loop.h"
 #include "nfs/scripted_server.h"
+#include "telemetry/metrics.h"
 
 namespace qatime::nfs::readdirplus_test {
 namespace {

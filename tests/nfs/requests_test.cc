@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "base/path.h"
 #include "catch.h"
 #include "nfs/lab.h"
-#include "path.h"
 
 namespace qatime::nfs::requests_test {
 namespace {

@@ -12,9 +12,9 @@
 #include <string_view>
 #include <vector>
 
-#include "config.h"
+#include "base/timestamp.h"
+#include "config/config.h"
 #include "nfs/status.h"
-#include "timestamp.h"
 
 namespace qatime::nfs::testing {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/changes.h"
+#include "pending/renames.h"
 
 #include <algorithm>
 

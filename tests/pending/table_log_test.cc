@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "backlog/rows.h"
-#include "backlog/table.h"
 #include "catch.h"
 #include "manual_clock.h"
+#include "pending/log_index.h"
+#include "pending/table.h"
 
 namespace qatime::backlog::table_log_test {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/table.h"
+#include "pending/table.h"
 
 #include <random>
 #include <set>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/redis/window.h"
+#include "redis/claims.h"
 
 #include <set>
 

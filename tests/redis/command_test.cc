@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/redis/command.h"
+#include "redis/command.h"
 
 #include "catch.h"
 

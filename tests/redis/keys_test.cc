@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/redis/keys.h"
+#include "redis/keys.h"
 
 #include <set>
 

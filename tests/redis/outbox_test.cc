@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/redis/outbox.h"
+#include "redis/outbox.h"
 
 #include <functional>
 #include <set>
@@ -7,9 +7,9 @@
 
 #include <fmt/core.h>
 
-#include "backlog/redis/keys.h"
+#include "base/path.h"
 #include "catch.h"
-#include "path.h"
+#include "redis/keys.h"
 #include "temporary_directory.h"
 
 namespace qatime::backlog::redis::outbox_test {

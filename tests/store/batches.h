@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "backlog/store.h"
+#include "store/store.h"
 #include "temporary_directory.h"
 
 namespace qatime::backlog {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/faulty_disk.h"
+#include "store/faulty_disk.h"
 
 #include <algorithm>
 #include <filesystem>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/state_directory.h"
+#include "store/state_directory.h"
 
 #include <cstdlib>
 #include <filesystem>
@@ -12,9 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backlog/batches.h"
 #include "catch.h"
-#include "config.h"
+#include "config/config.h"
+#include "store/batches.h"
 
 namespace {
 std::optional<unsigned> pretended_file_system;

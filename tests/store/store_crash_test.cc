@@ -9,10 +9,10 @@
 #include <set>
 #include <vector>
 
-#include "backlog/batches.h"
-#include "backlog/faulty_disk.h"
-#include "backlog/store.h"
 #include "catch.h"
+#include "store/batches.h"
+#include "store/faulty_disk.h"
+#include "store/store.h"
 
 namespace qatime::backlog::store_crash_test {
 namespace {

@@ -8,13 +8,13 @@
 #include <string>
 #include <vector>
 
-#include "backlog/batches.h"
-#include "backlog/salvage.h"
-#include "backlog/sqlite.h"
-#include "backlog/store.h"
-#include "backlog/verify.h"
 #include "catch.h"
-#include "config.h"
+#include "config/config.h"
+#include "store/batches.h"
+#include "store/salvage.h"
+#include "store/sqlite.h"
+#include "store/store.h"
+#include "store/verify.h"
 
 namespace qatime::backlog::store_damage_test {
 namespace {

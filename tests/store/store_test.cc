@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/store.h"
+#include "store/store.h"
 
 #include <filesystem>
 #include <string>
@@ -7,9 +7,9 @@
 
 #include <stdlib.h>
 
-#include "backlog/batches.h"
 #include "catch.h"
-#include "config.h"
+#include "config/config.h"
+#include "store/batches.h"
 
 namespace qatime::backlog::store_test {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "metrics.h"
+#include "telemetry/metrics.h"
 
 #include <atomic>
 #include <chrono>

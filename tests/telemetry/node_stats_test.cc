@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "nodes.h"
+#include "telemetry/node_stats.h"
 
 #include <chrono>
 #include <string>

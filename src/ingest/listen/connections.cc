@@ -4,7 +4,7 @@
 //
 // A completed wait may be queued for a connection that makes room or is closed meanwhile. So its handler shares the
 // ownership of it and looks whether its socket is still open.
-#include "ingest/connections.h"
+#include "ingest/listen/connections.h"
 
 #include <chrono>
 #include <optional>
@@ -15,9 +15,9 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 
+#include "base/loop.h"
 #include "ingest/logger.h"
 #include "ingest/message_stream.h"
-#include "loop.h"
 
 namespace qatime::ingest {
 namespace {

@@ -15,13 +15,13 @@
 
 #include <boost/asio/ip/tcp.hpp>
 
-#include "address.h"
-#include "config.h"
+#include "base/address.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "config/config.h"
 #include "ingest/intake.h"
-#include "ingest/tls.h"
-#include "log.h"
-#include "loop.h"
-#include "metrics.h"
+#include "ingest/listen/tls.h"
+#include "telemetry/metrics.h"
 
 namespace qatime::ingest {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ingest/tcp_listener.h"
+#include "ingest/listen/tcp_listener.h"
 
 #include <algorithm>
 #include <array>
@@ -9,9 +9,9 @@
 
 #include <boost/asio/ip/v6_only.hpp>
 
-#include "ingest/listen_error.h"
+#include "base/loop.h"
+#include "ingest/listen/listen_error.h"
 #include "ingest/logger.h"
-#include "loop.h"
 
 namespace qatime::ingest {
 namespace {

@@ -7,10 +7,10 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
-#include "config.h"
-#include "ingest/connections.h"
-#include "log.h"
-#include "loop.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "config/config.h"
+#include "ingest/listen/connections.h"
 
 namespace qatime::ingest {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // OpenSSL reads the socket itself. The stream of Asio would hold 68 KiB of buffers for each connection, copy every byte
 // twice more, and lose what a socket that does not block did not take at once.
-#include "ingest/tls.h"
+#include "ingest/listen/tls.h"
 
 #include <algorithm>
 #include <array>
@@ -19,7 +19,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
-#include "address.h"
+#include "base/address.h"
 
 namespace qatime::ingest {
 namespace {

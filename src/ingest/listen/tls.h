@@ -11,7 +11,7 @@
 
 #include <boost/system/error_code.hpp>
 
-#include "config.h"
+#include "config/config.h"
 
 struct ssl_ctx_st;
 struct ssl_st;

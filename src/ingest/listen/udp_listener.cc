@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ingest/udp_listener.h"
+#include "ingest/listen/udp_listener.h"
 
 #include <algorithm>
 #include <array>
@@ -14,10 +14,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "ingest/framing.h"
-#include "ingest/listen_error.h"
+#include "base/loop.h"
+#include "ingest/listen/listen_error.h"
 #include "ingest/logger.h"
-#include "loop.h"
+#include "ingest/parse/framing.h"
 
 namespace qatime::ingest {
 namespace {

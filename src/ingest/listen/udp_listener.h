@@ -10,11 +10,11 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/udp.hpp>
 
-#include "address.h"
-#include "config.h"
+#include "base/address.h"
+#include "base/loop.h"
+#include "config/config.h"
 #include "ingest/intake.h"
-#include "loop.h"
-#include "metrics.h"
+#include "telemetry/metrics.h"
 
 namespace qatime::ingest {
 

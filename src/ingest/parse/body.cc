@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include "ingest/body.h"
+#include "ingest/parse/body.h"
 
-#include "ingest/csv.h"
-#include "ingest/json.h"
+#include "ingest/parse/csv.h"
+#include "ingest/parse/json.h"
 
 namespace qatime::ingest {
 namespace {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // How a quote in a name is written is nowhere published. A backslash stands for itself ("AD\alice"), so it is taken to
 // be doubled (RFC 4180 section 2); only a body that does not have eight fields that way is read again with \".
-#include "ingest/csv.h"
+#include "ingest/parse/csv.h"
 
 #include <cstddef>
 
-#include "marks.h"
+#include "base/byte_scan.h"
 
 namespace qatime::ingest {
 namespace {

@@ -10,7 +10,7 @@
 // A line ends at LF or NUL.
 //
 // Each byte is looked at once per terminator: the cursors remember up to where there was none.
-#include "ingest/framing.h"
+#include "ingest/parse/framing.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include "ingest/header.h"
+#include "ingest/parse/header.h"
 
 #include <optional>
 
-#include "ingest/rfc3164.h"
-#include "marks.h"
+#include "base/byte_scan.h"
+#include "ingest/parse/rfc3164.h"
 
 namespace qatime::ingest {
 namespace {

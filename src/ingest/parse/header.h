@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <string_view>
 
-#include "ingest/reason.h"
-#include "timestamp.h"
-#include "timezone.h"
+#include "base/timestamp.h"
+#include "base/timezone.h"
+#include "ingest/parse/reason.h"
 
 namespace qatime::ingest {
 

@@ -6,7 +6,7 @@
 //
 // The parser does not tell where a string stood in the text. The repair, which sees the strings in the same order,
 // does.
-#include "ingest/json.h"
+#include "ingest/parse/json.h"
 
 #include <algorithm>
 #include <array>

@@ -6,8 +6,8 @@
 #include <memory_resource>
 #include <string_view>
 
-#include "ingest/reason.h"
-#include "ingest/record.h"
+#include "ingest/parse/reason.h"
+#include "ingest/parse/record.h"
 
 namespace qatime::ingest {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ingest/reason.h"
+#include "ingest/parse/reason.h"
 
 #include <array>
 #include <cstddef>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ingest/recorded_log.h"
+#include "ingest/parse/recorded_log.h"
 
 #include <algorithm>
 #include <array>
@@ -15,7 +15,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "log.h"
+#include "base/log.h"
 
 namespace qatime::ingest {
 namespace {

@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "timestamp.h"
+#include "base/timestamp.h"
 
 namespace qatime::ingest {
 

@@ -5,8 +5,8 @@
 #include <optional>
 #include <string_view>
 
-#include "timestamp.h"
-#include "timezone.h"
+#include "base/timestamp.h"
+#include "base/timezone.h"
 
 namespace qatime::ingest {
 

@@ -7,8 +7,8 @@
 #include <deque>
 #include <utility>
 
-#include "backlog/slab.h"
-#include "clock.h"
+#include "base/clock.h"
+#include "pending/container/slab.h"
 
 namespace qatime::backlog {
 

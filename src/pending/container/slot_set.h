@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "backlog/prefetch.h"
-#include "backlog/slab.h"
+#include "pending/container/prefetch.h"
+#include "pending/container/slab.h"
 
 namespace qatime::backlog {
 
@@ -19,7 +19,7 @@ namespace qatime::backlog {
 // Objects are scattered over memory, so what counts is how many cache lines a search waits for, and whether it can wait
 // for many at once. 32 bits of the hash stand beside each slot: a search touches one line of the set, and hardly ever
 // an object that is not the right one, and prefetch() and guess() tell ahead which lines that will be. Boost's
-// unordered_flat_set touches two lines, reads an object again to erase it, and tells nothing ahead; backlog/table_bench
+// unordered_flat_set touches two lines, reads an object again to erase it, and tells nothing ahead; bench/table_bench
 // has both.
 //
 // It consists of many small tables, so that no single insertion has to move millions of slots into a larger one. A

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ingest/certificates.h"
+#include "ingest/listen/certificates.h"
 
 #include <cstdio>
 #include <fstream>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ingest/tls.h"
+#include "ingest/listen/tls.h"
 
 #include <deque>
 #include <optional>
@@ -12,11 +12,11 @@
 #include <boost/asio/ssl/impl/src.hpp>  // its own code, which qatime does not need
 #include <boost/asio/write.hpp>
 
-#include "ingest/certificates.h"
-#include "ingest/connections.h"
-#include "ingest/framing.h"
-#include "ingest/listener_fixture.h"
-#include "ingest/tcp_listener.h"
+#include "ingest/listen/certificates.h"
+#include "ingest/listen/connections.h"
+#include "ingest/listen/listener_fixture.h"
+#include "ingest/listen/tcp_listener.h"
+#include "ingest/parse/framing.h"
 
 namespace qatime::ingest::tls_test {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ingest/udp_listener.h"
+#include "ingest/listen/udp_listener.h"
 
 #include <deque>
 #include <optional>
@@ -9,8 +9,8 @@
 
 #include <boost/asio/ip/udp.hpp>
 
-#include "ingest/listen_error.h"
-#include "ingest/listener_fixture.h"
+#include "ingest/listen/listen_error.h"
+#include "ingest/listen/listener_fixture.h"
 
 namespace qatime::ingest::udp_listener_test {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ingest/body.h"
+#include "ingest/parse/body.h"
 
 #include <memory_resource>
 #include <string>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ingest/csv.h"
+#include "ingest/parse/csv.h"
 
 #include <memory_resource>
 #include <string>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ingest/framing.h"
+#include "ingest/parse/framing.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ingest/header.h"
+#include "ingest/parse/header.h"
 
 #include <string>
 #include <string_view>

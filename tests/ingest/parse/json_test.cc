@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ingest/json.h"
+#include "ingest/parse/json.h"
 
 #include <deque>
 #include <memory_resource>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ingest/recorded_log.h"
+#include "ingest/parse/recorded_log.h"
 
 #include <array>
 #include <chrono>

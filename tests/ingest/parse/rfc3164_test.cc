@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ingest/rfc3164.h"
+#include "ingest/parse/rfc3164.h"
 
 #include <string>
 #include <string_view>

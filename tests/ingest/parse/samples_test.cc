@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "catch.h"
-#include "ingest/body.h"
-#include "ingest/header.h"
+#include "ingest/parse/body.h"
+#include "ingest/parse/header.h"
 
 namespace qatime::ingest::samples_test {
 namespace {

@@ -6,9 +6,9 @@
 #include <optional>
 #include <span>
 
-#include "ingest/framing.h"
+#include "base/timestamp.h"
 #include "ingest/intake.h"
-#include "timestamp.h"
+#include "ingest/parse/framing.h"
 
 namespace qatime::ingest {
 

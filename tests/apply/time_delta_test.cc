@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "precision.h"
+#include "nfs/time_delta.h"
 
 #include <array>
 #include <string>
