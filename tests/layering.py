@@ -144,7 +144,7 @@ def check(files):
 
 
 def self_test():
-    # What an edge allows is right, and the way back is wrong.
+    # An edge allows its include, and the way back is wrong.
     for room, (_, edges) in ROOMS.items():
         for edge in edges:
             header = edge if edge.endswith(".h") else f"{edge}/a.h"

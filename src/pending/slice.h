@@ -19,7 +19,7 @@ struct Ticket {
   friend bool operator==(const Ticket&, const Ticket&) = default;
 };
 
-// What was tried before for an entry.
+// Earlier attempts at an entry.
 struct Retry {
   unsigned attempts = 0;   // failures so far
   Clock::Instant since{};  // the first of them
