@@ -187,6 +187,7 @@ void Server::Connection::receive() {
 }
 
 void Server::Connection::parse() {
+  assert(parser);
   error_code error;
   const std::size_t parsed = parser->put(asio::buffer(bytes, size), error);
   size -= parsed;
