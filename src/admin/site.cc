@@ -45,8 +45,8 @@ Response Site::answer(std::string_view path) const {
 
 std::vector<std::string> Site::not_ready() const {
   std::vector<std::string> reasons = health_.not_ready();
-  for (const Bulletin::Trouble& trouble : registry_.bulletin().troubles()) {
-    if (trouble.effect == Bulletin::Effect::unready) reasons.push_back(trouble.reason + ": " + trouble.text);
+  for (const Alerts::Alert& trouble : registry_.alerts().active()) {
+    if (trouble.effect == Alerts::Effect::unready) reasons.push_back(trouble.reason + ": " + trouble.text);
   }
   return reasons;
 }

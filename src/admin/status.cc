@@ -88,21 +88,21 @@ json::array nodes_of(const Nodes& nodes, Time now) {
   return list;
 }
 
-json::array troubles_of(const Bulletin& bulletin) {
+json::array troubles_of(const Alerts& alerts) {
   json::array list;
-  for (const Bulletin::Trouble& trouble : bulletin.troubles()) {
+  for (const Alerts::Alert& trouble : alerts.active()) {
     list.push_back(json::object{{"reason", printable(trouble.reason)},
                                 {"subject", printable(trouble.subject)},
                                 {"text", json::string{view(log::printable(trouble.text))}},
-                                {"unready", trouble.effect == Bulletin::Effect::unready},
+                                {"unready", trouble.effect == Alerts::Effect::unready},
                                 {"since", since_epoch(trouble.since)}});
   }
   return list;
 }
 
-json::array failures_of(const Bulletin& bulletin) {
+json::array failures_of(const Alerts& alerts) {
   json::array list;
-  for (const Bulletin::Failure& failure : bulletin.failures()) {
+  for (const Alerts::Failure& failure : alerts.failures()) {
     list.push_back(json::object{{"time", since_epoch(failure.time)},
                                 {"subject", printable(failure.subject)},
                                 {"reason", printable(failure.reason)}});
@@ -139,10 +139,10 @@ std::string status_document(const Registry& registry, const History& history,
                               {"started", process.start_time},
                               {"ready", not_ready.empty()},
                               {"reasons", std::move(reasons)},
-                              {"troubles", troubles_of(registry.bulletin())},
+                              {"troubles", troubles_of(registry.alerts())},
                               {"metrics", metrics_of(registry)},
                               {"nodes", nodes_of(registry.nodes(), now)},
-                              {"failures", failures_of(registry.bulletin())},
+                              {"failures", failures_of(registry.alerts())},
                               {"history", history_of(history)},
                               {"process",
                                {{"resident_bytes", process.resident_bytes},

@@ -30,7 +30,7 @@ std::string_view advice(Reason reason) noexcept {
 }  // namespace
 
 Notice::Notice(const NfsConfig::Export& subject, metrics::Registry& registry)
-    : subject_{subject}, degraded_{}, bulletin_{registry.bulletin()} {
+    : subject_{subject}, degraded_{}, alerts_{registry.alerts()} {
   for (const Reason reason : kAllReasons)
     degraded_.at(static_cast<std::size_t>(reason)) = &registry.degraded(name(reason));
 }
@@ -38,16 +38,16 @@ Notice::Notice(const NfsConfig::Export& subject, metrics::Registry& registry)
 void Notice::tell(std::optional<Reason> reason) {
   if (reason_) {
     degraded_.at(static_cast<std::size_t>(*reason_))->add(-1);
-    bulletin_.solve(name(*reason_), subject_.target);
+    alerts_.resolve(name(*reason_), subject_.target);
   }
   if (reason) {
     degraded_.at(static_cast<std::size_t>(*reason))->add(1);
     const std::string_view text = advice(*reason);
     const bool is_away = *reason == Reason::unreachable;
-    bulletin_.raise(name(*reason), subject_.target,
-                    !text.empty() ? text
-                    : is_away     ? "no server answers: its accesses wait"
-                                  : "no server lets us mount it: its accesses wait");
+    alerts_.raise(name(*reason), subject_.target,
+                  !text.empty() ? text
+                  : is_away     ? "no server answers: its accesses wait"
+                                : "no server lets us mount it: its accesses wait");
   }
   reason_ = reason;
 }

@@ -29,7 +29,7 @@ class Notice {
 
   NfsConfig::Export subject_;
   std::array<metrics::Gauge*, kReasons> degraded_;
-  Bulletin& bulletin_;
+  Alerts& alerts_;
   std::optional<Reason> reason_;
   bool said_ = false;
   Clock::Instant next_line_{};

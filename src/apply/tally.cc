@@ -20,7 +20,7 @@ std::string_view remark_on(nfs::Status status) noexcept {
 
 Tally::Tally(metrics::Registry& registry)
     : registry_{registry},
-      bulletin_{registry.bulletin()},
+      alerts_{registry.alerts()},
       applied_{registry.counter("qatime_applied_total", "Entries whose atime was set.")},
       unchanged_{registry.counter("qatime_unchanged_total", "Entries whose atime was new enough already.")} {
   using nfs::Status;
@@ -43,7 +43,7 @@ void Tally::failed(nfs::Status status, std::string_view directory, std::string_v
   auto& [counter, throttle] = failure(status);
   counter->add();
   const std::string path = join(directory, name);
-  bulletin_.fail(path, nfs::name(status));
+  alerts_.fail(path, nfs::name(status));
   if (const std::string_view remark = remark_on(status); !remark.empty()) {
     kLog.warning(throttle, "{}: {}: given up, {}", log::field("path", path), log::field("status", nfs::name(status)),
                  remark);

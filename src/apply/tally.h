@@ -33,7 +33,7 @@ class Tally {
   Failure& failure(nfs::Status status);
 
   metrics::Registry& registry_;
-  Bulletin& bulletin_;
+  Alerts& alerts_;
   metrics::Counter& applied_;
   metrics::Counter& unchanged_;
   std::map<nfs::Status, Failure> failures_;

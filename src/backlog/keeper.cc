@@ -34,7 +34,7 @@ Keeper::Keeper(const BacklogConfig& config, std::unique_ptr<Store> store, Local&
       disk_bytes_{registry.gauge("qatime_backlog_disk_bytes", "What the log of the backlog holds")},
       commit_seconds_{registry.histogram("qatime_backlog_commit_seconds", "What a commit to the disk took")},
       degraded_{registry.degraded("backlog")},
-      bulletin_{registry.bulletin()} {
+      alerts_{registry.alerts()} {
   local_.on_much_unwritten([this] {
     const std::lock_guard lock{mutex_};
     has_much_ = true;
@@ -275,19 +275,18 @@ void Keeper::tell_trouble() {
 
 // What is accepted must be kept: without a disk, or with no room left, others should receive.
 void Keeper::tell_bulletin() {
-  if (writing_.is_refused)
-    return bulletin_.raise("backlog", config_.directory, writing_.why, Bulletin::Effect::unready);
+  if (writing_.is_refused) return alerts_.raise("backlog", config_.directory, writing_.why, Alerts::Effect::unready);
   if (is_full_) {
     const bool is_dropping = local_.is_full();
-    return bulletin_.raise("backlog", config_.directory,
-                           is_dropping ? "it has reached backlog.disk and backlog.memory: accesses to other paths are "
-                                         "dropped; see why the servers take nothing, or raise them"
-                                       : "it has reached backlog.disk, what comes waits in memory: see why the servers "
-                                         "take nothing, or raise it",
-                           is_dropping ? Bulletin::Effect::unready : Bulletin::Effect::degraded);
+    return alerts_.raise("backlog", config_.directory,
+                         is_dropping ? "it has reached backlog.disk and backlog.memory: accesses to other paths are "
+                                       "dropped; see why the servers take nothing, or raise them"
+                                     : "it has reached backlog.disk, what comes waits in memory: see why the servers "
+                                       "take nothing, or raise it",
+                         is_dropping ? Alerts::Effect::unready : Alerts::Effect::degraded);
   }
-  if (reading_.is_refused) return bulletin_.raise("backlog", config_.directory, reading_.why);
-  bulletin_.solve("backlog", config_.directory);
+  if (reading_.is_refused) return alerts_.raise("backlog", config_.directory, reading_.why);
+  alerts_.resolve("backlog", config_.directory);
 }
 
 // Waits for a moment; not if it is too late.

@@ -86,7 +86,7 @@ class Keeper final : public Keeping {
   metrics::Gauge& disk_bytes_;
   metrics::Histogram& commit_seconds_;
   metrics::Gauge& degraded_;
-  Bulletin& bulletin_;
+  Alerts& alerts_;
   Direction writing_{"written", "what comes waits in memory"};
   Direction reading_{"read", "what is away waits"};
   bool is_full_ = false;

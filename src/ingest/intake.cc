@@ -34,7 +34,7 @@ Intake::Intake(const Policy& policy, TimeZone zone, metrics::Registry& registry,
       sink_{std::move(sink)},
       traffic_{make_traffic(registry, "tcp"), make_traffic(registry, "udp"), make_traffic(registry, "tls")},
       nodes_{registry.nodes()},
-      bulletin_{registry.bulletin()},
+      alerts_{registry.alerts()},
       clusters_{registry} {}
 
 Intake::Traffic Intake::make_traffic(metrics::Registry& registry, const char* transport) {
@@ -129,7 +129,7 @@ void Intake::count_malformed(Malformed reason, std::string_view example) {
   const bool is_told =
       kLog.warning(throttles_[index], "malformed messages ({}): {}{}{}", log::field("reason", name(reason)),
                    describe(reason), example.empty() ? "" : "; the last is ", log::field("example", example));
-  if (is_told && !example.empty()) bulletin_.fail(example, fmt::format("malformed: {}", describe(reason)));
+  if (is_told && !example.empty()) alerts_.fail(example, fmt::format("malformed: {}", describe(reason)));
 }
 
 }  // namespace qatime::ingest

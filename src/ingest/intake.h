@@ -91,7 +91,7 @@ class Intake {
   Sink sink_;
   std::array<Traffic, 3> traffic_;  // by Transport
   Nodes& nodes_;
-  Bulletin& bulletin_;
+  Alerts& alerts_;
   std::array<log::Throttle, kMalformedReasons> throttles_;
   ClusterWatch clusters_;
 

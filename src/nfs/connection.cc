@@ -70,9 +70,9 @@ bool Connection::take_root(const Mount::Root& root) {
   const std::string& target = environment_.config.exports[root.lane].target;
   const std::string subject = fmt::format("{} {}", peer_.label, target);
   if (root.status != Status::ok) {
-    environment_.bulletin.raise("mount", subject, fmt::format("{}: {}", name(root.status), mount_advice(root.status)));
+    environment_.alerts.raise("mount", subject, fmt::format("{}: {}", name(root.status), mount_advice(root.status)));
   } else {
-    environment_.bulletin.solve("mount", subject);
+    environment_.alerts.resolve("mount", subject);
   }
   if (root.status == Status::ok) {
     lane.root = root.handle;
@@ -127,7 +127,7 @@ void Connection::become_ready() {
   ready_ = true;
   ready_since_ = std::chrono::steady_clock::now();
   failure_.clear();
-  environment_.bulletin.solve("server", peer_.label);
+  environment_.alerts.resolve("server", peer_.label);
   if (std::exchange(peer_.was_said_away, false)) {
     const auto mounted =
         std::count_if(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.root.has_value(); });
@@ -141,7 +141,7 @@ void Connection::lose(const std::string& why) {
   if (ready_ && std::chrono::steady_clock::now() - ready_since_ > kSettled) attempts_ = 0;
   ready_ = false;
   failure_ = why;
-  environment_.bulletin.raise("server", peer_.label, why);
+  environment_.alerts.raise("server", peer_.label, why);
   mount_retry_.cancel();
   mount_.reset();
   rpc_.reset();

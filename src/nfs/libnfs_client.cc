@@ -159,7 +159,7 @@ void LibnfsClient::resolve(Host& host) {
   const auto begin = std::chrono::steady_clock::now();
   const auto fail = [this, &host](const std::string& why) {
     host.failure = why;
-    environment_->bulletin.raise("name", host.name, why);
+    environment_->alerts.raise("name", host.name, why);
     kLog.warning(host.failed, "{}; trying again", why);
   };
   host.next = begin + kResolvePause;
@@ -171,7 +171,7 @@ void LibnfsClient::resolve(Host& host) {
       resolve_later(host);
     } else {
       host.failure.clear();
-      environment_->bulletin.solve("name", host.name);
+      environment_->alerts.resolve("name", host.name);
       host.addresses = result.addresses;
       adopt_addresses();
     }
@@ -196,7 +196,7 @@ void LibnfsClient::adopt_addresses() {
   };
   std::erase_if(servers_, [&](const auto& server) {
     const bool goes = !is_wanted(server) && !server->answers();
-    if (goes) environment_->bulletin.solve("server", server->peer.label);
+    if (goes) environment_->alerts.resolve("server", server->peer.label);
     return goes;
   });
   for (const auto& host : hosts_) {

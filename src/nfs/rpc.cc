@@ -77,7 +77,7 @@ void on_connected(rpc_context* /*context*/, int status, void* /*data*/, void* op
 Environment::Environment(asio::io_context& loop, const NfsConfig& settings, metrics::Registry& registry)
     : io{loop},
       config{settings},
-      bulletin{registry.bulletin()},
+      alerts{registry.alerts()},
       gathering{std::make_unique<Gathering>(loop)},
       null{make_procedure(registry, "null")},
       getport{make_procedure(registry, "getport")},

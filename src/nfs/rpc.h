@@ -29,7 +29,7 @@
 struct rpc_context;  // libnfs
 
 namespace qatime {
-class Bulletin;
+class Alerts;
 }
 
 namespace qatime::nfs {
@@ -40,7 +40,7 @@ struct Environment {
 
   boost::asio::io_context& io;
   NfsConfig config;
-  Bulletin& bulletin;
+  Alerts& alerts;
   std::unique_ptr<Gathering> gathering;
   struct Procedure {
     metrics::Counter& sent;

@@ -87,7 +87,7 @@ Outbox::Outbox(const BacklogConfig& config, unsigned shards, std::unique_ptr<Sto
       disk_bytes_{registry.gauge("qatime_backlog_disk_bytes", "What the log of the backlog takes on disk")},
       commit_seconds_{registry.histogram("qatime_backlog_commit_seconds", "What a commit to the disk took")},
       degraded_{registry.degraded("backlog")},
-      bulletin_{registry.bulletin()},
+      alerts_{registry.alerts()},
       encoder_{std::make_unique<AccessEncoder>(accesses_)} {
   adopt();
 }
@@ -358,13 +358,12 @@ void Outbox::set_trouble(Trouble trouble) {
   trouble_ = trouble;
   degraded_.set(trouble == Trouble::none ? 0 : 1);
   if (trouble == Trouble::none) {
-    bulletin_.solve("backlog", "backlog.directory");
+    alerts_.resolve("backlog", "backlog.directory");
   } else if (trouble == Trouble::failed) {
-    bulletin_.raise("backlog", "backlog.directory", "it cannot be written: the log says why",
-                    Bulletin::Effect::unready);
+    alerts_.raise("backlog", "backlog.directory", "it cannot be written: the log says why", Alerts::Effect::unready);
   } else {
-    bulletin_.raise("backlog", "backlog.directory",
-                    "it has reached backlog.disk: see why Redis takes nothing, or raise it");
+    alerts_.raise("backlog", "backlog.directory",
+                  "it has reached backlog.disk: see why Redis takes nothing, or raise it");
   }
 }
 

@@ -114,7 +114,7 @@ class Outbox {
   metrics::Gauge& disk_bytes_;
   metrics::Histogram& commit_seconds_;
   metrics::Gauge& degraded_;
-  Bulletin& bulletin_;
+  Alerts& alerts_;
   std::function<void()> wake_;
   log::Throttle refused_;
   log::Throttle full_;

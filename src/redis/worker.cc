@@ -44,7 +44,7 @@ Worker::Worker(const RedisConfig& config, Window& window, Outbox& outbox, metric
       window_{window},
       outbox_{outbox},
       degraded_{registry.degraded("redis")},
-      bulletin_{registry.bulletin()},
+      alerts_{registry.alerts()},
       reconnects_{registry.counter("qatime_redis_reconnects_total", "How often the connection to Redis was lost")},
       wake_{std::move(wake)},
       servers_{config, io_timeout(config)},
@@ -149,9 +149,9 @@ void Worker::agree_on_shards() {
 void Worker::tell_trouble(const std::string& text) {
   degraded_.set(text.empty() ? 0 : 1);
   if (text.empty()) {
-    bulletin_.solve("redis", "redis.url");
+    alerts_.resolve("redis", "redis.url");
   } else {
-    bulletin_.raise("redis", "redis.url", text);
+    alerts_.raise("redis", "redis.url", text);
   }
 }
 

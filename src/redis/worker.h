@@ -66,7 +66,7 @@ class Worker {
   Window& window_;
   Outbox& outbox_;
   metrics::Gauge& degraded_;
-  Bulletin& bulletin_;
+  Alerts& alerts_;
   metrics::Counter& reconnects_;
   const std::function<void()> wake_;
   Servers servers_;

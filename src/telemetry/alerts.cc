@@ -5,34 +5,34 @@
 
 namespace qatime {
 
-std::deque<Bulletin::Trouble>::iterator Bulletin::find(std::string_view reason, std::string_view subject) {
-  return std::ranges::find_if(troubles_,
-                              [&](const Trouble& each) { return each.reason == reason && each.subject == subject; });
+std::deque<Alerts::Alert>::iterator Alerts::find(std::string_view reason, std::string_view subject) {
+  return std::ranges::find_if(active_,
+                              [&](const Alert& each) { return each.reason == reason && each.subject == subject; });
 }
 
-void Bulletin::raise(std::string_view reason, std::string_view subject, std::string_view text, Effect effect) {
+void Alerts::raise(std::string_view reason, std::string_view subject, std::string_view text, Effect effect) {
   const std::lock_guard lock{mutex_};
   const auto known = find(reason, subject);
-  if (known == troubles_.end()) {
-    troubles_.push_back({std::string{reason}, std::string{subject}, std::string{text}, effect, now()});
+  if (known == active_.end()) {
+    active_.push_back({std::string{reason}, std::string{subject}, std::string{text}, effect, now()});
   } else {
     known->text = text;
     known->effect = effect;
   }
 }
 
-void Bulletin::solve(std::string_view reason, std::string_view subject) {
+void Alerts::resolve(std::string_view reason, std::string_view subject) {
   const std::lock_guard lock{mutex_};
-  if (const auto known = find(reason, subject); known != troubles_.end()) troubles_.erase(known);
+  if (const auto known = find(reason, subject); known != active_.end()) active_.erase(known);
 }
 
-std::vector<Bulletin::Trouble> Bulletin::troubles() const {
+std::vector<Alerts::Alert> Alerts::active() const {
   const std::lock_guard lock{mutex_};
-  return {troubles_.begin(), troubles_.end()};
+  return {active_.begin(), active_.end()};
 }
 
 // The strings of a place in the ring keep their memory.
-void Bulletin::fail(std::string_view subject, std::string_view reason) {
+void Alerts::fail(std::string_view subject, std::string_view reason) {
   const Time time = now();
   const std::lock_guard lock{mutex_};
   if (failures_.size() < kFailures) failures_.emplace_back();
@@ -43,7 +43,7 @@ void Bulletin::fail(std::string_view subject, std::string_view reason) {
   failure.time = time;
 }
 
-std::vector<Bulletin::Failure> Bulletin::failures() const {
+std::vector<Alerts::Failure> Alerts::failures() const {
   const std::lock_guard lock{mutex_};
   std::vector<Failure> latest;
   for (std::size_t i = 1; i <= failures_.size(); ++i) {

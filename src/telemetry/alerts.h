@@ -14,25 +14,25 @@
 namespace qatime {
 
 // Any thread.
-class Bulletin {
+class Alerts {
  public:
   // Whether what comes may still be sent to us.
   enum class Effect { degraded, unready };
 
-  struct Trouble {
+  struct Alert {
     std::string reason;   // as qatime_degraded has it, or the name of a stage
     std::string subject;  // an export, a server: bytes
     std::string text;     // what is wrong, and what to do: bytes
     Effect effect = Effect::degraded;
     Time since{};
   };
-  // Something is wrong with `subject`; it stays the same trouble when its text or effect changes.
+  // Something is wrong with `subject`; it stays the same alert when its text or effect changes.
   void raise(std::string_view reason, std::string_view subject, std::string_view text,
              Effect effect = Effect::degraded);
   // It is not, or no more.
-  void solve(std::string_view reason, std::string_view subject);
+  void resolve(std::string_view reason, std::string_view subject);
   // The oldest first.
-  [[nodiscard]] std::vector<Trouble> troubles() const;
+  [[nodiscard]] std::vector<Alert> active() const;
 
   struct Failure {
     std::string subject;  // a path or a message: bytes, kLongest of them at most
@@ -47,11 +47,11 @@ class Bulletin {
   [[nodiscard]] std::vector<Failure> failures() const;
 
  private:
-  std::deque<Trouble>::iterator find(std::string_view reason, std::string_view subject);
+  std::deque<Alert>::iterator find(std::string_view reason, std::string_view subject);
 
   mutable std::mutex mutex_;
   // guarded by mutex_:
-  std::deque<Trouble> troubles_;
+  std::deque<Alert> active_;
   std::vector<Failure> failures_;  // a ring
   std::size_t next_ = 0;           // its next place
 };

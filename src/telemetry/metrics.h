@@ -19,7 +19,7 @@
 #include <vector>
 
 namespace qatime {
-class Bulletin;
+class Alerts;
 class Nodes;
 }  // namespace qatime
 
@@ -94,7 +94,7 @@ class Registry {
 
   // What numbers alone do not say.
   [[nodiscard]] Nodes& nodes() const noexcept { return *nodes_; }
-  [[nodiscard]] Bulletin& bulletin() const noexcept { return *bulletin_; }
+  [[nodiscard]] Alerts& alerts() const noexcept { return *alerts_; }
 
   enum class Type : std::uint8_t { counter, gauge, histogram };
   struct Sample {
@@ -133,7 +133,7 @@ class Registry {
   static std::int64_t value_of(const Family& family, const Series& series) noexcept;
 
   const std::unique_ptr<Nodes> nodes_;
-  const std::unique_ptr<Bulletin> bulletin_;
+  const std::unique_ptr<Alerts> alerts_;
   mutable std::mutex mutex_;
   // guarded by mutex_:
   std::deque<Family> families_;
