@@ -118,7 +118,7 @@ double lag(Time now, const Node& node) {
   return std::chrono::duration<double>{std::max(now - node.newest(), Time::duration{})}.count();
 }
 
-void write_nodes(const Nodes& nodes, Writer& writer) {
+void write_nodes(const NodeStats& nodes, Writer& writer) {
   const std::vector<const Node*> all = nodes.all();
   std::vector<std::string> labels;
   labels.reserve(all.size());

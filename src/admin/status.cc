@@ -73,7 +73,7 @@ json::object metrics_of(const Registry& registry) {
   return metrics;
 }
 
-json::array nodes_of(const Nodes& nodes, Time now) {
+json::array nodes_of(const NodeStats& nodes, Time now) {
   json::array list;
   for (const Node* const node : nodes.all()) {
     json::object records;

@@ -90,7 +90,7 @@ class Intake {
   TimeZone zone_;
   Sink sink_;
   std::array<Traffic, 3> traffic_;  // by Transport
-  Nodes& nodes_;
+  NodeStats& nodes_;
   Alerts& alerts_;
   std::array<log::Throttle, kMalformedReasons> throttles_;
   ClusterWatch clusters_;

@@ -42,7 +42,7 @@ Histogram::Reading Histogram::read() const noexcept {
   return reading;
 }
 
-Registry::Registry() : nodes_{std::make_unique<Nodes>()}, alerts_{std::make_unique<Alerts>()} {}
+Registry::Registry() : nodes_{std::make_unique<NodeStats>()}, alerts_{std::make_unique<Alerts>()} {}
 
 Registry::~Registry() = default;
 

@@ -20,7 +20,7 @@
 
 namespace qatime {
 class Alerts;
-class Nodes;
+class NodeStats;
 }  // namespace qatime
 
 namespace qatime::metrics {
@@ -93,7 +93,7 @@ class Registry {
   Gauge& degraded(std::string_view reason);
 
   // What numbers alone do not say.
-  [[nodiscard]] Nodes& nodes() const noexcept { return *nodes_; }
+  [[nodiscard]] NodeStats& nodes() const noexcept { return *nodes_; }
   [[nodiscard]] Alerts& alerts() const noexcept { return *alerts_; }
 
   enum class Type : std::uint8_t { counter, gauge, histogram };
@@ -132,7 +132,7 @@ class Registry {
   Series& series(std::string_view name, std::string_view help, Label label, Label second, Type type);
   static std::int64_t value_of(const Family& family, const Series& series) noexcept;
 
-  const std::unique_ptr<Nodes> nodes_;
+  const std::unique_ptr<NodeStats> nodes_;
   const std::unique_ptr<Alerts> alerts_;
   mutable std::mutex mutex_;
   // guarded by mutex_:

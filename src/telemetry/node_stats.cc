@@ -12,7 +12,7 @@ constexpr std::string_view kOther = "other";
 
 }  // namespace
 
-Node& Nodes::look_up(std::string_view host) {
+Node& NodeStats::look_up(std::string_view host) {
   const std::string key{host.substr(0, kLongest)};
   auto at = known_.find(key);
   if (at == known_.end()) {
@@ -25,12 +25,12 @@ Node& Nodes::look_up(std::string_view host) {
   return *at->second;
 }
 
-Node& Nodes::make(std::string name) {
+Node& NodeStats::make(std::string name) {
   const std::lock_guard lock{mutex_};
   return nodes_.emplace_back(std::move(name));
 }
 
-std::vector<const Node*> Nodes::all() const {
+std::vector<const Node*> NodeStats::all() const {
   const std::lock_guard lock{mutex_};
   std::vector<const Node*> all;
   all.reserve(nodes_.size());

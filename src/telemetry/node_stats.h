@@ -59,7 +59,7 @@ class Node {
 };
 
 // The first kMost nodes by the name of their host; all others are one, "other", since a sender may make names up.
-class Nodes {
+class NodeStats {
  public:
   static constexpr std::size_t kMost = 1000;
 

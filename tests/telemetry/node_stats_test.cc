@@ -11,7 +11,7 @@ namespace qatime::nodes_test {
 using namespace std::chrono_literals;
 
 TEST_CASE("A name is one node, in the order of their first records") {
-  Nodes nodes;
+  NodeStats nodes;
   Node& first = nodes.find("q-1");
   Node& second = nodes.find("q-2");
   CHECK(&first != &second);
@@ -22,32 +22,32 @@ TEST_CASE("A name is one node, in the order of their first records") {
 }
 
 TEST_CASE("Beyond the most nodes all others are one") {
-  Nodes nodes;
-  for (std::size_t i = 0; i < Nodes::kMost; ++i) (void)nodes.find("q-" + std::to_string(i));
+  NodeStats nodes;
+  for (std::size_t i = 0; i < NodeStats::kMost; ++i) (void)nodes.find("q-" + std::to_string(i));
   Node& other = nodes.find("a");
   CHECK(other.name() == "other");
   CHECK(&nodes.find("b") == &other);
   CHECK(&nodes.find("other") == &other);
   CHECK(nodes.find("q-7").name() == "q-7");
-  CHECK(nodes.all().size() == Nodes::kMost + 1);
+  CHECK(nodes.all().size() == NodeStats::kMost + 1);
 }
 
 TEST_CASE("A node that is called other is no second one") {
-  Nodes nodes;
+  NodeStats nodes;
   Node& other = nodes.find("other");
-  for (std::size_t i = 0; i < 2 * Nodes::kMost; ++i) (void)nodes.find("q-" + std::to_string(i));
+  for (std::size_t i = 0; i < 2 * NodeStats::kMost; ++i) (void)nodes.find("q-" + std::to_string(i));
   CHECK(&nodes.find("x") == &other);
 }
 
 TEST_CASE("Names that are overlong or alike but for their beginning are told apart as far as may be") {
-  Nodes nodes;
+  NodeStats nodes;
   CHECK(&nodes.find("a-123") != &nodes.find("b-123"));
   CHECK(nodes.find("a-123").name() == "a-123");
   CHECK(&nodes.find(std::string(255, 'x') + "1") == &nodes.find(std::string(255, 'x') + "2"));
 }
 
 TEST_CASE("The newest time of a node is that of its records, and never ahead of our clock") {
-  Nodes nodes;
+  NodeStats nodes;
   Node& node = nodes.find("q-1");
   const Time now{1'000s};
   node.count(Fate::accepted, now - 7s, now);
