@@ -14,8 +14,8 @@ constexpr std::chrono::milliseconds kTick{50};
 
 }  // namespace
 
-Applier::Applier(boost::asio::io_context& io, backlog::Backlog& backlog, const Clock& clock, const Config& config,
-                 const Lanes& lanes, metrics::Registry& registry, bool dry_run)
+ApplyLoop::ApplyLoop(boost::asio::io_context& io, backlog::Backlog& backlog, const Clock& clock, const Config& config,
+                     const Lanes& lanes, metrics::Registry& registry, bool dry_run)
     : io_{io},
       clock_{clock},
       client_{io, config.nfs, registry},
@@ -24,7 +24,7 @@ Applier::Applier(boost::asio::io_context& io, backlog::Backlog& backlog, const C
   client_.on_change([this] { pump(); });
 }
 
-void Applier::start() {
+void ApplyLoop::start() {
   boost::asio::post(io_, [this] {
     started_ = true;
     pump();
@@ -32,14 +32,14 @@ void Applier::start() {
   });
 }
 
-void Applier::adopt(const Config& config) {
+void ApplyLoop::adopt(const Config& config) {
   client_.adopt(config.nfs);
   engine_.adopt(config.policy, config.nfs.max_rate);
   pump();
 }
 
 // A wake-up that is already on its way serves for this one too.
-void Applier::wake() {
+void ApplyLoop::wake() {
   if (woken_.exchange(true)) return;
   boost::asio::post(io_, [this] {
     woken_.store(false);
@@ -47,12 +47,12 @@ void Applier::wake() {
   });
 }
 
-void Applier::pump() {
+void ApplyLoop::pump() {
   if (started_) engine_.pump();
 }
 
 // Retries and probes fall due without anybody's call; what changes meanwhile is seen at the next tick.
-void Applier::tick() {
+void ApplyLoop::tick() {
   const auto latest = clock_.now() + kTick;
   timer_.expires_at(std::min(latest, engine_.next_deadline().value_or(latest)));
   timer_.async_wait([this](boost::system::error_code) {

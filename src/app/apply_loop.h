@@ -20,14 +20,14 @@ namespace qatime {
 
 // Begins to connect to the servers once the loop runs, and applies once it is told to start. All that it is made with
 // outlives it. The thread of the loop, unless a call says otherwise.
-class Applier {
+class ApplyLoop {
  public:
   static constexpr std::size_t kStack = nfs::LibnfsClient::kStack;  // bytes that the thread must have
 
-  Applier(boost::asio::io_context& io, backlog::Backlog& backlog, const Clock& clock, const Config& config,
-          const Lanes& lanes, metrics::Registry& registry, bool dry_run);
-  Applier(const Applier&) = delete;
-  Applier& operator=(const Applier&) = delete;
+  ApplyLoop(boost::asio::io_context& io, backlog::Backlog& backlog, const Clock& clock, const Config& config,
+            const Lanes& lanes, metrics::Registry& registry, bool dry_run);
+  ApplyLoop(const ApplyLoop&) = delete;
+  ApplyLoop& operator=(const ApplyLoop&) = delete;
 
   // From now on what waits in the backlog is applied. Any thread.
   void start();

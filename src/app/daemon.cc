@@ -436,7 +436,7 @@ class Daemon {
   ingest::SelfAddresses self_;
 
   Loop apply_{"apply", [this](std::exception_ptr failure) { fail(std::move(failure)); }};
-  Applier applier_;
+  ApplyLoop applier_;
 
   Loop intake_{"intake", [this](std::exception_ptr failure) { fail(std::move(failure)); }};
   std::unique_ptr<const ingest::Policy> policy_;
@@ -460,7 +460,7 @@ class Daemon {
 
 void run_daemon(const Config& config, const std::function<Config()>& read_again, bool dry_run) {
   raise_descriptor_limit();
-  set_stack_of_threads(Applier::kStack);
+  set_stack_of_threads(ApplyLoop::kStack);
   Daemon{config, read_again, dry_run}.run();
 }
 

@@ -276,7 +276,7 @@ class Replay {
 
   backlog::Local backlog_;
   ingest::SelfAddresses self_;
-  Applier applier_;
+  ApplyLoop applier_;
   ingest::Policy policy_;
   ingest::Intake intake_;
 
