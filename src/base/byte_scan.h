@@ -18,10 +18,10 @@ namespace qatime {
 
 // Where a character is in a text, one place after the other. The first 64 bytes are looked at all at once: fields are
 // so short that to call memchr for each takes a third of all that a record costs. Borrows the text.
-class Marks {
+class ByteMask {
  public:
   // Not for NUL.
-  Marks(std::string_view text, char wanted) noexcept : text_{text}, wanted_{wanted}, near_{look(text, wanted)} {}
+  ByteMask(std::string_view text, char wanted) noexcept : text_{text}, wanted_{wanted}, near_{look(text, wanted)} {}
 
   // Like text.find(wanted, from).
   [[nodiscard]] std::size_t find(std::size_t from) const noexcept {

@@ -25,7 +25,7 @@ std::optional<std::string_view> normal_path(std::string_view path) noexcept {
   if (path.size() == 1) return path;
   if (path.back() == '/') path.remove_suffix(1);
   if (path.find('\0') != std::string_view::npos) return std::nullopt;
-  const Marks slashes{path, '/'};
+  const ByteMask slashes{path, '/'};
   for (std::size_t begin = 1; begin <= path.size();) {
     const std::size_t end = std::min(slashes.find(begin), path.size());
     if (!is_normal_component(path.substr(begin, end - begin))) return std::nullopt;

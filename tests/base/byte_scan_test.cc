@@ -15,14 +15,14 @@ TEST_CASE("Marks are where find() has them, in texts shorter and longer than wha
     for (char& c : text) c = "x,\xac\x80\n"[random() % 5];  // 0xac is ',' but for the highest bit
     // In memory of its own, so that a sanitizer sees what is read behind it.
     const std::string exact{text.begin(), text.end()};
-    const Marks marks{exact, ','};
+    const ByteMask marks{exact, ','};
     for (std::size_t from = 0; from <= size; ++from) CHECK(marks.find(from) == exact.find(',', from));
   }
 }
 
 TEST_CASE("A text without a mark has none") {
   for (const std::size_t size : {0U, 1U, 63U, 64U, 65U, 1000U}) {
-    CHECK(Marks{std::string(size, 'x'), ','}.find(0) == std::string_view::npos);
+    CHECK(ByteMask{std::string(size, 'x'), ','}.find(0) == std::string_view::npos);
   }
 }
 

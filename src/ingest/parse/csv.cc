@@ -97,8 +97,8 @@ class Reader {
 
   std::string_view body_;
   std::size_t at_ = 0;
-  Marks commas_;
-  Marks quotes_;
+  ByteMask commas_;
+  ByteMask quotes_;
   std::string_view written_;
   Escape escape_;
   bool is_escaped_ = false;

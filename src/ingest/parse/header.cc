@@ -70,7 +70,7 @@ Parsed<Header> make_header(HeaderForm form, std::optional<Time> time, std::strin
 
 // What follows `<PRI>1 `.
 Parsed<Header> parse_rfc5424(std::string_view rest) {
-  const Marks spaces{rest, ' '};
+  const ByteMask spaces{rest, ' '};
   const std::size_t time_end = spaces.find(0);
   const std::size_t host_end = time_end == std::string_view::npos ? time_end : spaces.find(time_end + 1);
   if (host_end == std::string_view::npos || host_end == time_end + 1) return Malformed::header;
