@@ -66,7 +66,7 @@ class Engine {
   struct Export {
     Breaker breaker;
     Guards guards;
-    Precision precision;
+    TimeDelta precision;
     Notice notice;
   };
 

@@ -205,13 +205,13 @@ void Engine::was_set(Task& task, Status status, const std::optional<nfs::Attribu
 bool Engine::took(const Task& task, Time reported) {
   auto& precision = exports_[task.lane].precision;
   switch (precision.observe(task.entry.time, reported)) {
-    case Precision::Report::as_expected:
+    case TimeDelta::Report::as_expected:
       return true;
-    case Precision::Report::rounded:
+    case TimeDelta::Report::rounded:
       kLog.info("export of {}: the server keeps access times to {}: newer ones within that are unchanged",
                 log::field("path", lanes_.path(task.lane)), log::field("unit", precision.name()));
       return true;
-    case Precision::Report::different:
+    case TimeDelta::Report::different:
       break;
   }
   return reported != task.found;

@@ -111,7 +111,7 @@ Session::Outcome Session::set_atime(const Handle& object, Time atime, std::optio
 bool Session::took(const Object& object, Time before, Time asked, std::optional<Attributes> after) {
   if (!after) after = getattr(object.handle).attributes;
   if (!after || after->atime != before) return true;
-  return Precision{}.observe(asked, before) != Precision::Report::different;
+  return TimeDelta{}.observe(asked, before) != TimeDelta::Report::different;
 }
 
 Status Session::update_atime(const Object& object, const Choose& choose) {

@@ -29,7 +29,7 @@ Time round_down(Time time, nanoseconds unit) noexcept { return time - time.time_
 
 }  // namespace
 
-Precision::Report Precision::observe(Time asked, Time reported) noexcept {
+TimeDelta::Report TimeDelta::observe(Time asked, Time reported) noexcept {
   if (reported == kept(asked)) return Report::as_expected;
   const auto* const grid = std::find_if(kGrids.begin(), kGrids.end(),
                                         [&](const Grid& each) { return reported == round_down(asked, each.unit); });
@@ -40,9 +40,9 @@ Precision::Report Precision::observe(Time asked, Time reported) noexcept {
   return Report::rounded;
 }
 
-Time Precision::kept(Time time) const noexcept { return round_down(time, unit_); }
+Time TimeDelta::kept(Time time) const noexcept { return round_down(time, unit_); }
 
-std::string_view Precision::name() const noexcept {
+std::string_view TimeDelta::name() const noexcept {
   const auto* const grid =
       std::find_if(kGrids.begin(), kGrids.end(), [&](const Grid& each) { return each.unit == unit_; });
   return grid->name;

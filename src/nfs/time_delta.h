@@ -12,7 +12,7 @@ namespace qatime {
 // One export's, learned from what its server reports after a SETATTR: file systems round down, to anything between
 // 100 ns and two seconds. The last report that tells is believed, since one export may have several file systems.
 // One thread.
-class Precision {
+class TimeDelta {
  public:
   enum class Report {
     as_expected,

@@ -12,10 +12,10 @@ namespace {
 
 using namespace std::chrono_literals;
 using std::chrono::nanoseconds;
-using Report = Precision::Report;
+using Report = TimeDelta::Report;
 
 TEST_CASE("AServerThatKeepsNanosecondsIsExpected", "[apply]") {
-  Precision precision;
+  TimeDelta precision;
   CHECK(precision.observe(at(1) + 123456789ns, at(1) + 123456789ns) == Report::as_expected);
   CHECK(precision.kept(at(1) + 123456789ns) == at(1) + 123456789ns);
   CHECK(precision.kept(Time{}) == Time{});
@@ -26,7 +26,7 @@ TEST_CASE("EachGridIsRecognisedOnce", "[apply]") {
       {{100ns, "100 ns"}, {1us, "1 us"}, {1ms, "1 ms"}, {10ms, "10 ms"}, {1s, "1 s"}, {2s, "2 s"}}));
   const Time asked = at(1) + 999'999'999ns;  // an odd second
   const Time reported = asked - asked.time_since_epoch() % unit;
-  Precision precision;
+  TimeDelta precision;
   CHECK(precision.observe(asked, reported) == Report::rounded);
   CHECK(precision.name() == name);
   CHECK(precision.kept(asked) == reported);
@@ -34,7 +34,7 @@ TEST_CASE("EachGridIsRecognisedOnce", "[apply]") {
 }
 
 TEST_CASE("ACoarserGridIsSaidToo", "[apply]") {
-  Precision precision;
+  TimeDelta precision;
   CHECK(precision.observe(at(1) + 500us, at(1)) == Report::rounded);
   CHECK(precision.name() == "1 ms");
   CHECK(precision.observe(at(1) + 700ms, at(1)) == Report::rounded);
@@ -42,7 +42,7 @@ TEST_CASE("ACoarserGridIsSaidToo", "[apply]") {
 }
 
 TEST_CASE("AFinerTimeTakesBackWhatWasLearned", "[apply]") {
-  Precision precision;
+  TimeDelta precision;
   CHECK(precision.observe(at(1) + 700ms, at(1)) == Report::rounded);
   CHECK(precision.observe(at(2), at(2)) == Report::as_expected);  // tells nothing
   CHECK(precision.kept(at(3) + 700ms) == at(3));
@@ -53,7 +53,7 @@ TEST_CASE("AFinerTimeTakesBackWhatWasLearned", "[apply]") {
 }
 
 TEST_CASE("AnotherTimeIsNoRounding", "[apply]") {
-  Precision precision;
+  TimeDelta precision;
   for (const Time reported : {at(0), at(3), at(2) + 1ns, Time{}}) {
     CHECK(precision.observe(at(1) + 300ms, reported + 300ms) == Report::different);
   }
