@@ -218,7 +218,7 @@ class Local final : public Backlog {
   // guarded by mutex_:
   Rows rows_;
   Ledger ledger_;
-  Doubts doubts_;
+  InvalidationList doubts_;
   std::uint64_t sequence_ = 0;  // of the row that was opened last
   std::string changes_;         // that are in no row yet
   std::uint32_t changes_count_ = 0;

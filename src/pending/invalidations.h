@@ -12,12 +12,12 @@
 namespace qatime::backlog {
 
 // Collects the paths of Invalidations, in bounded memory. One owner.
-class Doubts {
+class InvalidationList {
  public:
   static constexpr std::size_t kMaxBytes = 1 << 20;
 
   // Beyond `max_bytes`, or kMaxBytes if that is less, all is doubtful.
-  explicit Doubts(std::size_t max_bytes = kMaxBytes) : max_bytes_{std::min(max_bytes, kMaxBytes)} {}
+  explicit InvalidationList(std::size_t max_bytes = kMaxBytes) : max_bytes_{std::min(max_bytes, kMaxBytes)} {}
 
   void add(std::string_view path) {
     if (found_.everything) return;
