@@ -5,26 +5,26 @@
 
 namespace qatime::backlog {
 
-void Endings::remember(Ending ending, Clock::Instant now) {
+void CancelledAccesses::remember(Cancelled ending, Clock::Instant now) {
   bytes_ += bytes_of(ending);
   const auto at = endings_.try_emplace(endings_.end(), ++last_, Remembered{std::move(ending), now});
   by_path_.emplace(at->second.ending.path, last_);
   while (bytes_ > limits_.bytes) drop(endings_.begin()->first);
 }
 
-void Endings::forget(Clock::Instant now) {
+void CancelledAccesses::forget(Clock::Instant now) {
   while (!endings_.empty() && now - endings_.begin()->second.arrival >= limits_.retention) {
     drop(endings_.begin()->first);
   }
 }
 
-std::vector<Endings::Ending> Endings::extract(std::string_view path, Time until) {
-  std::vector<Ending> found;
+std::vector<CancelledAccesses::Cancelled> CancelledAccesses::extract(std::string_view path, Time until) {
+  std::vector<Cancelled> found;
   // Between `path` and what lies below it there may be names like "path-2".
   const auto take = [&](std::string_view begin, const auto& belongs) {
     for (auto at = by_path_.lower_bound({begin, 0}); at != by_path_.end() && belongs(at->first);) {
       const Number number = (at++)->second;
-      const Ending& ending = endings_.at(number).ending;
+      const Cancelled& ending = endings_.at(number).ending;
       if (ending.time > until) continue;
       found.push_back(ending);
       drop(number);
@@ -36,14 +36,14 @@ std::vector<Endings::Ending> Endings::extract(std::string_view path, Time until)
   return found;
 }
 
-void Endings::drop(Number number) {
+void CancelledAccesses::drop(Number number) {
   const auto at = endings_.find(number);
   bytes_ -= bytes_of(at->second.ending);
   by_path_.erase({at->second.ending.path, number});
   endings_.erase(at);
 }
 
-std::size_t Endings::bytes_of(const Ending& ending) {
+std::size_t CancelledAccesses::bytes_of(const Cancelled& ending) {
   constexpr std::size_t kNodes = 224;  // of both trees
   return kNodes + ending.path.size();
 }

@@ -20,35 +20,35 @@
 namespace qatime::backlog {
 
 // Remembers as long and as many as `limits` says, the latest to come rather than the earliest. O(log size).
-class Endings {
+class CancelledAccesses {
  public:
-  struct Ending {
+  struct Cancelled {
     std::string path;  // at `time`
     Time time;         // of the access
     Order by;          // the change that ended the object
   };
 
-  explicit Endings(const Remembrance& limits) : limits_{limits} {}
-  Endings(const Endings&) = delete;
-  Endings& operator=(const Endings&) = delete;
+  explicit CancelledAccesses(const Remembrance& limits) : limits_{limits} {}
+  CancelledAccesses(const CancelledAccesses&) = delete;
+  CancelledAccesses& operator=(const CancelledAccesses&) = delete;
 
-  void remember(Ending ending, Clock::Instant now);
+  void remember(Cancelled ending, Clock::Instant now);
   void forget(Clock::Instant now);
 
   // Removes the accesses up to `until` of `path` and all below it, and returns them.
-  [[nodiscard]] std::vector<Ending> extract(std::string_view path, Time until);
+  [[nodiscard]] std::vector<Cancelled> extract(std::string_view path, Time until);
 
   [[nodiscard]] bool empty() const noexcept { return endings_.empty(); }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
 
  private:
   struct Remembered {
-    Ending ending;
+    Cancelled ending;
     Clock::Instant arrival;
   };
   using Number = std::uint64_t;
   void drop(Number number);
-  static std::size_t bytes_of(const Ending& ending);
+  static std::size_t bytes_of(const Cancelled& ending);
 
   Remembrance limits_;
   std::size_t bytes_ = 0;

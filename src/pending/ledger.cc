@@ -160,7 +160,7 @@ void Ledger::end(std::string_view path, bool subtree, Order by) {
 }
 
 // A backlog that is nearly full keeps its room for what is pending.
-void Ledger::remember_ending(Endings::Ending ending) {
+void Ledger::remember_ending(CancelledAccesses::Cancelled ending) {
   if (used_bytes() < memory_ - memory_ / 8) endings_.remember(std::move(ending), now_);
 }
 

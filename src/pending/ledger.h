@@ -125,7 +125,7 @@ class Ledger {
   Table::Added put(const HashedPlace& where, Time time, std::size_t used);
   void count(Table::Added added, bool counted);
   void end(std::string_view path, bool subtree, Order by);
-  void remember_ending(Endings::Ending ending);
+  void remember_ending(CancelledAccesses::Cancelled ending);
   [[nodiscard]] Known known(const Table::Loose& loose) const;
   void collect(std::string_view path, bool subtree, Time until, Affected& affected);
   void revive(std::string_view path, Time until, Affected& affected);
@@ -140,7 +140,7 @@ class Ledger {
   const std::size_t max_endings_;
   Table table_;
   Changes changes_;
-  Endings endings_;
+  CancelledAccesses endings_;
   Clock::Instant now_;
   Tally tally_;
 };
