@@ -210,7 +210,7 @@ class Daemon {
         keeping_ = std::move(shared);
         return made;
       }
-      local_ = std::make_unique<backlog::Local>(config.backlog, lanes_, clock_, metrics_, backlog::Remembrance{},
+      local_ = std::make_unique<backlog::Local>(config.backlog, lanes_, clock_, metrics_, backlog::HistoryLimits{},
                                                 backlog::Local::Log::kept);
       keeping_ = std::make_unique<backlog::Keeper>(config.backlog, std::make_unique<backlog::Store>(directory_),
                                                    *local_, metrics_);

@@ -45,7 +45,7 @@ constexpr auto kReadWait = 50ms;
 
 // Every change of names counts for all accesses.
 constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
-constexpr backlog::Remembrance kForEver{Clock::Duration::max(), kAll, kAll};
+constexpr backlog::HistoryLimits kForEver{Clock::Duration::max(), kAll, kAll};
 
 constexpr double kMebi = 1 << 20;
 

@@ -16,7 +16,7 @@ constexpr std::array kDroppedNames{"memory_full", "disk_full", "disk_failed", "d
 }  // namespace
 
 Local::Local(const BacklogConfig& config, Lanes lanes, const Clock& clock, metrics::Registry& registry,
-             Remembrance remembrance, Log log)
+             HistoryLimits remembrance, Log log)
     : memory_{config.memory},
       disk_{config.disk},
       lanes_{std::move(lanes)},

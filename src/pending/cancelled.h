@@ -28,7 +28,7 @@ class CancelledAccesses {
     Order by;          // the change that ended the object
   };
 
-  explicit CancelledAccesses(const Remembrance& limits) : limits_{limits} {}
+  explicit CancelledAccesses(const HistoryLimits& limits) : limits_{limits} {}
   CancelledAccesses(const CancelledAccesses&) = delete;
   CancelledAccesses& operator=(const CancelledAccesses&) = delete;
 
@@ -50,7 +50,7 @@ class CancelledAccesses {
   void drop(Number number);
   static std::size_t bytes_of(const Cancelled& ending);
 
-  Remembrance limits_;
+  HistoryLimits limits_;
   std::size_t bytes_ = 0;
   Number last_ = 0;
   std::map<Number, Remembered> endings_;                   // in the order of arrival

@@ -8,13 +8,13 @@
 namespace qatime::backlog {
 namespace {
 
-Remembrance share(const Remembrance& remembrance, std::size_t memory) {
+HistoryLimits share(const HistoryLimits& remembrance, std::size_t memory) {
   return {remembrance.retention, std::min(remembrance.bytes, memory / 8), remembrance.endings};
 }
 
 }  // namespace
 
-Ledger::Ledger(const Lanes& lanes, std::size_t memory, Clock::Instant now, const Remembrance& remembrance, Rows* rows)
+Ledger::Ledger(const Lanes& lanes, std::size_t memory, Clock::Instant now, const HistoryLimits& remembrance, Rows* rows)
     : lanes_{lanes},
       memory_{memory},
       limit_{memory},

@@ -49,7 +49,7 @@ struct Fate {
 // One owner.
 class Changes {
  public:
-  explicit Changes(const Remembrance& limits) : limits_{limits} {}
+  explicit Changes(const HistoryLimits& limits) : limits_{limits} {}
   Changes(const Changes&) = delete;
   Changes& operator=(const Changes&) = delete;
 
@@ -133,7 +133,7 @@ class Changes {
   [[nodiscard]] std::optional<Step> last_move_here(std::string_view path, Order from, Order until,
                                                    std::uint64_t seen) const;
 
-  Remembrance limits_;
+  HistoryLimits limits_;
   std::size_t bytes_ = 0;
   std::uint64_t sequence_ = 0;
   Names names_;                                                      // all that some change names

@@ -21,7 +21,7 @@ class EarlierTimes {
   // The last of an item's times; none in a new item.
   enum class Chain : std::uint64_t { none = 0 };
 
-  explicit EarlierTimes(const Remembrance& limits)
+  explicit EarlierTimes(const HistoryLimits& limits)
       : retention_{std::chrono::duration_cast<std::chrono::seconds>(limits.retention)}, bytes_{limits.bytes} {}
 
   // `second` is that of arrival, and never less than before.

@@ -44,7 +44,7 @@ struct HashedPlace {
 class Table {
  public:
   // With `rows`, which outlives it, the table knows what of it is in the rows of a log, and what is not yet.
-  Table(const Lanes& lanes, Clock::Instant now, const Remembrance& earlier = {}, Rows* rows = nullptr);
+  Table(const Lanes& lanes, Clock::Instant now, const HistoryLimits& earlier = {}, Rows* rows = nullptr);
   Table(const Table&) = delete;
   Table& operator=(const Table&) = delete;
 

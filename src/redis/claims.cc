@@ -16,8 +16,8 @@ namespace qatime::backlog::redis {
 namespace {
 
 // How much longer a change is remembered than the sweeps need it, and how much of them at most.
-constexpr Remembrance kChanges{std::chrono::seconds{60}, std::size_t{64} << 20, 0};
-constexpr Remembrance kNoEarlierTimes{Clock::Duration::zero(), 64, 0};
+constexpr HistoryLimits kChanges{std::chrono::seconds{60}, std::size_t{64} << 20, 0};
+constexpr HistoryLimits kNoEarlierTimes{Clock::Duration::zero(), 64, 0};
 constexpr std::chrono::seconds kStale{1};
 
 }  // namespace

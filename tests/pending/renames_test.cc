@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr Remembrance kPlenty{60s, 1 << 20};
+constexpr HistoryLimits kPlenty{60s, 1 << 20};
 constexpr Clock::Instant kStart{};
 
 Time at(int seconds) { return Time{std::chrono::seconds{seconds}}; }
