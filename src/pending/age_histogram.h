@@ -13,7 +13,7 @@
 namespace qatime::backlog {
 
 // Counts what is there by the second in which it came. Addition and removal are O(log seconds). One owner.
-class Arrivals {
+class AgeHistogram {
  public:
   void add(std::uint32_t second) { ++counts_.try_emplace(counts_.end(), second, 0)->second; }
 

@@ -231,7 +231,7 @@ class Table {
   Slab<InFlight> flights_;
   std::uint32_t generation_ = 0;  // of the flight that began last
   DueQueue<Item> due_{items_};
-  Arrivals arrivals_;
+  AgeHistogram arrivals_;
   EarlierTimes earlier_;
   Rows* rows_;
   std::deque<Unwritten> unwritten_;  // some of items that are gone
