@@ -16,12 +16,12 @@ namespace qatime::backlog {
 //
 // One log for all items in the order of arrival, of 16 bytes a time, through which each item has a chain backwards.
 // A chain ends where the log was cut off; one whose item is gone is just left there. Addition is O(1).
-class EarlierTimes {
+class SupersededTimes {
  public:
   // The last of an item's times; none in a new item.
   enum class Chain : std::uint64_t { none = 0 };
 
-  explicit EarlierTimes(const HistoryLimits& limits)
+  explicit SupersededTimes(const HistoryLimits& limits)
       : retention_{std::chrono::duration_cast<std::chrono::seconds>(limits.retention)}, bytes_{limits.bytes} {}
 
   // `second` is that of arrival, and never less than before.

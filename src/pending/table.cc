@@ -227,7 +227,7 @@ Slot Table::create(Slot directory, std::string_view name, std::uint64_t hash, Ti
   const Slot slot = items_.allocate();
   Item& item = items_[slot];
   item.time = time;
-  item.earlier = EarlierTimes::Chain::none;
+  item.earlier = SupersededTimes::Chain::none;
   item.directory = directory;
   item.second = second(now_);
   item.row = item.history = kNoSlot;

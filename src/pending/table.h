@@ -156,7 +156,7 @@ class Table {
   // One cache line.
   struct alignas(64) Item {
     Time time;
-    EarlierTimes::Chain earlier = EarlierTimes::Chain::none;
+    SupersededTimes::Chain earlier = SupersededTimes::Chain::none;
     Slot directory = kNoSlot;
     Slot next = kNoSlot;
     Slot previous = kNoSlot;
@@ -232,7 +232,7 @@ class Table {
   std::uint32_t generation_ = 0;  // of the flight that began last
   DueQueue<Item> due_{items_};
   AgeHistogram arrivals_;
-  EarlierTimes earlier_;
+  SupersededTimes earlier_;
   Rows* rows_;
   std::deque<Unwritten> unwritten_;  // some of items that are gone
   std::size_t count_unwritten_ = 0;  // of items that are there
