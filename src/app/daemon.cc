@@ -133,15 +133,15 @@ class Daemon {
         read_again_{read_again},
         lanes_{config.nfs.lanes()},
         backlog_{open_backlog(config, dry_run)},
-        applier_{apply_.io(), backlog_, clock_, config, lanes_, metrics_, dry_run},
+        apply_loop_{apply_.io(), backlog_, clock_, config, lanes_, metrics_, dry_run},
         policy_{std::make_unique<ingest::Policy>(config.policy, lanes_, self_)},
         intake_stage_{*policy_, config.syslog.rfc3164_timezone, metrics_,
                       [this](Events events) { backlog_.add(events); }},
         connections_{config.syslog, intake_stage_, metrics_} {
     if (config.syslog.uses_tls()) connections_.secure(read_tls(config));
     for (const SyslogConfig::Listener& listener : config.syslog.listen) listen(listener, config.syslog);
-    backlog_.on_work([this] { applier_.wake(); });
-    applier_.client().on_local_addresses([this](const auto& addresses) { self_.set(addresses); });
+    backlog_.on_work([this] { apply_loop_.wake(); });
+    apply_loop_.client().on_local_addresses([this](const auto& addresses) { self_.set(addresses); });
     watchdog_.watch([this](auto answer) { asio::post(intake_.io(), std::move(answer)); });
     watchdog_.watch([this](auto answer) { asio::post(apply_.io(), std::move(answer)); });
     if (config.admin.listen) open_admin(*config.admin.listen);
@@ -160,7 +160,7 @@ class Daemon {
     reload_on_signal();
     log_counters_every_minute();
     if (keeping_) keeping_->start();
-    applier_.start();
+    apply_loop_.start();
     apply_.start();
     intake_.start();
     kLog.info("ready: qatime {}", kVersion);
@@ -288,7 +288,7 @@ class Daemon {
                  if (tls) connections_.secure(std::move(tls));
                  for (auto& listener : udp_) listener->adopt(config->syslog);
                  asio::post(apply_.io(), [this, config, done = std::move(done)]() mutable {
-                   applier_.adopt(*config);
+                   apply_loop_.adopt(*config);
                    backlog_.allow_for(config->nfs.timeout);
                    asio::post(main_, std::move(done));
                  });
@@ -313,7 +313,7 @@ class Daemon {
       connections_.drain_and_close();
       for (auto& listener : udp_) listener->drain_and_close();
       asio::post(apply_.io(), [this] {
-        if (keeping_) applier_.engine().stop_taking();
+        if (keeping_) apply_loop_.engine().stop_taking();
         asio::post(main_, [this] { drain(std::chrono::steady_clock::now() + kDrain); });
       });
     });
@@ -436,7 +436,7 @@ class Daemon {
   ingest::SelfAddresses self_;
 
   Loop apply_{"apply", [this](std::exception_ptr failure) { fail(std::move(failure)); }};
-  ApplyLoop applier_;
+  ApplyLoop apply_loop_;
 
   Loop intake_{"intake", [this](std::exception_ptr failure) { fail(std::move(failure)); }};
   std::unique_ptr<const ingest::Policy> policy_;

@@ -94,10 +94,10 @@ class Replay {
         dry_run_{dry_run},
         lanes_{config.nfs.lanes()},
         backlog_{unbounded(), lanes_, clock_, metrics_, kForEver},
-        applier_{io_, backlog_, clock_, config, lanes_, metrics_, dry_run},
+        apply_loop_{io_, backlog_, clock_, config, lanes_, metrics_, dry_run},
         policy_{config.policy, lanes_, self_},
         intake_{policy_, config.syslog.rfc3164_timezone, metrics_, [this](Events events) { backlog_.add(events); }} {
-    applier_.client().on_local_addresses([this](const auto& addresses) { self_.set(addresses); });
+    apply_loop_.client().on_local_addresses([this](const auto& addresses) { self_.set(addresses); });
     stop_on_signal();
   }
 
@@ -141,7 +141,7 @@ class Replay {
   // Who is nobody in particular may set times of files whose root is not theirs.
   void connect() {
     for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
-      nfs::await_root(io_, applier_.client(), config_.nfs, lane);
+      nfs::await_root(io_, apply_loop_.client(), config_.nfs, lane);
     }
     if (!dry_run_ && config_.nfs.uid == 0) nfs::expect_writable(config_.nfs);
   }
@@ -180,7 +180,7 @@ class Replay {
   void apply() {
     start_ = clock_.now();
     waiting_ = backlog_.pending();
-    applier_.start();
+    apply_loop_.start();
     std::size_t before = waiting_;
     auto latest = start_;  // that something got its outcome
     for (std::size_t left = waiting_; left > 0 && !stopped_ && !is_hopeless(latest); left = backlog_.pending()) {
@@ -190,9 +190,9 @@ class Replay {
       if (progress_.due()) show_applying();
     }
     if (backlog_.pending() == 0) return;
-    applier_.engine().stop_taking();
+    apply_loop_.engine().stop_taking();
     const auto deadline = clock_.now() + kLanding;
-    while (applier_.engine().work() > 0 && clock_.now() < deadline) io_.run_one_until(deadline);
+    while (apply_loop_.engine().work() > 0 && clock_.now() < deadline) io_.run_one_until(deadline);
   }
 
   // Whether nothing has been done since `latest`, for too long.
@@ -200,7 +200,7 @@ class Replay {
     if (patience_ == 0ns || clock_.now() - latest < patience_) return false;
     std::string trouble;
     for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
-      if (const auto one = applier_.client().trouble(lane)) trouble += ": " + *one;
+      if (const auto one = apply_loop_.client().trouble(lane)) trouble += ": " + *one;
     }
     progress_.clear();
     kReplayLog.error("nothing was done for {:.0f} s{}", std::chrono::duration<double>{patience_}.count(), trouble);
@@ -276,7 +276,7 @@ class Replay {
 
   backlog::Local backlog_;
   ingest::SelfAddresses self_;
-  ApplyLoop applier_;
+  ApplyLoop apply_loop_;
   ingest::Policy policy_;
   ingest::Intake intake_;
 

@@ -66,7 +66,7 @@ class Engine {
   struct Export {
     Breaker breaker;
     Guards guards;
-    TimeDelta precision;
+    TimeDelta time_delta;
     Notice notice;
   };
 

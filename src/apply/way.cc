@@ -121,7 +121,7 @@ void Engine::read(Task& task) {
 }
 
 bool Engine::is_forward(const Task& task, const nfs::Attributes& attributes) const {
-  return forward_.moves(attributes, exports_[task.lane].precision.kept(task.entry.time));
+  return forward_.moves(attributes, exports_[task.lane].time_delta.kept(task.entry.time));
 }
 
 void Engine::decide(Task& task, const nfs::Attributes& attributes) {
@@ -203,13 +203,13 @@ void Engine::was_set(Task& task, Status status, const std::optional<nfs::Attribu
 
 // Whether the server, which says that the object has the atime `reported` now, has done something.
 bool Engine::took(const Task& task, Time reported) {
-  auto& precision = exports_[task.lane].precision;
-  switch (precision.observe(task.entry.time, reported)) {
+  auto& time_delta = exports_[task.lane].time_delta;
+  switch (time_delta.observe(task.entry.time, reported)) {
     case TimeDelta::Report::as_expected:
       return true;
     case TimeDelta::Report::rounded:
       kLog.info("export of {}: the server keeps access times to {}: newer ones within that are unchanged",
-                log::field("path", lanes_.path(task.lane)), log::field("unit", precision.name()));
+                log::field("path", lanes_.path(task.lane)), log::field("unit", time_delta.name()));
       return true;
     case TimeDelta::Report::different:
       break;

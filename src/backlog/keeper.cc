@@ -74,7 +74,7 @@ bool Keeper::stop(std::chrono::milliseconds limit) {
 
 // Changes of the last minute concern what comes from now on, too.
 void Keeper::adopt() {
-  const Time since = now() - local_.remembrance().retention;
+  const Time since = now() - local_.limits().retention;
   for (const Store::Row& row : store_->rows()) {
     local_.adopt(row.sequence, row.written, row.accesses, row.changes, row.bytes);
     adopted_ += row.accesses;
@@ -183,7 +183,7 @@ void Keeper::bring_directly(const Local::Return::Step& step, bool is_merger) {
   AccessDecoder accesses{batch->entries};
   while (local_.bring_directly(step, accesses, is_merger)) continue;
   if (accesses.at_end()) return;
-  Ledger ledger{local_.lanes(), config_.memory, moment(step.written), local_.remembrance()};
+  Ledger ledger{local_.lanes(), config_.memory, moment(step.written), local_.limits()};
   const std::uint32_t outside = restore(step, accesses, ledger);
   Local::Return rest{.steps = {step}, .is_merger = is_merger, .has_begun = true};
   while (local_.bring_some(rest, ledger)) continue;
@@ -192,7 +192,7 @@ void Keeper::bring_directly(const Local::Return::Step& step, bool is_merger) {
 
 // Repeats the log as far as it concerns what comes back.
 void Keeper::bring_through_changes(Local::Return& returning) {
-  Ledger ledger{local_.lanes(), config_.memory, moment(returning.steps.front().written), local_.remembrance()};
+  Ledger ledger{local_.lanes(), config_.memory, moment(returning.steps.front().written), local_.limits()};
   Clock::Instant latest{};
   std::uint32_t outside = 0;
   for (auto& step : returning.steps) {

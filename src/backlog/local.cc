@@ -16,18 +16,18 @@ constexpr std::array kDroppedNames{"memory_full", "disk_full", "disk_failed", "d
 }  // namespace
 
 Local::Local(const BacklogConfig& config, Lanes lanes, const Clock& clock, metrics::Registry& registry,
-             HistoryLimits remembrance, Log log)
+             HistoryLimits limits, Log log)
     : memory_{config.memory},
       disk_{config.disk},
       lanes_{std::move(lanes)},
       clock_{clock},
-      remembrance_{remembrance},
+      limits_{limits},
       has_log_{log == Log::kept},
       max_row_{std::clamp<std::size_t>(memory_ / 32, 16 << 10, 4 << 20)},
       high_water_{memory_ / 4 * 3},
       much_unwritten_{std::clamp<std::size_t>(memory_ / 4096, 128, 65'536)},
-      ledger_{lanes_, memory_, clock.now(), remembrance, has_log_ ? &rows_ : nullptr},
-      doubts_{memory_ / 8},
+      ledger_{lanes_, memory_, clock.now(), limits, has_log_ ? &rows_ : nullptr},
+      invalidations_{memory_ / 8},
       recovered_{registry.counter("qatime_recovered_total",
                                   "Accesses that an earlier process had left in the backlog, or that a late move or "
                                   "removal brought back after they were counted as coalesced or cancelled")},
@@ -98,11 +98,11 @@ void Local::take_in(Events events) {
 void Local::learn(const Event& change) {
   if (has_log_) ++changes_count_;
   if (const auto* const move = std::get_if<Move>(&change)) {
-    doubts_.add(move->path);
-    doubts_.add(move->target);
+    invalidations_.add(move->path);
+    invalidations_.add(move->target);
     if (has_log_) encode(*move, changes_);
   } else if (const auto* const removal = std::get_if<Removal>(&change)) {
-    doubts_.add(removal->path);
+    invalidations_.add(removal->path);
     if (has_log_) encode(*removal, changes_);
   }
 }
@@ -144,7 +144,7 @@ bool Local::reconsider(Ticket ticket) {
 
 Invalidations Local::take_invalidations() {
   const std::lock_guard lock{mutex_};
-  return doubts_.take();
+  return invalidations_.take();
 }
 
 std::optional<Clock::Instant> Local::next_due() const {
@@ -185,7 +185,7 @@ std::chrono::seconds Local::oldest() const {
 }
 
 std::size_t Local::bytes() const noexcept {
-  return ledger_.bytes() + doubts_.bytes() + changes_.size() + overflow_bytes_;
+  return ledger_.bytes() + invalidations_.bytes() + changes_.size() + overflow_bytes_;
 }
 
 std::size_t Local::pending_now() const noexcept {

@@ -52,7 +52,7 @@ class Local final : public Backlog {
   // `clock` and `registry` outlive it. What comes late is understood as far back as `remembrance` says; each kind of
   // things to remember takes an eighth of `backlog.memory` at most.
   Local(const BacklogConfig& config, Lanes lanes, const Clock& clock, metrics::Registry& registry,
-        HistoryLimits remembrance = {}, Log log = Log::none);
+        HistoryLimits limits = {}, Log log = Log::none);
 
   void add(Events events) override;
   [[nodiscard]] Slice take(std::size_t lane, std::size_t limit) override;
@@ -160,7 +160,7 @@ class Local final : public Backlog {
   [[nodiscard]] std::size_t away() const;
   [[nodiscard]] std::size_t rows() const;
   [[nodiscard]] const Lanes& lanes() const noexcept { return lanes_; }
-  [[nodiscard]] const HistoryLimits& remembrance() const noexcept { return remembrance_; }
+  [[nodiscard]] const HistoryLimits& limits() const noexcept { return limits_; }
 
  private:
   // What may come between two commits beyond backlog.memory while the disk takes it, in bytes.
@@ -204,7 +204,7 @@ class Local final : public Backlog {
   const std::size_t disk_;
   const Lanes lanes_;
   const Clock& clock_;
-  const HistoryLimits remembrance_;
+  const HistoryLimits limits_;
   const bool has_log_;
   const std::size_t max_row_;         // bytes
   const std::size_t high_water_;      // bytes of the table: beyond, what comes overflows, and what is written goes away
@@ -218,7 +218,7 @@ class Local final : public Backlog {
   // guarded by mutex_:
   Rows rows_;
   Ledger ledger_;
-  InvalidationList doubts_;
+  InvalidationList invalidations_;
   std::uint64_t sequence_ = 0;  // of the row that was opened last
   std::string changes_;         // that are in no row yet
   std::uint32_t changes_count_ = 0;

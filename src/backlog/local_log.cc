@@ -59,7 +59,7 @@ Local::Pass Local::begin_pass() {
   std::deque<Table::Unwritten> taken;
   {
     const std::lock_guard lock{mutex_};
-    pass.spent = rows_.dead(now(), remembrance_.retention);
+    pass.spent = rows_.dead(now(), limits_.retention);
     pass.is_full = unwritten_now() > 0 && rows_.bytes() >= disk_;
     if (pass.is_full) return pass;
     taken = ledger_.table().take_unwritten();
@@ -183,7 +183,7 @@ void Local::renew() {
     const std::lock_guard lock{mutex_};
     std::size_t needed = 0;
     std::size_t many = 0;  // that might be none
-    const Time old = now() - remembrance_.retention;
+    const Time old = now() - limits_.retention;
     for (const auto& [sequence, row] : rows_.order()) {
       const Rows::Row& itself = rows_[row];
       if (itself.changes > 0 ? rows_.away() == 0 && itself.written < old : itself.away == 0) ++many;
@@ -218,7 +218,7 @@ Local::Return Local::begin_return() const {
   };
   const auto first = std::ranges::find_if(rows_.order(), [&](const auto& row) { return may_come(rows_[row.second]); });
   if (first == rows_.order().end()) return returning;
-  const Time since = rows_[first->second].written - remembrance_.retention;
+  const Time since = rows_[first->second].written - limits_.retention;
   std::size_t room = memory_ / 8;
   for (const auto& [sequence, slot] : rows_.order()) {
     const Rows::Row& row = rows_[slot];

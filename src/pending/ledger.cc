@@ -8,20 +8,20 @@
 namespace qatime::backlog {
 namespace {
 
-HistoryLimits share(const HistoryLimits& remembrance, std::size_t memory) {
-  return {remembrance.retention, std::min(remembrance.bytes, memory / 8), remembrance.endings};
+HistoryLimits share(const HistoryLimits& limits, std::size_t memory) {
+  return {limits.retention, std::min(limits.bytes, memory / 8), limits.endings};
 }
 
 }  // namespace
 
-Ledger::Ledger(const Lanes& lanes, std::size_t memory, Clock::Instant now, const HistoryLimits& remembrance, Rows* rows)
+Ledger::Ledger(const Lanes& lanes, std::size_t memory, Clock::Instant now, const HistoryLimits& limits, Rows* rows)
     : lanes_{lanes},
       memory_{memory},
       limit_{memory},
-      max_endings_{remembrance.endings},
-      table_{lanes, now, share(remembrance, memory), rows},
-      changes_{share(remembrance, memory)},
-      endings_{share(remembrance, memory)},
+      max_endings_{limits.endings},
+      table_{lanes, now, share(limits, memory), rows},
+      changes_{share(limits, memory)},
+      endings_{share(limits, memory)},
       now_{now} {}
 
 void Ledger::advance(Clock::Instant now) {

@@ -143,7 +143,7 @@ void Window::allow_for(Clock::Duration request) {
 
 Invalidations Window::take_invalidations() {
   const std::lock_guard lock{mutex_};
-  return doubts_.take();
+  return invalidations_.take();
 }
 
 std::optional<Clock::Instant> Window::next_due() const {
@@ -309,13 +309,13 @@ void Window::learn(const Event& change, Clock::Instant arrival) {
     if (is_within(move->path, move->target) || is_within(move->target, move->path) || !is_new(*move)) return;
     changes_.remember(*move, arrival);
     for (const std::string_view path : {move->path, move->target}) {
-      doubts_.add(path);
+      invalidations_.add(path);
       look_at(path, true);
     }
   } else if (const auto* const removal = std::get_if<Removal>(&change)) {
     if (!is_new(*removal)) return;
     changes_.remember(*removal, arrival);
-    doubts_.add(removal->path);
+    invalidations_.add(removal->path);
     look_at(removal->path, removal->subtree);
   }
 }

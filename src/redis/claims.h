@@ -165,7 +165,7 @@ class Window {
   std::vector<Shard> shards_;
   std::vector<Settled> settled_;
   Changes changes_;
-  InvalidationList doubts_;
+  InvalidationList invalidations_;
   Books::Entry entry_;  // to be entered when the call ends
   std::size_t entered_pending_ = 0;
 };

@@ -15,10 +15,10 @@ using std::chrono::nanoseconds;
 using Report = TimeDelta::Report;
 
 TEST_CASE("AServerThatKeepsNanosecondsIsExpected", "[apply]") {
-  TimeDelta precision;
-  CHECK(precision.observe(at(1) + 123456789ns, at(1) + 123456789ns) == Report::as_expected);
-  CHECK(precision.kept(at(1) + 123456789ns) == at(1) + 123456789ns);
-  CHECK(precision.kept(Time{}) == Time{});
+  TimeDelta time_delta;
+  CHECK(time_delta.observe(at(1) + 123456789ns, at(1) + 123456789ns) == Report::as_expected);
+  CHECK(time_delta.kept(at(1) + 123456789ns) == at(1) + 123456789ns);
+  CHECK(time_delta.kept(Time{}) == Time{});
 }
 
 TEST_CASE("EachGridIsRecognisedOnce", "[apply]") {
@@ -26,38 +26,38 @@ TEST_CASE("EachGridIsRecognisedOnce", "[apply]") {
       {{100ns, "100 ns"}, {1us, "1 us"}, {1ms, "1 ms"}, {10ms, "10 ms"}, {1s, "1 s"}, {2s, "2 s"}}));
   const Time asked = at(1) + 999'999'999ns;  // an odd second
   const Time reported = asked - asked.time_since_epoch() % unit;
-  TimeDelta precision;
-  CHECK(precision.observe(asked, reported) == Report::rounded);
-  CHECK(precision.name() == name);
-  CHECK(precision.kept(asked) == reported);
-  CHECK(precision.observe(asked, reported) == Report::as_expected);
+  TimeDelta time_delta;
+  CHECK(time_delta.observe(asked, reported) == Report::rounded);
+  CHECK(time_delta.name() == name);
+  CHECK(time_delta.kept(asked) == reported);
+  CHECK(time_delta.observe(asked, reported) == Report::as_expected);
 }
 
 TEST_CASE("ACoarserGridIsSaidToo", "[apply]") {
-  TimeDelta precision;
-  CHECK(precision.observe(at(1) + 500us, at(1)) == Report::rounded);
-  CHECK(precision.name() == "1 ms");
-  CHECK(precision.observe(at(1) + 700ms, at(1)) == Report::rounded);
-  CHECK(precision.name() == "1 s");
+  TimeDelta time_delta;
+  CHECK(time_delta.observe(at(1) + 500us, at(1)) == Report::rounded);
+  CHECK(time_delta.name() == "1 ms");
+  CHECK(time_delta.observe(at(1) + 700ms, at(1)) == Report::rounded);
+  CHECK(time_delta.name() == "1 s");
 }
 
 TEST_CASE("AFinerTimeTakesBackWhatWasLearned", "[apply]") {
-  TimeDelta precision;
-  CHECK(precision.observe(at(1) + 700ms, at(1)) == Report::rounded);
-  CHECK(precision.observe(at(2), at(2)) == Report::as_expected);  // tells nothing
-  CHECK(precision.kept(at(3) + 700ms) == at(3));
-  CHECK(precision.observe(at(2) + 700ms, at(2) + 700ms) == Report::as_expected);
-  CHECK(precision.kept(at(3) + 700ms) == at(3) + 700ms);
-  CHECK(precision.observe(at(4) + 700ms, at(4)) == Report::as_expected);  // and again, but it was said
-  CHECK(precision.kept(at(3) + 700ms) == at(3));
+  TimeDelta time_delta;
+  CHECK(time_delta.observe(at(1) + 700ms, at(1)) == Report::rounded);
+  CHECK(time_delta.observe(at(2), at(2)) == Report::as_expected);  // tells nothing
+  CHECK(time_delta.kept(at(3) + 700ms) == at(3));
+  CHECK(time_delta.observe(at(2) + 700ms, at(2) + 700ms) == Report::as_expected);
+  CHECK(time_delta.kept(at(3) + 700ms) == at(3) + 700ms);
+  CHECK(time_delta.observe(at(4) + 700ms, at(4)) == Report::as_expected);  // and again, but it was said
+  CHECK(time_delta.kept(at(3) + 700ms) == at(3));
 }
 
 TEST_CASE("AnotherTimeIsNoRounding", "[apply]") {
-  TimeDelta precision;
+  TimeDelta time_delta;
   for (const Time reported : {at(0), at(3), at(2) + 1ns, Time{}}) {
-    CHECK(precision.observe(at(1) + 300ms, reported + 300ms) == Report::different);
+    CHECK(time_delta.observe(at(1) + 300ms, reported + 300ms) == Report::different);
   }
-  CHECK(precision.kept(at(1) + 300ms) == at(1) + 300ms);
+  CHECK(time_delta.kept(at(1) + 300ms) == at(1) + 300ms);
 }
 
 // --- through the engine ---
