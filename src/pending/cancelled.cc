@@ -5,16 +5,16 @@
 
 namespace qatime::backlog {
 
-void CancelledAccesses::remember(Cancelled ending, Clock::Instant now) {
-  bytes_ += bytes_of(ending);
-  const auto at = endings_.try_emplace(endings_.end(), ++last_, Remembered{std::move(ending), now});
-  by_path_.emplace(at->second.ending.path, last_);
-  while (bytes_ > limits_.bytes) drop(endings_.begin()->first);
+void CancelledAccesses::remember(Cancelled cancelled, Clock::Instant now) {
+  bytes_ += bytes_of(cancelled);
+  const auto at = cancelled_.try_emplace(cancelled_.end(), ++last_, Remembered{std::move(cancelled), now});
+  by_path_.emplace(at->second.cancelled.path, last_);
+  while (bytes_ > limits_.bytes) drop(cancelled_.begin()->first);
 }
 
 void CancelledAccesses::forget(Clock::Instant now) {
-  while (!endings_.empty() && now - endings_.begin()->second.arrival >= limits_.retention) {
-    drop(endings_.begin()->first);
+  while (!cancelled_.empty() && now - cancelled_.begin()->second.arrival >= limits_.retention) {
+    drop(cancelled_.begin()->first);
   }
 }
 
@@ -24,9 +24,9 @@ std::vector<CancelledAccesses::Cancelled> CancelledAccesses::extract(std::string
   const auto take = [&](std::string_view begin, const auto& belongs) {
     for (auto at = by_path_.lower_bound({begin, 0}); at != by_path_.end() && belongs(at->first);) {
       const Number number = (at++)->second;
-      const Cancelled& ending = endings_.at(number).ending;
-      if (ending.time > until) continue;
-      found.push_back(ending);
+      const Cancelled& cancelled = cancelled_.at(number).cancelled;
+      if (cancelled.time > until) continue;
+      found.push_back(cancelled);
       drop(number);
     }
   };
@@ -37,15 +37,15 @@ std::vector<CancelledAccesses::Cancelled> CancelledAccesses::extract(std::string
 }
 
 void CancelledAccesses::drop(Number number) {
-  const auto at = endings_.find(number);
-  bytes_ -= bytes_of(at->second.ending);
-  by_path_.erase({at->second.ending.path, number});
-  endings_.erase(at);
+  const auto at = cancelled_.find(number);
+  bytes_ -= bytes_of(at->second.cancelled);
+  by_path_.erase({at->second.cancelled.path, number});
+  cancelled_.erase(at);
 }
 
-std::size_t CancelledAccesses::bytes_of(const Cancelled& ending) {
+std::size_t CancelledAccesses::bytes_of(const Cancelled& cancelled) {
   constexpr std::size_t kNodes = 224;  // of both trees
-  return kNodes + ending.path.size();
+  return kNodes + cancelled.path.size();
 }
 
 }  // namespace qatime::backlog

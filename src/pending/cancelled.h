@@ -32,28 +32,28 @@ class CancelledAccesses {
   CancelledAccesses(const CancelledAccesses&) = delete;
   CancelledAccesses& operator=(const CancelledAccesses&) = delete;
 
-  void remember(Cancelled ending, Clock::Instant now);
+  void remember(Cancelled cancelled, Clock::Instant now);
   void forget(Clock::Instant now);
 
   // Removes the accesses up to `until` of `path` and all below it, and returns them.
   [[nodiscard]] std::vector<Cancelled> extract(std::string_view path, Time until);
 
-  [[nodiscard]] bool empty() const noexcept { return endings_.empty(); }
+  [[nodiscard]] bool empty() const noexcept { return cancelled_.empty(); }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
 
  private:
   struct Remembered {
-    Cancelled ending;
+    Cancelled cancelled;
     Clock::Instant arrival;
   };
   using Number = std::uint64_t;
   void drop(Number number);
-  static std::size_t bytes_of(const Cancelled& ending);
+  static std::size_t bytes_of(const Cancelled& cancelled);
 
   HistoryLimits limits_;
   std::size_t bytes_ = 0;
   Number last_ = 0;
-  std::map<Number, Remembered> endings_;                   // in the order of arrival
+  std::map<Number, Remembered> cancelled_;                 // in the order of arrival
   std::set<std::pair<std::string_view, Number>> by_path_;  // views of Ending::path
 };
 

@@ -9,7 +9,7 @@ namespace qatime::backlog {
 namespace {
 
 HistoryLimits share(const HistoryLimits& limits, std::size_t memory) {
-  return {limits.retention, std::min(limits.bytes, memory / 8), limits.endings};
+  return {limits.retention, std::min(limits.bytes, memory / 8), limits.cancelled};
 }
 
 }  // namespace
@@ -18,17 +18,17 @@ Ledger::Ledger(const Lanes& lanes, std::size_t memory, Clock::Instant now, const
     : lanes_{lanes},
       memory_{memory},
       limit_{memory},
-      max_endings_{limits.endings},
+      max_endings_{limits.cancelled},
       table_{lanes, now, share(limits, memory), rows},
       changes_{share(limits, memory)},
-      endings_{share(limits, memory)},
+      cancelled_{share(limits, memory)},
       now_{now} {}
 
 void Ledger::advance(Clock::Instant now) {
   now_ = now;
   table_.advance(now);
   changes_.forget(now);
-  endings_.forget(now);
+  cancelled_.forget(now);
 }
 
 // One that has come before is counted, and nothing else: it would end what it has moved itself.
@@ -127,7 +127,7 @@ void Ledger::arrive(std::string_view path, Time time, bool counted, bool may_gro
                          ? std::nullopt
                          : lanes_.place(fate.kind == Fate::Kind::moves ? std::string_view{fate.path} : path);
   if (!place) {
-    if (fate.kind != Fate::Kind::stays) remember_ending({std::string{path}, time, fate.last});
+    if (fate.kind != Fate::Kind::stays) remember_cancelled({std::string{path}, time, fate.last});
     if (!counted) ++tally_.cancelled;
     return;
   }
@@ -155,13 +155,13 @@ void Ledger::end(std::string_view path, bool subtree, Order by) {
     if (!loose.superseded) ++tally_.cancelled;
     if (left == 0) return;
     --left;
-    remember_ending({changes_.origin(loose.path, loose.time), loose.time, by});
+    remember_cancelled({changes_.origin(loose.path, loose.time), loose.time, by});
   });
 }
 
 // A backlog that is nearly full keeps its room for what is pending.
-void Ledger::remember_ending(CancelledAccesses::Cancelled ending) {
-  if (used_bytes() < memory_ - memory_ / 8) endings_.remember(std::move(ending), now_);
+void Ledger::remember_cancelled(CancelledAccesses::Cancelled cancelled) {
+  if (used_bytes() < memory_ - memory_ / 8) cancelled_.remember(std::move(cancelled), now_);
 }
 
 Ledger::Known Ledger::known(const Table::Loose& loose) const {
@@ -178,10 +178,10 @@ void Ledger::collect(std::string_view path, bool subtree, Time until, Affected& 
 // Takes out what has ended after `until` as far as was known, and may have been at or below `path` then. It stays
 // gone where the change that ended it is forgotten.
 void Ledger::revive(std::string_view path, Time until, Affected& affected) {
-  if (endings_.empty()) return;
+  if (cancelled_.empty()) return;
   for (const std::string& source : changes_.sources(path, until)) {
-    for (auto& ending : endings_.extract(source, until)) {
-      if (changes_.remembers(ending.by)) affected.push_back({std::move(ending.path), ending.time, true});
+    for (auto& cancelled : cancelled_.extract(source, until)) {
+      if (changes_.remembers(cancelled.by)) affected.push_back({std::move(cancelled.path), cancelled.time, true});
     }
   }
 }
@@ -207,7 +207,7 @@ bool Ledger::follow_flight(Ticket ticket) {
   return true;
 }
 
-std::size_t Ledger::bytes() const noexcept { return table_.bytes() + changes_.bytes() + endings_.bytes(); }
+std::size_t Ledger::bytes() const noexcept { return table_.bytes() + changes_.bytes() + cancelled_.bytes(); }
 
 std::size_t Ledger::used_bytes() const noexcept { return bytes() - std::min(table_.spare_bytes(), memory_ / 8); }
 

@@ -124,7 +124,7 @@ class Ledger {
   Table::Added put(const HashedPlace& where, Time time, std::size_t used);
   void count(Table::Added added, bool counted);
   void end(std::string_view path, bool subtree, Order by);
-  void remember_ending(CancelledAccesses::Cancelled ending);
+  void remember_cancelled(CancelledAccesses::Cancelled cancelled);
   [[nodiscard]] Known known(const Table::Loose& loose) const;
   void collect(std::string_view path, bool subtree, Time until, Affected& affected);
   void revive(std::string_view path, Time until, Affected& affected);
@@ -139,7 +139,7 @@ class Ledger {
   const std::size_t max_endings_;
   Table table_;
   Changes changes_;
-  CancelledAccesses endings_;
+  CancelledAccesses cancelled_;
   Clock::Instant now_;
   Tally tally_;
 };
