@@ -45,8 +45,8 @@ Response Site::answer(std::string_view path) const {
 
 std::vector<std::string> Site::not_ready() const {
   std::vector<std::string> reasons = health_.not_ready();
-  for (const Alerts::Alert& trouble : registry_.alerts().active()) {
-    if (trouble.effect == Alerts::Effect::unready) reasons.push_back(trouble.reason + ": " + trouble.text);
+  for (const Alerts::Alert& alert : registry_.alerts().active()) {
+    if (alert.effect == Alerts::Effect::unready) reasons.push_back(alert.reason + ": " + alert.text);
   }
   return reasons;
 }

@@ -90,12 +90,12 @@ json::array nodes_of(const NodeStats& nodes, Time now) {
 
 json::array troubles_of(const Alerts& alerts) {
   json::array list;
-  for (const Alerts::Alert& trouble : alerts.active()) {
-    list.push_back(json::object{{"reason", printable(trouble.reason)},
-                                {"subject", printable(trouble.subject)},
-                                {"text", json::string{view(log::printable(trouble.text))}},
-                                {"unready", trouble.effect == Alerts::Effect::unready},
-                                {"since", since_epoch(trouble.since)}});
+  for (const Alerts::Alert& alert : alerts.active()) {
+    list.push_back(json::object{{"reason", printable(alert.reason)},
+                                {"subject", printable(alert.subject)},
+                                {"text", json::string{view(log::printable(alert.text))}},
+                                {"unready", alert.effect == Alerts::Effect::unready},
+                                {"since", since_epoch(alert.since)}});
   }
   return list;
 }
