@@ -216,7 +216,7 @@ class Local final : public Backlog {
   Settled settled_;
   mutable std::mutex mutex_;
   // guarded by mutex_:
-  Rows rows_;
+  LogIndex rows_;
   Ledger ledger_;
   InvalidationList invalidations_;
   std::uint64_t sequence_ = 0;  // of the row that was opened last

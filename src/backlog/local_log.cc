@@ -185,14 +185,14 @@ void Local::renew() {
     std::size_t many = 0;  // that might be none
     const Time old = now() - limits_.retention;
     for (const auto& [sequence, row] : rows_.order()) {
-      const Rows::Row& itself = rows_[row];
+      const LogIndex::Row& itself = rows_[row];
       if (itself.changes > 0 ? rows_.away() == 0 && itself.written < old : itself.away == 0) ++many;
       if (itself.accesses > 0) needed += itself.bytes / itself.accesses * (itself.resident + itself.away);
     }
     const bool is_many = many > kIdleRows;
     if (rows_.bytes() <= 2 * needed + kIdleBytes && !is_many) return;
     for (const auto& [sequence, row] : rows_.order()) {
-      const Rows::Row& itself = rows_[row];
+      const LogIndex::Row& itself = rows_[row];
       if (!itself.is_committed || itself.away > 0 || itself.is_returning || itself.resident == 0) continue;
       if (!is_many && itself.resident > itself.accesses / 2) continue;
       is_sparse.resize(std::max(is_sparse.size(), std::size_t{row} + 1));
@@ -213,7 +213,7 @@ Local::Return Local::begin_return() const {
   const bool has_room = ledger_.used_bytes() <= memory_ / 2 || ledger_.table().pending() < kSlice;
   returning.is_merger = !has_room && rows_.away_rows() > kIdleRows;
   if (rows_.away() == 0 || !(has_room || returning.is_merger)) return returning;
-  const auto may_come = [&](const Rows::Row& row) {
+  const auto may_come = [&](const LogIndex::Row& row) {
     return row.is_committed && row.away > 0 && (!returning.is_merger || row.bytes < max_row_ / 8);
   };
   const auto first = std::ranges::find_if(rows_.order(), [&](const auto& row) { return may_come(rows_[row.second]); });
@@ -221,7 +221,7 @@ Local::Return Local::begin_return() const {
   const Time since = rows_[first->second].written - limits_.retention;
   std::size_t room = memory_ / 8;
   for (const auto& [sequence, slot] : rows_.order()) {
-    const Rows::Row& row = rows_[slot];
+    const LogIndex::Row& row = rows_[slot];
     const bool is_needed = row.changes > 0 && (sequence > first->first || row.written >= since);
     // An access takes twice its bytes on disk in memory, more or less.
     const bool comes = may_come(row) && (sequence == first->first || 2 * row.bytes <= room);
@@ -238,7 +238,7 @@ bool Local::bring_directly(const Return::Step& step, AccessDecoder& accesses, bo
   bool more = true;
   {
     const std::lock_guard lock{mutex_};
-    Rows::Row& row = rows_[step.row];
+    LogIndex::Row& row = rows_[step.row];
     if (!row.is_returning) {
       returning_ = row.away;
       rows_.set_away(step.row, 0);

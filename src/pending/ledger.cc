@@ -14,7 +14,7 @@ HistoryLimits share(const HistoryLimits& limits, std::size_t memory) {
 
 }  // namespace
 
-Ledger::Ledger(const Lanes& lanes, std::size_t memory, Clock::Instant now, const HistoryLimits& limits, Rows* rows)
+Ledger::Ledger(const Lanes& lanes, std::size_t memory, Clock::Instant now, const HistoryLimits& limits, LogIndex* rows)
     : lanes_{lanes},
       memory_{memory},
       limit_{memory},

@@ -44,7 +44,8 @@ class Ledger {
   // `memory` is what the owner wants it to take, in bytes: accesses to new paths are refused beyond it. What comes late
   // is understood as far back as `remembrance` says; each kind of things to remember takes an eighth at most.
   // `rows` are those of the table.
-  Ledger(const Lanes& lanes, std::size_t memory, Clock::Instant now, const HistoryLimits& limits, Rows* rows = nullptr);
+  Ledger(const Lanes& lanes, std::size_t memory, Clock::Instant now, const HistoryLimits& limits,
+         LogIndex* rows = nullptr);
 
   // Accesses to new paths are refused beyond so many bytes, in place of the memory.
   void set_limit(std::size_t bytes) noexcept { limit_ = bytes; }

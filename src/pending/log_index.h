@@ -20,7 +20,7 @@ namespace qatime::backlog {
 // arrival.
 //
 // Rows are named by slots, which are used again. All is O(1) or O(log rows). One owner.
-class Rows {
+class LogIndex {
  public:
   struct Row {
     Slot next = kNoSlot;  // the slab's own

@@ -29,7 +29,7 @@ constexpr unsigned kMaxAttempts = std::numeric_limits<std::uint16_t>::max();
 
 }  // namespace
 
-Table::Table(const Lanes& lanes, Clock::Instant now, const HistoryLimits& earlier, Rows* rows)
+Table::Table(const Lanes& lanes, Clock::Instant now, const HistoryLimits& earlier, LogIndex* rows)
     : lanes_{lanes}, epoch_{now}, now_{now}, queues_(lanes.size()), earlier_{earlier}, rows_{rows} {}
 
 void Table::advance(Clock::Instant now) {

@@ -44,7 +44,7 @@ struct HashedPlace {
 class Table {
  public:
   // With `rows`, which outlives it, the table knows what of it is in the rows of a log, and what is not yet.
-  Table(const Lanes& lanes, Clock::Instant now, const HistoryLimits& earlier = {}, Rows* rows = nullptr);
+  Table(const Lanes& lanes, Clock::Instant now, const HistoryLimits& earlier = {}, LogIndex* rows = nullptr);
   Table(const Table&) = delete;
   Table& operator=(const Table&) = delete;
 
@@ -233,7 +233,7 @@ class Table {
   DueQueue<Item> due_{items_};
   AgeHistogram arrivals_;
   SupersededTimes earlier_;
-  Rows* rows_;
+  LogIndex* rows_;
   std::deque<Unwritten> unwritten_;  // some of items that are gone
   std::size_t count_unwritten_ = 0;  // of items that are there
   std::size_t name_bytes_ = 0;

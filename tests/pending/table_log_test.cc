@@ -42,7 +42,7 @@ struct Fixture {
 
   Lanes lanes;
   ManualClock clock;
-  Rows rows;
+  LogIndex rows;
   Table table{lanes, clock.now(), {}, &rows};
   std::uint64_t sequence = 0;
   Slot row = kNoSlot;
@@ -142,7 +142,7 @@ TEST_CASE_METHOD(Fixture, "what is left of a sparse row is written again") {
 }
 
 TEST_CASE("a row of changes is needed as long as accesses that have to go through them") {
-  Rows rows;
+  LogIndex rows;
   const auto open = [&](std::uint64_t sequence, int written, std::uint32_t accesses, std::uint32_t changes) {
     const Slot row = rows.open(sequence, at(written));
     rows[row].accesses = accesses;
