@@ -139,7 +139,7 @@ class Ledger {
   Tell tell_;
   const std::size_t max_endings_;
   Table table_;
-  Changes changes_;
+  RenameHistory changes_;
   CancelledAccesses cancelled_;
   Clock::Instant now_;
   Tally tally_;

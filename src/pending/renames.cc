@@ -45,17 +45,17 @@ Order after(Time time) { return {time, ~std::uint64_t{0}}; }
 
 }  // namespace
 
-bool Changes::knows(const Move& move) const {
+bool RenameHistory::knows(const Move& move) const {
   return has_effect(move.path, move.time, Effect::Kind::moves, move.target);
 }
 
-bool Changes::knows(const Removal& removal) const {
+bool RenameHistory::knows(const Removal& removal) const {
   const auto kind = removal.subtree ? Effect::Kind::removes_subtree : Effect::Kind::removes_one;
   return has_effect(removal.path, removal.time, kind, {});
 }
 
 // `other` is the target of what moves.
-bool Changes::has_effect(std::string_view path, Time time, Effect::Kind kind, std::string_view other) const {
+bool RenameHistory::has_effect(std::string_view path, Time time, Effect::Kind kind, std::string_view other) const {
   const auto name = names_.find(path);
   if (name == names_.end()) return false;
   const Effects& effects = name->second;
@@ -65,7 +65,7 @@ bool Changes::has_effect(std::string_view path, Time time, Effect::Kind kind, st
   return false;
 }
 
-Order Changes::remember(const Move& move, Clock::Instant now) {
+Order RenameHistory::remember(const Move& move, Clock::Instant now) {
   trim();
   const Order order = next(move.time);
   const auto path = name(move.path);
@@ -75,7 +75,7 @@ Order Changes::remember(const Move& move, Clock::Instant now) {
   return add_change({now, path, target}, move.time);
 }
 
-Order Changes::remember(const Removal& removal, Clock::Instant now) {
+Order RenameHistory::remember(const Removal& removal, Clock::Instant now) {
   trim();
   const auto path = name(removal.path);
   const auto kind = removal.subtree ? Effect::Kind::removes_subtree : Effect::Kind::removes_one;
@@ -83,7 +83,7 @@ Order Changes::remember(const Removal& removal, Clock::Instant now) {
   return add_change({now, path, std::nullopt}, removal.time);
 }
 
-void Changes::forget(Clock::Instant now) {
+void RenameHistory::forget(Clock::Instant now) {
   const auto is_old = [&](const auto& change) { return now - change->second.arrival >= limits_.retention; };
   while (!changes_.empty() && is_old(changes_.begin())) drop(changes_.begin());
   while (!arrivals_.empty()) {
@@ -97,7 +97,7 @@ void Changes::forget(Clock::Instant now) {
   trim();
 }
 
-Fate Changes::follow(std::string_view path, Time time) const {
+Fate RenameHistory::follow(std::string_view path, Time time) const {
   Fate fate;
   if (changes_.empty() || changes_.rbegin()->first.time < time) return fate;
   Order from{time};
@@ -110,7 +110,7 @@ Fate Changes::follow(std::string_view path, Time time) const {
   return fate;
 }
 
-std::string Changes::origin(std::string_view path, Time time, std::uint64_t seen) const {
+std::string RenameHistory::origin(std::string_view path, Time time, std::uint64_t seen) const {
   std::string name{path};
   if (changes_.empty() || changes_.rbegin()->first.time < time) return name;
   Order until = kEnd;
@@ -121,7 +121,7 @@ std::string Changes::origin(std::string_view path, Time time, std::uint64_t seen
   return name;
 }
 
-bool Changes::untouched_since(std::string_view path, Time time) const {
+bool RenameHistory::untouched_since(std::string_view path, Time time) const {
   if (changes_.empty() || changes_.rbegin()->first.time <= time) return true;
   bool touched = false;
   const auto look = [&](const Effects& effects) { touched = touched || effects.rbegin()->first.time > time; };
@@ -131,9 +131,9 @@ bool Changes::untouched_since(std::string_view path, Time time) const {
 }
 
 // Follows pieces of a subtree from change to change.
-class Changes::Trace {
+class RenameHistory::Trace {
  public:
-  Trace(const Changes& changes, std::string_view path, Order at) : changes_{changes} { add(path, at); }
+  Trace(const RenameHistory& changes, std::string_view path, Order at) : changes_{changes} { add(path, at); }
 
   std::vector<std::string> forwards() {
     std::vector<std::string> found;
@@ -190,23 +190,23 @@ class Changes::Trace {
     });
   }
 
-  const Changes& changes_;
+  const RenameHistory& changes_;
   std::vector<Piece> pieces_;
   std::size_t next_ = 0;
   std::set<Piece> known_;
 };
 
-std::vector<std::string> Changes::destinations(std::string_view path, Time time) const {
+std::vector<std::string> RenameHistory::destinations(std::string_view path, Time time) const {
   return Trace{*this, path, after(time)}.forwards();
 }
 
-std::vector<std::string> Changes::sources(std::string_view path, Time time) const {
+std::vector<std::string> RenameHistory::sources(std::string_view path, Time time) const {
   return Trace{*this, path, after(time)}.backwards();
 }
 
 // Calls visit(size, effects) for `path` and each of its ancestors that some change names; `size` is that of the prefix.
 template <class Visit>
-void Changes::visit_prefixes(std::string_view path, const Visit& visit) const {
+void RenameHistory::visit_prefixes(std::string_view path, const Visit& visit) const {
   visit_hashes(path, [&](std::size_t size, std::uint64_t hash) {
     const auto [first, last] = by_hash_.equal_range(hash);
     for (auto at = first; at != last; ++at) {
@@ -217,13 +217,13 @@ void Changes::visit_prefixes(std::string_view path, const Visit& visit) const {
 
 // Calls visit(effects) for all paths below `path` that some change names.
 template <class Visit>
-void Changes::visit_below(std::string_view path, const Visit& visit) const {
+void RenameHistory::visit_below(std::string_view path, const Visit& visit) const {
   const std::string begin = path == "/" ? "/" : std::string{path} + '/';
   for (auto at = names_.upper_bound(begin); at != names_.end() && at->first.starts_with(begin); ++at) visit(at->second);
 }
 
 // The first effect from `from` on upon the object at `path`, or the first move.
-std::optional<Changes::Step> Changes::first_step(std::string_view path, Order from, bool moves_only) const {
+std::optional<RenameHistory::Step> RenameHistory::first_step(std::string_view path, Order from, bool moves_only) const {
   std::optional<Step> first;
   visit_prefixes(path, [&](std::size_t size, const Effects& effects) {
     for (auto at = effects.lower_bound(from); at != effects.end() && !(first && first->order < at->first); ++at) {
@@ -238,8 +238,8 @@ std::optional<Changes::Step> Changes::first_step(std::string_view path, Order fr
 }
 
 // The last move in [from, until) up to the sequence `seen` that has brought what is at `path`.
-std::optional<Changes::Step> Changes::last_move_here(std::string_view path, Order from, Order until,
-                                                     std::uint64_t seen) const {
+std::optional<RenameHistory::Step> RenameHistory::last_move_here(std::string_view path, Order from, Order until,
+                                                                 std::uint64_t seen) const {
   std::optional<Step> last;
   visit_prefixes(path, [&](std::size_t size, const Effects& effects) {
     for (auto at = effects.lower_bound(until); at != effects.begin();) {
@@ -253,13 +253,13 @@ std::optional<Changes::Step> Changes::last_move_here(std::string_view path, Orde
   return last;
 }
 
-Changes::Names::iterator Changes::name(std::string_view path) {
+RenameHistory::Names::iterator RenameHistory::name(std::string_view path) {
   const auto [at, is_new] = names_.try_emplace(std::string{path});
   if (is_new) by_hash_.emplace(hash_of_path(path), at);
   return at;
 }
 
-void Changes::drop_name(Names::iterator name, Order order) {
+void RenameHistory::drop_name(Names::iterator name, Order order) {
   name->second.erase(order);
   if (!name->second.empty()) return;
   auto at = by_hash_.equal_range(hash_of_path(name->first)).first;
@@ -268,7 +268,7 @@ void Changes::drop_name(Names::iterator name, Order order) {
   names_.erase(name);
 }
 
-Order Changes::add_change(const Change& change, Time time) {
+Order RenameHistory::add_change(const Change& change, Time time) {
   const Order order{time, ++sequence_};
   changes_.emplace(order, change);
   arrivals_.push_back({change.arrival, order});
@@ -277,14 +277,14 @@ Order Changes::add_change(const Change& change, Time time) {
 }
 
 // Only before a change is added: while it is carried out, it and all later ones are known.
-void Changes::trim() {
+void RenameHistory::trim() {
   constexpr std::size_t kFew = 64;
   while (bytes_ > limits_.bytes && changes_.size() > 1) drop(changes_.begin());
   if (arrivals_.size() <= 2 * changes_.size() + kFew) return;
   std::erase_if(arrivals_, [this](const Arrival& arrival) { return !remembers(arrival.order); });
 }
 
-void Changes::drop(std::map<Order, Change>::iterator at) {
+void RenameHistory::drop(std::map<Order, Change>::iterator at) {
   const auto [order, change] = *at;
   changes_.erase(at);
   bytes_ -= bytes_of(change);
@@ -293,7 +293,7 @@ void Changes::drop(std::map<Order, Change>::iterator at) {
 }
 
 // As if no path were named twice.
-std::size_t Changes::bytes_of(const Change& change) {
+std::size_t RenameHistory::bytes_of(const Change& change) {
   constexpr std::size_t kNodes = 640;  // of the trees, the hash table and the queue
   return kNodes + change.path->first.size() + (change.target ? (*change.target)->first.size() : 0);
 }

@@ -47,11 +47,11 @@ struct Fate {
 // is taken for another one after that, since nothing tells. Two that are different are two, even at one time.
 //
 // One owner.
-class Changes {
+class RenameHistory {
  public:
-  explicit Changes(const HistoryLimits& limits) : limits_{limits} {}
-  Changes(const Changes&) = delete;
-  Changes& operator=(const Changes&) = delete;
+  explicit RenameHistory(const HistoryLimits& limits) : limits_{limits} {}
+  RenameHistory(const RenameHistory&) = delete;
+  RenameHistory& operator=(const RenameHistory&) = delete;
 
   // Whether it is remembered.
   [[nodiscard]] bool knows(const Move& move) const;

@@ -164,7 +164,7 @@ class Window {
   std::vector<std::size_t> by_lane_;  // how many
   std::vector<Shard> shards_;
   std::vector<Settled> settled_;
-  Changes changes_;
+  RenameHistory changes_;
   InvalidationList invalidations_;
   Books::Entry entry_;  // to be entered when the call ends
   std::size_t entered_pending_ = 0;

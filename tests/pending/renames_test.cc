@@ -17,7 +17,7 @@ constexpr Clock::Instant kStart{};
 Time at(int seconds) { return Time{std::chrono::seconds{seconds}}; }
 
 // Where an access at `path` and `time` goes; "" if it ends.
-std::string goes(const Changes& changes, std::string_view path, int time) {
+std::string goes(const RenameHistory& changes, std::string_view path, int time) {
   const Fate fate = changes.follow(path, at(time));
   if (fate.kind == Fate::Kind::ends) return "";
   return fate.kind == Fate::Kind::stays ? std::string{path} : fate.path;
@@ -26,12 +26,12 @@ std::string goes(const Changes& changes, std::string_view path, int time) {
 }  // namespace
 
 TEST_CASE("WithoutChangesEveryPathStays", "[backlog]") {
-  const Changes changes{kPlenty};
+  const RenameHistory changes{kPlenty};
   CHECK(goes(changes, "/a", 1) == "/a");
 }
 
 TEST_CASE("AMoveTakesAlongWhatHappenedUpToItsTime", "[backlog]") {
-  Changes changes{kPlenty};
+  RenameHistory changes{kPlenty};
   changes.remember(Move{"/a", "/b", at(10)}, kStart);
   CHECK(goes(changes, "/a", 9) == "/b");
   CHECK(goes(changes, "/a", 10) == "/b");
@@ -39,7 +39,7 @@ TEST_CASE("AMoveTakesAlongWhatHappenedUpToItsTime", "[backlog]") {
 }
 
 TEST_CASE("AMoveTakesAlongTheWholeSubtreeAndNoNeighbour", "[backlog]") {
-  Changes changes{kPlenty};
+  RenameHistory changes{kPlenty};
   changes.remember(Move{"/d/a", "/e", at(10)}, kStart);
   CHECK(goes(changes, "/d/a/x/y", 1) == "/e/x/y");
   CHECK(goes(changes, "/d/ab", 1) == "/d/ab");
@@ -47,7 +47,7 @@ TEST_CASE("AMoveTakesAlongTheWholeSubtreeAndNoNeighbour", "[backlog]") {
 }
 
 TEST_CASE("AMoveEndsWhatItsTargetNamedBefore", "[backlog]") {
-  Changes changes{kPlenty};
+  RenameHistory changes{kPlenty};
   changes.remember(Move{"/a", "/b", at(10)}, kStart);
   CHECK(goes(changes, "/b", 10).empty());
   CHECK(goes(changes, "/b/x", 10).empty());
@@ -55,7 +55,7 @@ TEST_CASE("AMoveEndsWhatItsTargetNamedBefore", "[backlog]") {
 }
 
 TEST_CASE("ARemovalEndsOneObjectAndASubtreeRemovalAllBelowIt", "[backlog]") {
-  Changes changes{kPlenty};
+  RenameHistory changes{kPlenty};
   changes.remember(Removal{"/one", false, at(10)}, kStart);
   changes.remember(Removal{"/all", true, at(10)}, kStart);
   CHECK(goes(changes, "/one", 10).empty());
@@ -66,14 +66,14 @@ TEST_CASE("ARemovalEndsOneObjectAndASubtreeRemovalAllBelowIt", "[backlog]") {
 }
 
 TEST_CASE("ARemovalOfTheRootEndsEverything", "[backlog]") {
-  Changes changes{kPlenty};
+  RenameHistory changes{kPlenty};
   changes.remember(Removal{"/", true, at(10)}, kStart);
   CHECK(goes(changes, "/", 1).empty());
   CHECK(goes(changes, "/x/y", 1).empty());
 }
 
 TEST_CASE("ChainsAreFollowedInTheOrderOfTheirTimesWhateverTheOrderOfArrival", "[backlog]") {
-  Changes changes{kPlenty};
+  RenameHistory changes{kPlenty};
   changes.remember(Move{"/c", "/d", at(30)}, kStart);
   changes.remember(Move{"/a", "/b", at(10)}, kStart);
   changes.remember(Move{"/b", "/c", at(20)}, kStart);
@@ -84,7 +84,7 @@ TEST_CASE("ChainsAreFollowedInTheOrderOfTheirTimesWhateverTheOrderOfArrival", "[
 }
 
 TEST_CASE("ASwapSwaps", "[backlog]") {
-  Changes changes{kPlenty};
+  RenameHistory changes{kPlenty};
   changes.remember(Move{"/a", "/tmp", at(10)}, kStart);
   changes.remember(Move{"/b", "/a", at(11)}, kStart);
   changes.remember(Move{"/tmp", "/b", at(12)}, kStart);
@@ -93,7 +93,7 @@ TEST_CASE("ASwapSwaps", "[backlog]") {
 }
 
 TEST_CASE("ThereAndBackAgainEnds", "[backlog]") {
-  Changes changes{kPlenty};
+  RenameHistory changes{kPlenty};
   changes.remember(Move{"/a", "/b", at(10)}, kStart);
   changes.remember(Move{"/b", "/a", at(20)}, kStart);
   CHECK(goes(changes, "/a", 5) == "/a");
@@ -101,7 +101,7 @@ TEST_CASE("ThereAndBackAgainEnds", "[backlog]") {
 }
 
 TEST_CASE("AMoveThenARemovalEnds", "[backlog]") {
-  Changes changes{kPlenty};
+  RenameHistory changes{kPlenty};
   changes.remember(Move{"/a", "/b", at(10)}, kStart);
   changes.remember(Removal{"/b", false, at(20)}, kStart);
   CHECK(goes(changes, "/a", 5).empty());
@@ -109,7 +109,7 @@ TEST_CASE("AMoveThenARemovalEnds", "[backlog]") {
 }
 
 TEST_CASE("TheOriginOfWhatIsThereNowIsFoundBackwards", "[backlog]") {
-  Changes changes{kPlenty};
+  RenameHistory changes{kPlenty};
   changes.remember(Move{"/b", "/c", at(20)}, kStart);
   changes.remember(Move{"/a", "/b", at(10)}, kStart);
   CHECK(changes.origin("/c/x", at(5)) == "/a/x");
@@ -121,7 +121,7 @@ TEST_CASE("TheOriginOfWhatIsThereNowIsFoundBackwards", "[backlog]") {
 }
 
 TEST_CASE("WhetherAPathWasTouchedIsSaidOfAllAroundIt", "[backlog]") {
-  Changes changes{kPlenty};
+  RenameHistory changes{kPlenty};
   changes.remember(Removal{"/a/b", false, at(10)}, kStart);
   changes.remember(Removal{"/z", false, at(30)}, kStart);
   for (const char* path : {"/", "/a", "/a/b", "/a/b/c"}) CHECK_FALSE(changes.untouched_since(path, at(9)));
@@ -130,7 +130,7 @@ TEST_CASE("WhetherAPathWasTouchedIsSaidOfAllAroundIt", "[backlog]") {
 }
 
 TEST_CASE("SubtreesAreTracedInPieces", "[backlog]") {
-  Changes changes{kPlenty};
+  RenameHistory changes{kPlenty};
   changes.remember(Move{"/d", "/e", at(20)}, kStart);
   changes.remember(Move{"/d/s", "/t", at(10)}, kStart);
   changes.remember(Move{"/t/u", "/d/v", at(15)}, kStart);
@@ -147,7 +147,7 @@ TEST_CASE("SubtreesAreTracedInPieces", "[backlog]") {
 }
 
 TEST_CASE("AChangeIsKnownByAllOfItAsLongAsItIsRemembered", "[backlog]") {
-  Changes changes{kPlenty};
+  RenameHistory changes{kPlenty};
   CHECK_FALSE(changes.knows(Move{"/a", "/b", at(10)}));
   changes.remember(Move{"/a", "/b", at(10)}, kStart);
   changes.remember(Move{"/a", "/c", at(10)}, kStart);
@@ -168,7 +168,7 @@ TEST_CASE("AChangeIsKnownByAllOfItAsLongAsItIsRemembered", "[backlog]") {
 }
 
 TEST_CASE("ChangesAreForgottenAMinuteAfterTheirArrival", "[backlog]") {
-  Changes changes{kPlenty};
+  RenameHistory changes{kPlenty};
   changes.remember(Move{"/a", "/b", at(10)}, kStart);
   changes.remember(Removal{"/b", false, at(20)}, kStart + 1s);
   changes.forget(kStart + 59s);
@@ -184,7 +184,7 @@ TEST_CASE("ChangesAreForgottenAMinuteAfterTheirArrival", "[backlog]") {
 }
 
 TEST_CASE("AChangeWaitsForEarlierOnesThatCameLaterButNotForEver", "[backlog]") {
-  Changes changes{kPlenty};
+  RenameHistory changes{kPlenty};
   changes.remember(Move{"/b", "/c", at(20)}, kStart);
   changes.remember(Move{"/a", "/b", at(10)}, kStart + 59s);
   changes.forget(kStart + 118s);
@@ -203,7 +203,7 @@ TEST_CASE("AChangeWaitsForEarlierOnesThatCameLaterButNotForEver", "[backlog]") {
 }
 
 TEST_CASE("TheMemoryOfChangesIsBoundedAndTheOldestAreForgottenFirst", "[backlog]") {
-  Changes changes{{60s, 10'000}};
+  RenameHistory changes{{60s, 10'000}};
   for (int i = 0; i < 1'000; ++i) changes.remember(Removal{"/" + std::to_string(i), false, at(10)}, kStart);
   CHECK(changes.bytes() <= 11'000);  // the last one more
   CHECK(changes.size() > 5);
@@ -218,7 +218,7 @@ TEST_CASE("TheMemoryOfChangesIsBoundedAndTheOldestAreForgottenFirst", "[backlog]
 TEST_CASE("PathsOfManyComponentsTakeTimeByTheirLength", "[one-thread]") {
   std::string deep;
   while (deep.size() < 256 << 10) deep += "/x";
-  Changes changes{kPlenty};
+  RenameHistory changes{kPlenty};
   for (int i = 0; i < 100; ++i) {
     changes.remember(Move{deep + std::to_string(i), "/y" + std::to_string(i), at(10 + i)}, kStart);
     CHECK(goes(changes, deep + std::to_string(i) + "/z", 5) == "/y" + std::to_string(i) + "/z");
