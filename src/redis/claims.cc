@@ -22,9 +22,9 @@ constexpr std::chrono::seconds kStale{1};
 
 }  // namespace
 
-class Window::Call {
+class Claims::Call {
  public:
-  explicit Call(Window& window) : window_{window}, lock_{window.mutex_} {}
+  explicit Call(Claims& window) : window_{window}, lock_{window.mutex_} {}
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
   ~Call() {
@@ -36,11 +36,11 @@ class Window::Call {
   }
 
  private:
-  Window& window_;
+  Claims& window_;
   std::lock_guard<std::mutex> lock_;
 };
 
-Window::Window(const Lanes& lanes, unsigned shards, Clock::Duration request, const Clock& clock, Books& books,
+Claims::Claims(const Lanes& lanes, unsigned shards, Clock::Duration request, const Clock& clock, Books& books,
                metrics::Registry& registry)
     : lanes_{lanes},
       clock_{clock},
@@ -57,7 +57,7 @@ Window::Window(const Lanes& lanes, unsigned shards, Clock::Duration request, con
 
 // --- For the engine --------------------------------------------------------------------------------------------------
 
-Slice Window::take(std::size_t lane, std::size_t limit) {
+Slice Claims::take(std::size_t lane, std::size_t limit) {
   const Call call{*this};
   table_.advance(clock_.now());
   Slice slice = table_.take(lane, limit, 0);
@@ -65,20 +65,20 @@ Slice Window::take(std::size_t lane, std::size_t limit) {
   return slice;
 }
 
-void Window::take_more(Slice& slice, std::size_t limit) {
+void Claims::take_more(Slice& slice, std::size_t limit) {
   const Call call{*this};
   const std::size_t begin = slice.entries.size();
   table_.take_more(slice, limit, 0);
   depart(slice, begin);
 }
 
-void Window::depart(const Slice& slice, std::size_t begin) {
+void Claims::depart(const Slice& slice, std::size_t begin) {
   for (std::size_t i = begin; i < slice.entries.size(); ++i) {
     entries_.at(join(slice.directory, slice.entries[i].name)).flight = slice.entries[i].time;
   }
 }
 
-void Window::settle(Ticket ticket) {
+void Claims::settle(Ticket ticket) {
   const Call call{*this};
   const auto flight = table_.flight(ticket);
   assert(flight);
@@ -93,7 +93,7 @@ void Window::settle(Ticket ticket) {
   drop_if_spent(entry);
 }
 
-void Window::put_back(Ticket ticket, Clock::Instant not_before, Retry retry) {
+void Claims::put_back(Ticket ticket, Clock::Instant not_before, Retry retry) {
   const Call call{*this};
   const auto flight = table_.flight(ticket);
   assert(flight);
@@ -108,7 +108,7 @@ void Window::put_back(Ticket ticket, Clock::Instant not_before, Retry retry) {
   }
 }
 
-bool Window::reconsider(Ticket ticket) {
+bool Claims::reconsider(Ticket ticket) {
   const Call call{*this};
   const auto flight = table_.flight(ticket);
   assert(flight);
@@ -127,7 +127,7 @@ bool Window::reconsider(Ticket ticket) {
   return true;
 }
 
-bool Window::is_held(Ticket ticket) const {
+bool Claims::is_held(Ticket ticket) const {
   const std::lock_guard lock{mutex_};
   const auto flight = table_.flight(ticket);
   if (!flight) return true;
@@ -136,39 +136,39 @@ bool Window::is_held(Ticket ticket) const {
                              [&](const Source& source) { return shards_[source.shard].until > latest; });
 }
 
-void Window::allow_for(Clock::Duration request) {
+void Claims::allow_for(Clock::Duration request) {
   const std::lock_guard lock{mutex_};
   request_ = request;
 }
 
-Invalidations Window::take_invalidations() {
+Invalidations Claims::take_invalidations() {
   const std::lock_guard lock{mutex_};
   return invalidations_.take();
 }
 
-std::optional<Clock::Instant> Window::next_due() const {
+std::optional<Clock::Instant> Claims::next_due() const {
   const std::lock_guard lock{mutex_};
   return table_.next_due();
 }
 
-std::size_t Window::in_flight() const {
+std::size_t Claims::in_flight() const {
   const std::lock_guard lock{mutex_};
   return table_.in_flight();
 }
 
-std::chrono::seconds Window::oldest() const {
+std::chrono::seconds Claims::oldest() const {
   const std::lock_guard lock{mutex_};
   return table_.oldest(clock_.now());
 }
 
 // --- Shards and members ----------------------------------------------------------------------------------------------
 
-void Window::hold(unsigned shard, Clock::Instant until) {
+void Claims::hold(unsigned shard, Clock::Instant until) {
   const std::lock_guard lock{mutex_};
   shards_.at(shard).until = until;
 }
 
-void Window::give_up(unsigned shard) {
+void Claims::give_up(unsigned shard) {
   const Call call{*this};
   shards_.at(shard).until = Clock::Instant::min();
   for (auto next = entries_.begin(); next != entries_.end();) {
@@ -179,12 +179,12 @@ void Window::give_up(unsigned shard) {
   }
 }
 
-bool Window::is_ours(unsigned shard) const {
+bool Claims::is_ours(unsigned shard) const {
   const std::lock_guard lock{mutex_};
   return is_ours_now(shard);
 }
 
-Window::Offer Window::offer(unsigned shard, const std::vector<Found>& found) {
+Claims::Offer Claims::offer(unsigned shard, const std::vector<Found>& found) {
   const Call call{*this};
   Offer result;
   table_.advance(clock_.now());
@@ -211,7 +211,7 @@ Window::Offer Window::offer(unsigned shard, const std::vector<Found>& found) {
 }
 
 // Puts a source where its object is.
-void Window::place(const Source& source) {
+void Claims::place(const Source& source) {
   const auto path = path_of(source);
   const auto place = path ? lanes_.place(*path) : std::nullopt;
   if (!place) {
@@ -229,7 +229,7 @@ void Window::place(const Source& source) {
 
 // Puts all sources of an entry that are not in flight where their objects are. There were `pending_before` entries in
 // the table before it was touched.
-void Window::place_again(Entries::iterator entry, std::size_t pending_before) {
+void Claims::place_again(Entries::iterator entry, std::size_t pending_before) {
   auto& sources = entry->second.sources;
   const auto flight = entry->second.flight;
   const auto leaving = std::stable_partition(sources.begin(), sources.end(), [&](const Source& source) {
@@ -250,30 +250,30 @@ void Window::place_again(Entries::iterator entry, std::size_t pending_before) {
   }
 }
 
-void Window::drop_if_spent(Entries::iterator entry) {
+void Claims::drop_if_spent(Entries::iterator entry) {
   if (!entry->second.sources.empty() || entry->second.flight) return;
   --by_lane_[entry->second.lane];
   entries_.erase(entry);
 }
 
-void Window::end(const Source& source) { settled_.push_back({source.shard, source.member->first, source.score}); }
+void Claims::end(const Source& source) { settled_.push_back({source.shard, source.member->first, source.score}); }
 
-void Window::hand_back(const Source& source) {
+void Claims::hand_back(const Source& source) {
   ++(source.member->second == There::gone ? entry_.coalesced : entry_.handed_over);
   shards_[source.shard].members.erase(source.member->first);
 }
 
-std::size_t Window::room() const {
+std::size_t Claims::room() const {
   const std::lock_guard lock{mutex_};
   return kSize - std::min(kSize, entries_.size());
 }
 
-std::size_t Window::known(unsigned shard) const {
+std::size_t Claims::known(unsigned shard) const {
   const std::lock_guard lock{mutex_};
   return shards_.at(shard).members.size();
 }
 
-std::vector<Window::Settled> Window::take_settled(std::size_t limit) {
+std::vector<Claims::Settled> Claims::take_settled(std::size_t limit) {
   const std::lock_guard lock{mutex_};
   if (settled_.size() <= limit) return std::exchange(settled_, {});
   const auto begin = settled_.end() - static_cast<std::ptrdiff_t>(limit);
@@ -282,12 +282,12 @@ std::vector<Window::Settled> Window::take_settled(std::size_t limit) {
   return taken;
 }
 
-bool Window::has_settled() const {
+bool Claims::has_settled() const {
   const std::lock_guard lock{mutex_};
   return !settled_.empty();
 }
 
-void Window::finish(const Settled& settled, bool is_removed) {
+void Claims::finish(const Settled& settled, bool is_removed) {
   const Call call{*this};
   shards_.at(settled.shard).members.erase(settled.member);
   if (is_removed) return;
@@ -295,14 +295,14 @@ void Window::finish(const Settled& settled, bool is_removed) {
   ++entry_.handed_over;
 }
 
-bool Window::take_news() {
+bool Claims::take_news() {
   const std::lock_guard lock{mutex_};
   return table_.take_news();
 }
 
 // --- Changes of names ------------------------------------------------------------------------------------------------
 
-void Window::learn(const Event& change, Clock::Instant arrival) {
+void Claims::learn(const Event& change, Clock::Instant arrival) {
   const Call call{*this};
   table_.advance(clock_.now());
   if (const auto* const move = std::get_if<Move>(&change)) {
@@ -321,14 +321,14 @@ void Window::learn(const Event& change, Clock::Instant arrival) {
 }
 
 template <class Change>
-bool Window::is_new(const Change& change) {
+bool Claims::is_new(const Change& change) {
   const bool is_known = changes_.knows(change);
   if (is_known) repeated_.add();
   return !is_known;
 }
 
 // What waits at a path or, with `subtree`, below it goes where a change has moved it.
-void Window::look_at(std::string_view path, bool subtree) {
+void Claims::look_at(std::string_view path, bool subtree) {
   std::vector<std::string> found;
   const auto visit = [&](const Entries::value_type& entry) {
     if (has_changed(entry)) found.push_back(entry.first);
@@ -345,13 +345,13 @@ void Window::look_at(std::string_view path, bool subtree) {
 }
 
 // Whether sources have to leave an entry: they have another path now, or are not ours under this name.
-bool Window::has_changed(const Entries::value_type& entry) const {
+bool Claims::has_changed(const Entries::value_type& entry) const {
   return std::ranges::any_of(entry.second.sources, [&](const Source& source) {
     return !is_ours_now(source.shard) || source.member->second != There::held || path_of(source) != entry.first;
   });
 }
 
-std::optional<std::string> Window::path_of(const Source& source) const {
+std::optional<std::string> Claims::path_of(const Source& source) const {
   const auto member = parse_member(source.member->first);
   assert(member);  // no other is placed
   const Fate fate = changes_.follow(member->name, member->as_of.value_or(from_score(source.score)));
@@ -359,7 +359,7 @@ std::optional<std::string> Window::path_of(const Source& source) const {
   return fate.kind == Fate::Kind::moves ? fate.path : std::string{member->name};
 }
 
-std::optional<std::string> Window::rename(std::string_view text, std::int64_t score) const {
+std::optional<std::string> Claims::rename(std::string_view text, std::int64_t score) const {
   const auto member = parse_member(text);
   if (!member) return "";
   const std::lock_guard lock{mutex_};
@@ -369,7 +369,7 @@ std::optional<std::string> Window::rename(std::string_view text, std::int64_t sc
   return format_member(fate.path, fate.last.time + std::chrono::nanoseconds{1});
 }
 
-void Window::renamed(unsigned shard, const std::string& member, std::string_view name, bool is_gone) {
+void Claims::renamed(unsigned shard, const std::string& member, std::string_view name, bool is_gone) {
   const Call call{*this};
   auto& members = shards_.at(shard).members;
   const auto known = members.find(member);
@@ -386,17 +386,17 @@ void Window::renamed(unsigned shard, const std::string& member, std::string_view
   if (entry != entries_.end() && has_changed(*entry)) place_again(entry, table_.pending());
 }
 
-void Window::is_current(Clock::Instant moment) {
+void Claims::is_current(Clock::Instant moment) {
   const std::lock_guard lock{mutex_};
   current_ = moment;
 }
 
-void Window::forget(Clock::Instant arrival) {
+void Claims::forget(Clock::Instant arrival) {
   const std::lock_guard lock{mutex_};
   changes_.forget(arrival + kChanges.retention);
 }
 
-std::size_t Window::changes() const {
+std::size_t Claims::changes() const {
   const std::lock_guard lock{mutex_};
   return changes_.size();
 }

@@ -35,16 +35,16 @@ namespace qatime::backlog::redis {
 // All changes of names are known to every window; when one comes, what waits is looked at again in its light.
 //
 // Any thread; nothing waits but for the lock.
-class Window {
+class Claims {
  public:
   // Entries at most; a lane gets its share.
   static constexpr std::size_t kSize = 1 << 15;
 
   // `request`: nothing is sent when less of the lease is left. What it is made with outlives it.
-  Window(const Lanes& lanes, unsigned shards, Clock::Duration request, const Clock& clock, Books& books,
+  Claims(const Lanes& lanes, unsigned shards, Clock::Duration request, const Clock& clock, Books& books,
          metrics::Registry& registry);
-  Window(const Window&) = delete;
-  Window& operator=(const Window&) = delete;
+  Claims(const Claims&) = delete;
+  Claims& operator=(const Claims&) = delete;
 
   // --- For the engine: as in Backlog. --------------------------------------------------------------------------------
   [[nodiscard]] Slice take(std::size_t lane, std::size_t limit);

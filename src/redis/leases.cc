@@ -24,7 +24,7 @@ std::string make_instance() {
 
 }  // namespace
 
-Leases::Leases(const RedisConfig& config, const Keys& keys, Servers& servers, Window& window,
+Leases::Leases(const RedisConfig& config, const Keys& keys, Servers& servers, Claims& window,
                metrics::Registry& registry)
     : lease_{config.lease},
       held_{lease_ * 3 / 4},

@@ -18,7 +18,7 @@ constexpr auto kMostRest = 2s;
 
 }  // namespace
 
-Reader::Reader(const Keys& keys, Servers& servers, Window& window)
+Reader::Reader(const Keys& keys, Servers& servers, Claims& window)
     : keys_{keys}, servers_{servers}, window_{window}, scans_(keys.shards()) {}
 
 bool Reader::fill() {
@@ -37,7 +37,7 @@ bool Reader::fill() {
 std::vector<Reader::Page> Reader::read_pages(Instant now) {
   const std::size_t room = window_.room();
   std::vector<Page> pages;
-  if (room >= Window::kSize / 8) {
+  if (room >= Claims::kSize / 8) {
     const std::size_t limit = std::clamp<std::size_t>(room / keys_.shards(), 16, kPage);
     for (unsigned shard = 0; shard < keys_.shards(); ++shard) {
       if (scans_[shard].next <= now && window_.is_ours(shard)) pages.push_back({shard, limit, {}});

@@ -21,7 +21,7 @@ namespace qatime::backlog::redis {
 class Reader {
  public:
   // What it is made with outlives it.
-  Reader(const Keys& keys, Servers& servers, Window& window);
+  Reader(const Keys& keys, Servers& servers, Claims& window);
 
   // Reads a page of each shard of which there may be more. Returns whether something was found.
   [[nodiscard]] bool fill();
@@ -45,7 +45,7 @@ class Reader {
   struct Page {
     unsigned shard;
     std::size_t limit;
-    std::vector<Window::Found> found;
+    std::vector<Claims::Found> found;
   };
 
   [[nodiscard]] std::vector<Page> read_pages(Instant now);
@@ -54,7 +54,7 @@ class Reader {
 
   const Keys& keys_;
   Servers& servers_;
-  Window& window_;
+  Claims& window_;
   std::vector<Scan> scans_;
   std::string last_change_ = "0";
 };

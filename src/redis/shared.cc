@@ -74,7 +74,7 @@ class Shared final : public SharedBacklog {
   std::function<void()> wake_;
   Books books_;
   Outbox outbox_;
-  Window window_;
+  Claims window_;
   Worker worker_;
 };
 

@@ -37,7 +37,7 @@ milliseconds io_timeout(const RedisConfig& config) { return std::clamp<milliseco
 
 }  // namespace
 
-Worker::Worker(const RedisConfig& config, Window& window, Outbox& outbox, metrics::Registry& registry,
+Worker::Worker(const RedisConfig& config, Claims& window, Outbox& outbox, metrics::Registry& registry,
                std::function<void()> wake)
     : keys_{config.prefix, static_cast<unsigned>(config.shards)},
       agreed_shards_{fmt::format("{{{}}}:shards", config.prefix)},
@@ -178,7 +178,7 @@ void Worker::leave() {
 void Worker::settle() {
   while (!settling_.empty() || window_.has_settled()) {
     if (settling_.empty()) settling_ = window_.take_settled(kSettled);
-    std::ranges::stable_sort(settling_, {}, &Window::Settled::shard);
+    std::ranges::stable_sort(settling_, {}, &Claims::Settled::shard);
     std::string outcomes(settling_.size(), '0');
     for (std::size_t begin = 0, end = 0; begin < settling_.size(); begin = end) {
       Command arguments{};

@@ -33,7 +33,7 @@ namespace qatime::backlog::redis {
 class Worker {
  public:
   // What it is made with outlives it. `wake` is called when the window has something new.
-  Worker(const RedisConfig& config, Window& window, Outbox& outbox, metrics::Registry& registry,
+  Worker(const RedisConfig& config, Claims& window, Outbox& outbox, metrics::Registry& registry,
          std::function<void()> wake);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -63,7 +63,7 @@ class Worker {
 
   const Keys keys_;
   const Key agreed_shards_;
-  Window& window_;
+  Claims& window_;
   Outbox& outbox_;
   metrics::Gauge& degraded_;
   Alerts& alerts_;
@@ -78,7 +78,7 @@ class Worker {
   unsigned failures_ = 0;
   bool is_behind_ = false;  // replicas do not follow
   Instant hand_over_after_{};
-  std::vector<Window::Settled> settling_;
+  std::vector<Claims::Settled> settling_;
   std::chrono::microseconds poll_{};
 
   mutable std::mutex mutex_;

@@ -23,7 +23,7 @@ struct Fixture {
     for (const unsigned shard : {0U, 1U}) window.hold(shard, clock.now() + 10s);
   }
 
-  Window::Offer offer(std::string member, int second, unsigned shard = 0) {
+  Claims::Offer offer(std::string member, int second, unsigned shard = 0) {
     return window.offer(shard, {{std::move(member), score(second)}});
   }
 
@@ -69,7 +69,7 @@ struct Fixture {
   metrics::Registry registry;
   Lanes lanes;
   Books books{registry};
-  Window window{lanes, 2, 1s, clock, books, registry};
+  Claims window{lanes, 2, 1s, clock, books, registry};
   std::vector<Ticket> tickets;
   std::int64_t outcomes = 0;
   Clock::Instant arrival{};
@@ -300,9 +300,9 @@ TEST_CASE("What is below no export is dropped, and what is no path") {
 
 TEST_CASE("A lane that gets no work leaves room to the others") {
   Fixture f{{"/a", "/b"}};
-  std::vector<Window::Found> many;
-  for (std::size_t i = 0; i < Window::kSize; ++i) many.push_back({fmt::format("/a/{}", i), score(5)});
-  CHECK(f.window.offer(0, many).taken == Window::kSize / 2);
+  std::vector<Claims::Found> many;
+  for (std::size_t i = 0; i < Claims::kSize; ++i) many.push_back({fmt::format("/a/{}", i), score(5)});
+  CHECK(f.window.offer(0, many).taken == Claims::kSize / 2);
   CHECK(f.offer("/b/1", 6).taken == 1);
 }
 
