@@ -14,9 +14,9 @@
 #include "base/backoff.h"
 #include "base/log.h"
 #include "nfs/alarm.h"
+#include "nfs/congestion_window.h"
 #include "nfs/mount.h"
 #include "nfs/rpc.h"
-#include "nfs/window.h"
 #include "telemetry/metrics.h"
 
 namespace qatime::nfs {
@@ -28,7 +28,7 @@ struct Peer {
   metrics::Gauge& up;
   metrics::Counter& reconnects;
   metrics::Gauge& limit;
-  Window window;
+  CongestionWindow window;
   std::size_t in_flight = 0;  // requests of the client
   bool was_said_away = true;  // in the log: so is that it is back
   log::Throttle failed{};

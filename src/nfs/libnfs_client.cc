@@ -37,7 +37,7 @@ Status name_status(std::string_view name) {
 // A request on its way, and what its end tells about the server.
 class Sent {
  public:
-  Sent(Connection& connection, const Handle& object, Window::Kind kind)
+  Sent(Connection& connection, const Handle& object, CongestionWindow::Kind kind)
       : connection_{connection},
         was_root_{connection.is_root(object)},
         kind_{kind},
@@ -53,7 +53,7 @@ class Sent {
     if (status == Status::jukebox || status == Status::timeout) {
       peer.window.overloaded(started_, now);
     } else if (status != Status::lost) {
-      peer.window.succeeded(status == Status::ok ? kind_ : Window::Kind::read, started_, now, in_flight_);
+      peer.window.succeeded(status == Status::ok ? kind_ : CongestionWindow::Kind::read, started_, now, in_flight_);
     }
     peer.limit.set(static_cast<std::int64_t>(peer.window.limit()));
   }
@@ -61,7 +61,7 @@ class Sent {
  private:
   Connection& connection_;
   bool was_root_;
-  Window::Kind kind_;
+  CongestionWindow::Kind kind_;
   Clock::Instant started_;
   std::size_t in_flight_;
 };
@@ -97,7 +97,7 @@ struct LibnfsClient::Server {
              registry.counter("qatime_reconnects_total", "Attempts to connect to an NFS server again.",
                               {"server", label}),
              registry.gauge("qatime_server_window", "Requests that an NFS server may have at once.", {"server", label}),
-             Window{most}} {}
+             CongestionWindow{most}} {}
 
   [[nodiscard]] bool answers() const {
     return std::any_of(connections.begin(), connections.end(), [](const auto& each) { return each->is_ready(); });
@@ -291,7 +291,7 @@ void LibnfsClient::lookup(const Handle& directory, std::string_view name, Object
   Connection* const connection = roomiest();
   const Status status = connection == nullptr ? Status::lost : name_status(name);
   if (status != Status::ok) return post([status, done = std::move(done)] { done(status, {}); });
-  const Sent sent{*connection, directory, Window::Kind::read};
+  const Sent sent{*connection, directory, CongestionWindow::Kind::read};
   connection->rpc().lookup(directory, name, [sent, done = std::move(done)](const Reply& reply) {
     sent.ended(reply.status);
     done(reply.status, {reply.handle, reply.attributes});
@@ -301,7 +301,7 @@ void LibnfsClient::lookup(const Handle& directory, std::string_view name, Object
 void LibnfsClient::getattr(const Handle& object, AttributesDone done) {
   Connection* const connection = roomiest();
   if (connection == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
-  const Sent sent{*connection, object, Window::Kind::read};
+  const Sent sent{*connection, object, CongestionWindow::Kind::read};
   connection->rpc().getattr(object, [sent, done = std::move(done)](const Reply& reply) {
     sent.ended(reply.status);
     done(reply.status, reply.attributes);
@@ -311,7 +311,7 @@ void LibnfsClient::getattr(const Handle& object, AttributesDone done) {
 void LibnfsClient::set_atime(const Handle& object, Time atime, std::optional<Time> guard, AttributesDone done) {
   Connection* const connection = roomiest();
   if (connection == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
-  const Sent sent{*connection, object, Window::Kind::update};
+  const Sent sent{*connection, object, CongestionWindow::Kind::update};
   connection->rpc().set_atime(object, atime, guard, [sent, done = std::move(done)](const Reply& reply) {
     sent.ended(reply.status);
     done(reply.status, reply.attributes);
@@ -322,7 +322,7 @@ void LibnfsClient::readdirplus(const Handle& directory, const Page::Position& be
                                PageDone done) {
   Connection* const connection = roomiest();
   if (connection == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
-  const Sent sent{*connection, directory, Window::Kind::read};
+  const Sent sent{*connection, directory, CongestionWindow::Kind::read};
   connection->rpc().readdirplus(directory, begin, size, [sent, done = std::move(done)](const Reply& reply) {
     sent.ended(reply.status);
     const Page none;

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "catch.h"
+#include "nfs/congestion_window.h"
 #include "nfs/lab.h"
-#include "nfs/window.h"
 
 namespace qatime::nfs::faults_test {
 namespace {
@@ -270,7 +270,7 @@ TEST_CASE("Work goes to the server that answers while another is away, and to bo
   auto config = first.config();  // MOUNT is the first one's for both; their trees are alike
   config.servers = {{"127.0.0.1", first.port()}, {"127.0.0.1", second.port()}};
   Lab lab{config};
-  REQUIRE(lab.loop.run_until([&] { return lab.client->room() == 2 * Window::kLeast; }));
+  REQUIRE(lab.loop.run_until([&] { return lab.client->room() == 2 * CongestionWindow::kLeast; }));
   lab.grow(128);
   second.stop();
   REQUIRE(lab.loop.run_until([&] { return lab.client->room() == 64; }));
@@ -278,7 +278,7 @@ TEST_CASE("Work goes to the server that answers while another is away, and to bo
   CHECK(lab.value("qatime_server_up", "127.0.0.1:" + std::to_string(first.port())) == 1);
   CHECK(lab.value("qatime_server_up", "127.0.0.1:" + std::to_string(second.port())) == 0);
   second.start();
-  REQUIRE(lab.loop.run_until([&] { return lab.client->room() == 64 + Window::kLeast; }));
+  REQUIRE(lab.loop.run_until([&] { return lab.client->room() == 64 + CongestionWindow::kLeast; }));
   lab.grow(128);
   const auto before = second.count(Procedure::getattr);
   std::size_t completed = 0;

@@ -9,10 +9,10 @@
 #include <boost/asio/ip/address.hpp>
 
 #include "catch.h"
+#include "nfs/congestion_window.h"
 #include "nfs/lab.h"
 #include "nfs/scripted_server.h"
 #include "nfs/slow_names.h"
-#include "nfs/window.h"
 #include "telemetry/metrics.h"
 
 namespace qatime::nfs::libnfs_client_test {
@@ -45,7 +45,7 @@ TEST_CASE("An export is mounted and its root is usable") {
   CHECK(answer.status == Status::ok);
   CHECK(answer.object.attributes.value().is_directory);
   CHECK(lab.client->mount_status(0) == Status::ok);
-  CHECK(lab.client->room() >= Window::kLeast);
+  CHECK(lab.client->room() >= CongestionWindow::kLeast);
   CHECK(lab.rpcs("mnt") == 1);
   CHECK(lab.rpcs("null") == 1);
   CHECK(lab.rpcs("getattr") == 1);
@@ -206,7 +206,7 @@ TEST_CASE("Changes are told when a server comes and when it goes") {
   REQUIRE(lab.loop.run_until([&] { return rooms.size() == 1; }));
   server.stop();
   REQUIRE(lab.loop.run_until([&] { return rooms.size() >= 2; }));
-  CHECK(rooms[0] == Window::kLeast);
+  CHECK(rooms[0] == CongestionWindow::kLeast);
   CHECK(rooms[1] == 0);
 }
 

@@ -8,7 +8,7 @@
 #include "catch.h"
 #include "manual_clock.h"
 
-namespace qatime::backlog::redis::window_test {
+namespace qatime::backlog::redis::congestion_window_test {
 
 using namespace std::chrono_literals;
 
@@ -321,4 +321,4 @@ TEST_CASE("An object that is not there is not given up while changes of names ca
   f.check_sums();
 }
 
-}  // namespace qatime::backlog::redis::window_test
+}  // namespace qatime::backlog::redis::congestion_window_test

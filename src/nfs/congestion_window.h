@@ -14,12 +14,12 @@ namespace qatime::nfs {
 //
 // Requests are told of as they end. Those that were started before the last decrease say nothing new and are passed
 // over. Pure policy: time is an argument.
-class Window {
+class CongestionWindow {
  public:
   static constexpr std::size_t kLeast = 4;  // or `most`, if that is less
 
   // `most`: nfs.max_in_flight, at least 1.
-  explicit Window(std::size_t most) noexcept;
+  explicit CongestionWindow(std::size_t most) noexcept;
 
   [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The window in front of a simulated server: a line of requests, each served for a while, and a network around it.
-#include "nfs/window.h"
+#include "nfs/congestion_window.h"
 
 #include <algorithm>
 #include <chrono>
@@ -11,7 +11,7 @@
 
 #include "catch.h"
 
-namespace qatime::nfs::window_test {
+namespace qatime::nfs::congestion_window_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -33,7 +33,8 @@ class Simulation {
       if (request.put_off) {
         window.overloaded(request.started, now_);
       } else {
-        window.succeeded(updates ? Window::Kind::update : Window::Kind::read, request.started, now_, request.in_flight);
+        window.succeeded(updates ? CongestionWindow::Kind::update : CongestionWindow::Kind::read, request.started, now_,
+                         request.in_flight);
       }
       ++ended;
     }
@@ -43,7 +44,7 @@ class Simulation {
 
   [[nodiscard]] std::size_t in_flight() const { return under_way_.size(); }
 
-  Window window;
+  CongestionWindow window;
   double slowness = 1;
   bool updates = true;
   std::size_t demand = SIZE_MAX;  // of the client
@@ -143,7 +144,7 @@ TEST_CASE("RequestsThatArePutOffHalveTheWindowOncePerRoundTrip", "[nfs]") {
   const auto begin = Clock::Instant{1h};
   Simulation simulation{64, 25us, 50us};
   simulation.run(20s);
-  Window& window = simulation.window;
+  CongestionWindow& window = simulation.window;
   REQUIRE(window.limit() == 64);
   const auto decreased = begin + 1min;
   for (int i = 0; i < 64; ++i) window.overloaded(decreased - 1ms, decreased);
@@ -151,7 +152,7 @@ TEST_CASE("RequestsThatArePutOffHalveTheWindowOncePerRoundTrip", "[nfs]") {
   window.overloaded(decreased, decreased + 1ms);
   CHECK(window.limit() == 16);
   for (int i = 0; i < 10; ++i) window.overloaded(decreased + i * 1s, decreased + i * 1s);
-  CHECK(window.limit() == Window::kLeast);
+  CHECK(window.limit() == CongestionWindow::kLeast);
 }
 
 TEST_CASE("AServerThatPutsOffOneInTenHasFewRequests", "[nfs]") {
@@ -175,7 +176,7 @@ TEST_CASE("ItBeginsWithFewAndDoublesPerRoundTripAtMost", "[nfs]") {
     simulation.demand = SIZE_MAX;
     simulation.window.restart();
   }
-  std::size_t most = Window::kLeast;
+  std::size_t most = CongestionWindow::kLeast;
   for (simulation.run(1ms); most <= 64; most *= 2) {
     CHECK(simulation.in_flight() <= most);
     CHECK(simulation.in_flight() > most / 2);
@@ -203,12 +204,12 @@ TEST_CASE("ReadsAloneLetItGrowToo", "[nfs]") {
 TEST_CASE("ASmallMostIsTheLeast", "[nfs]") {
   for (const std::size_t most : {1U, 3U, 4U, 5U}) {
     Simulation simulation{most, 200us, 1ms};
-    CHECK(simulation.window.limit() == std::min(most, Window::kLeast));
+    CHECK(simulation.window.limit() == std::min(most, CongestionWindow::kLeast));
     simulation.run(5s);
     CHECK(simulation.window.limit() == most);
     simulation.slowness = 100;
     simulation.run(20s);
-    CHECK(simulation.window.limit() == std::min(most, Window::kLeast));
+    CHECK(simulation.window.limit() == std::min(most, CongestionWindow::kLeast));
   }
 }
 
@@ -230,4 +231,4 @@ TEST_CASE("Another bound holds at once, and the window grows to it") {
 }
 
 }  // namespace
-}  // namespace qatime::nfs::window_test
+}  // namespace qatime::nfs::congestion_window_test

@@ -7,7 +7,7 @@
 // (asymptotic bounds of a closed queueing network: Lazowska et al., "Quantitative System Performance", 1984, chapter
 // 5). So the mean latency of a round is compared with that sum, R and S being the least of the last minutes. A server
 // that stays slow is taken for what it is when those are over.
-#include "nfs/window.h"
+#include "nfs/congestion_window.h"
 
 #include <algorithm>
 #include <chrono>
@@ -28,27 +28,28 @@ constexpr double kUnknown = std::numeric_limits<double>::infinity();
 
 }  // namespace
 
-Window::Window(std::size_t most) noexcept
+CongestionWindow::CongestionWindow(std::size_t most) noexcept
     : least_{std::min(kLeast, most)},
       most_{most},
       limit_{least_},
       threshold_{most},
       best_{Best{kUnknown, kUnknown}, Best{kUnknown, kUnknown}} {}
 
-void Window::set_most(std::size_t most) noexcept {
+void CongestionWindow::set_most(std::size_t most) noexcept {
   threshold_ = threshold_ == most_ ? most : std::min(threshold_, most);
   most_ = most;
   least_ = std::min(kLeast, most);
   limit_ = std::clamp(limit_, least_, most_);
 }
 
-void Window::restart() noexcept {
+void CongestionWindow::restart() noexcept {
   limit_ = least_;
   threshold_ = most_;
   round_ = {};
 }
 
-void Window::succeeded(Kind kind, Clock::Instant started, Clock::Instant now, std::size_t in_flight) noexcept {
+void CongestionWindow::succeeded(Kind kind, Clock::Instant started, Clock::Instant now,
+                                 std::size_t in_flight) noexcept {
   if (started < decreased_) return;
   if (round_.peak == 0) round_.begin = now;
   round_.peak = std::max(round_.peak, in_flight);
@@ -62,11 +63,11 @@ void Window::succeeded(Kind kind, Clock::Instant started, Clock::Instant now, st
   if (now - round_.begin >= kRoundTime && is_telling) close_round(now);
 }
 
-void Window::overloaded(Clock::Instant started, Clock::Instant now) noexcept {
+void CongestionWindow::overloaded(Clock::Instant started, Clock::Instant now) noexcept {
   if (started >= decreased_) decrease(kHalf, now);
 }
 
-void Window::close_round(Clock::Instant now) noexcept {
+void CongestionWindow::close_round(Clock::Instant now) noexcept {
   const double slower = round_.sum.updates >= kFew ? slowness(now) : 1;
   const bool was_used = 2 * round_.peak >= limit_;
   if (slower > kTolerance) return decrease(std::max(kHalf, kTolerance / slower), now);
@@ -76,7 +77,7 @@ void Window::close_round(Clock::Instant now) noexcept {
   round_ = {};
 }
 
-void Window::measure(double latency, std::size_t in_flight) noexcept {
+void CongestionWindow::measure(double latency, std::size_t in_flight) noexcept {
   for (Sum* sum : {&round_.sum, &round_.few}) {
     ++sum->updates;
     sum->latency += latency;
@@ -87,7 +88,7 @@ void Window::measure(double latency, std::size_t in_flight) noexcept {
   round_.few = {};
 }
 
-double Window::slowness(Clock::Instant now) noexcept {
+double CongestionWindow::slowness(Clock::Instant now) noexcept {
   if (now - epoch_ >= kEpoch) {
     best_ = {Best{kUnknown, kUnknown}, best_[0]};
     epoch_ = now;
@@ -100,7 +101,7 @@ double Window::slowness(Clock::Instant now) noexcept {
          (std::min(best_[0].latency, best_[1].latency) + in_flight * std::min(best_[0].service, best_[1].service));
 }
 
-void Window::decrease(double factor, Clock::Instant now) noexcept {
+void CongestionWindow::decrease(double factor, Clock::Instant now) noexcept {
   limit_ = std::max(least_, static_cast<std::size_t>(static_cast<double>(limit_) * factor));
   threshold_ = limit_;
   decreased_ = now;
