@@ -20,8 +20,8 @@
 #include "apply/guards.h"
 #include "apply/listing.h"
 #include "apply/notice.h"
-#include "apply/pace.h"
 #include "apply/pipeline.h"
+#include "apply/rate_limiter.h"
 #include "apply/recent.h"
 #include "apply/resolver.h"
 #include "apply/tally.h"
@@ -132,7 +132,7 @@ class Engine {
   // Objects with a SETATTR on its way, and who waits for its end to look again.
   boost::unordered_flat_map<nfs::Handle, std::vector<Task*>, std::hash<nfs::Handle>> setting_;
   std::size_t max_rate_;
-  Pace pace_;
+  RateLimiter pace_;
   std::size_t most_paced_;   // entries in work
   std::deque<Task*> paced_;  // whose SETATTR waits for its turn
   Backoff backoff_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "apply/pace.h"
+#include "apply/rate_limiter.h"
 
 #include <algorithm>
 #include <string>
@@ -7,13 +7,13 @@
 #include "apply/stage.h"
 #include "catch.h"
 
-namespace qatime::apply::pace_test {
+namespace qatime::apply::rate_limiter_test {
 namespace {
 
 using namespace std::chrono_literals;
 
 // How many go in so long, if it is looked at every `step`.
-std::size_t gone(Pace& pace, ManualClock& clock, Clock::Duration duration, Clock::Duration step) {
+std::size_t gone(RateLimiter& pace, ManualClock& clock, Clock::Duration duration, Clock::Duration step) {
   std::size_t count = 0;
   for (const auto end = clock.now() + duration; clock.now() < end; clock.advance(step)) {
     for (; pace.next() <= clock.now(); ++count) pace.take(clock.now());
@@ -22,7 +22,7 @@ std::size_t gone(Pace& pace, ManualClock& clock, Clock::Duration duration, Clock
 }
 
 TEST_CASE("NoRateIsNoLimit", "[apply]") {
-  Pace pace{0};
+  RateLimiter pace{0};
   CHECK_FALSE(pace.limits());
   for (int i = 0; i < 1000; ++i) pace.take(Clock::Instant{1h});
   CHECK(pace.next() <= Clock::Instant{1h});
@@ -33,14 +33,14 @@ TEST_CASE("TheRateIsKeptHoweverOftenTheClockIsLookedAt", "[apply]") {
   const auto step = GENERATE(Clock::Duration{1ms}, Clock::Duration{7ms}, Clock::Duration{50ms});
   CAPTURE(rate, step.count());
   ManualClock clock;
-  Pace pace{rate};
+  RateLimiter pace{rate};
   const auto count = static_cast<double>(gone(pace, clock, 10s, step));
   CHECK(count == Approx(10.0 * static_cast<double>(rate)).epsilon(0.02));
 }
 
 TEST_CASE("NoMoreThanATenthOfASecondsWorthGoesAtOnce", "[apply]") {
   ManualClock clock;
-  Pace pace{1000};
+  RateLimiter pace{1000};
   CHECK(gone(pace, clock, 1ns, 1ns) == 100);
   clock.advance(1h);
   CHECK(gone(pace, clock, 1ns, 1ns) == 100);
@@ -50,7 +50,7 @@ TEST_CASE("NoMoreThanATenthOfASecondsWorthGoesAtOnce", "[apply]") {
 
 TEST_CASE("ASlowRateLetsOneGoAtATime", "[apply]") {
   ManualClock clock;
-  Pace pace{2};
+  RateLimiter pace{2};
   CHECK(gone(pace, clock, 1ns, 1ns) == 1);
   CHECK(pace.next() - clock.now() == 500ms - 1ns);
 }
@@ -158,7 +158,7 @@ TEST_CASE("TheRateHoldsBackWhatWaitsWhileServersAreAway", "[apply]") {
 
 TEST_CASE("AnotherRateHoldsAtOnce", "[apply]") {
   ManualClock clock;
-  Pace pace{1};
+  RateLimiter pace{1};
   pace.take(clock.now());
   pace.take(clock.now());
   CHECK(pace.next() > clock.now() + 500ms);
@@ -172,4 +172,4 @@ TEST_CASE("AnotherRateHoldsAtOnce", "[apply]") {
 }
 
 }  // namespace
-}  // namespace qatime::apply::pace_test
+}  // namespace qatime::apply::rate_limiter_test

@@ -13,13 +13,13 @@ namespace qatime::apply {
 
 // The generic cell rate algorithm (ITU-T I.371), a token bucket that keeps one moment instead of tokens. After a pause
 // of kBurst or more, so many updates as the rate has in kBurst may go at once. Lives on the apply thread.
-class Pace {
+class RateLimiter {
  public:
   // Longer than the pauses between two looks at the clock while there is work, lest the rate is missed.
   static constexpr std::chrono::milliseconds kBurst{100};
 
   // `rate`: updates per second; 0: no limit.
-  explicit Pace(std::size_t rate) noexcept
+  explicit RateLimiter(std::size_t rate) noexcept
       : interval_{rate == 0 ? Clock::Duration{}
                             : Clock::Duration{std::chrono::seconds{1}} / static_cast<std::int64_t>(rate)},
         burst_{std::max(Clock::Duration{kBurst} - interval_, Clock::Duration{})} {}
@@ -27,7 +27,7 @@ class Pace {
   // Goes on at another rate: the next may go at once.
   void change(std::size_t rate, Clock::Instant now) noexcept {
     const auto due = due_;
-    *this = Pace{rate};
+    *this = RateLimiter{rate};
     due_ = std::min(due, now + burst_);
   }
 
