@@ -85,7 +85,7 @@ std::optional<Clock::Instant> Engine::next_deadline() const {
 }
 
 void Engine::adopt(const PolicyConfig& policy, std::size_t max_rate) {
-  forward_ = Forward{policy};
+  forward_ = AtimePolicy{policy};
   if (max_rate != max_rate_) pace_.change(max_rate, clock_.now());
   max_rate_ = max_rate;
   most_paced_ = most_paced(max_rate);

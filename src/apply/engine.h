@@ -15,8 +15,8 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include "apply/atime_policy.h"
 #include "apply/breaker.h"
-#include "apply/forward.h"
 #include "apply/guards.h"
 #include "apply/listing.h"
 #include "apply/notice.h"
@@ -116,7 +116,7 @@ class Engine {
   nfs::Client& client_;
   const Clock& clock_;
   const Lanes& lanes_;
-  Forward forward_;
+  AtimePolicy forward_;
   const bool dry_run_;
   Tally tally_;
   Pipeline pipeline_;

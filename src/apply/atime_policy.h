@@ -11,9 +11,9 @@
 namespace qatime::apply {
 
 // `policy.mode`, `policy.threshold` and `policy.granularity`: pure policy.
-class Forward {
+class AtimePolicy {
  public:
-  explicit Forward(const PolicyConfig& policy) noexcept
+  explicit AtimePolicy(const PolicyConfig& policy) noexcept
       : mode_{policy.mode}, threshold_{policy.threshold}, granularity_{policy.granularity} {}
 
   // Whether an object with these attributes is to get the atime `access`: only if it is newer. Both times are of the

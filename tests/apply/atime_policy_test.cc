@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "apply/forward.h"
+#include "apply/atime_policy.h"
 
 #include <array>
 
 #include "apply/stage.h"
 #include "catch.h"
 
-namespace qatime::apply::forward_test {
+namespace qatime::apply::atime_policy_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -28,7 +28,7 @@ bool moves(const PolicyConfig& config, Time atime, Time mtime, Time access) {
   found.atime = atime;
   found.mtime = mtime;
   found.ctime = kEnd;  // which must not matter
-  return Forward{config}.moves(found, access);
+  return AtimePolicy{config}.moves(found, access);
 }
 
 TEST_CASE("StrictTakesEveryNewerTime", "[apply]") {
@@ -105,4 +105,4 @@ TEST_CASE("TheGranularityCountsFromWhatTheServerHas", "[apply]") {
 }
 
 }  // namespace
-}  // namespace qatime::apply::forward_test
+}  // namespace qatime::apply::atime_policy_test
