@@ -59,7 +59,7 @@ Engine::Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& cloc
       backoff_{kFirstRetry, kLastRetry, seed} {
   assert(config.exports.size() == lanes.size());
   for (const auto& subject : config.exports)
-    exports_.push_back({Breaker{config.uid == 0}, {}, {}, Notice{subject, registry}});
+    exports_.push_back({Breaker{config.uid == 0}, {}, {}, ExportReporter{subject, registry}});
 }
 
 // What there is to do.

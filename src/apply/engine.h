@@ -17,9 +17,9 @@
 
 #include "apply/atime_policy.h"
 #include "apply/breaker.h"
+#include "apply/export_reporter.h"
 #include "apply/guards.h"
 #include "apply/listing.h"
-#include "apply/notice.h"
 #include "apply/pipeline.h"
 #include "apply/rate_limiter.h"
 #include "apply/recent.h"
@@ -67,7 +67,7 @@ class Engine {
     Breaker breaker;
     Guards guards;
     TimeDelta time_delta;
-    Notice notice;
+    ExportReporter notice;
   };
 
   // What there is to do.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "apply/notice.h"
+#include "apply/export_reporter.h"
 
 #include <string>
 #include <string_view>
@@ -29,13 +29,13 @@ std::string_view advice(Reason reason) noexcept {
 
 }  // namespace
 
-Notice::Notice(const NfsConfig::Export& subject, metrics::Registry& registry)
+ExportReporter::ExportReporter(const NfsConfig::Export& subject, metrics::Registry& registry)
     : subject_{subject}, degraded_{}, alerts_{registry.alerts()} {
   for (const Reason reason : kAllReasons)
     degraded_.at(static_cast<std::size_t>(reason)) = &registry.degraded(name(reason));
 }
 
-void Notice::tell(std::optional<Reason> reason) {
+void ExportReporter::tell(std::optional<Reason> reason) {
   if (reason_) {
     degraded_.at(static_cast<std::size_t>(*reason_))->add(-1);
     alerts_.resolve(name(*reason_), subject_.target);
@@ -52,7 +52,7 @@ void Notice::tell(std::optional<Reason> reason) {
   reason_ = reason;
 }
 
-void Notice::update(std::optional<Reason> reason, std::size_t pending, Clock::Instant now) {
+void ExportReporter::update(std::optional<Reason> reason, std::size_t pending, Clock::Instant now) {
   if (reason != reason_) tell(reason);
   if (!reason && said_) {
     said_ = false;

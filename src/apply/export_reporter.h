@@ -17,9 +17,9 @@ namespace qatime::apply {
 // One line per 10 s that says what to look at while the export is suspended, one when it is resumed, and
 // qatime_degraded{reason}: the number of exports in that state. Of servers that do not answer the client
 // itself speaks. Lives on the apply thread.
-class Notice {
+class ExportReporter {
  public:
-  Notice(const NfsConfig::Export& subject, metrics::Registry& registry);
+  ExportReporter(const NfsConfig::Export& subject, metrics::Registry& registry);
 
   // `reason` is why the export gets no work now; `pending` how many entries wait.
   void update(std::optional<Reason> reason, std::size_t pending, Clock::Instant now);
