@@ -19,10 +19,10 @@
 #include "apply/breaker.h"
 #include "apply/export_reporter.h"
 #include "apply/guards.h"
+#include "apply/hot_file_cache.h"
 #include "apply/listing.h"
 #include "apply/pipeline.h"
 #include "apply/rate_limiter.h"
-#include "apply/recent.h"
 #include "apply/resolver.h"
 #include "apply/tally.h"
 #include "apply/task.h"
@@ -122,7 +122,7 @@ class Engine {
   Pipeline pipeline_;
   Resolver resolver_;
   Listings listings_;
-  Recent recent_;
+  HotFileCache recent_;
   std::vector<Export> exports_;  // by lane
   std::size_t next_lane_ = 0;    // whose turn it is
   bool is_listings_turn_ = false;

@@ -223,7 +223,7 @@ void Engine::remember(const Task& task, const std::optional<nfs::Attributes>& af
   const std::string& name = task.entry.name;
   if (!after || task.status == Status::ignored) return recent_.drop(*task.directory, name);
   if (task.is_recalled) return recent_.renew(*task.directory, name, *after, clock_.now());
-  const bool pays = !name.empty() && task.entry.time - task.found <= Recent::kTtl;
+  const bool pays = !name.empty() && task.entry.time - task.found <= HotFileCache::kTtl;
   if (pays && task.guard && task.not_syncs == 0 && !task.is_doubtful) {
     recent_.learn(*task.directory, name, {task.object, *after}, task.looked);
   }

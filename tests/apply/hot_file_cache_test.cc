@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Files that are accessed again and again.
-#include "apply/recent.h"
+#include "apply/hot_file_cache.h"
 
 #include <chrono>
 #include <string>
@@ -8,7 +8,7 @@
 #include "apply/stage.h"
 #include "catch.h"
 
-namespace qatime::apply::recent_test {
+namespace qatime::apply::hot_file_cache_test {
 namespace {
 
 // A file that was accessed in two seconds running, of which the second is 2.
@@ -44,7 +44,7 @@ TEST_CASE("AFileThatIsAccessedAgainAndAgainIsNotLookedUpEachTime", "[apply]") {
 
 TEST_CASE("ItIsLookedUpAgainWhenItsTimeToLiveIsOver", "[apply]") {
   Hot stage;
-  stage.clock.advance(Recent::kTtl - std::chrono::milliseconds{1});
+  stage.clock.advance(HotFileCache::kTtl - std::chrono::milliseconds{1});
   stage.access_and_run("/d/f", 3);
   CHECK(stage.client.count(Procedure::lookup) == 0);
   stage.clock.advance(std::chrono::milliseconds{1});
@@ -177,4 +177,4 @@ TEST_CASE("ADirectoryOfHotFilesIsNotRead", "[apply]") {
 }
 
 }  // namespace
-}  // namespace qatime::apply::recent_test
+}  // namespace qatime::apply::hot_file_cache_test

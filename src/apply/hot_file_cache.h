@@ -23,7 +23,7 @@ class PathCache;
 // is noticed after the time to live at the latest, which counts from the LOOKUP and is not renewed.
 //
 // Lives on the apply thread.
-class Recent {
+class HotFileCache {
  public:
   // Accesses that come at longer intervals than this one gain nothing from being remembered. At shorter ones, one in
   // as many as come meanwhile is looked up.
@@ -35,8 +35,8 @@ class Recent {
     nfs::Attributes attributes;
   };
 
-  Recent();
-  ~Recent();
+  HotFileCache();
+  ~HotFileCache();
 
   // What is known of `name` in `directory`, or null. Valid until the next call.
   [[nodiscard]] const Known* find(std::string_view directory, std::string_view name, Clock::Instant now);
