@@ -78,7 +78,7 @@ Environment::Environment(asio::io_context& loop, const NfsConfig& settings, metr
     : io{loop},
       config{settings},
       alerts{registry.alerts()},
-      gathering{std::make_unique<Gathering>(loop)},
+      gathering{std::make_unique<ReplyBatching>(loop)},
       null{make_procedure(registry, "null")},
       getport{make_procedure(registry, "getport")},
       mnt{make_procedure(registry, "mnt")},
@@ -148,7 +148,7 @@ void Rpc::await_replies() {
   descriptor_.async_wait(loop::Descriptor::wait_read,
                          [this, life = std::weak_ptr{life_}](const boost::system::error_code& error) {
                            if (error || life.expired() || context_ == nullptr) return;
-                           environment_.gathering->sleep(Gathering::due(waiting_.size(), latency_, together_));
+                           environment_.gathering->sleep(ReplyBatching::due(waiting_.size(), latency_, together_));
                            do {
                              if (service(POLLIN) < 0) return fail(failure());
                            } while (stream_.has_unread());

@@ -21,7 +21,7 @@
 #include "config/config.h"
 #include "nfs/alarm.h"
 #include "nfs/client.h"
-#include "nfs/gathering.h"
+#include "nfs/reply_batching.h"
 #include "nfs/status.h"
 #include "nfs/stream.h"
 #include "telemetry/metrics.h"
@@ -41,7 +41,7 @@ struct Environment {
   boost::asio::io_context& io;
   NfsConfig config;
   Alerts& alerts;
-  std::unique_ptr<Gathering> gathering;
+  std::unique_ptr<ReplyBatching> gathering;
   struct Procedure {
     metrics::Counter& sent;
     metrics::Histogram& seconds;  // until the reply, or the timeout

@@ -21,9 +21,9 @@ namespace qatime::nfs {
 // an eighth of the latency: the server has enough to do meanwhile.
 //
 // For all connections of a loop: while it sleeps, the replies of all of them gather. One thread.
-class Gathering {
+class ReplyBatching {
  public:
-  explicit Gathering(boost::asio::io_context& io) : io_{io} {}
+  explicit ReplyBatching(boost::asio::io_context& io) : io_{io} {}
 
   // How long to sleep: `in_flight` requests wait for a reply, the last ones of which took `latency`; `together` replies
   // came in the last turn.
