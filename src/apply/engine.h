@@ -18,7 +18,7 @@
 #include "apply/atime_policy.h"
 #include "apply/breaker.h"
 #include "apply/export_reporter.h"
-#include "apply/guards.h"
+#include "apply/guard_support.h"
 #include "apply/hot_file_cache.h"
 #include "apply/listing.h"
 #include "apply/pipeline.h"
@@ -65,7 +65,7 @@ class Engine {
  private:
   struct Export {
     Breaker breaker;
-    Guards guards;
+    GuardSupport guards;
     TimeDelta time_delta;
     ExportReporter notice;
   };

@@ -6,7 +6,7 @@ namespace qatime::apply {
 
 // One export's. A guard is in doubt when a SETATTR succeeds only without it, or is NOT_SYNC although ctime has not
 // changed; several doubts without an honoured guard between settle it.
-class Guards {
+class GuardSupport {
  public:
   [[nodiscard]] bool usable() const noexcept { return invalidations_ < kDoubts; }
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-#include "apply/guards.h"
+#include "apply/guard_support.h"
 
 #include "catch.h"
 
-namespace qatime::apply::guards_test {
+namespace qatime::apply::guard_support_test {
 namespace {
 
 TEST_CASE("SeveralDoubtsInARowSettleItOnce", "[apply]") {
-  Guards guards;
+  GuardSupport guards;
   CHECK_FALSE(guards.doubted());
   CHECK_FALSE(guards.doubted());
   guards.honoured();
@@ -22,4 +22,4 @@ TEST_CASE("SeveralDoubtsInARowSettleItOnce", "[apply]") {
 }
 
 }  // namespace
-}  // namespace qatime::apply::guards_test
+}  // namespace qatime::apply::guard_support_test
