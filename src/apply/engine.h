@@ -21,10 +21,10 @@
 #include "apply/guard_support.h"
 #include "apply/hot_file_cache.h"
 #include "apply/listing.h"
+#include "apply/outcome_counters.h"
 #include "apply/pipeline.h"
 #include "apply/rate_limiter.h"
 #include "apply/resolver.h"
-#include "apply/tally.h"
 #include "apply/task.h"
 #include "backlog/backlog.h"
 #include "base/backoff.h"
@@ -118,7 +118,7 @@ class Engine {
   const Lanes& lanes_;
   AtimePolicy forward_;
   const bool dry_run_;
-  Tally tally_;
+  OutcomeCounters tally_;
   Pipeline pipeline_;
   Resolver resolver_;
   Listings listings_;

@@ -16,9 +16,9 @@
 namespace qatime::apply {
 
 // Each settled entry is told to exactly one of the three. Lives on the apply thread.
-class Tally {
+class OutcomeCounters {
  public:
-  explicit Tally(metrics::Registry& registry);
+  explicit OutcomeCounters(metrics::Registry& registry);
 
   void applied() { applied_.add(); }
   void unchanged() { unchanged_.add(); }

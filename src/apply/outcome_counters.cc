@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "apply/tally.h"
+#include "apply/outcome_counters.h"
 
 #include <string>
 
@@ -18,7 +18,7 @@ std::string_view remark_on(nfs::Status status) noexcept {
 
 }  // namespace
 
-Tally::Tally(metrics::Registry& registry)
+OutcomeCounters::OutcomeCounters(metrics::Registry& registry)
     : registry_{registry},
       alerts_{registry.alerts()},
       applied_{registry.counter("qatime_applied_total", "Entries whose atime was set.")},
@@ -30,7 +30,7 @@ Tally::Tally(metrics::Registry& registry)
   }
 }
 
-Tally::Failure& Tally::failure(nfs::Status status) {
+OutcomeCounters::Failure& OutcomeCounters::failure(nfs::Status status) {
   const auto [at, added] = failures_.try_emplace(status);
   if (added) {
     at->second.counter = &registry_.counter("qatime_failed_total", "Entries given up, by the status of the server.",
@@ -39,7 +39,7 @@ Tally::Failure& Tally::failure(nfs::Status status) {
   return at->second;
 }
 
-void Tally::failed(nfs::Status status, std::string_view directory, std::string_view name) {
+void OutcomeCounters::failed(nfs::Status status, std::string_view directory, std::string_view name) {
   auto& [counter, throttle] = failure(status);
   counter->add();
   const std::string path = join(directory, name);
