@@ -194,7 +194,7 @@ std::size_t Local::pending_now() const noexcept {
 
 std::size_t Local::unwritten_now() const noexcept { return ledger_.table().unwritten() + overflow_accesses_; }
 
-void Local::count(const Ledger::Tally& tally) {
+void Local::count(const Ledger::Counts& tally) {
   recovered_.add(tally.recovered);
   coalesced_.add(tally.coalesced);
   cancelled_.add(tally.cancelled);
@@ -206,7 +206,7 @@ void Local::count(const Ledger::Tally& tally) {
 
 // In such an order that whoever reads the counters in between finds outcomes for less than came in, never for more.
 void Local::publish() {
-  Ledger::Tally tally = ledger_.take_tally();
+  Ledger::Counts tally = ledger_.take_tally();
   recovered_.add(std::exchange(tally.recovered, 0));
   pending_.set(static_cast<std::int64_t>(pending_now()));
   count(tally);

@@ -197,7 +197,7 @@ class Local final : public Backlog {
   [[nodiscard]] std::size_t bytes() const noexcept;
   [[nodiscard]] std::size_t pending_now() const noexcept;
   [[nodiscard]] std::size_t unwritten_now() const noexcept;
-  void count(const Ledger::Tally& tally);
+  void count(const Ledger::Counts& tally);
   void publish();
 
   const std::size_t memory_;

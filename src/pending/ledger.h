@@ -91,7 +91,7 @@ class Ledger {
   // Ends the flight if a change that came since it was taken explains why its object is not there. Whether it did.
   bool follow_flight(Ticket ticket);
 
-  struct Tally {
+  struct Counts {
     std::uint64_t recovered = 0;
     std::uint64_t coalesced = 0;
     std::uint64_t cancelled = 0;
@@ -99,7 +99,7 @@ class Ledger {
     std::uint64_t repeated = 0;  // moves and removals that were known
   };
   // The fates of accesses and changes since the last call.
-  [[nodiscard]] Tally take_tally() noexcept { return std::exchange(tally_, {}); }
+  [[nodiscard]] Counts take_tally() noexcept { return std::exchange(tally_, {}); }
 
   // The mark of what is taken now (Table::take).
   [[nodiscard]] std::uint64_t mark() const noexcept { return changes_.last_sequence(); }
@@ -142,7 +142,7 @@ class Ledger {
   RenameHistory changes_;
   CancelledAccesses cancelled_;
   Clock::Instant now_;
-  Tally tally_;
+  Counts tally_;
 };
 
 }  // namespace qatime::backlog
