@@ -40,7 +40,7 @@ class Claims::Call {
   std::lock_guard<std::mutex> lock_;
 };
 
-Claims::Claims(const Lanes& lanes, unsigned shards, Clock::Duration request, const Clock& clock, Books& books,
+Claims::Claims(const Lanes& lanes, unsigned shards, Clock::Duration request, const Clock& clock, SharedCounters& books,
                metrics::Registry& registry)
     : lanes_{lanes},
       clock_{clock},

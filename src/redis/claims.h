@@ -22,8 +22,8 @@
 #include "pending/invalidations.h"
 #include "pending/renames.h"
 #include "pending/table.h"
-#include "redis/books.h"
 #include "redis/keys.h"
+#include "redis/shared_counters.h"
 #include "telemetry/metrics.h"
 
 namespace qatime::backlog::redis {
@@ -41,7 +41,7 @@ class Claims {
   static constexpr std::size_t kSize = 1 << 15;
 
   // `request`: nothing is sent when less of the lease is left. What it is made with outlives it.
-  Claims(const Lanes& lanes, unsigned shards, Clock::Duration request, const Clock& clock, Books& books,
+  Claims(const Lanes& lanes, unsigned shards, Clock::Duration request, const Clock& clock, SharedCounters& books,
          metrics::Registry& registry);
   Claims(const Claims&) = delete;
   Claims& operator=(const Claims&) = delete;
@@ -151,7 +151,7 @@ class Claims {
 
   const Lanes& lanes_;
   const Clock& clock_;
-  Books& books_;
+  SharedCounters& books_;
   metrics::Gauge& in_flight_gauge_;
   metrics::Counter& repeated_;
 
@@ -166,7 +166,7 @@ class Claims {
   std::vector<Settled> settled_;
   RenameHistory changes_;
   InvalidationList invalidations_;
-  Books::Entry entry_;  // to be entered when the call ends
+  SharedCounters::Entry entry_;  // to be entered when the call ends
   std::size_t entered_pending_ = 0;
 };
 

@@ -76,7 +76,7 @@ std::vector<Access> coalesce(std::string_view bytes, std::uint64_t count, unsign
 
 }  // namespace
 
-Outbox::Outbox(const BacklogConfig& config, unsigned shards, std::unique_ptr<Store> store, Books& books,
+Outbox::Outbox(const BacklogConfig& config, unsigned shards, std::unique_ptr<Store> store, SharedCounters& books,
                metrics::Registry& registry)
     : config_{config},
       shards_{shards},
@@ -115,7 +115,7 @@ void Outbox::adopt() {
 // --- The intake thread -----------------------------------------------------------------------------------------------
 
 void Outbox::add(Events events) {
-  Books::Entry entry;
+  SharedCounters::Entry entry;
   {
     const std::lock_guard lock{mutex_};
     for (const Event& event : events) {

@@ -6,10 +6,10 @@
 
 #include <fmt/core.h>
 
-#include "redis/books.h"
 #include "redis/claims.h"
 #include "redis/outbox.h"
 #include "redis/servers.h"
+#include "redis/shared_counters.h"
 #include "redis/worker.h"
 #include "store/store.h"
 
@@ -72,7 +72,7 @@ class Shared final : public SharedBacklog {
   static constexpr milliseconds kHandOver{3000};
 
   std::function<void()> wake_;
-  Books books_;
+  SharedCounters books_;
   Outbox outbox_;
   Claims window_;
   Worker worker_;

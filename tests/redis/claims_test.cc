@@ -68,7 +68,7 @@ struct Fixture {
   ManualClock clock;
   metrics::Registry registry;
   Lanes lanes;
-  Books books{registry};
+  SharedCounters books{registry};
   Claims window{lanes, 2, 1s, clock, books, registry};
   std::vector<Ticket> tickets;
   std::int64_t outcomes = 0;

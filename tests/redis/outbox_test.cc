@@ -62,7 +62,7 @@ struct Fixture {
 
   static constexpr unsigned kShards = 8;
   metrics::Registry registry;
-  Books books{registry};
+  SharedCounters books{registry};
   Outbox outbox;
 };
 

@@ -17,11 +17,11 @@ namespace qatime::backlog::redis {
 //
 // where accesses are handed over when Redis has them, and claimed when they come from there to be applied: as long as
 // no server of Redis loses anything, all that were handed over have been claimed or wait there.
-class Books {
+class SharedCounters {
  public:
-  explicit Books(metrics::Registry& registry);
-  Books(const Books&) = delete;
-  Books& operator=(const Books&) = delete;
+  explicit SharedCounters(metrics::Registry& registry);
+  SharedCounters(const SharedCounters&) = delete;
+  SharedCounters& operator=(const SharedCounters&) = delete;
 
   struct Entry {
     std::int64_t recovered = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "redis/books.h"
+#include "redis/shared_counters.h"
 
 namespace qatime::backlog::redis {
 namespace {
@@ -11,7 +11,7 @@ metrics::Counter& dropped(metrics::Registry& registry, const char* reason) {
 
 }  // namespace
 
-Books::Books(metrics::Registry& registry)
+SharedCounters::SharedCounters(metrics::Registry& registry)
     : recovered_{registry.counter("qatime_recovered_total",
                                   "Accesses that an earlier process had left in the backlog, or that a late move or "
                                   "removal brought back after they were counted as coalesced or cancelled")},
@@ -28,7 +28,7 @@ Books::Books(metrics::Registry& registry)
 
 // What comes in first, what has an outcome last: whoever reads the counters in between finds outcomes for less than
 // came in, never for more.
-void Books::enter(const Entry& entry) {
+void SharedCounters::enter(const Entry& entry) {
   const auto add = [](metrics::Counter& counter, std::int64_t count) {
     if (count > 0) counter.add(static_cast<std::uint64_t>(count));
   };
@@ -47,12 +47,12 @@ void Books::enter(const Entry& entry) {
   add(failed_, entry.failed);
 }
 
-std::size_t Books::incoming() const {
+std::size_t SharedCounters::incoming() const {
   const std::lock_guard lock{mutex_};
   return static_cast<std::size_t>(incoming_);
 }
 
-std::size_t Books::pending() const {
+std::size_t SharedCounters::pending() const {
   const std::lock_guard lock{mutex_};
   return static_cast<std::size_t>(incoming_ + outgoing_);
 }
