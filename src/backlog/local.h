@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "backlog/backlog.h"
-#include "backlog/settled.h"
+#include "backlog/deferred_settles.h"
 #include "base/clock.h"
 #include "base/path.h"
 #include "config/config.h"
@@ -213,7 +213,7 @@ class Local final : public Backlog {
   std::function<void()> wake_keeper_;
   std::vector<HashedPlace> places_;  // of the events of one add()
 
-  Settled settled_;
+  DeferredSettles settled_;
   mutable std::mutex mutex_;
   // guarded by mutex_:
   LogIndex rows_;

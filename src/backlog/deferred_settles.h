@@ -15,7 +15,7 @@ namespace qatime::backlog {
 // Who settles one entry after the other would wait for the lock of the backlog each time, and be put to sleep, while
 // intake has it for a whole read. It leaves its tickets here, and whoever has the lock for long settles them before it
 // lets go. Any thread.
-class Settled {
+class DeferredSettles {
  public:
   // By who has the lock of the backlog: leave() takes tickets until close(), which returns them.
   void open() {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/settled.h"
+#include "backlog/deferred_settles.h"
 
 #include "catch.h"
 
-namespace qatime::backlog::settled_test {
+namespace qatime::backlog::deferred_settles_test {
 
 TEST_CASE("tickets are taken while somebody is there to settle them") {
-  Settled settled;
+  DeferredSettles settled;
   metrics::Gauge pending;
   CHECK_FALSE(settled.leave({1, 1}, pending));
   settled.open();
@@ -19,7 +19,7 @@ TEST_CASE("tickets are taken while somebody is there to settle them") {
 }
 
 TEST_CASE("tickets are taken up to a bound") {
-  Settled settled;
+  DeferredSettles settled;
   metrics::Gauge pending;
   settled.open();
   std::uint32_t count = 0;
@@ -27,4 +27,4 @@ TEST_CASE("tickets are taken up to a bound") {
   CHECK(settled.close().size() == count);
 }
 
-}  // namespace qatime::backlog::settled_test
+}  // namespace qatime::backlog::deferred_settles_test
