@@ -122,7 +122,7 @@ std::string Rpc::connect(const asio::ip::tcp::endpoint& server) {
 }
 
 int Rpc::service(int events) {
-  const Stream::Use use{stream_, rpc_get_fd(context_)};
+  const SocketInterposer::Use use{stream_, rpc_get_fd(context_)};
   in_libnfs_ = true;
   const int result = rpc_service(context_, events);
   in_libnfs_ = false;
@@ -228,13 +228,13 @@ void Rpc::entered(Call& call, bool queued) {
 void Rpc::expect_page(std::size_t size) noexcept {
   ++pages_;
   largest_page_ = std::max(largest_page_, size);
-  stream_.set_limit(std::min(2 * largest_page_ + Stream::kSmallRecord, kLargestReply));
+  stream_.set_limit(std::min(2 * largest_page_ + SocketInterposer::kSmallRecord, kLargestReply));
 }
 
 void Rpc::end_page() noexcept {
   if (--pages_ > 0) return;
   largest_page_ = 0;
-  stream_.set_limit(Stream::kSmallRecord);
+  stream_.set_limit(SocketInterposer::kSmallRecord);
 }
 
 void Rpc::finish(Call& call, const Reply& reply) {

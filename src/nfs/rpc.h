@@ -22,8 +22,8 @@
 #include "nfs/alarm.h"
 #include "nfs/client.h"
 #include "nfs/reply_batching.h"
+#include "nfs/socket_interposer.h"
 #include "nfs/status.h"
-#include "nfs/stream.h"
 #include "telemetry/metrics.h"
 
 struct rpc_context;  // libnfs
@@ -151,7 +151,7 @@ class Rpc {
   rpc_context* context_;
   loop::Descriptor descriptor_;  // a duplicate: libnfs closes its own when it likes
   int socket_ = -1;              // the same
-  Stream stream_;
+  SocketInterposer stream_;
   Alarm alarm_;
   std::function<void()> opened_;
   Lost lost_;

@@ -12,7 +12,7 @@
 namespace qatime::nfs {
 
 // The bytes of one connection between libnfs and the kernel. stream.cc says how, and why. One thread.
-class Stream {
+class SocketInterposer {
  public:
   static constexpr std::size_t kSmallRecord = 64 << 10;  // bytes: more than any reply but a page has
 
@@ -20,7 +20,7 @@ class Stream {
   // At most one at a time.
   class Use {
    public:
-    Use(Stream& stream, int descriptor) noexcept;
+    Use(SocketInterposer& stream, int descriptor) noexcept;
     ~Use();
     Use(const Use&) = delete;
     Use& operator=(const Use&) = delete;

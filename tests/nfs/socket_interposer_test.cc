@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "nfs/stream.h"
+#include "nfs/socket_interposer.h"
 
 #include <array>
 #include <cerrno>
@@ -15,7 +15,7 @@
 
 #include "catch.h"
 
-namespace qatime::nfs::stream_test {
+namespace qatime::nfs::socket_interposer_test {
 namespace {
 
 // Two connected sockets that do not block.
@@ -52,9 +52,9 @@ std::string receive(int descriptor, std::size_t size) {
 
 TEST_CASE("What is written is sent together") {
   Pair pair;
-  Stream stream;
+  SocketInterposer stream;
   {
-    const Stream::Use use{stream, pair.ends[0]};
+    const SocketInterposer::Use use{stream, pair.ends[0]};
     CHECK(::send(pair.ends[0], "one", 3, MSG_NOSIGNAL) == 3);
     CHECK(::send(pair.ends[0], "two", 3, MSG_NOSIGNAL) == 3);
   }
@@ -67,7 +67,7 @@ TEST_CASE("What is written is sent together") {
 
 TEST_CASE("What the kernel does not take at once follows, in order") {
   Pair pair;
-  Stream stream;
+  SocketInterposer stream;
   std::string all;
   for (int word = 0; word < 1 << 18; ++word) all += std::to_string(word);
   CHECK(stream.write(all.data(), all.size()) == static_cast<ssize_t>(all.size()));
@@ -84,7 +84,7 @@ TEST_CASE("What the kernel does not take at once follows, in order") {
 
 TEST_CASE("That the peer is gone is told by what is sent") {
   Pair pair;
-  Stream stream;
+  SocketInterposer stream;
   pair.close(1);
   (void)stream.write("x", 1);
   CHECK(stream.flush(pair.ends[0]) == EPIPE);
@@ -92,34 +92,34 @@ TEST_CASE("That the peer is gone is told by what is sent") {
 
 TEST_CASE("What has come is read in pieces, with what came later behind it, and then the end") {
   Pair pair;
-  Stream stream;
+  SocketInterposer stream;
   stream.set_limit(SIZE_MAX);  // the bytes are no records
   REQUIRE(::write(pair.ends[1], "abcdef", 6) == 6);
   {
-    const Stream::Use use{stream, pair.ends[0]};
+    const SocketInterposer::Use use{stream, pair.ends[0]};
     CHECK(receive(pair.ends[0], 4) == "abcd");
   }
   CHECK(stream.has_unread());
   REQUIRE(::write(pair.ends[1], "ghi", 3) == 3);
   {
-    const Stream::Use use{stream, pair.ends[0]};
+    const SocketInterposer::Use use{stream, pair.ends[0]};
     CHECK(receive(pair.ends[0], 4) == "ef");
     CHECK_FALSE(stream.has_unread());
     CHECK(receive(pair.ends[0], 4) == "ghi");
     CHECK(receive(pair.ends[0], 4) == "nothing yet");
   }
   pair.close(1);
-  const Stream::Use use{stream, pair.ends[0]};
+  const SocketInterposer::Use use{stream, pair.ends[0]};
   CHECK(receive(pair.ends[0], 4).empty());
 }
 
 TEST_CASE("A read of many bytes ends with what there is") {
   Pair pair;
-  Stream stream;
+  SocketInterposer stream;
   stream.set_limit(SIZE_MAX);
   const std::string all(100'000, 'x');
   REQUIRE(::write(pair.ends[1], all.data(), all.size()) == static_cast<ssize_t>(all.size()));
-  const Stream::Use use{stream, pair.ends[0]};
+  const SocketInterposer::Use use{stream, pair.ends[0]};
   std::string came;
   for (std::string part; (part = receive(pair.ends[0], 1000)) != "nothing yet";) came += part;
   CHECK(came == all);
@@ -140,13 +140,13 @@ std::string fragment(std::uint32_t mark) {
 // The refusal that libnfs meets in `bytes` that come so many at a time: "" if it gets them all.
 std::string refusal(const std::string& bytes, std::size_t at_a_time) {
   Pair pair;
-  Stream stream;
+  SocketInterposer stream;
   stream.set_limit(kLimit);
   std::string came;
   for (std::size_t sent = 0; sent < bytes.size(); sent += at_a_time) {
     const std::string part = bytes.substr(sent, at_a_time);
     REQUIRE(::write(pair.ends[1], part.data(), part.size()) == static_cast<ssize_t>(part.size()));
-    const Stream::Use use{stream, pair.ends[0]};
+    const SocketInterposer::Use use{stream, pair.ends[0]};
     for (std::string some; (some = receive(pair.ends[0], 1000)) != "nothing yet";) {
       if (some == "error") return stream.refusal();
       came += some;
@@ -180,19 +180,19 @@ TEST_CASE("A record beyond the limit is refused when a mark says so, and not lat
 
 TEST_CASE("A new limit holds for what comes from then on") {
   Pair pair;
-  Stream stream;
+  SocketInterposer stream;
   stream.set_limit(2 * kLimit);
-  const Stream::Use use{stream, pair.ends[0]};
+  const SocketInterposer::Use use{stream, pair.ends[0]};
   const std::string large = fragment(kLast | (2 * kLimit));
   const auto come = [&](const std::string& bytes) {
     REQUIRE(::write(pair.ends[1], bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
     return receive(pair.ends[0], 2 * large.size());
   };
   CHECK(come(large + large.substr(0, kLimit)).size() == large.size() + kLimit);
-  const Stream::Use again{stream, pair.ends[0]};
+  const SocketInterposer::Use again{stream, pair.ends[0]};
   stream.set_limit(kLimit);
   CHECK(come(large.substr(kLimit)).size() == large.size() - kLimit);  // let through while the limit was another
-  const Stream::Use last{stream, pair.ends[0]};
+  const SocketInterposer::Use last{stream, pair.ends[0]};
   CHECK(come(large) == "error");
 }
 
@@ -211,9 +211,9 @@ TEST_CASE("An empty fragment is refused") {
 TEST_CASE("Other sockets, and this one elsewhere, are the kernel's alone") {
   Pair pair;
   Pair other;
-  Stream stream;
+  SocketInterposer stream;
   {
-    const Stream::Use use{stream, pair.ends[0]};
+    const SocketInterposer::Use use{stream, pair.ends[0]};
     CHECK(::send(other.ends[0], "x", 1, MSG_NOSIGNAL) == 1);
     CHECK(::send(other.ends[1], "y", 1, MSG_NOSIGNAL) == 1);
     CHECK(receive(other.ends[0], 4) == "y");
@@ -230,4 +230,4 @@ TEST_CASE("A shared libnfs finds our recv() and send()") {
 }
 
 }  // namespace
-}  // namespace qatime::nfs::stream_test
+}  // namespace qatime::nfs::socket_interposer_test

@@ -10,7 +10,7 @@
 // No version bounds a reply well: 4 and 5 take fragments of 1 MiB without end, 6.0 takes one of 4 MiB, 7.0 takes 8 MiB
 // in all. And all decode a list of entries by recursion. So a Stream follows the record marks, and refuses a record
 // when a mark says that it will be larger than what was asked for can explain.
-#include "nfs/stream.h"
+#include "nfs/socket_interposer.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -29,21 +29,21 @@ constexpr std::uint32_t kLast = 0x80000000;  // in a mark: of the record's fragm
 constexpr std::size_t kLeastFragment = 1 << 10;
 
 struct InUse {
-  Stream* stream = nullptr;
+  SocketInterposer* stream = nullptr;
   int descriptor = -1;
 };
 thread_local InUse in_use;
 
 }  // namespace
 
-Stream::Use::Use(Stream& stream, int descriptor) noexcept {
+SocketInterposer::Use::Use(SocketInterposer& stream, int descriptor) noexcept {
   in_use = {&stream, descriptor};
   stream.is_drained_ = false;
 }
 
-Stream::Use::~Use() { in_use = {}; }
+SocketInterposer::Use::~Use() { in_use = {}; }
 
-ssize_t Stream::read(int descriptor, void* bytes, std::size_t size) noexcept {
+ssize_t SocketInterposer::read(int descriptor, void* bytes, std::size_t size) noexcept {
   if (size == 0) return 0;
   if (next_ == end_) {
     if (const auto got = fill(descriptor); got <= 0) return got;
@@ -56,7 +56,7 @@ ssize_t Stream::read(int descriptor, void* bytes, std::size_t size) noexcept {
 
 // After a read that the kernel could not fill there is nothing to be had at once; who waits for the socket is told of
 // what comes then.
-ssize_t Stream::fill(int descriptor) noexcept {
+ssize_t SocketInterposer::fill(int descriptor) noexcept {
   if (is_drained_) {
     errno = EAGAIN;
     return -1;
@@ -76,7 +76,7 @@ ssize_t Stream::fill(int descriptor) noexcept {
 }
 
 // Marks (RFC 5531 section 11) may be split over reads.
-void Stream::follow(const char* bytes, std::size_t size) {
+void SocketInterposer::follow(const char* bytes, std::size_t size) {
   const char* const end = bytes + size;
   while (bytes != end && refusal_.empty()) {
     if (fragment_ > 0) {
@@ -90,7 +90,7 @@ void Stream::follow(const char* bytes, std::size_t size) {
   }
 }
 
-void Stream::begin_fragment(std::uint32_t mark) {
+void SocketInterposer::begin_fragment(std::uint32_t mark) {
   mark_bytes_ = 0;
   fragment_ = mark & ~kLast;
   record_ += std::max(fragment_, kLeastFragment);
@@ -102,12 +102,12 @@ void Stream::begin_fragment(std::uint32_t mark) {
   if ((mark & kLast) != 0) record_ = 0;
 }
 
-ssize_t Stream::write(const void* bytes, std::size_t size) {
+ssize_t SocketInterposer::write(const void* bytes, std::size_t size) {
   out_.append(static_cast<const char*>(bytes), size);
   return static_cast<ssize_t>(size);
 }
 
-int Stream::flush(int descriptor) noexcept {
+int SocketInterposer::flush(int descriptor) noexcept {
   while (has_unsent()) {
     const auto sent =
         ::sendto(descriptor, out_.data() + sent_, out_.size() - sent_, MSG_DONTWAIT | MSG_NOSIGNAL, nullptr, 0);
