@@ -8,18 +8,18 @@ namespace qatime::apply {
 // changed; several doubts without an honoured guard between settle it.
 class GuardSupport {
  public:
-  [[nodiscard]] bool usable() const noexcept { return invalidations_ < kDoubts; }
+  [[nodiscard]] bool usable() const noexcept { return doubts_ < kDoubts; }
 
   void honoured() noexcept {
-    if (usable()) invalidations_ = 0;
+    if (usable()) doubts_ = 0;
   }
 
   // True if this doubt was the one that settles it.
-  [[nodiscard]] bool doubted() noexcept { return usable() && ++invalidations_ == kDoubts; }
+  [[nodiscard]] bool doubted() noexcept { return usable() && ++doubts_ == kDoubts; }
 
  private:
   static constexpr unsigned kDoubts = 3;
-  unsigned invalidations_ = 0;
+  unsigned doubts_ = 0;
 };
 
 }  // namespace qatime::apply
