@@ -2,6 +2,7 @@
 #include "admin/client.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -10,7 +11,6 @@
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -30,7 +30,7 @@ using boost::asio::ip::tcp;
 using boost::system::error_code;
 
 constexpr std::chrono::seconds kLimit{10};
-constexpr std::size_t kMaxReply = 64 << 20;  // bytes
+constexpr std::size_t kMaxBody = 64 << 20;  // bytes
 
 struct Url {
   std::string host;
@@ -73,23 +73,32 @@ class Exchange {
     run([&](const auto& done) { asio::async_write(socket_, asio::buffer(request), done); });
   }
 
-  // All that comes until the daemon closes the connection.
-  std::string receive() {
-    std::string bytes;
-    run([&](const auto& done) { asio::async_read(socket_, asio::dynamic_buffer(bytes, kMaxReply), done); },
-        asio::error::eof);
-    return bytes;
+  // Reads until the response is whole, because a proxy may leave the connection open.
+  void receive(http::response_parser<http::string_body>& parser) {
+    std::string bytes;  // not parsed
+    std::array<char, 64 << 10> some{};
+    while (!parser.is_done()) {
+      run([&](const auto& done) { socket_.async_wait(loop::TcpSocket::wait_read, done); });
+      error_code error;
+      bytes.append(some.data(), socket_.read_some(asio::buffer(some), error));
+      if (!error) {
+        bytes.erase(0, parser.put(asio::buffer(bytes), error));
+      } else if (error == asio::error::eof && parser.got_some()) {
+        parser.put_eof(error);
+      }
+      if (error && error != http::error::need_more) throw boost::system::system_error{error};
+    }
   }
 
  private:
-  // Waits for the end of what `start` begins, which is success or `expected`.
+  // Waits for the end of what `start` begins.
   template <class Start>
-  void run(const Start& start, const error_code& expected = {}) {
+  void run(const Start& start) {
     error_code result = asio::error::timed_out;
-    start([&result](const error_code& error, const auto&) { result = error; });
+    start([&result](const error_code& error, const auto&... /*unused*/) { result = error; });
     io_.restart();
     io_.run_until(end_);
-    if (result && result != expected) throw boost::system::system_error{result};
+    if (result) throw boost::system::system_error{result};
   }
 
   const std::chrono::steady_clock::time_point end_ = std::chrono::steady_clock::now() + kLimit;
@@ -105,14 +114,10 @@ Reply get(std::string_view text, std::string_view path) {
     Exchange exchange{url};
     exchange.send(
         fmt::format("GET {}{} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", url.prefix, path, url.host));
-    const std::string bytes = exchange.receive();
     http::response_parser<http::string_body> parser;
-    parser.body_limit(kMaxReply);
+    parser.body_limit(kMaxBody);
     parser.eager(true);
-    error_code error = http::error::end_of_stream;
-    if (!bytes.empty()) parser.put(asio::buffer(bytes), error);
-    if (error == http::error::need_more || (!error && !parser.is_done())) parser.put_eof(error);
-    if (error) throw boost::system::system_error{error};
+    exchange.receive(parser);
     return {parser.get().result_int(), std::move(parser.get().body())};
   } catch (const boost::system::system_error& error) {
     throw NoAnswer{fmt::format("no daemon answers at {}: {}", log::escaped(text), error.code().message())};

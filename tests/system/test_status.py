@@ -97,6 +97,22 @@ class Status(Case):
                 self.assertEqual((process.returncode, output), (1, ""))
                 self.assertRegex(error, r"^qatime: [^\x1b\n]+\n$")
 
+    def test_an_answer_is_whole_by_its_length_whoever_closes(self):
+        qatime = self.qatime()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            url = "http://127.0.0.1:%d" % server.getsockname()[1]
+            process = subprocess.Popen([qatime.program, "status", "--json", "--admin", url], stdout=subprocess.PIPE,
+                                       stderr=subprocess.PIPE, text=True, **lab.as_nobody())
+            with server.accept()[0] as peer:
+                peer.recv(4096)
+                for piece in (b"HTTP/1.1 200 OK\r\nContent-Le", b'ngth: 2\r\n\r\n{', b"}"):
+                    peer.sendall(piece)
+                with server.accept()[0] as second:  # whether it is ready, while the first connection is open
+                    second.recv(4096)
+                    second.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                    output, error = process.communicate(timeout=60)
+            self.assertEqual((output.strip(), error), ("{}", ""))
+
     def test_where_nobody_answers_it_says_so(self):
         qatime = self.qatime()
         url = f"http://127.0.0.1:{lab.own_port()}"
