@@ -177,13 +177,22 @@ run_suite() {
   [ $status = 0 ] || [ ! "$fail_fast" ] || end_all
 }
 
+# failure LOG: what failed, by Catch2 and the sanitizers, and how it ended.
+failure() {
+  grep -E -B 10 -A 10 '^[^ ]*: FAILED:$|ERROR: [A-Za-z]*Sanitizer|WARNING: ThreadSanitizer|: runtime error: ' "$1" |
+    head -n 60
+  echo "--- the end of $1"
+  tail -n 60 "$1"
+  echo "---"
+}
+
 # report SUITE PASSED FAILED SKIPPED SECONDS STATUS: in one piece, since another suite may report, too.
 report() {
   text=$(
     echo "$1: $2 passed, $3 failed, $4 skipped ($5 s)"
     reasons "$LOGS/$1.log"
     [ "$6" != 124 ] || echo "$1: took too long"
-    [ "$6" = 0 ] || { echo "--- the end of $LOGS/$1.log" && tail -n 60 "$LOGS/$1.log" && echo "---"; }
+    [ "$6" = 0 ] || failure "$LOGS/$1.log"
   )
   echo "$text"
 }

@@ -18,19 +18,29 @@ namespace {
 using boost::asio::ip::tcp;
 using namespace std::chrono_literals;
 
+// More than the buffers of two sockets take (tcp(7): tcp_wmem, at most 4 MiB, and kReceiveBuffer).
+constexpr std::size_t kLarge = 5 << 20;
+constexpr int kReceiveBuffer = 64 << 10;
+
+// So long that none of them ends a test, however slow the machine.
+constexpr Server::Limits kNoHurry{1h, 1h, 1h};
+
 // A server, and peers of it in the same thread.
 struct Fixture {
   // Runs the server until `done` or for a generous while.
   template <class Done>
   bool run_until(Done done) {
-    const auto end = std::chrono::steady_clock::now() + 30s;
+    const auto end = std::chrono::steady_clock::now() + 2min;
     while (!done() && std::chrono::steady_clock::now() < end) io.run_for(1ms);
     return done();
   }
 
-  tcp::socket connect() {
-    tcp::socket peer{io};
-    peer.connect({boost::asio::ip::make_address("127.0.0.1"), server.port()});
+  tcp::socket connect() { return connect(server); }
+
+  tcp::socket connect(const Server& to) {
+    tcp::socket peer{io, tcp::v4()};
+    peer.set_option(tcp::socket::receive_buffer_size{kReceiveBuffer});
+    peer.connect({boost::asio::ip::make_address("127.0.0.1"), to.port()});
     peer.non_blocking(true);
     return peer;
   }
@@ -68,13 +78,12 @@ struct Fixture {
 
   boost::asio::io_context io{1};
   std::string body = "hello";
-  Server::Limits limits{};
   Server server{io,
                 {"127.0.0.1", 0},
                 [this](std::string_view path) {
                   return path == "/here" ? Response{200, "text/plain", body} : Response{404, "text/plain", "no"};
                 },
-                limits};
+                kNoHurry};
 };
 
 // A fixture whose limits are over in a moment.
@@ -158,7 +167,7 @@ TEST_CASE("When there are too many connections, the one that has been idle longe
 
 TEST_CASE("Who is idle makes room before who is being served") {
   Fixture f;
-  f.body.assign(16 << 20, 'x');
+  f.body.assign(kLarge, 'x');
   std::vector<tcp::socket> served;
   for (std::size_t i = 0; i + 1 < Server::kMaxConnections; ++i) {
     served.push_back(f.connect());
@@ -170,12 +179,12 @@ TEST_CASE("Who is idle makes room before who is being served") {
   CHECK(f.receive(idle, "no").starts_with("HTTP/1.1 404 "));
   CHECK(f.ask(Fixture::get("/there")).starts_with("HTTP/1.1 404 "));
   CHECK(f.run_until([&] { return f.is_closed(idle); }));
-  CHECK(f.receive(served.front()).size() > f.body.size());
+  CHECK(f.receive(served.front()).ends_with(f.body));
 }
 
 TEST_CASE("Who does not read what was asked for makes room like who asks for nothing") {
   Fixture f;
-  f.body.assign(16 << 20, 'x');
+  f.body.assign(kLarge, 'x');
   std::vector<tcp::socket> stalled;
   for (std::size_t i = 0; i < 3 * Server::kMaxConnections; ++i) {
     stalled.push_back(f.connect());
@@ -187,12 +196,9 @@ TEST_CASE("Who does not read what was asked for makes room like who asks for not
 
 TEST_CASE("Who takes too long for a request or a response is closed") {
   HurriedFixture f;
-  f.body.assign(64 << 20, 'x');
+  f.body.assign(kLarge, 'x');
   std::vector<tcp::socket> peers;
-  for (int i = 0; i < 2; ++i) {
-    peers.emplace_back(f.io).connect({boost::asio::ip::make_address("127.0.0.1"), f.hurried.port()});
-    peers.back().non_blocking(true);
-  }
+  for (int i = 0; i < 2; ++i) peers.push_back(f.connect(f.hurried));
   boost::asio::write(peers[0], boost::asio::buffer(std::string{"GET /he"}));
   boost::asio::write(peers[1], boost::asio::buffer(Fixture::get("/here")));
   CHECK(f.run_until([&] { return f.is_closed(peers[0]); }));
@@ -209,9 +215,7 @@ TEST_CASE("Who takes too long for a request or a response is closed") {
 
 TEST_CASE("Who asks for nothing more is closed after a while") {
   HurriedFixture f;
-  tcp::socket peer{f.io};
-  peer.connect({boost::asio::ip::make_address("127.0.0.1"), f.hurried.port()});
-  peer.non_blocking(true);
+  tcp::socket peer = f.connect(f.hurried);
   boost::asio::write(peer, boost::asio::buffer(std::string{"GET /here HTTP/1.1\r\nHost: localhost\r\n\r\n"}));
   CHECK(f.receive(peer).ends_with("hello"));
   CHECK(f.run_until([&] { return f.is_closed(peer); }));
