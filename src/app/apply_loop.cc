@@ -15,11 +15,11 @@ constexpr std::chrono::milliseconds kTick{50};
 }  // namespace
 
 ApplyLoop::ApplyLoop(boost::asio::io_context& io, backlog::Backlog& backlog, const Clock& clock, const Config& config,
-                     const Lanes& lanes, metrics::Registry& registry, bool dry_run)
+                     const Exports& exports, metrics::Registry& registry, bool dry_run)
     : io_{io},
       clock_{clock},
       client_{io, config.nfs, registry},
-      engine_{backlog, client_, clock, config.nfs, lanes, config.policy, registry, dry_run},
+      engine_{backlog, client_, clock, config.nfs, exports, config.policy, registry, dry_run},
       timer_{io} {
   client_.on_change([this] { pump(); });
 }

@@ -25,7 +25,7 @@ class ApplyLoop {
   static constexpr std::size_t kStack = nfs::LibnfsClient::kStack;  // bytes that the thread must have
 
   ApplyLoop(boost::asio::io_context& io, backlog::Backlog& backlog, const Clock& clock, const Config& config,
-            const Lanes& lanes, metrics::Registry& registry, bool dry_run);
+            const Exports& exports, metrics::Registry& registry, bool dry_run);
   ApplyLoop(const ApplyLoop&) = delete;
   ApplyLoop& operator=(const ApplyLoop&) = delete;
 

@@ -131,10 +131,10 @@ class Daemon {
   Daemon(const Config& config, const std::function<Config()>& read_again, bool dry_run)
       : config_{config},
         read_again_{read_again},
-        lanes_{config.nfs.lanes()},
+        exports_{config.nfs.export_paths()},
         backlog_{open_backlog(config, dry_run)},
-        apply_loop_{apply_.io(), backlog_, clock_, config, lanes_, metrics_, dry_run},
-        policy_{std::make_unique<ingest::Policy>(config.policy, lanes_, self_)},
+        apply_loop_{apply_.io(), backlog_, clock_, config, exports_, metrics_, dry_run},
+        policy_{std::make_unique<ingest::Policy>(config.policy, exports_, self_)},
         intake_stage_{*policy_, config.syslog.rfc3164_timezone, metrics_,
                       [this](Events events) { backlog_.add(events); }},
         connections_{config.syslog, intake_stage_, metrics_} {
@@ -198,19 +198,19 @@ class Daemon {
   // A dry run keeps nothing, and has nothing to do with what others share.
   backlog::Backlog& open_backlog(Config config, bool dry_run) {
     if (dry_run) {
-      local_ = std::make_unique<backlog::Local>(config.backlog, lanes_, clock_, metrics_);
+      local_ = std::make_unique<backlog::Local>(config.backlog, exports_, clock_, metrics_);
       return *local_;
     }
     if (config.backlog.directory.empty()) config.backlog.directory = backlog::default_directory();
     directory_ = config.backlog.directory;
     try {
       if (config.backlog.kind == BacklogConfig::Kind::redis) {
-        auto shared = backlog::redis::open(config, lanes_, clock_, metrics_);
+        auto shared = backlog::redis::open(config, exports_, clock_, metrics_);
         backlog::Backlog& made = *shared;
         keeping_ = std::move(shared);
         return made;
       }
-      local_ = std::make_unique<backlog::Local>(config.backlog, lanes_, clock_, metrics_, backlog::HistoryLimits{},
+      local_ = std::make_unique<backlog::Local>(config.backlog, exports_, clock_, metrics_, backlog::HistoryLimits{},
                                                 backlog::Local::Log::kept);
       keeping_ = std::make_unique<backlog::Keeper>(config.backlog, std::make_unique<backlog::Store>(directory_),
                                                    *local_, metrics_);
@@ -253,7 +253,7 @@ class Daemon {
       Config next = read_again_();
       const bool is_secure = config_.syslog.uses_tls() && next.syslog.uses_tls();
       auto tls = is_secure ? read_tls(next) : nullptr;
-      auto policy = std::make_unique<const ingest::Policy>(next.policy, lanes_, self_);
+      auto policy = std::make_unique<const ingest::Policy>(next.policy, exports_, self_);
       const log::Level before = config_.log.level;
       const Changes changes = adopt(config_, std::move(next));
       take_over(std::move(policy), std::move(tls), [this, changes, louder = std::min(before, config_.log.level)] {
@@ -420,7 +420,7 @@ class Daemon {
   metrics::Counter& reloads_ = reload_counter("taken");
   metrics::Counter& refused_reloads_ = reload_counter("refused");
   SteadyClock clock_;
-  Lanes lanes_;
+  Exports exports_;
   asio::io_context main_{1};
   std::exception_ptr failure_;
   Notifier service_manager_ = Notifier::from_environment();

@@ -92,10 +92,10 @@ class Replay {
       : config_{config},
         patience_{patience},
         dry_run_{dry_run},
-        lanes_{config.nfs.lanes()},
-        backlog_{unbounded(), lanes_, clock_, metrics_, kForEver},
-        apply_loop_{io_, backlog_, clock_, config, lanes_, metrics_, dry_run},
-        policy_{config.policy, lanes_, self_},
+        exports_{config.nfs.export_paths()},
+        backlog_{unbounded(), exports_, clock_, metrics_, kForEver},
+        apply_loop_{io_, backlog_, clock_, config, exports_, metrics_, dry_run},
+        policy_{config.policy, exports_, self_},
         intake_{policy_, config.syslog.rfc3164_timezone, metrics_, [this](Events events) { backlog_.add(events); }} {
     apply_loop_.client().on_local_addresses([this](const auto& addresses) { self_.set(addresses); });
     stop_on_signal();
@@ -140,8 +140,8 @@ class Replay {
 
   // Who is nobody in particular may set times of files whose root is not theirs.
   void connect() {
-    for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
-      nfs::await_root(io_, apply_loop_.client(), config_.nfs, lane);
+    for (std::size_t export_index = 0; export_index < exports_.size(); ++export_index) {
+      nfs::await_root(io_, apply_loop_.client(), config_.nfs, export_index);
     }
     if (!dry_run_ && config_.nfs.uid == 0) nfs::expect_writable(config_.nfs);
   }
@@ -199,8 +199,8 @@ class Replay {
   bool is_hopeless(Clock::Instant latest) {
     if (patience_ == 0ns || clock_.now() - latest < patience_) return false;
     std::string trouble;
-    for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
-      if (const auto one = apply_loop_.client().trouble(lane)) trouble += ": " + *one;
+    for (std::size_t export_index = 0; export_index < exports_.size(); ++export_index) {
+      if (const auto one = apply_loop_.client().trouble(export_index)) trouble += ": " + *one;
     }
     progress_.clear();
     kReplayLog.error("nothing was done for {:.0f} s{}", std::chrono::duration<double>{patience_}.count(), trouble);
@@ -268,7 +268,7 @@ class Replay {
   const bool dry_run_;
   metrics::Registry metrics_;
   SteadyClock clock_;
-  Lanes lanes_;
+  Exports exports_;
   boost::asio::io_context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{io_.get_executor()};
   loop::SignalSet signals_{io_, SIGTERM, SIGINT};

@@ -32,22 +32,22 @@ constexpr std::size_t most_paced(std::size_t max_rate) noexcept {
 }  // namespace
 
 Engine::Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& clock, const NfsConfig& config,
-               const Lanes& lanes, const PolicyConfig& policy, metrics::Registry& registry, bool dry_run,
+               const Exports& exports, const PolicyConfig& policy, metrics::Registry& registry, bool dry_run,
                std::uint64_t seed)
     : backlog_{backlog},
       client_{client},
       clock_{clock},
-      lanes_{lanes},
+      exports_{exports},
       forward_{policy},
       dry_run_{dry_run},
       tally_{registry},
       pipeline_{client, [this] { advance(); }},
-      resolver_{client, pipeline_, clock, config, lanes, registry},
+      resolver_{client, pipeline_, clock, config, exports, registry},
       listings_{backlog,
                 pipeline_,
                 resolver_,
                 clock,
-                lanes,
+                exports,
                 config.readdirplus,
                 [this] { forget_changed(); },
                 [this](const Listing& listing, const backlog::Entry& entry, const nfs::Object* object) {
@@ -57,16 +57,16 @@ Engine::Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& cloc
       pace_{config.max_rate},
       most_paced_{most_paced(config.max_rate)},
       backoff_{kFirstRetry, kLastRetry, seed} {
-  assert(config.exports.size() == lanes.size());
-  for (const auto& subject : config.exports)
-    exports_.push_back({Breaker{config.uid == 0}, {}, {}, ExportReporter{subject, registry}});
+  assert(config.exports.size() == exports.size());
+  for (const auto& each : config.exports)
+    states_.push_back({Breaker{config.uid == 0}, {}, {}, ExportReporter{each, registry}});
 }
 
 // What there is to do.
 
 void Engine::pump() {
   const auto now = clock_.now();
-  for (std::size_t lane = 0; lane < exports_.size(); ++lane) watch(lane, now);
+  for (std::size_t export_index = 0; export_index < states_.size(); ++export_index) watch(export_index, now);
   advance();
 }
 
@@ -78,8 +78,8 @@ std::optional<Clock::Instant> Engine::next_deadline() const {
   };
   if (client_.room() > 0) consider(backlog_.next_due());
   if (client_.room() > 0 && !paced_.empty()) consider(std::max(pace_.next(), now + kPaceTick));
-  for (std::size_t lane = 0; lane < exports_.size(); ++lane) {
-    if (client_.root(lane)) consider(exports_[lane].breaker.next_deadline());
+  for (std::size_t export_index = 0; export_index < states_.size(); ++export_index) {
+    if (client_.root(export_index)) consider(states_[export_index].breaker.next_deadline());
   }
   return next;
 }
@@ -93,12 +93,12 @@ void Engine::adopt(const PolicyConfig& policy, std::size_t max_rate) {
 
 void Engine::stop_taking() {
   stopping_ = true;
-  for (std::size_t lane = 0; lane < exports_.size(); ++lane) listings_.withdraw(lane);
+  for (std::size_t export_index = 0; export_index < states_.size(); ++export_index) listings_.withdraw(export_index);
 }
 
 void Engine::advance() {
-  for (auto& subject : exports_) {
-    if (subject.breaker.has_verdicts()) carry_out(subject.breaker.take_verdicts());
+  for (auto& state : states_) {
+    if (state.breaker.has_verdicts()) carry_out(state.breaker.take_verdicts());
   }
   // Work that is taken brings the news with it; a listing goes on without.
   if (listings_.entries() > 0) forget_changed();
@@ -112,7 +112,7 @@ void Engine::advance() {
 bool Engine::take() {
   if (stopping_ || client_.room() == 0) return false;
   std::size_t held = 0;
-  for (const auto& subject : exports_) held += subject.breaker.held();
+  for (const auto& state : states_) held += state.breaker.held();
   const std::size_t most = std::min(kAhead * pipeline_.width(), most_paced_);
   const std::size_t busy = tasks_.size() - held + listings_.expected();
   if (busy > most / 2) return false;
@@ -124,24 +124,24 @@ bool Engine::take() {
 
 // Whether a listing could take its next step. What listings have of an export that gets no work waits in the backlog.
 bool Engine::go_on_listing(std::size_t limit) {
-  for (std::size_t lane = 0; lane < exports_.size(); ++lane) {
-    const auto& breaker = exports_[lane].breaker;
-    if (!client_.root(lane) || breaker.full() || breaker.suspended()) listings_.withdraw(lane);
+  for (std::size_t export_index = 0; export_index < states_.size(); ++export_index) {
+    const auto& breaker = states_[export_index].breaker;
+    if (!client_.root(export_index) || breaker.full() || breaker.suspended()) listings_.withdraw(export_index);
   }
   return listings_.step(std::min(limit, kSlice));
 }
 
-// Takes a slice of the lane whose turn it is; false if there is none.
+// Takes a slice of the export whose turn it is; false if there is none.
 bool Engine::take_slice(std::size_t most) {
   const auto now = clock_.now();
-  for (std::size_t tried = 0; tried < exports_.size(); ++tried) {
-    const std::size_t lane = std::exchange(next_lane_, (next_lane_ + 1) % exports_.size());
-    const std::size_t limit = share(lane, most, now);
+  for (std::size_t tried = 0; tried < states_.size(); ++tried) {
+    const std::size_t export_index = std::exchange(next_export_, (next_export_ + 1) % states_.size());
+    const std::size_t limit = share(export_index, most, now);
     if (limit == 0) continue;
-    backlog::Slice slice = backlog_.take(lane, limit);
-    auto& breaker = exports_[lane].breaker;
+    backlog::Slice slice = backlog_.take(export_index, limit);
+    auto& breaker = states_[export_index].breaker;
     if (slice.entries.empty()) {
-      if (breaker.suspended() && breaker.suspended() != Reason::mapping) probe_root(lane, now);
+      if (breaker.suspended() && breaker.suspended() != Reason::mapping) probe_root(export_index, now);
       continue;
     }
     const bool is_hot = recent_.find(slice.directory, slice.entries.front().name, now) != nullptr;
@@ -154,16 +154,16 @@ bool Engine::take_slice(std::size_t most) {
       return true;
     }
     const auto directory = std::make_shared<const std::string>(std::move(slice.directory));
-    for (auto& entry : slice.entries) locate(begin(lane, directory, std::move(entry)));
+    for (auto& entry : slice.entries) locate(begin(export_index, directory, std::move(entry)));
     return true;
   }
   return false;
 }
 
-// How many entries the lane may take now.
-std::size_t Engine::share(std::size_t lane, std::size_t limit, Clock::Instant now) const {
-  const auto& breaker = exports_[lane].breaker;
-  if (!client_.root(lane) || breaker.full()) return 0;
+// How many entries the export may take now.
+std::size_t Engine::share(std::size_t export_index, std::size_t limit, Clock::Instant now) const {
+  const auto& breaker = states_[export_index].breaker;
+  if (!client_.root(export_index) || breaker.full()) return 0;
   if (breaker.suspended()) return breaker.entry_probe_due(now) ? 1 : 0;
   return std::min(limit, kSlice);
 }
@@ -187,25 +187,25 @@ void Engine::forget(std::string_view path) {
   }
 }
 
-void Engine::watch(std::size_t lane, Clock::Instant now) {
-  auto& breaker = exports_[lane].breaker;
+void Engine::watch(std::size_t export_index, Clock::Instant now) {
+  auto& breaker = states_[export_index].breaker;
   breaker.tick(now);
-  if (breaker.root_probe_due(now)) probe_root(lane, now);
-  exports_[lane].notice.update(state(lane), backlog_.pending(), now);
+  if (breaker.root_probe_due(now)) probe_root(export_index, now);
+  states_[export_index].notice.update(state(export_index), backlog_.pending(), now);
 }
 
 // Why the export gets no work.
-std::optional<Reason> Engine::state(std::size_t lane) const {
-  if (client_.root(lane)) return exports_[lane].breaker.suspended();
-  const Status status = client_.mount_status(lane);
+std::optional<Reason> Engine::state(std::size_t export_index) const {
+  if (client_.root(export_index)) return states_[export_index].breaker.suspended();
+  const Status status = client_.mount_status(export_index);
   if (status == Status::ok) return Reason::unreachable;
   return status == Status::auth ? Reason::auth : Reason::mount;
 }
 
 // Writes the root's own atime back, which changes nothing and tells whether the export can be written.
-void Engine::probe_root(std::size_t lane, Clock::Instant now) {
-  exports_[lane].breaker.probed(now);
-  Task& task = begin(lane, std::make_shared<const std::string>(lanes_.path(lane)), {});
+void Engine::probe_root(std::size_t export_index, Clock::Instant now) {
+  states_[export_index].breaker.probed(now);
+  Task& task = begin(export_index, std::make_shared<const std::string>(exports_.path(export_index)), {});
   task.is_probe = true;
   locate(task);
 }

@@ -38,12 +38,12 @@
 namespace qatime::apply {
 
 // Lives on the apply thread, like the client, which must complete nothing once the engine is gone. Everything that it
-// is made with outlives it; `config.exports` and `lanes` have the same order. With `dry_run` it does all but the
+// is made with outlives it; `config.exports` and `exports` have the same order. With `dry_run` it does all but the
 // SETATTR and counts what it would have set as applied. `seed` is that of the jitter of retries.
 class Engine {
  public:
   Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& clock, const NfsConfig& config,
-         const Lanes& lanes, const PolicyConfig& policy, metrics::Registry& registry, bool dry_run,
+         const Exports& exports, const PolicyConfig& policy, metrics::Registry& registry, bool dry_run,
          std::uint64_t seed = std::random_device{}());
 
   // Does what can be done now. To be called when the backlog has new work, when the client changed, at
@@ -63,7 +63,7 @@ class Engine {
   [[nodiscard]] std::size_t work() const noexcept { return tasks_.size() + listings_.entries(); }
 
  private:
-  struct Export {
+  struct ExportState {
     Breaker breaker;
     GuardSupport guards;
     TimeDelta time_delta;
@@ -75,16 +75,16 @@ class Engine {
   bool take();
   bool take_slice(std::size_t limit);
   bool go_on_listing(std::size_t limit);
-  [[nodiscard]] std::size_t share(std::size_t lane, std::size_t limit, Clock::Instant now) const;
+  [[nodiscard]] std::size_t share(std::size_t export_index, std::size_t limit, Clock::Instant now) const;
   void forget_changed();
   void forget(std::string_view path);
-  void watch(std::size_t lane, Clock::Instant now);
-  [[nodiscard]] std::optional<Reason> state(std::size_t lane) const;
-  void probe_root(std::size_t lane, Clock::Instant now);
+  void watch(std::size_t export_index, Clock::Instant now);
+  [[nodiscard]] std::optional<Reason> state(std::size_t export_index) const;
+  void probe_root(std::size_t export_index, Clock::Instant now);
   void carry_out(const Breaker::Verdicts& verdicts);
 
   // The way of a task: way.cc.
-  Task& begin(std::size_t lane, std::shared_ptr<const std::string> directory, backlog::Entry entry);
+  Task& begin(std::size_t export_index, std::shared_ptr<const std::string> directory, backlog::Entry entry);
   void locate(Task& task);
   void listed(const Listing& listing, const backlog::Entry& entry, const nfs::Object* object);
   bool recall(Task& task);
@@ -101,7 +101,7 @@ class Engine {
   void remember(const Task& task, const std::optional<nfs::Attributes>& after);
   void look_again(Task& task);
   void leave(const nfs::Handle& object);
-  void doubt_guards(std::size_t lane);
+  void doubt_guards(std::size_t export_index);
 
   // Its end.
   void failed(Task& task, nfs::Status status, std::string_view where);
@@ -115,7 +115,7 @@ class Engine {
   backlog::Backlog& backlog_;
   nfs::Client& client_;
   const Clock& clock_;
-  const Lanes& lanes_;
+  const Exports& exports_;
   AtimePolicy forward_;
   const bool dry_run_;
   OutcomeCounters tally_;
@@ -123,8 +123,8 @@ class Engine {
   Resolver resolver_;
   Listings listings_;
   HotFileCache recent_;
-  std::vector<Export> exports_;  // by lane
-  std::size_t next_lane_ = 0;    // whose turn it is
+  std::vector<ExportState> states_;  // by export
+  std::size_t next_export_ = 0;      // whose turn it is
   bool is_listings_turn_ = false;
   bool stopping_ = false;
   std::pmr::unsynchronized_pool_resource memory_;

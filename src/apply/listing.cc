@@ -27,27 +27,27 @@ std::uint32_t next_page(std::uint32_t size, std::size_t entries, std::size_t hit
 }
 
 Listings::Listings(backlog::Backlog& backlog, Pipeline& pipeline, Resolver& resolver, const Clock& clock,
-                   const Lanes& lanes, bool enabled, std::function<void()> catch_up, Leave leave)
+                   const Exports& exports, bool enabled, std::function<void()> catch_up, Leave leave)
     : backlog_{backlog},
       pipeline_{pipeline},
       resolver_{resolver},
       clock_{clock},
-      lanes_{lanes},
+      exports_{exports},
       catch_up_{std::move(catch_up)},
       leave_{std::move(leave)},
-      not_before_(lanes.size(), enabled ? Clock::Instant::min() : Clock::Instant::max()) {}
+      not_before_(exports.size(), enabled ? Clock::Instant::min() : Clock::Instant::max()) {}
 
 std::optional<std::size_t> Listings::appetite(const backlog::Slice& slice) const {
   const std::size_t room = kMostEntries - entries_;
   const std::size_t taken = slice.entries.size();
   if (taken + slice.left < kFewestNames || room < std::max(taken, kFewestNames)) return std::nullopt;
-  if (clock_.now() < not_before_[slice.lane] || listings_.contains(slice.directory)) return std::nullopt;
+  if (clock_.now() < not_before_[slice.export_index] || listings_.contains(slice.directory)) return std::nullopt;
   return room - taken;
 }
 
 void Listings::begin(backlog::Slice slice, Breaker::Stamp taken) {
   const auto listing = std::make_shared<Listing>();
-  listing->lane = slice.lane;
+  listing->export_index = slice.export_index;
   listing->directory = std::make_shared<const std::string>(std::move(slice.directory));
   listing->taken = taken;
   listing->entries = std::move(slice.entries);
@@ -58,7 +58,7 @@ void Listings::begin(backlog::Slice slice, Breaker::Stamp taken) {
   listings_.emplace(*listing->directory, listing);
   listing->page = first_page(listing->entries.size());
   expect(*listing, listing->entries.size());
-  resolver_.resolve(listing->lane, *listing->directory, [this, listing](const Resolver::Answer& answer) {
+  resolver_.resolve(listing->export_index, *listing->directory, [this, listing](const Resolver::Answer& answer) {
     expect(*listing, 0);
     listing->handle = answer.handle;
     if (answer.status != nfs::Status::ok) listing->page = 0;
@@ -139,13 +139,13 @@ std::size_t Listings::pick(Listing& listing, const nfs::Page& page) {
 // What says something about READDIRPLUS rather than about this directory is remembered.
 void Listings::failed(const Listing& listing, nfs::Status status) {
   using nfs::Status;
-  auto& not_before = not_before_[listing.lane];
+  auto& not_before = not_before_[listing.export_index];
   switch (status) {
     case Status::notsupp:
       if (not_before == Clock::Instant::max()) return;
       not_before = Clock::Instant::max();
       return kLog.info("export of {}: the server has no READDIRPLUS, looking up each name",
-                       log::field("path", lanes_.path(listing.lane)));
+                       log::field("path", exports_.path(listing.export_index)));
     case Status::toosmall:
     case Status::serverfault:
     case Status::garbage:
@@ -186,8 +186,8 @@ void Listings::withdraw_if(Condition condition) {
   });
 }
 
-void Listings::withdraw(std::size_t lane) {
-  withdraw_if([lane](const Listing& listing) { return listing.lane == lane; });
+void Listings::withdraw(std::size_t export_index) {
+  withdraw_if([export_index](const Listing& listing) { return listing.export_index == export_index; });
 }
 
 void Listings::forget(std::string_view path) {

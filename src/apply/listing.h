@@ -53,7 +53,7 @@ inline constexpr std::size_t kFewestNames = 8;
 // One directory and the entries whose names are looked for in its pages, all taken before the first page was asked for:
 // no page is older than what it is used for.
 struct Listing {
-  std::size_t lane = 0;
+  std::size_t export_index = 0;
   std::shared_ptr<const std::string> directory;
   Breaker::Stamp taken = 0;
   nfs::Handle handle;  // of the directory
@@ -80,8 +80,8 @@ class Listings {
 
   // With `enabled` false, none ever begins. `catch_up` calls forget() with all that has changed since; a page is not
   // looked at before.
-  Listings(backlog::Backlog& backlog, Pipeline& pipeline, Resolver& resolver, const Clock& clock, const Lanes& lanes,
-           bool enabled, std::function<void()> catch_up, Leave leave);
+  Listings(backlog::Backlog& backlog, Pipeline& pipeline, Resolver& resolver, const Clock& clock,
+           const Exports& exports, bool enabled, std::function<void()> catch_up, Leave leave);
 
   // How many more entries of its directory a slice is to take for a listing; nothing if there is to be none.
   [[nodiscard]] std::optional<std::size_t> appetite(const backlog::Slice& slice) const;
@@ -93,8 +93,8 @@ class Listings {
   // up. False if none can take one now.
   bool step(std::size_t limit);
 
-  // Puts what it has of this lane back into the backlog.
-  void withdraw(std::size_t lane);
+  // Puts what it has of this export back into the backlog.
+  void withdraw(std::size_t export_index);
 
   // Names at and below `path` may mean other objects now: puts the entries that it concerns back into the backlog,
   // which follows the change.
@@ -122,10 +122,10 @@ class Listings {
   Pipeline& pipeline_;
   Resolver& resolver_;
   const Clock& clock_;
-  const Lanes& lanes_;
+  const Exports& exports_;
   const std::function<void()> catch_up_;
   const Leave leave_;
-  std::vector<Clock::Instant> not_before_;       // by lane
+  std::vector<Clock::Instant> not_before_;       // by export
   std::map<std::string_view, Shared> listings_;  // by directory
   std::deque<Shared> ready_;                     // for their next steps
   std::size_t entries_ = 0;

@@ -20,21 +20,21 @@ std::string_view parent(std::string_view path) noexcept {
 }
 
 Resolver::Resolver(const nfs::Client& client, Pipeline& pipeline, const Clock& clock, const NfsConfig& config,
-                   const Lanes& lanes, metrics::Registry& registry)
+                   const Exports& exports, metrics::Registry& registry)
     : client_{client},
       pipeline_{pipeline},
       clock_{clock},
-      lanes_{lanes},
+      exports_{exports},
       cache_{std::make_unique<PathCache<nfs::Handle>>(config.handle_cache, config.handle_ttl)},
       hits_{registry.counter("qatime_handle_cache_hits_total", "Directories whose handle was in the cache.")},
       misses_{registry.counter("qatime_handle_cache_misses_total", "Directories that had to be looked up.")} {}
 
 Resolver::~Resolver() = default;
 
-void Resolver::resolve(std::size_t lane, std::string_view directory, Done done) {
-  const std::string& top = lanes_.path(lane);
+void Resolver::resolve(std::size_t export_index, std::string_view directory, Done done) {
+  const std::string& top = exports_.path(export_index);
   if (directory == top) {
-    const auto root = client_.root(lane);
+    const auto root = client_.root(export_index);
     return done(root ? Answer{nfs::Status::ok, *root, {}} : Answer{nfs::Status::lost, {}, directory});
   }
   if (const auto* handle = cache_->find(directory, clock_.now())) {
@@ -42,7 +42,7 @@ void Resolver::resolve(std::size_t lane, std::string_view directory, Done done) 
     return done({nfs::Status::ok, *handle, {}});
   }
   misses_.add();
-  Walk walk{.lane = lane, .directory = std::string{directory}, .handle = {}, .done = std::move(done)};
+  Walk walk{.export_index = export_index, .directory = std::string{directory}, .handle = {}, .done = std::move(done)};
   if (!begin(walk)) return walk.done({nfs::Status::lost, {}, top});
   go_on(std::move(walk));
 }
@@ -50,7 +50,7 @@ void Resolver::resolve(std::size_t lane, std::string_view directory, Done done) 
 // Sets the walk on the deepest ancestor whose handle is known. False if there is none, not even the root.
 bool Resolver::begin(Walk& walk) {
   const std::string_view directory = walk.directory;
-  const std::string_view top = lanes_.path(walk.lane);
+  const std::string_view top = exports_.path(walk.export_index);
   for (auto at = parent(directory); at.size() > top.size(); at = parent(at)) {
     if (const auto* handle = cache_->find(at, clock_.now())) {
       walk.handle = *handle;
@@ -58,7 +58,7 @@ bool Resolver::begin(Walk& walk) {
       return true;
     }
   }
-  const auto root = client_.root(walk.lane);
+  const auto root = client_.root(walk.export_index);
   if (!root) return false;
   walk.handle = *root;
   walk.known = top.size();

@@ -36,12 +36,12 @@ class Resolver {
   using Done = std::function<void(const Answer&)>;
 
   Resolver(const nfs::Client& client, Pipeline& pipeline, const Clock& clock, const NfsConfig& config,
-           const Lanes& lanes, metrics::Registry& registry);
+           const Exports& exports, metrics::Registry& registry);
   ~Resolver();
 
   // `done` is called once: at once if the answer is known, else from a completion. Status::lost means that the export
   // is not mounted.
-  void resolve(std::size_t lane, std::string_view directory, Done done);
+  void resolve(std::size_t export_index, std::string_view directory, Done done);
 
   // A request on `directory` with `handle` showed that the handle is no longer good: forgets it and those of the
   // ancestors, of which it was learned, unless it was replaced already.
@@ -53,7 +53,7 @@ class Resolver {
 
  private:
   struct Walk {
-    std::size_t lane = 0;
+    std::size_t export_index = 0;
     std::string directory;  // to be resolved
     std::size_t known = 0;  // length of its prefix that is `handle`
     nfs::Handle handle;
@@ -75,7 +75,7 @@ class Resolver {
   const nfs::Client& client_;
   Pipeline& pipeline_;
   const Clock& clock_;
-  const Lanes& lanes_;
+  const Exports& exports_;
   const std::unique_ptr<PathCache<nfs::Handle>> cache_;
   std::map<std::string, std::shared_ptr<Lookup>, std::less<>> lookups_;  // under way, by directory
   metrics::Counter& hits_;

@@ -18,7 +18,7 @@
 namespace qatime::apply {
 
 struct Task {
-  std::size_t lane = 0;
+  std::size_t export_index = 0;
   std::shared_ptr<const std::string> directory;
   backlog::Entry entry;
   bool is_probe = false;  // of the export's root; the entry's time is the atime found there, its ticket is none

@@ -41,20 +41,20 @@ bool name_is_gone(Status status) noexcept {
 
 }  // namespace
 
-Task& Engine::begin(std::size_t lane, std::shared_ptr<const std::string> directory, backlog::Entry entry) {
+Task& Engine::begin(std::size_t export_index, std::shared_ptr<const std::string> directory, backlog::Entry entry) {
   Task& task = tasks_.emplace_back();
   task.self = std::prev(tasks_.end());
-  task.lane = lane;
+  task.export_index = export_index;
   task.directory = std::move(directory);
   task.entry = std::move(entry);
-  task.taken = exports_[lane].breaker.stamp();
+  task.taken = states_[export_index].breaker.stamp();
   return task;
 }
 
 void Engine::locate(Task& task) {
   task.is_recalled = recall(task);
   if (task.is_recalled) return;
-  resolver_.resolve(task.lane, *task.directory, [this, &task](const Resolver::Answer& answer) {
+  resolver_.resolve(task.export_index, *task.directory, [this, &task](const Resolver::Answer& answer) {
     if (answer.status != Status::ok) return failed(task, answer.status, answer.where);
     task.parent = answer.handle;
     look(task);
@@ -62,7 +62,7 @@ void Engine::locate(Task& task) {
 }
 
 void Engine::listed(const Listing& listing, const backlog::Entry& entry, const nfs::Object* object) {
-  Task& task = begin(listing.lane, listing.directory, entry);
+  Task& task = begin(listing.export_index, listing.directory, entry);
   if (object == nullptr) return locate(task);
   task.taken = listing.taken;
   task.parent = listing.handle;
@@ -72,7 +72,7 @@ void Engine::listed(const Listing& listing, const backlog::Entry& entry, const n
 // Goes on with what is known of the object from a moment ago. Only to set a newer time, which a guard makes safe: that
 // there is none to be set takes a look.
 bool Engine::recall(Task& task) {
-  if (exports_[task.lane].breaker.suspended() || !exports_[task.lane].guards.usable()) return false;
+  if (states_[task.export_index].breaker.suspended() || !states_[task.export_index].guards.usable()) return false;
   const auto* known = recent_.find(*task.directory, task.entry.name, clock_.now());
   if (known == nullptr || !is_forward(task, known->attributes)) return false;
   task.object = known->handle;
@@ -99,7 +99,7 @@ void Engine::looked(Task& task, Status status, const nfs::Object& object) {
     return failed(task, status, *task.directory);
   }
   task.looked = clock_.now();
-  exports_[task.lane].breaker.found(task.taken, task.looked);
+  states_[task.export_index].breaker.found(task.taken, task.looked);
   task.object = object.handle;
   if (!object.attributes) return read(task);
   decide(task, *object.attributes);
@@ -121,13 +121,13 @@ void Engine::read(Task& task) {
 }
 
 bool Engine::is_forward(const Task& task, const nfs::Attributes& attributes) const {
-  return forward_.moves(attributes, exports_[task.lane].time_delta.kept(task.entry.time));
+  return forward_.moves(attributes, states_[task.export_index].time_delta.kept(task.entry.time));
 }
 
 void Engine::decide(Task& task, const nfs::Attributes& attributes) {
-  auto& breaker = exports_[task.lane].breaker;
+  auto& breaker = states_[task.export_index].breaker;
   breaker.answered(task.taken);
-  if (std::exchange(task.rejected, {}) == attributes.ctime) doubt_guards(task.lane);
+  if (std::exchange(task.rejected, {}) == attributes.ctime) doubt_guards(task.export_index);
   if (task.is_probe) {
     task.entry.time = attributes.atime;
   } else if (!is_forward(task, attributes)) {
@@ -148,7 +148,7 @@ void Engine::set(Task& task, const nfs::Attributes& attributes) {
   if (!free) return at->second.push_back(&task);
   task.found = attributes.atime;
   task.guard.reset();
-  if (!task.unguarded && exports_[task.lane].guards.usable()) task.guard = attributes.ctime;
+  if (!task.unguarded && states_[task.export_index].guards.usable()) task.guard = attributes.ctime;
   if (pace_.limits() && !task.is_probe) return paced_.push_back(&task);  // a probe changes no time
   send(task);
 }
@@ -167,10 +167,10 @@ void Engine::send(Task& task) {
     if (!task.is_probe && !backlog_.is_ours(task.entry.ticket)) {
       pipeline_.unused();
       leave(task.object);
-      exports_[task.lane].breaker.undecided(clock_.now());
+      states_[task.export_index].breaker.undecided(clock_.now());
       return put_back(task, kNotOurs, task.entry.retry);
     }
-    task.sent = exports_[task.lane].breaker.stamp();
+    task.sent = states_[task.export_index].breaker.stamp();
     client.set_atime(task.object, task.entry.time, task.guard,
                      [this, &task](Status status, const std::optional<nfs::Attributes>& after) {
                        was_set(task, status, after);
@@ -182,8 +182,8 @@ void Engine::send(Task& task) {
 void Engine::was_set(Task& task, Status status, const std::optional<nfs::Attributes>& after) {
   leave(task.object);
   if (status == Status::ok) {
-    if (task.guard) exports_[task.lane].guards.honoured();
-    if (task.guard_refused) doubt_guards(task.lane);
+    if (task.guard) states_[task.export_index].guards.honoured();
+    if (task.guard_refused) doubt_guards(task.export_index);
     if (after && !took(task, after->atime)) task.status = Status::ignored;
     remember(task, after);
     return applied(task);
@@ -203,13 +203,13 @@ void Engine::was_set(Task& task, Status status, const std::optional<nfs::Attribu
 
 // Whether the server, which says that the object has the atime `reported` now, has done something.
 bool Engine::took(const Task& task, Time reported) {
-  auto& time_delta = exports_[task.lane].time_delta;
+  auto& time_delta = states_[task.export_index].time_delta;
   switch (time_delta.observe(task.entry.time, reported)) {
     case TimeDelta::Report::as_expected:
       return true;
     case TimeDelta::Report::rounded:
       kLog.info("export of {}: the server keeps access times to {}: newer ones within that are unchanged",
-                log::field("path", lanes_.path(task.lane)), log::field("unit", time_delta.name()));
+                log::field("path", exports_.path(task.export_index)), log::field("unit", time_delta.name()));
       return true;
     case TimeDelta::Report::different:
       break;
@@ -244,12 +244,12 @@ void Engine::leave(const nfs::Handle& object) {
   for (Task* task : waiting) look_again(*task);
 }
 
-void Engine::doubt_guards(std::size_t lane) {
-  if (!exports_[lane].guards.doubted()) return;
+void Engine::doubt_guards(std::size_t export_index) {
+  if (!states_[export_index].guards.doubted()) return;
   kLog.warning(
       "export of {}: the server cannot guard SETATTR with ctime, going without: a request that it delays may undo a "
       "newer time",
-      log::field("path", lanes_.path(lane)));
+      log::field("path", exports_.path(export_index)));
 }
 
 // Its end.
@@ -267,7 +267,7 @@ void Engine::carry_out(const Breaker::Verdicts& verdicts) {
 
 // `where` is the directory in which a name was looked up, or that of the object.
 void Engine::failed(Task& task, Status status, std::string_view where) {
-  auto& breaker = exports_[task.lane].breaker;
+  auto& breaker = states_[task.export_index].breaker;
   const auto now = clock_.now();
   const Outcome outcome = classify(status);
   if (outcome != Outcome::unauthorized && outcome != Outcome::wait) breaker.answered(task.taken);
@@ -303,9 +303,9 @@ void Engine::failed(Task& task, Status status, std::string_view where) {
 // follows: nodes report independently, and the access was heard of first. At the second the file is gone, unless the
 // mapping may be wrong.
 void Engine::missed(Task& task, std::string_view where) {
-  auto& breaker = exports_[task.lane].breaker;
+  auto& breaker = states_[task.export_index].breaker;
   const auto now = clock_.now();
-  const std::string_view root = lanes_.path(task.lane);
+  const std::string_view root = exports_.path(task.export_index);
   if (where != root) breaker.found(task.taken, now);
   const bool is_mapping_wrong = breaker.suspended() == Reason::mapping;
   if (!task.entry.retry.missed && !is_mapping_wrong) {
@@ -339,7 +339,7 @@ void Engine::put_back(Task& task, Clock::Duration delay, const backlog::Retry& r
 }
 
 void Engine::applied(Task& task) {
-  exports_[task.lane].breaker.applied(task.taken, task.sent);
+  states_[task.export_index].breaker.applied(task.taken, task.sent);
   if (task.is_probe) {
     tasks_.erase(task.self);
     return;
@@ -358,7 +358,7 @@ void Engine::fail(Task& task) {
 
 // Before its outcome is counted: it is pending no more.
 void Engine::settle(const Task& task) {
-  exports_[task.lane].breaker.undecided(clock_.now());
+  states_[task.export_index].breaker.undecided(clock_.now());
   backlog_.settle(task.entry.ticket);
 }
 

@@ -25,9 +25,9 @@ class Backlog {
   // Takes in events in their order of arrival; copies what it keeps. What finds no room is dropped and counted.
   virtual void add(Events events) = 0;
 
-  // The next `limit` entries at most of the directory of `lane` (an index of Lanes) that has waited longest, or an
+  // The next `limit` entries at most of the directory of the export that has waited longest, or an
   // empty slice.
-  [[nodiscard]] virtual Slice take(std::size_t lane, std::size_t limit) = 0;
+  [[nodiscard]] virtual Slice take(std::size_t export_index, std::size_t limit) = 0;
 
   // Adds `limit` more entries of its directory at most to a slice that was just taken.
   virtual void take_more(Slice& slice, std::size_t limit) = 0;
@@ -35,7 +35,7 @@ class Backlog {
   // The entry has its outcome.
   virtual void settle(Ticket ticket) = 0;
 
-  // The entry waits again, behind the others of its lane and not before `not_before`; a newer time that arrived
+  // The entry waits again, behind the others of its export and not before `not_before`; a newer time that arrived
   // meanwhile stays the newer.
   virtual void put_back(Ticket ticket, Clock::Instant not_before, Retry retry) = 0;
 

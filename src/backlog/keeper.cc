@@ -183,7 +183,7 @@ void Keeper::bring_directly(const Local::Return::Step& step, bool is_merger) {
   AccessDecoder accesses{batch->entries};
   while (local_.bring_directly(step, accesses, is_merger)) continue;
   if (accesses.at_end()) return;
-  Ledger ledger{local_.lanes(), config_.memory, moment(step.written), local_.limits()};
+  Ledger ledger{local_.exports(), config_.memory, moment(step.written), local_.limits()};
   const std::uint32_t outside = restore(step, accesses, ledger);
   Local::Return rest{.steps = {step}, .is_merger = is_merger, .has_begun = true};
   while (local_.bring_some(rest, ledger)) continue;
@@ -192,7 +192,7 @@ void Keeper::bring_directly(const Local::Return::Step& step, bool is_merger) {
 
 // Repeats the log as far as it concerns what comes back.
 void Keeper::bring_through_changes(Local::Return& returning) {
-  Ledger ledger{local_.lanes(), config_.memory, moment(returning.steps.front().written), local_.limits()};
+  Ledger ledger{local_.exports(), config_.memory, moment(returning.steps.front().written), local_.limits()};
   Clock::Instant latest{};
   std::uint32_t outside = 0;
   for (auto& step : returning.steps) {
@@ -225,7 +225,7 @@ std::uint32_t Keeper::restore(const Local::Return::Step& step, AccessDecoder& ac
   while (accesses.next()) {
     if (!step.comes(accesses.position())) continue;
     const std::string path = join(accesses.directory(), accesses.name());
-    if (const auto place = local_.lanes().place(path)) {
+    if (const auto place = local_.exports().place(path)) {
       ledger.restore(*place, accesses.time(), step.row);
     } else {
       ++outside;

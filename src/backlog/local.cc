@@ -15,18 +15,18 @@ constexpr std::array kDroppedNames{"memory_full", "disk_full", "disk_failed", "d
 
 }  // namespace
 
-Local::Local(const BacklogConfig& config, Lanes lanes, const Clock& clock, metrics::Registry& registry,
+Local::Local(const BacklogConfig& config, Exports exports, const Clock& clock, metrics::Registry& registry,
              HistoryLimits limits, Log log)
     : memory_{config.memory},
       disk_{config.disk},
-      lanes_{std::move(lanes)},
+      exports_{std::move(exports)},
       clock_{clock},
       limits_{limits},
       has_log_{log == Log::kept},
       max_row_{std::clamp<std::size_t>(memory_ / 32, 16 << 10, 4 << 20)},
       high_water_{memory_ / 4 * 3},
       much_unwritten_{std::clamp<std::size_t>(memory_ / 4096, 128, 65'536)},
-      ledger_{lanes_, memory_, clock.now(), limits, has_log_ ? &rows_ : nullptr},
+      ledger_{exports_, memory_, clock.now(), limits, has_log_ ? &rows_ : nullptr},
       invalidations_{memory_ / 8},
       recovered_{registry.counter("qatime_recovered_total",
                                   "Accesses that an earlier process had left in the backlog, or that a late move or "
@@ -107,10 +107,10 @@ void Local::learn(const Event& change) {
   }
 }
 
-Slice Local::take(std::size_t lane, std::size_t limit) {
+Slice Local::take(std::size_t export_index, std::size_t limit) {
   const std::lock_guard lock{mutex_};
   ledger_.table().advance(clock_.now());
-  Slice slice = ledger_.table().take(lane, limit, ledger_.mark());
+  Slice slice = ledger_.table().take(export_index, limit, ledger_.mark());
   publish();
   return slice;
 }

@@ -51,11 +51,11 @@ class Local final : public Backlog {
 
   // `clock` and `registry` outlive it. What comes late is understood as far back as `remembrance` says; each kind of
   // things to remember takes an eighth of `backlog.memory` at most.
-  Local(const BacklogConfig& config, Lanes lanes, const Clock& clock, metrics::Registry& registry,
+  Local(const BacklogConfig& config, Exports exports, const Clock& clock, metrics::Registry& registry,
         HistoryLimits limits = {}, Log log = Log::none);
 
   void add(Events events) override;
-  [[nodiscard]] Slice take(std::size_t lane, std::size_t limit) override;
+  [[nodiscard]] Slice take(std::size_t export_index, std::size_t limit) override;
   void take_more(Slice& slice, std::size_t limit) override;
   void settle(Ticket ticket) override;
   void put_back(Ticket ticket, Clock::Instant not_before, Retry retry) override;
@@ -159,7 +159,7 @@ class Local final : public Backlog {
   [[nodiscard]] std::size_t disk_bytes() const;
   [[nodiscard]] std::size_t away() const;
   [[nodiscard]] std::size_t rows() const;
-  [[nodiscard]] const Lanes& lanes() const noexcept { return lanes_; }
+  [[nodiscard]] const Exports& exports() const noexcept { return exports_; }
   [[nodiscard]] const HistoryLimits& limits() const noexcept { return limits_; }
 
  private:
@@ -202,7 +202,7 @@ class Local final : public Backlog {
 
   const std::size_t memory_;
   const std::size_t disk_;
-  const Lanes lanes_;
+  const Exports exports_;
   const Clock& clock_;
   const HistoryLimits limits_;
   const bool has_log_;

@@ -252,7 +252,7 @@ bool Local::bring_directly(const Return::Step& step, AccessDecoder& accesses, bo
       if (!more || !step.comes(accesses.position())) continue;
       --returning_;
       path = join(accesses.directory(), accesses.name());
-      if (const auto place = lanes_.place(path)) {
+      if (const auto place = exports_.place(path)) {
         ledger_.restore(*place, accesses.time(), is_merger ? kNoSlot : step.row);
       } else {
         dropped_.at(static_cast<std::size_t>(Dropped::outside))->add();
@@ -283,12 +283,12 @@ bool Local::bring_some(Return& returning, Ledger& ledger) {
     returning.changes_seen = changes_.size();
     count(ledger.take_tally());
     ledger_.advance(clock_.now());
-    for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
-      const Slice slice = ledger.table().take(lane, kSlice, ledger.mark());
+    for (std::size_t export_index = 0; export_index < exports_.size(); ++export_index) {
+      const Slice slice = ledger.table().take(export_index, kSlice, ledger.mark());
       for (const Entry& entry : slice.entries) {
         const std::string path = join(slice.directory, entry.name);
         const Slot row = returning.is_merger ? kNoSlot : ledger.table().row(entry.ticket);
-        if (const auto place = lanes_.place(path)) ledger_.restore(*place, entry.time, row);
+        if (const auto place = exports_.place(path)) ledger_.restore(*place, entry.time, row);
         ledger.table().settle(entry.ticket);
       }
     }

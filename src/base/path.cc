@@ -60,17 +60,18 @@ std::string join(std::string_view directory, std::string_view name) {
   return path.append(name);
 }
 
-Lanes::Lanes(std::vector<std::string> paths) : paths_{std::move(paths)} {}
+Exports::Exports(std::vector<std::string> paths) : paths_{std::move(paths)} {}
 
-std::optional<Place> Lanes::place(std::string_view path) const noexcept {
-  std::optional<std::size_t> lane;
+std::optional<Place> Exports::place(std::string_view path) const noexcept {
+  std::optional<std::size_t> export_index;
   for (std::size_t i = 0; i < paths_.size(); ++i) {
-    if (is_within(path, paths_[i]) && (!lane || paths_[i].size() > paths_[*lane].size())) lane = i;
+    if (is_within(path, paths_[i]) && (!export_index || paths_[i].size() > paths_[*export_index].size()))
+      export_index = i;
   }
-  if (!lane) return std::nullopt;
-  if (path == paths_[*lane]) return Place{*lane, path, {}};
+  if (!export_index) return std::nullopt;
+  if (path == paths_[*export_index]) return Place{*export_index, path, {}};
   const std::size_t slash = last_slash(path);
-  return Place{*lane, path.substr(0, std::max<std::size_t>(slash, 1)), path.substr(slash + 1)};
+  return Place{*export_index, path.substr(0, std::max<std::size_t>(slash, 1)), path.substr(slash + 1)};
 }
 
 }  // namespace qatime

@@ -31,7 +31,7 @@ inline constexpr std::size_t kMaxComponent = 255;  // bytes; what the cluster an
 // Where an object is: in which export, in which directory, under which name. The directory is a normal path
 // and the export's own path or below it; the name is empty for the export's root itself.
 struct Place {
-  std::size_t lane = 0;  // index of the export
+  std::size_t export_index = 0;
   std::string_view directory;
   std::string_view name;
 };
@@ -39,14 +39,14 @@ struct Place {
 // The path that a directory and a name make. `name` may be empty.
 [[nodiscard]] std::string join(std::string_view directory, std::string_view name);
 
-// The paths of the exports, each of which is a lane of work of its own. Immutable; any thread.
-class Lanes {
+// The paths of the exports, in the order of their indexes. Immutable; any thread.
+class Exports {
  public:
   // `paths` are normal and distinct.
-  explicit Lanes(std::vector<std::string> paths = {"/"});
+  explicit Exports(std::vector<std::string> paths = {"/"});
 
   [[nodiscard]] std::size_t size() const noexcept { return paths_.size(); }
-  [[nodiscard]] const std::string& path(std::size_t lane) const { return paths_.at(lane); }
+  [[nodiscard]] const std::string& path(std::size_t export_index) const { return paths_.at(export_index); }
 
   // The place of `path` in the export with the longest matching path; nothing if it is below none.
   // The views point into `path`.

@@ -118,11 +118,11 @@ bool SyslogConfig::uses_tls() const {
   return std::ranges::find(listen, Listener::Transport::tls, &Listener::transport) != listen.end();
 }
 
-Lanes NfsConfig::lanes() const {
+Exports NfsConfig::export_paths() const {
   std::vector<std::string> paths;
   paths.reserve(exports.size());
   for (const Export& exported : exports) paths.push_back(exported.path);
-  return Lanes{std::move(paths)};
+  return Exports{std::move(paths)};
 }
 
 ConfigError Config::error(const std::string& key, std::string_view what) const {

@@ -130,8 +130,8 @@ struct NfsConfig {
   bool readdirplus = true;  // read a directory where that is cheaper than looking up the names that wait in it
   std::vector<Export> exports{{"/", "/"}};
 
-  // One lane for each export, in their order.
-  [[nodiscard]] Lanes lanes() const;
+  // In their order.
+  [[nodiscard]] Exports export_paths() const;
 };
 
 struct AdminConfig {

@@ -82,8 +82,8 @@ Explanation explain(std::string_view line, const Config& config, Time now) {
   add_record(explanation, std::get<Record>(record));
 
   const SelfAddresses none;
-  const Lanes lanes = config.nfs.lanes();
-  decide(explanation, Policy{config.policy, lanes, none}.decide(read, std::get<Record>(record), now));
+  const Exports exports = config.nfs.export_paths();
+  decide(explanation, Policy{config.policy, exports, none}.decide(read, std::get<Record>(record), now));
   return explanation;
 }
 

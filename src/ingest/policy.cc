@@ -43,8 +43,8 @@ bool has_path(std::span<const std::string> prefixes, std::string_view path) noex
 
 }  // namespace
 
-Policy::Policy(const PolicyConfig& config, const Lanes& lanes, const SelfAddresses& self)
-    : config_{config}, lanes_{lanes}, self_{self} {
+Policy::Policy(const PolicyConfig& config, const Exports& exports, const SelfAddresses& self)
+    : config_{config}, exports_{exports}, self_{self} {
   for (const std::string& text : config.self) {
     if (const auto address = parse_address(text)) own_.push_back(*address);
   }
@@ -114,18 +114,18 @@ bool Policy::is_self(std::string_view client) const {
   return address && (std::ranges::find(own_, *address) != own_.end() || self_.contains(*address));
 }
 
-// As Lanes::place() has it, but for the search of the last component.
+// As Exports::place() has it, but for the search of the last component.
 bool Policy::is_exported(std::string_view path) const {
-  for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
-    if (is_within(path, lanes_.path(lane))) return true;
+  for (std::size_t export_index = 0; export_index < exports_.size(); ++export_index) {
+    if (is_within(path, exports_.path(export_index))) return true;
   }
   return false;
 }
 
 // Whether a path is an export, or above one.
 bool Policy::holds_export(std::string_view path) const {
-  for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
-    if (is_within(lanes_.path(lane), path)) return true;
+  for (std::size_t export_index = 0; export_index < exports_.size(); ++export_index) {
+    if (is_within(exports_.path(export_index), path)) return true;
   }
   return false;
 }

@@ -23,8 +23,8 @@ using Decision = std::variant<Event, Ignored, Malformed>;
 // Immutable but for the addresses that it asks; one thread.
 class Policy {
  public:
-  // `config` is valid. `lanes` and `self` outlive the policy.
-  Policy(const PolicyConfig& config, const Lanes& lanes, const SelfAddresses& self);
+  // `config` is valid. `exports` and `self` outlive the policy.
+  Policy(const PolicyConfig& config, const Exports& exports, const SelfAddresses& self);
 
   // What becomes of `record`, which came behind `header`. The event's paths point into the record. The only way to be
   // malformed is a path, and only for an operation that matters: others may carry none, or one of another kind.
@@ -51,7 +51,7 @@ class Policy {
 
   PolicyConfig config_;
   std::vector<Address> own_;
-  const Lanes& lanes_;
+  const Exports& exports_;
   const SelfAddresses& self_;
 };
 

@@ -29,23 +29,23 @@ constexpr int kMaxNotSyncs = 3;  // of one object, before going without the guar
 
 Session::Session(const NfsConfig& config)
     : config_{config},
-      lanes_{config.lanes()},
+      exports_{config.export_paths()},
       io_{std::make_unique<asio::io_context>(1)},
       client_{std::make_unique<LibnfsClient>(*io_, config_, registry_)} {}
 
 Session::~Session() = default;
 
-Handle await_root(asio::io_context& io, const LibnfsClient& client, const NfsConfig& config, std::size_t lane) {
+Handle await_root(asio::io_context& io, const LibnfsClient& client, const NfsConfig& config, std::size_t export_index) {
   const auto work = asio::make_work_guard(io);
   const auto deadline = std::chrono::steady_clock::now() + config.timeout + kGrace;
   for (;;) {
-    if (const auto root = client.root(lane)) return *root;
-    if (const auto trouble = client.trouble(lane)) throw Unreachable{*trouble};
+    if (const auto root = client.root(export_index)) return *root;
+    if (const auto trouble = client.trouble(export_index)) throw Unreachable{*trouble};
     if (io.run_one_until(deadline) == 0) throw Unreachable{"no server of nfs.servers answers within nfs.timeout"};
   }
 }
 
-Handle Session::root(std::size_t lane) { return await_root(*io_, *client_, config_, lane); }
+Handle Session::root(std::size_t export_index) { return await_root(*io_, *client_, config_, export_index); }
 
 void Session::run_until(const bool& done) {
   const auto work = asio::make_work_guard(*io_);
@@ -53,11 +53,12 @@ void Session::run_until(const bool& done) {
 }
 
 Session::Walk Session::walk(std::string_view path) {
-  const auto place = lanes_.place(path);
+  const auto place = exports_.place(path);
   if (!place) throw Unreachable{fmt::format("no path of [[nfs.exports]] holds {}", log::escaped(path))};
   Walk walk;
-  walk.object.handle = root(place->lane);
-  std::string_view rest = path.substr(lanes_.path(place->lane) == "/" ? 0 : lanes_.path(place->lane).size());
+  walk.object.handle = root(place->export_index);
+  std::string_view rest =
+      path.substr(exports_.path(place->export_index) == "/" ? 0 : exports_.path(place->export_index).size());
   while (rest.size() > 1) {
     rest.remove_prefix(1);
     const std::string_view component = rest.substr(0, rest.find('/'));
@@ -164,8 +165,8 @@ std::string refused(const char* procedure, Status status) {
 }
 
 // What is wrong with setting times on the root of an export; empty if nothing.
-std::string try_root(Session& session, std::size_t lane) {
-  const Handle root = session.root(lane);
+std::string try_root(Session& session, std::size_t export_index) {
+  const Handle root = session.root(export_index);
   const auto found = session.getattr(root);
   if (!found.attributes) return refused("GETATTR", found.status);
   const Status status =
@@ -177,20 +178,20 @@ std::string try_root(Session& session, std::size_t lane) {
 
 void expect_writable(const NfsConfig& config) {
   Session session{config};
-  for (std::size_t lane = 0; lane < config.exports.size(); ++lane) {
-    const std::string trouble = try_root(session, lane);
+  for (std::size_t export_index = 0; export_index < config.exports.size(); ++export_index) {
+    const std::string trouble = try_root(session, export_index);
     if (!trouble.empty()) {
-      throw Unreachable{fmt::format("export {}: {}", log::escaped(config.exports[lane].target), trouble)};
+      throw Unreachable{fmt::format("export {}: {}", log::escaped(config.exports[export_index].target), trouble)};
     }
   }
 }
 
 namespace {
 
-Report try_export(Session& session, const std::string& server, std::size_t lane, const std::string& target) {
+Report try_export(Session& session, const std::string& server, std::size_t export_index, const std::string& target) {
   Report report{server, target, false, {}};
   try {
-    report.message = try_root(session, lane);
+    report.message = try_root(session, export_index);
   } catch (const Unreachable& unreachable) {
     report.message = unreachable.what();
     if (report.message.starts_with(server + ": ")) report.message.erase(0, server.size() + 2);
@@ -222,9 +223,9 @@ void probe_server(const NfsConfig& config, const NfsConfig::Server& server, std:
     NfsConfig one = config;
     one.servers = {{address.to_string(), server.port}};
     Session session{one};
-    for (std::size_t lane = 0; lane < config.exports.size(); ++lane) {
-      reports.push_back(
-          try_export(session, server_label(one.servers[0].host, port), lane, config.exports[lane].target));
+    for (std::size_t export_index = 0; export_index < config.exports.size(); ++export_index) {
+      reports.push_back(try_export(session, server_label(one.servers[0].host, port), export_index,
+                                   config.exports[export_index].target));
     }
   }
 }

@@ -63,7 +63,7 @@ class Session {
   [[nodiscard]] Status update_atime(const Object& object, const Choose& choose);
 
   // The root of an export. Throws Unreachable.
-  [[nodiscard]] Handle root(std::size_t lane);
+  [[nodiscard]] Handle root(std::size_t export_index);
 
  private:
   [[nodiscard]] Walk lookup(const Handle& directory, std::string_view name);
@@ -71,14 +71,15 @@ class Session {
   void run_until(const bool& done);
 
   NfsConfig config_;
-  Lanes lanes_;
+  Exports exports_;
   metrics::Registry registry_;
   std::unique_ptr<boost::asio::io_context> io_;
   std::unique_ptr<LibnfsClient> client_;
 };
 
 // Runs `io`, on which `client` lives, until an export is mounted, for nfs.timeout at most. Throws Unreachable.
-Handle await_root(boost::asio::io_context& io, const LibnfsClient& client, const NfsConfig& config, std::size_t lane);
+Handle await_root(boost::asio::io_context& io, const LibnfsClient& client, const NfsConfig& config,
+                  std::size_t export_index);
 
 // Sets the atime of the root of every export to what it is, as update_atime() does, on the server that gives it first.
 // Throws Unreachable where that is not possible.

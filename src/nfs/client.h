@@ -93,10 +93,10 @@ class Client {
   [[nodiscard]] virtual std::size_t room() const = 0;
 
   // The root of the export with this index, if it is mounted on a server that answers.
-  [[nodiscard]] virtual std::optional<Handle> root(std::size_t lane) const = 0;
+  [[nodiscard]] virtual std::optional<Handle> root(std::size_t export_index) const = 0;
 
   // Why the export could not be mounted, last tried; ok when it is mounted or was not tried yet.
-  [[nodiscard]] virtual Status mount_status(std::size_t lane) const = 0;
+  [[nodiscard]] virtual Status mount_status(std::size_t export_index) const = 0;
 
   // LOOKUP. `name` has 1 to 255 bytes and no '/' or NUL. Symlinks are not followed.
   virtual void lookup(const Handle& directory, std::string_view name, ObjectDone done) = 0;

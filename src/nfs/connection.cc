@@ -31,7 +31,7 @@ Connection::Connection(const Environment& environment, Peer& peer, std::function
     : environment_{environment},
       peer_{peer},
       changed_{std::move(changed)},
-      lanes_(environment.config.exports.size()),
+      mounts_(environment.config.exports.size()),
       backoff_{kFirstRetry, kLastRetry},
       mount_backoff_{kFirstMountRetry, kLastMountRetry},
       retry_{environment.io},
@@ -40,15 +40,15 @@ Connection::Connection(const Environment& environment, Peer& peer, std::function
 }
 
 void Connection::begin() {
-  std::vector<std::size_t> all(lanes_.size());
-  for (std::size_t lane = 0; lane < all.size(); ++lane) all[lane] = lane;
+  std::vector<std::size_t> all(mounts_.size());
+  for (std::size_t export_index = 0; export_index < all.size(); ++export_index) all[export_index] = export_index;
   mount(std::move(all));
 }
 
-void Connection::mount(std::vector<std::size_t> lanes) {
+void Connection::mount(std::vector<std::size_t> exports) {
   mount_retry_.cancel();
   mounted_at_ = std::chrono::steady_clock::now();
-  mount_ = std::make_unique<Mount>(environment_, peer_.endpoint, std::move(lanes),
+  mount_ = std::make_unique<Mount>(environment_, peer_.endpoint, std::move(exports),
                                    [this](const Mount::Result& result) { take_mounts(result); });
 }
 
@@ -65,9 +65,9 @@ void Connection::take_mounts(const Mount::Result& result) {
 // Whether something is different now. A root that cannot be asked for at the moment stays what it was.
 bool Connection::take_root(const Mount::Root& root) {
   if (root.status == Status::lost) return false;
-  Lane& lane = lanes_[root.lane];
-  const Lane before = std::exchange(lane, Lane{std::nullopt, root.status});
-  const std::string& target = environment_.config.exports[root.lane].target;
+  MountState& export_index = mounts_[root.export_index];
+  const MountState before = std::exchange(export_index, MountState{std::nullopt, root.status});
+  const std::string& target = environment_.config.exports[root.export_index].target;
   const std::string subject = fmt::format("{} {}", peer_.label, target);
   if (root.status != Status::ok) {
     environment_.alerts.raise("mount", subject, fmt::format("{}: {}", name(root.status), mount_advice(root.status)));
@@ -75,7 +75,7 @@ bool Connection::take_root(const Mount::Root& root) {
     environment_.alerts.resolve("mount", subject);
   }
   if (root.status == Status::ok) {
-    lane.root = root.handle;
+    export_index.root = root.handle;
     if (before.status != Status::ok) {
       kLog.info("{}: export \"{}\" mounted", log::field("server", peer_.label), log::field("export", target));
     }
@@ -83,13 +83,13 @@ bool Connection::take_root(const Mount::Root& root) {
     kLog.warning(peer_.refused, "{}: export \"{}\" not mounted: {}: {}", log::field("server", peer_.label),
                  log::field("export", target), log::field("status", name(root.status)), mount_advice(root.status));
   }
-  return before.root != lane.root || before.status != lane.status;
+  return before.root != export_index.root || before.status != export_index.status;
 }
 
 void Connection::retry_refused() {
   std::vector<std::size_t> refused;
-  for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
-    if (!lanes_[lane].root) refused.push_back(lane);
+  for (std::size_t export_index = 0; export_index < mounts_.size(); ++export_index) {
+    if (!mounts_[export_index].root) refused.push_back(export_index);
   }
   if (refused.empty()) {
     mount_attempts_ = 0;
@@ -100,7 +100,8 @@ void Connection::retry_refused() {
 }
 
 bool Connection::is_root(const Handle& handle) const noexcept {
-  return std::any_of(lanes_.begin(), lanes_.end(), [&](const Lane& lane) { return lane.root == handle; });
+  return std::any_of(mounts_.begin(), mounts_.end(),
+                     [&](const MountState& export_index) { return export_index.root == handle; });
 }
 
 void Connection::doubt_roots() {
@@ -129,10 +130,10 @@ void Connection::become_ready() {
   failure_.clear();
   environment_.alerts.resolve("server", peer_.label);
   if (std::exchange(peer_.was_said_away, false)) {
-    const auto mounted =
-        std::count_if(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.root.has_value(); });
+    const auto mounted = std::count_if(mounts_.begin(), mounts_.end(),
+                                       [](const MountState& export_index) { return export_index.root.has_value(); });
     kLog.info("{}: connected, {} of {} exports mounted", log::field("server", peer_.label),
-              log::field("mounted", mounted), lanes_.size());
+              log::field("mounted", mounted), mounts_.size());
   }
   changed_();
 }
@@ -145,7 +146,7 @@ void Connection::lose(const std::string& why) {
   mount_retry_.cancel();
   mount_.reset();
   rpc_.reset();
-  for (Lane& lane : lanes_) lane.root.reset();
+  for (MountState& export_index : mounts_) export_index.root.reset();
   if (kLog.warning(peer_.failed, "{}: {}; trying again", log::field("server", peer_.label), why)) {
     peer_.was_said_away = true;
   }

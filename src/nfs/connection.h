@@ -48,10 +48,12 @@ class Connection {
   [[nodiscard]] Rpc& rpc() const noexcept { return *rpc_; }
   [[nodiscard]] Peer& peer() const noexcept { return peer_; }
   // The root of an export, if the server has given it.
-  [[nodiscard]] const std::optional<Handle>& root(std::size_t lane) const { return lanes_.at(lane).root; }
+  [[nodiscard]] const std::optional<Handle>& root(std::size_t export_index) const {
+    return mounts_.at(export_index).root;
+  }
   [[nodiscard]] bool is_root(const Handle& handle) const noexcept;
   // How the export was mounted last; ok also before it was tried.
-  [[nodiscard]] Status mount_status(std::size_t lane) const { return lanes_.at(lane).status; }
+  [[nodiscard]] Status mount_status(std::size_t export_index) const { return mounts_.at(export_index).status; }
   // Why the last attempt to connect failed, or the connection was lost; empty before and while it is ready.
   [[nodiscard]] const std::string& failure() const noexcept { return failure_; }
 
@@ -59,13 +61,13 @@ class Connection {
   void doubt_roots();
 
  private:
-  struct Lane {
+  struct MountState {
     std::optional<Handle> root;
     Status status = Status::ok;
   };
 
   void begin();
-  void mount(std::vector<std::size_t> lanes);
+  void mount(std::vector<std::size_t> exports);
   void take_mounts(const Mount::Result& result);
   [[nodiscard]] bool take_root(const Mount::Root& root);
   void retry_refused();
@@ -77,7 +79,7 @@ class Connection {
   const Environment& environment_;
   Peer& peer_;
   std::function<void()> changed_;
-  std::vector<Lane> lanes_;
+  std::vector<MountState> mounts_;
   std::string failure_;
   bool ready_ = false;
   Clock::Instant ready_since_{};

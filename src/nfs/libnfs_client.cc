@@ -116,11 +116,11 @@ struct LibnfsClient::Server {
     return waiting < share ? std::min(room, share - waiting) : 0;
   }
 
-  // What is wrong with this lane here, `untried` while nothing is known.
-  [[nodiscard]] std::optional<std::string> trouble(std::size_t lane, const std::string& target) const {
+  // What is wrong with this export here, `untried` while nothing is known.
+  [[nodiscard]] std::optional<std::string> trouble(std::size_t export_index, const std::string& target) const {
     for (const auto& connection : connections) {
       if (!connection->failure().empty()) return fmt::format("{}: {}", peer.label, connection->failure());
-      const Status status = connection->mount_status(lane);
+      const Status status = connection->mount_status(export_index);
       if (connection->is_ready() && status != Status::ok) {
         return fmt::format("{}: export \"{}\": {}: {}", peer.label, log::escaped(target), nfs::name(status),
                            mount_advice(status));
@@ -268,20 +268,20 @@ Connection* LibnfsClient::roomiest() const {
       ->get();
 }
 
-std::optional<Handle> LibnfsClient::root(std::size_t lane) const {
+std::optional<Handle> LibnfsClient::root(std::size_t export_index) const {
   for (const auto& server : servers_) {
     for (const auto& connection : server->connections) {
-      if (connection->is_ready() && connection->root(lane)) return connection->root(lane);
+      if (connection->is_ready() && connection->root(export_index)) return connection->root(export_index);
     }
   }
   return std::nullopt;
 }
 
-Status LibnfsClient::mount_status(std::size_t lane) const {
-  if (root(lane)) return Status::ok;
+Status LibnfsClient::mount_status(std::size_t export_index) const {
+  if (root(export_index)) return Status::ok;
   for (const auto& server : servers_) {
     for (const auto& connection : server->connections) {
-      if (const Status status = connection->mount_status(lane); status != Status::ok) return status;
+      if (const Status status = connection->mount_status(export_index); status != Status::ok) return status;
     }
   }
   return Status::ok;
@@ -348,8 +348,8 @@ void LibnfsClient::on_local_addresses(std::function<void(const std::vector<asio:
   local_addresses_changed_ = std::move(changed);
 }
 
-std::optional<std::string> LibnfsClient::trouble(std::size_t lane) const {
-  if (root(lane)) return std::nullopt;
+std::optional<std::string> LibnfsClient::trouble(std::size_t export_index) const {
+  if (root(export_index)) return std::nullopt;
   std::string all;
   const auto add = [&all](const std::string& one) { all += (all.empty() ? "" : "; ") + one; };
   for (const auto& host : hosts_) {
@@ -357,7 +357,7 @@ std::optional<std::string> LibnfsClient::trouble(std::size_t lane) const {
     if (host->failure.empty() && host->addresses.empty()) return std::nullopt;
   }
   for (const auto& server : servers_) {
-    const auto one = server->trouble(lane, environment_->config.exports.at(lane).target);
+    const auto one = server->trouble(export_index, environment_->config.exports.at(export_index).target);
     if (!one) return std::nullopt;
     add(*one);
   }

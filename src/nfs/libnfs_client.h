@@ -42,15 +42,15 @@ class LibnfsClient final : public Client {
   // entries (version 4).
   static constexpr std::size_t kStack = 8 << 20;
 
-  // The lanes are the exports of `config`, in that order. `io` and `registry` outlive the client.
+  // Indexes of exports are those in `config`. `io` and `registry` outlive the client.
   LibnfsClient(boost::asio::io_context& io, const NfsConfig& config, metrics::Registry& registry);
   ~LibnfsClient() override;
   LibnfsClient(const LibnfsClient&) = delete;
   LibnfsClient& operator=(const LibnfsClient&) = delete;
 
   [[nodiscard]] std::size_t room() const override;
-  [[nodiscard]] std::optional<Handle> root(std::size_t lane) const override;
-  [[nodiscard]] Status mount_status(std::size_t lane) const override;
+  [[nodiscard]] std::optional<Handle> root(std::size_t export_index) const override;
+  [[nodiscard]] Status mount_status(std::size_t export_index) const override;
   void lookup(const Handle& directory, std::string_view name, ObjectDone done) override;
   void getattr(const Handle& object, AttributesDone done) override;
   void set_atime(const Handle& object, Time atime, std::optional<Time> guard, AttributesDone done) override;
@@ -66,7 +66,7 @@ class LibnfsClient final : public Client {
 
   // Why no server gives the export, one line for people, once each was tried; nothing before that or while it is
   // mounted.
-  [[nodiscard]] std::optional<std::string> trouble(std::size_t lane) const;
+  [[nodiscard]] std::optional<std::string> trouble(std::size_t export_index) const;
 
  private:
   struct Host;    // one entry of nfs.servers

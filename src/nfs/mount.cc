@@ -27,11 +27,11 @@ std::string refusal(const Reply& reply, const char* service) {
 }  // namespace
 
 Mount::Mount(const Environment& environment, const boost::asio::ip::tcp::endpoint& server,
-             std::vector<std::size_t> lanes, Done done, std::uint16_t portmapper_port)
+             std::vector<std::size_t> exports, Done done, std::uint16_t portmapper_port)
     : environment_{environment},
       address_{server.address()},
       mount_port_{environment.config.mount_port},
-      lanes_{std::move(lanes)},
+      exports_{std::move(exports)},
       done_{std::move(done)} {
   result_.nfs_port = server.port();
   if (mount_port_ == 0 || result_.nfs_port == 0) {
@@ -77,10 +77,10 @@ void Mount::open_mount_service() {
 }
 
 void Mount::ask_roots() {
-  outstanding_ = lanes_.size();
-  for (const std::size_t lane : lanes_) result_.roots.push_back({lane, Status::lost, {}});
-  for (std::size_t index = 0; index < lanes_.size(); ++index) {
-    rpc_->mnt(environment_.config.exports.at(lanes_[index]).target,
+  outstanding_ = exports_.size();
+  for (const std::size_t export_index : exports_) result_.roots.push_back({export_index, Status::lost, {}});
+  for (std::size_t index = 0; index < exports_.size(); ++index) {
+    rpc_->mnt(environment_.config.exports.at(exports_[index]).target,
               [this, index](const Reply& reply) { take_root(index, reply); });
   }
 }

@@ -23,20 +23,20 @@ inline constexpr std::uint16_t kPortmapperPort = 111;
 class Mount {
  public:
   struct Root {
-    std::size_t lane = 0;
+    std::size_t export_index = 0;
     Status status = Status::ok;
     Handle handle;
   };
   struct Result {
     std::string failure;  // why the server could not be asked, and what to do; empty if it could
     std::uint16_t nfs_port = 0;
-    std::vector<Root> roots;  // in the order of `lanes`
+    std::vector<Root> roots;  // in the order of `exports`
   };
   using Done = std::function<void(const Result&)>;
 
   // Calls `done` once, on the loop, not inside the constructor; it may destroy the Mount. The port of `server` is that
-  // of NFS, 0 if the portmapper is to tell it. `lanes` are indexes of the exports.
-  Mount(const Environment& environment, const boost::asio::ip::tcp::endpoint& server, std::vector<std::size_t> lanes,
+  // of NFS, 0 if the portmapper is to tell it. `exports` are their indexes.
+  Mount(const Environment& environment, const boost::asio::ip::tcp::endpoint& server, std::vector<std::size_t> exports,
         Done done, std::uint16_t portmapper_port = kPortmapperPort);
 
  private:
@@ -51,7 +51,7 @@ class Mount {
   const Environment& environment_;
   boost::asio::ip::address address_;
   std::uint16_t mount_port_;
-  std::vector<std::size_t> lanes_;
+  std::vector<std::size_t> exports_;
   Done done_;
   Result result_;
   std::size_t outstanding_ = 0;

@@ -17,11 +17,11 @@ std::size_t heap_bytes(const std::string& text) {
 
 }  // namespace
 
-Slot Directories::insert(std::string_view path, std::uint64_t hash, std::size_t lane) {
+Slot Directories::insert(std::string_view path, std::uint64_t hash, std::size_t export_index) {
   const Slot slot = slab_.allocate();
   slab_[slot] = Directory{};
   slab_[slot].path = path;
-  slab_[slot].lane = static_cast<std::uint32_t>(lane);
+  slab_[slot].export_index = static_cast<std::uint32_t>(export_index);
   link(slot, hash);
   return slot;
 }
@@ -33,10 +33,10 @@ void Directories::erase(Slot slot) {
   slab_.release(slot);
 }
 
-void Directories::rename(Slot slot, std::string path, std::size_t lane) {
+void Directories::rename(Slot slot, std::string path, std::size_t export_index) {
   unlink(slot);
   slab_[slot].path = std::move(path);
-  slab_[slot].lane = static_cast<std::uint32_t>(lane);
+  slab_[slot].export_index = static_cast<std::uint32_t>(export_index);
   link(slot, hash(slab_[slot].path));
 }
 

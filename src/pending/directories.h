@@ -18,12 +18,12 @@ namespace qatime::backlog {
 
 struct Directory {
   std::string path;
-  std::uint32_t lane = 0;
+  std::uint32_t export_index = 0;
   std::uint32_t count = 0;    // of items in `waiting`
   SlotList waiting;           // items that may be taken, in the order in which they came
   SlotList apart;             // items in flight or put back for later
   Time newest = Time::min();  // no item has a newer time
-  Slot next = kNoSlot;        // in the queue of the lane, where a directory is while something is waiting in it
+  Slot next = kNoSlot;        // in the queue of the export, where a directory is while something is waiting in it
   Slot previous = kNoSlot;
   Slot unsorted = kNoSlot;  // its position among the Directories that are in no order yet
 };
@@ -50,13 +50,13 @@ class Directories {
   [[nodiscard]] const SlotSet& by_path() const noexcept { return by_path_; }
 
   // There is none of this path.
-  Slot insert(std::string_view path, std::uint64_t hash, std::size_t lane);
+  Slot insert(std::string_view path, std::uint64_t hash, std::size_t export_index);
 
   // It has no items.
   void erase(Slot slot);
 
   // Gives a directory another path, which no other has.
-  void rename(Slot slot, std::string path, std::size_t lane);
+  void rename(Slot slot, std::string path, std::size_t export_index);
 
   // The directory `path` and all below it.
   [[nodiscard]] std::vector<Slot> subtree(std::string_view path);

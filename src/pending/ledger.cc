@@ -14,12 +14,13 @@ HistoryLimits share(const HistoryLimits& limits, std::size_t memory) {
 
 }  // namespace
 
-Ledger::Ledger(const Lanes& lanes, std::size_t memory, Clock::Instant now, const HistoryLimits& limits, LogIndex* rows)
-    : lanes_{lanes},
+Ledger::Ledger(const Exports& exports, std::size_t memory, Clock::Instant now, const HistoryLimits& limits,
+               LogIndex* rows)
+    : exports_{exports},
       memory_{memory},
       limit_{memory},
       max_endings_{limits.cancelled},
-      table_{lanes, now, share(limits, memory), rows},
+      table_{exports, now, share(limits, memory), rows},
       changes_{share(limits, memory)},
       cancelled_{share(limits, memory)},
       now_{now} {}
@@ -57,7 +58,7 @@ void Ledger::take_in(const Move& move) {
     const auto take = [&](const Table::Loose& loose) { affected.push_back(known(loose)); };
     table_.move_directories(move.path, move.target, move.time, take);
     table_.withdraw(move.path, true, move.time, take);
-    if (!lanes_.place(move.path)) revive(move.path, move.time, affected);  // what had left all exports
+    if (!exports_.place(move.path)) revive(move.path, move.time, affected);  // what had left all exports
   } else {
     collect(move.path, true, move.time, affected);
     collect(move.target, true, move.time, affected);
@@ -87,7 +88,7 @@ void Ledger::locate(Events events, std::vector<HashedPlace>& places) const {
   places.clear();
   for (const Event& event : events) {
     const auto* const access = std::get_if<Access>(&event);
-    const auto place = access != nullptr ? lanes_.place(access->path) : std::nullopt;
+    const auto place = access != nullptr ? exports_.place(access->path) : std::nullopt;
     places.push_back(place ? HashedPlace{*place} : HashedPlace{});
   }
 }
@@ -125,7 +126,7 @@ void Ledger::arrive(std::string_view path, Time time, bool counted, bool may_gro
   const Fate fate = changes_.follow(path, time);
   const auto place = fate.kind == Fate::Kind::ends
                          ? std::nullopt
-                         : lanes_.place(fate.kind == Fate::Kind::moves ? std::string_view{fate.path} : path);
+                         : exports_.place(fate.kind == Fate::Kind::moves ? std::string_view{fate.path} : path);
   if (!place) {
     if (fate.kind != Fate::Kind::stays) remember_cancelled({std::string{path}, time, fate.last});
     if (!counted) ++tally_.cancelled;

@@ -27,7 +27,7 @@ namespace qatime::backlog {
   return Clock::Instant{std::chrono::duration_cast<Clock::Duration>(written.time_since_epoch())};
 }
 
-// The table, and the changes of names that its entries have to follow. One owner, who lets `lanes` outlive it.
+// The table, and the changes of names that its entries have to follow. One owner, who lets `exports` outlive it.
 //
 // What is promised, where no event comes later than another of the same names by more than the retention, and nothing
 // is in flight for longer than that: whatever the order of arrival, an access that is not taken is pending where its
@@ -44,7 +44,7 @@ class Ledger {
   // `memory` is what the owner wants it to take, in bytes: accesses to new paths are refused beyond it. What comes late
   // is understood as far back as `remembrance` says; each kind of things to remember takes an eighth at most.
   // `rows` are those of the table.
-  Ledger(const Lanes& lanes, std::size_t memory, Clock::Instant now, const HistoryLimits& limits,
+  Ledger(const Exports& exports, std::size_t memory, Clock::Instant now, const HistoryLimits& limits,
          LogIndex* rows = nullptr);
 
   // Accesses to new paths are refused beyond so many bytes, in place of the memory.
@@ -131,7 +131,7 @@ class Ledger {
   void revive(std::string_view path, Time until, Affected& affected);
   void arrive_again(const Affected& affected);
 
-  const Lanes& lanes_;
+  const Exports& exports_;
   const std::size_t memory_;
   std::size_t limit_;
   std::size_t overflow_from_ = 0;

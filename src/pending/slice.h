@@ -35,7 +35,7 @@ struct Entry {
 
 // Some of the entries that wait in one directory. They are in flight until settled or put back.
 struct Slice {
-  std::size_t lane = 0;
+  std::size_t export_index = 0;
   std::string directory;  // normal path
   std::vector<Entry> entries;
   std::size_t left = 0;  // how many still wait there

@@ -8,7 +8,7 @@
 // the next one is: look_ahead() goes that way for many accesses at a time.
 //
 // Each item is in one list of its directory: `waiting`, or `apart` while it is in flight or put back for later. A
-// directory exists while it has items, and is in the queue of its lane while something is waiting in it.
+// directory exists while it has items, and is in the queue of its export while something is waiting in it.
 //
 // An item that is in flight stays where it is, whatever is moved or removed meanwhile, until its outcome is known:
 // the request that was sent cannot be recalled, and the owner follows the changes that came since then by the mark.
@@ -29,8 +29,8 @@ constexpr unsigned kMaxAttempts = std::numeric_limits<std::uint16_t>::max();
 
 }  // namespace
 
-Table::Table(const Lanes& lanes, Clock::Instant now, const HistoryLimits& earlier, LogIndex* rows)
-    : lanes_{lanes}, epoch_{now}, now_{now}, queues_(lanes.size()), earlier_{earlier}, rows_{rows} {}
+Table::Table(const Exports& exports, Clock::Instant now, const HistoryLimits& earlier, LogIndex* rows)
+    : exports_{exports}, epoch_{now}, now_{now}, queues_(exports.size()), earlier_{earlier}, rows_{rows} {}
 
 void Table::advance(Clock::Instant now) {
   now_ = now;
@@ -38,10 +38,10 @@ void Table::advance(Clock::Instant now) {
 }
 
 Table::Added Table::add(const HashedPlace& where, Time time, bool may_grow) {
-  const auto& [lane, path, name] = where.place;
+  const auto& [export_index, path, name] = where.place;
   Slot directory = directories_.find(path, where.hash);
   if (directory == kNoSlot && !may_grow) return Added::refused;
-  if (directory == kNoSlot) directory = directories_.insert(path, where.hash, lane);
+  if (directory == kNoSlot) directory = directories_.insert(path, where.hash, export_index);
   const std::uint64_t name_hash = hash(directory, name);
   const Slot slot = find(directory, name, name_hash);
   if (slot != kNoSlot) return merge(slot, time);
@@ -83,11 +83,11 @@ void Table::look_ahead(std::span<const HashedPlace> places) const {
   }
 }
 
-Slice Table::take(std::size_t lane, std::size_t limit, std::uint64_t mark) {
+Slice Table::take(std::size_t export_index, std::size_t limit, std::uint64_t mark) {
   release_due();
-  const Slot slot = queues_.at(lane).first;
+  const Slot slot = queues_.at(export_index).first;
   if (slot == kNoSlot) return {};
-  Slice slice{lane, directories_[slot].path, {}};
+  Slice slice{export_index, directories_[slot].path, {}};
   fill(slice, slot, limit, mark);
   if (slice.left > 0) {
     dequeue(slot);
@@ -162,15 +162,15 @@ void Table::move_directories(std::string_view path, std::string_view target, Tim
     const Directory& directory = directories_[slot];
     const std::string from = directory.path;
     const std::string to = rebase(from, path, target);
-    const auto place = lanes_.place(to);
+    const auto place = exports_.place(to);
     if (!place || !moves_whole(from, to)) continue;
     if (directory.newest > until || directories_.find(to) != kNoSlot) continue;
-    const std::size_t old_lane = directory.lane;
+    const std::size_t old_export = directory.export_index;
     const bool queued = !directory.waiting.empty();
     if (queued) dequeue(slot);
-    directories_.rename(slot, to, place->lane);
+    directories_.rename(slot, to, place->export_index);
     if (queued) enqueue(slot);
-    leave_flights(slot, from, old_lane, until, take);
+    leave_flights(slot, from, old_export, until, take);
     if (directory.waiting.empty() && directory.apart.empty()) directories_.erase(slot);
   }
 }
@@ -291,12 +291,14 @@ void Table::unlink_item(Slot slot) {
 }
 
 void Table::enqueue(Slot directory) {
-  SlotList& queue = queues_[directories_[directory].lane];
+  SlotList& queue = queues_[directories_[directory].export_index];
   if (queue.empty()) news_ = true;
   append(directories_.slab(), queue, directory);
 }
 
-void Table::dequeue(Slot directory) { unlink(directories_.slab(), queues_[directories_[directory].lane], directory); }
+void Table::dequeue(Slot directory) {
+  unlink(directories_.slab(), queues_[directories_[directory].export_index], directory);
+}
 
 void Table::release_due() {
   while (!due_.empty() && due_.first().moment() <= now_) {
@@ -355,7 +357,8 @@ void Table::withdraw_earlier(Slot slot, Time until, const Take& take) {
 }
 
 // Leaves what is in flight in a directory that has moved at the path where it was, but not what waits behind it.
-void Table::leave_flights(Slot moved, const std::string& old_path, std::size_t old_lane, Time until, const Take& take) {
+void Table::leave_flights(Slot moved, const std::string& old_path, std::size_t old_export, Time until,
+                          const Take& take) {
   Slot old = kNoSlot;
   for (Slot slot = directories_[moved].apart.first, next = kNoSlot; slot != kNoSlot; slot = next) {
     Item& item = items_[slot];
@@ -363,7 +366,7 @@ void Table::leave_flights(Slot moved, const std::string& old_path, std::size_t o
     if (!is_in_flight(item)) continue;
     std::optional<Time> newer;
     if (item.state == State::in_flight_newer) newer = end_newer(slot);
-    if (old == kNoSlot) old = directories_.insert(old_path, Directories::hash(old_path), old_lane);
+    if (old == kNoSlot) old = directories_.insert(old_path, Directories::hash(old_path), old_export);
     by_name_.erase(hash(item), slot);
     unlink_item(slot);
     item.directory = old;
@@ -378,15 +381,15 @@ void Table::leave_flights(Slot moved, const std::string& old_path, std::size_t o
 // Whether all that is in the directory `from` belongs into the directory `to` once it has moved there: no root of an
 // export is involved.
 bool Table::moves_whole(std::string_view from, std::string_view to) const {
-  for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
-    const std::string& root = lanes_.path(lane);
+  for (std::size_t export_index = 0; export_index < exports_.size(); ++export_index) {
+    const std::string& root = exports_.path(export_index);
     if (root == from || (root != to && is_within(root, to))) return false;
   }
   return true;
 }
 
 void Table::withdraw(std::string_view path, bool subtree, Time until, const Take& take) {
-  if (const auto place = lanes_.place(path)) {
+  if (const auto place = exports_.place(path)) {
     const Slot slot = find(*place);
     if (slot != kNoSlot) withdraw_item(slot, until, take);
   }

@@ -36,15 +36,15 @@ struct HashedPlace {
   std::uint64_t hash = 0;
 };
 
-// Backlog without lock, memory of changes or bound. One owner, who lets `lanes` outlive it.
+// Backlog without lock, memory of changes or bound. One owner, who lets `exports` outlive it.
 //
-// The directories of a lane take turns: one joins the end of the queue with the first item that waits in it, and again
-// after each slice. Operations on an item are O(1), but for the logarithms of the number of directories where one comes
-// or goes, of the items put back and of the seconds in which what is pending came.
+// The directories of an export take turns: one joins the end of the queue with the first item that waits in it, and
+// again after each slice. Operations on an item are O(1), but for the logarithms of the number of directories where one
+// comes or goes, of the items put back and of the seconds in which what is pending came.
 class Table {
  public:
   // With `rows`, which outlives it, the table knows what of it is in the rows of a log, and what is not yet.
-  Table(const Lanes& lanes, Clock::Instant now, const HistoryLimits& earlier = {}, LogIndex* rows = nullptr);
+  Table(const Exports& exports, Clock::Instant now, const HistoryLimits& earlier = {}, LogIndex* rows = nullptr);
   Table(const Table&) = delete;
   Table& operator=(const Table&) = delete;
 
@@ -62,7 +62,7 @@ class Table {
   static constexpr std::size_t kAhead = 32;
 
   // As in Backlog. `mark` is the owner's, who reads it in Flight.
-  [[nodiscard]] Slice take(std::size_t lane, std::size_t limit, std::uint64_t mark);
+  [[nodiscard]] Slice take(std::size_t export_index, std::size_t limit, std::uint64_t mark);
   void take_more(Slice& slice, std::size_t limit, std::uint64_t mark);
 
   struct Flight {
@@ -131,7 +131,7 @@ class Table {
 
   [[nodiscard]] std::optional<Clock::Instant> next_due() const;
 
-  // Whether some lane in which nothing could be taken has got something since the last call.
+  // Whether some export in which nothing could be taken has got something since the last call.
   [[nodiscard]] bool take_news() noexcept { return std::exchange(news_, false); }
 
   // Accesses without outcome: an item in flight with a newer time waiting is two.
@@ -214,20 +214,20 @@ class Table {
   Time end_newer(Slot slot);
   void supersede(Item& item, Time time);
   void withdraw_earlier(Slot slot, Time until, const Take& take);
-  void leave_flights(Slot moved, const std::string& old_path, std::size_t old_lane, Time until, const Take& take);
+  void leave_flights(Slot moved, const std::string& old_path, std::size_t old_export, Time until, const Take& take);
   [[nodiscard]] bool moves_whole(std::string_view from, std::string_view to) const;
 
   void withdraw_item(Slot slot, Time until, const Take& take);
   void withdraw_list(Slot first, Time until, const Take& take);
 
-  const Lanes& lanes_;
+  const Exports& exports_;
   Clock::Instant epoch_;
   Clock::Instant now_;
   Directories directories_;
   Slab<Item> items_;
   SlotSet by_name_;
   Slab<History> histories_;
-  std::vector<SlotList> queues_;  // of directories, by lane
+  std::vector<SlotList> queues_;  // of directories, by export
   Slab<InFlight> flights_;
   std::uint32_t generation_ = 0;  // of the flight that began last
   DueQueue<Item> due_{items_};

@@ -57,7 +57,7 @@ Table::Added Table::restore(const Place& place, Time time, Slot row) {
   const HashedPlace where{place};
   if (row == kNoSlot) return add(where, time, true);
   Slot directory = directories_.find(place.directory, where.hash);
-  if (directory == kNoSlot) directory = directories_.insert(place.directory, where.hash, place.lane);
+  if (directory == kNoSlot) directory = directories_.insert(place.directory, where.hash, place.export_index);
   const std::uint64_t name_hash = hash(directory, place.name);
   Slot slot = find(directory, place.name, name_hash);
   Added added = Added::waits;

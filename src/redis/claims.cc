@@ -40,9 +40,9 @@ class Claims::Call {
   std::lock_guard<std::mutex> lock_;
 };
 
-Claims::Claims(const Lanes& lanes, unsigned shards, Clock::Duration request, const Clock& clock, SharedCounters& books,
-               metrics::Registry& registry)
-    : lanes_{lanes},
+Claims::Claims(const Exports& exports, unsigned shards, Clock::Duration request, const Clock& clock,
+               SharedCounters& books, metrics::Registry& registry)
+    : exports_{exports},
       clock_{clock},
       books_{books},
       in_flight_gauge_{registry.gauge("qatime_in_flight", "Paths that are being worked on")},
@@ -50,17 +50,17 @@ Claims::Claims(const Lanes& lanes, unsigned shards, Clock::Duration request, con
                                  "Moves and removals that the log in Redis had before, and were not learned again")},
       request_{request},
       current_{clock.now()},
-      table_{lanes, clock.now(), kNoEarlierTimes},
-      by_lane_(lanes.size()),
+      table_{exports, clock.now(), kNoEarlierTimes},
+      by_export_(exports.size()),
       shards_(shards),
       changes_{kChanges} {}
 
 // --- For the engine --------------------------------------------------------------------------------------------------
 
-Slice Claims::take(std::size_t lane, std::size_t limit) {
+Slice Claims::take(std::size_t export_index, std::size_t limit) {
   const Call call{*this};
   table_.advance(clock_.now());
-  Slice slice = table_.take(lane, limit, 0);
+  Slice slice = table_.take(export_index, limit, 0);
   depart(slice, 0);
   return slice;
 }
@@ -195,8 +195,8 @@ Claims::Offer Claims::offer(unsigned shard, const std::vector<Found>& found) {
       continue;
     }
     const auto member = parse_member(each.member);
-    const auto place = member ? lanes_.place(member->name) : std::nullopt;
-    if (place && by_lane_[place->lane] >= kSize / lanes_.size()) continue;
+    const auto place = member ? exports_.place(member->name) : std::nullopt;
+    if (place && by_export_[place->export_index] >= kSize / exports_.size()) continue;
     const Source source{shard, &*members.emplace(each.member, There::held).first, each.score};
     ++entry_.claimed;
     ++result.taken;
@@ -213,15 +213,15 @@ Claims::Offer Claims::offer(unsigned shard, const std::vector<Found>& found) {
 // Puts a source where its object is.
 void Claims::place(const Source& source) {
   const auto path = path_of(source);
-  const auto place = path ? lanes_.place(*path) : std::nullopt;
+  const auto place = path ? exports_.place(*path) : std::nullopt;
   if (!place) {
     ++(path ? entry_.outside : entry_.cancelled);
     return end(source);
   }
   const auto [entry, is_new] = entries_.try_emplace(*path);
   if (is_new) {
-    entry->second.lane = place->lane;
-    ++by_lane_[place->lane];
+    entry->second.export_index = place->export_index;
+    ++by_export_[place->export_index];
   }
   entry->second.sources.push_back(source);
   if (table_.add(*place, from_score(source.score), true) == Table::Added::coalesced) ++entry_.coalesced;
@@ -252,7 +252,7 @@ void Claims::place_again(Entries::iterator entry, std::size_t pending_before) {
 
 void Claims::drop_if_spent(Entries::iterator entry) {
   if (!entry->second.sources.empty() || entry->second.flight) return;
-  --by_lane_[entry->second.lane];
+  --by_export_[entry->second.export_index];
   entries_.erase(entry);
 }
 

@@ -37,17 +37,17 @@ namespace qatime::backlog::redis {
 // Any thread; nothing waits but for the lock.
 class Claims {
  public:
-  // Entries at most; a lane gets its share.
+  // Entries at most; an export gets its share.
   static constexpr std::size_t kSize = 1 << 15;
 
   // `request`: nothing is sent when less of the lease is left. What it is made with outlives it.
-  Claims(const Lanes& lanes, unsigned shards, Clock::Duration request, const Clock& clock, SharedCounters& books,
+  Claims(const Exports& exports, unsigned shards, Clock::Duration request, const Clock& clock, SharedCounters& books,
          metrics::Registry& registry);
   Claims(const Claims&) = delete;
   Claims& operator=(const Claims&) = delete;
 
   // --- For the engine: as in Backlog. --------------------------------------------------------------------------------
-  [[nodiscard]] Slice take(std::size_t lane, std::size_t limit);
+  [[nodiscard]] Slice take(std::size_t export_index, std::size_t limit);
   void take_more(Slice& slice, std::size_t limit);
   void settle(Ticket ticket);
   void put_back(Ticket ticket, Clock::Instant not_before, Retry retry);
@@ -130,7 +130,7 @@ class Claims {
   struct Entry {
     std::vector<Source> sources;
     std::optional<Time> flight;  // those up to this time are in flight
-    std::size_t lane = 0;
+    std::size_t export_index = 0;
   };
   using Entries = std::map<std::string, Entry, std::less<>>;
   // Has the lock, and enters what has changed at its end.
@@ -149,7 +149,7 @@ class Claims {
   void depart(const Slice& slice, std::size_t begin);
   void drop_if_spent(Entries::iterator entry);
 
-  const Lanes& lanes_;
+  const Exports& exports_;
   const Clock& clock_;
   SharedCounters& books_;
   metrics::Gauge& in_flight_gauge_;
@@ -160,8 +160,8 @@ class Claims {
   Clock::Duration request_;
   Clock::Instant current_;  // as of when the changes are known
   Table table_;
-  Entries entries_;                   // by the path under which they are in the table
-  std::vector<std::size_t> by_lane_;  // how many
+  Entries entries_;                     // by the path under which they are in the table
+  std::vector<std::size_t> by_export_;  // how many
   std::vector<Shard> shards_;
   std::vector<Settled> settled_;
   RenameHistory changes_;

@@ -9,7 +9,7 @@ void require(const Config& config) {
   throw config.error("backlog.kind", R"(must be "local": this program was built without Redis (-Dredis=disabled))");
 }
 
-std::unique_ptr<SharedBacklog> open(const Config& config, const Lanes& /*lanes*/, const Clock& /*clock*/,
+std::unique_ptr<SharedBacklog> open(const Config& config, const Exports& /*exports*/, const Clock& /*clock*/,
                                     metrics::Registry& /*registry*/) {
   require(config);
   return nullptr;

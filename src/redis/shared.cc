@@ -20,11 +20,11 @@ using std::chrono::milliseconds;
 
 class Shared final : public SharedBacklog {
  public:
-  Shared(const Config& config, const Lanes& lanes, const Clock& clock, metrics::Registry& registry)
+  Shared(const Config& config, const Exports& exports, const Clock& clock, metrics::Registry& registry)
       : books_{registry},
         outbox_{config.backlog, static_cast<unsigned>(config.redis.shards),
                 std::make_unique<Store>(config.backlog.directory), books_, registry},
-        window_{lanes, static_cast<unsigned>(config.redis.shards), config.nfs.timeout, clock, books_, registry},
+        window_{exports, static_cast<unsigned>(config.redis.shards), config.nfs.timeout, clock, books_, registry},
         worker_{config.redis, window_, outbox_, registry, [this] {
                   if (wake_) wake_();
                 }} {
@@ -32,7 +32,7 @@ class Shared final : public SharedBacklog {
   }
 
   void add(Events events) override { outbox_.add(events); }
-  Slice take(std::size_t lane, std::size_t limit) override { return window_.take(lane, limit); }
+  Slice take(std::size_t export_index, std::size_t limit) override { return window_.take(export_index, limit); }
   void take_more(Slice& slice, std::size_t limit) override { window_.take_more(slice, limit); }
   void settle(Ticket ticket) override { window_.settle(ticket); }
   void put_back(Ticket ticket, Clock::Instant not_before, Retry retry) override {
@@ -88,10 +88,10 @@ void require(const Config& config) {
       "or use redis:// through a tunnel like stunnel");
 }
 
-std::unique_ptr<SharedBacklog> open(const Config& config, const Lanes& lanes, const Clock& clock,
+std::unique_ptr<SharedBacklog> open(const Config& config, const Exports& exports, const Clock& clock,
                                     metrics::Registry& registry) {
   require(config);
-  return std::make_unique<Shared>(config, lanes, clock, registry);
+  return std::make_unique<Shared>(config, exports, clock, registry);
 }
 
 std::vector<Report> probe(const RedisConfig& config) {

@@ -22,7 +22,7 @@ class SharedBacklog : public Backlog, public Keeping {};
 
 // `config.backlog.directory` is set. All but `config` outlives it. Throws ConfigError and StoreError; Redis may be
 // away.
-[[nodiscard]] std::unique_ptr<SharedBacklog> open(const Config& config, const Lanes& lanes, const Clock& clock,
+[[nodiscard]] std::unique_ptr<SharedBacklog> open(const Config& config, const Exports& exports, const Clock& clock,
                                                   metrics::Registry& registry);
 
 struct Report {

@@ -150,9 +150,9 @@ std::size_t FakeClient::room() const {
   return connected && limit > outstanding_.size() ? limit - outstanding_.size() : 0;
 }
 
-std::optional<nfs::Handle> FakeClient::root(std::size_t lane) const {
-  if (!connected || mounts.at(lane) != Status::ok) return std::nullopt;
-  return handle_of(find(roots_.at(lane)));
+std::optional<nfs::Handle> FakeClient::root(std::size_t export_index) const {
+  if (!connected || mounts.at(export_index) != Status::ok) return std::nullopt;
+  return handle_of(find(roots_.at(export_index)));
 }
 
 void FakeClient::start(Outstanding request) {

@@ -64,7 +64,7 @@ class FakeClient final : public nfs::Client {
   std::string ignores;               // says ok to a SETATTR of this path and leaves it as it is
   std::optional<Time> overwrites;    // somebody else sets this right after each SETATTR
   std::size_t limit = 64;            // requests outstanding
-  std::vector<nfs::Status> mounts;   // by lane; not ok: not mounted
+  std::vector<nfs::Status> mounts;   // by export; not ok: not mounted
   bool connected = true;
 
   // Completes an outstanding request; false if there is none. The oldest, or any.
@@ -87,8 +87,8 @@ class FakeClient final : public nfs::Client {
   [[nodiscard]] std::size_t count(Procedure procedure, std::string_view path) const;
 
   [[nodiscard]] std::size_t room() const override;
-  [[nodiscard]] std::optional<nfs::Handle> root(std::size_t lane) const override;
-  [[nodiscard]] nfs::Status mount_status(std::size_t lane) const override { return mounts.at(lane); }
+  [[nodiscard]] std::optional<nfs::Handle> root(std::size_t export_index) const override;
+  [[nodiscard]] nfs::Status mount_status(std::size_t export_index) const override { return mounts.at(export_index); }
   void lookup(const nfs::Handle& directory, std::string_view name, ObjectDone done) override;
   void getattr(const nfs::Handle& object, AttributesDone done) override;
   void set_atime(const nfs::Handle& object, Time atime, std::optional<Time> guard, AttributesDone done) override;

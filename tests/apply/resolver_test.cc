@@ -14,11 +14,11 @@ namespace {
 using nfs::Status;
 
 struct Bed {
-  explicit Bed(const std::vector<std::string>& paths = {"/"}) : lanes{paths}, client{paths} {}
+  explicit Bed(const std::vector<std::string>& paths = {"/"}) : exports{paths}, client{paths} {}
 
   // The statuses, and for failures where, in the order of the answers.
-  void resolve(std::string_view directory, std::size_t lane = 0) {
-    resolver.resolve(lane, directory, [this](const Resolver::Answer& answer) {
+  void resolve(std::string_view directory, std::size_t export_index = 0) {
+    resolver.resolve(export_index, directory, [this](const Resolver::Answer& answer) {
       answers.push_back(answer.status);
       handles.push_back(answer.handle);
       where.emplace_back(answer.where);
@@ -33,10 +33,10 @@ struct Bed {
   ManualClock clock;
   metrics::Registry registry;
   NfsConfig config;
-  Lanes lanes;
+  Exports exports;
   FakeClient client;
   Pipeline pipeline{client, [this] { pipeline.run(); }};
-  Resolver resolver{client, pipeline, clock, config, lanes, registry};
+  Resolver resolver{client, pipeline, clock, config, exports, registry};
   std::vector<Status> answers;
   std::vector<nfs::Handle> handles;
   std::vector<std::string> where;

@@ -28,10 +28,10 @@ Stage::Stage(const NfsConfig& nfs, bool dry_run) : Stage{{"/"}, nfs, {}, dry_run
 
 Stage::Stage(std::vector<std::string> paths, NfsConfig nfs, const PolicyConfig& policy, bool dry_run)
     : config{std::move(nfs)},
-      lanes{paths},
+      exports{paths},
       client{paths},
-      backlog{{}, lanes, clock, registry},
-      engine{backlog, client, clock, config, lanes, policy, registry, dry_run, kSeed} {}
+      backlog{{}, exports, clock, registry},
+      engine{backlog, client, clock, config, exports, policy, registry, dry_run, kSeed} {}
 
 Stage Stage::without_readdirplus() {
   NfsConfig config = config_for({"/"}, 0);

@@ -55,7 +55,7 @@ struct Stage {
   ManualClock clock;
   metrics::Registry registry;
   NfsConfig config;
-  Lanes lanes;
+  Exports exports;
   FakeClient client;
   backlog::Local backlog;
   Engine engine;

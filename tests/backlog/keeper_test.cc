@@ -43,7 +43,7 @@ struct Life {
   explicit Life(const std::string& directory, std::size_t memory = kPlenty, std::size_t disk = kPlenty,
                 std::chrono::milliseconds commit = 100ms)
       : config{make_config(directory, memory, disk, commit)},
-        local{config, Lanes{}, clock, registry, {}, Local::Log::kept},
+        local{config, Exports{}, clock, registry, {}, Local::Log::kept},
         keeper{config, std::make_unique<Store>(directory), local, registry} {}
 
   static BacklogConfig make_config(const std::string& directory, std::size_t memory, std::size_t disk,
@@ -502,7 +502,7 @@ TEST_CASE("accesses below an export that is no more are dropped when they come b
   ManualClock clock;
   metrics::Registry registry;
   const BacklogConfig config = Life::make_config(directory.path(), kPlenty, kPlenty);
-  Local local{config, Lanes{{"/a"}}, clock, registry, {}, Local::Log::kept};
+  Local local{config, Exports{{"/a"}}, clock, registry, {}, Local::Log::kept};
   Keeper keeper{config, std::make_unique<Store>(directory.path()), local, registry};
   REQUIRE(keeper.turn());
   CHECK(local.pending() == 1);

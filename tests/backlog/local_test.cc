@@ -18,7 +18,7 @@ Time at(int seconds) { return Time{std::chrono::seconds{seconds}}; }
 
 struct Fixture {
   explicit Fixture(std::vector<std::string> paths = {"/"}, std::size_t memory = 64 << 20)
-      : backlog{BacklogConfig{.memory = memory}, Lanes{std::move(paths)}, clock, registry} {}
+      : backlog{BacklogConfig{.memory = memory}, Exports{std::move(paths)}, clock, registry} {}
 
   void add(const Event& event) {
     if (std::holds_alternative<Access>(event)) ++accepted;
@@ -43,8 +43,9 @@ struct Fixture {
   // All that can be taken now: path -> seconds.
   std::map<std::string, int> drain() {
     std::map<std::string, int> found;
-    for (std::size_t lane = 0; lane < 2; ++lane) {
-      for (Slice slice = backlog.take(lane, 10); !slice.entries.empty(); slice = backlog.take(lane, 10)) {
+    for (std::size_t export_index = 0; export_index < 2; ++export_index) {
+      for (Slice slice = backlog.take(export_index, 10); !slice.entries.empty();
+           slice = backlog.take(export_index, 10)) {
         for (const Entry& entry : slice.entries) {
           found[join(slice.directory, entry.name)] = static_cast<int>(entry.time.time_since_epoch() / 1s);
           settle(entry);
@@ -267,9 +268,9 @@ TEST_CASE("ChangesAreRememberedAsLongAndAsManyAsTheOwnerWants", "[backlog]") {
     backlog.add(std::vector<Event>{Access{"/a/x", at(4)}});
     return backlog.take(0, 1).directory;
   };
-  Local forgetful{BacklogConfig{}, Lanes{}, clock, registry};
-  Local lasting{BacklogConfig{}, Lanes{}, clock, registry, {24h}};
-  Local small{BacklogConfig{}, Lanes{}, clock, registry, {24h, 600}};
+  Local forgetful{BacklogConfig{}, Exports{}, clock, registry};
+  Local lasting{BacklogConfig{}, Exports{}, clock, registry, {24h}};
+  Local small{BacklogConfig{}, Exports{}, clock, registry, {24h, 600}};
   CHECK(late(forgetful) == "/a");
   CHECK(late(lasting) == "/b");
   CHECK(late(small) == "/a");

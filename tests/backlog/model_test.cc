@@ -85,14 +85,14 @@ Happenings once(const Happenings& happenings) {
 
 // The accesses that are pending in the end. At one time, accesses come first, then changes in their order. A happening
 // may have come twice.
-Pending truth(const Happenings& arrivals, const Lanes& lanes) {
+Pending truth(const Happenings& arrivals, const Exports& exports) {
   Happenings happenings = once(arrivals);
   std::stable_sort(happenings.begin(), happenings.end(), [](const Happening& a, const Happening& b) {
     return std::pair{a.time, a.kind != Kind::access} < std::pair{b.time, b.kind != Kind::access};
   });
   Pending pending;
   for (const Happening& happening : happenings) replay(happening, pending);
-  std::erase_if(pending, [&](const auto& entry) { return !lanes.place(entry.first); });
+  std::erase_if(pending, [&](const auto& entry) { return !exports.place(entry.first); });
   return pending;
 }
 
@@ -101,7 +101,7 @@ int milliseconds(Time time) { return static_cast<int>(time.time_since_epoch() / 
 class Run {
  public:
   explicit Run(std::vector<std::string> exports = {"/"})
-      : lanes_{std::move(exports)}, local_{BacklogConfig{}, lanes_, clock_, registry_} {}
+      : exports_{std::move(exports)}, local_{BacklogConfig{}, exports_, clock_, registry_} {}
 
   void add(const Happening& happening) {
     const Event event = happening.event();
@@ -111,8 +111,8 @@ class Run {
 
   Pending drain() {
     Pending found;
-    for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
-      for (Slice slice = local_.take(lane, 3); !slice.entries.empty(); slice = local_.take(lane, 3)) {
+    for (std::size_t export_index = 0; export_index < exports_.size(); ++export_index) {
+      for (Slice slice = local_.take(export_index, 3); !slice.entries.empty(); slice = local_.take(export_index, 3)) {
         for (const Entry& entry : slice.entries) {
           found[join(slice.directory, entry.name)] = milliseconds(entry.time);
           settle(entry);
@@ -136,7 +136,7 @@ class Run {
   // A backlog that has forgotten everything.
   void forget() { clock_.advance(1h); }
 
-  Lanes lanes_;
+  Exports exports_;
   ManualClock clock_;
   metrics::Registry registry_;
   Local local_;
@@ -155,9 +155,9 @@ void check_all_orders(Run& run, const Happenings& happenings, int stride = 1) {
     for (const std::size_t i : order) arrivals.push_back(happenings[i]);
     for (const Happening& happening : arrivals) run.add(happening);
     const Pending found = run.drain();
-    if (found != truth(arrivals, run.lanes_) || !run.adds_up()) {
+    if (found != truth(arrivals, run.exports_) || !run.adds_up()) {
       INFO("in this order:\n" << text(arrivals));
-      CHECK(found == truth(arrivals, run.lanes_));
+      CHECK(found == truth(arrivals, run.exports_));
       REQUIRE(run.adds_up());
     }
     run.forget();
@@ -230,7 +230,7 @@ class Stream {
   // As ingest sees to it.
   std::string exported_path() {
     std::string one = path();
-    while (!run_.lanes_.place(one)) one = path();
+    while (!run_.exports_.place(one)) one = path();
     return one;
   }
 
@@ -254,7 +254,7 @@ class Stream {
     if (takes_ && !flights_.empty() && pick(2) == 0) end_flight();
     REQUIRE(run_.adds_up());
     if (!takes_ && arrived_.size() % 10 == 0) {
-      REQUIRE(run_.local_.pending() == truth(arrived_, run_.lanes_).size());
+      REQUIRE(run_.local_.pending() == truth(arrived_, run_.exports_).size());
     }
   }
 
@@ -264,14 +264,14 @@ class Stream {
     for (const Happening& change : changes_) {
       if (change.time >= time) replay(change, one);
     }
-    if (one.empty() || !run_.lanes_.place(one.begin()->first)) return std::nullopt;
+    if (one.empty() || !run_.exports_.place(one.begin()->first)) return std::nullopt;
     return one.begin()->first;
   }
 
   bool take(std::size_t limit) {
     bool any = false;
-    for (std::size_t lane = 0; lane < run_.lanes_.size(); ++lane) {
-      Slice slice = run_.local_.take(lane, limit);
+    for (std::size_t export_index = 0; export_index < run_.exports_.size(); ++export_index) {
+      Slice slice = run_.local_.take(export_index, limit);
       if (slice.left > 0 && pick(4) == 0) run_.local_.take_more(slice, limit);
       for (const Entry& entry : slice.entries) {
         any = true;
@@ -319,7 +319,7 @@ class Stream {
   }
 
   void finish() {
-    const Pending expected = truth(arrived_, run_.lanes_);
+    const Pending expected = truth(arrived_, run_.exports_);
     if (!takes_) {
       CHECK(run_.drain() == expected);
       REQUIRE(run_.adds_up());

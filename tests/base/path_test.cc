@@ -63,12 +63,13 @@ TEST_CASE("A directory and a name make a path") {
 }
 
 TEST_CASE("The export with the longest matching path has the object, its root without a name") {
-  const Lanes lanes{{"/", "/data", "/data/deep"}};
-  const auto check = [&](std::string_view path, std::size_t lane, std::string_view directory, std::string_view name) {
+  const Exports exports{{"/", "/data", "/data/deep"}};
+  const auto check = [&](std::string_view path, std::size_t export_index, std::string_view directory,
+                         std::string_view name) {
     CAPTURE(path);
-    const auto place = lanes.place(path);
+    const auto place = exports.place(path);
     REQUIRE(place);
-    CHECK(place->lane == lane);
+    CHECK(place->export_index == export_index);
     CHECK(place->directory == directory);
     CHECK(place->name == name);
   };
@@ -83,10 +84,10 @@ TEST_CASE("The export with the longest matching path has the object, its root wi
 }
 
 TEST_CASE("A path below no export has no place") {
-  const Lanes lanes{{"/data"}};
-  CHECK_FALSE(lanes.place("/other/x"));
-  CHECK_FALSE(lanes.place("/"));
-  CHECK_FALSE(lanes.place("/dat"));
+  const Exports exports{{"/data"}};
+  CHECK_FALSE(exports.place("/other/x"));
+  CHECK_FALSE(exports.place("/"));
+  CHECK_FALSE(exports.place("/dat"));
 }
 
 }  // namespace qatime::path_test

@@ -102,7 +102,8 @@ class Paths {
 
 struct Subject {
   Subject(const std::string& directory, bool has_log, std::size_t memory = BacklogConfig{}.memory)
-      : local{config(directory, memory), Lanes{}, clock, registry, {}, has_log ? Local::Log::kept : Local::Log::none} {
+      : local{
+            config(directory, memory), Exports{}, clock, registry, {}, has_log ? Local::Log::kept : Local::Log::none} {
     if (has_log) keeper.emplace(config(directory, memory), std::make_unique<Store>(directory), local, registry);
     if (keeper) keeper->start();
   }
@@ -137,10 +138,10 @@ struct Subject {
   // The bytes of records of `count` paths, three of five of which are accesses; returns the CPU seconds from there on.
   template <class Next>
   double receive(std::size_t count, Next&& next) {
-    const Lanes lanes;
+    const Exports exports;
     const ingest::SelfAddresses self;
     const PolicyConfig all;
-    const ingest::Policy policy{all, lanes, self};
+    const ingest::Policy policy{all, exports, self};
     ingest::Intake intake{policy, {}, registry, [this](Events events) { local.add(events); }};
     ingest::Framer framer{256 << 10};
     double seconds = 0;

@@ -47,10 +47,10 @@ class Stages {
  public:
   Stages(const Config& config, const std::vector<std::string>& paths)
       : paths_{paths},
-        lanes_{config.nfs.lanes()},
-        backlog_{config.backlog, lanes_, clock_, metrics_},
+        exports_{config.nfs.export_paths()},
+        backlog_{config.backlog, exports_, clock_, metrics_},
         client_{io_, config.nfs, metrics_},
-        engine_{backlog_, client_, clock_, config.nfs, lanes_, config.policy, metrics_, false} {
+        engine_{backlog_, client_, clock_, config.nfs, exports_, config.policy, metrics_, false} {
     client_.on_change([this] { engine_.pump(); });
     tick();
   }
@@ -102,7 +102,7 @@ class Stages {
   const std::vector<std::string>& paths_;
   metrics::Registry metrics_;
   SteadyClock clock_;
-  Lanes lanes_;
+  Exports exports_;
   backlog::Local backlog_;
   boost::asio::io_context io_{1};
   nfs::LibnfsClient client_;

@@ -86,9 +86,9 @@ void measure(const char* what, const std::string& stream, ingest::Intake& intake
 }  // namespace
 
 int main() {
-  const Lanes lanes;
+  const Exports exports;
   const ingest::SelfAddresses self;
-  const ingest::Policy policy{PolicyConfig{}, lanes, self};
+  const ingest::Policy policy{PolicyConfig{}, exports, self};
   metrics::Registry metrics;
   std::uint64_t events = 0;
   ingest::Intake intake{policy, {}, metrics, [&](Events batch) { events += batch.size(); }};

@@ -84,7 +84,7 @@ class Meter {
 
 struct Subject {
   Subject(std::uint16_t port, const std::string& directory)
-      : shared{redis::open(configured(port, directory), lanes, clock, registry)} {
+      : shared{redis::open(configured(port, directory), exports, clock, registry)} {
     shared->on_work([] {});
     shared->start();
   }
@@ -94,7 +94,7 @@ struct Subject {
     while (!shared->outcome()) std::this_thread::sleep_for(1ms);
   }
 
-  Lanes lanes;
+  Exports exports;
   SteadyClock clock;
   metrics::Registry registry;
   std::unique_ptr<redis::SharedBacklog> shared;

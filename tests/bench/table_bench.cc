@@ -57,7 +57,7 @@ class Stopwatch {
 struct Subject {
   SteadyClock clock;
   metrics::Registry registry;
-  Local backlog{BacklogConfig{.memory = std::size_t{64} << 30}, Lanes{}, clock, registry};
+  Local backlog{BacklogConfig{.memory = std::size_t{64} << 30}, Exports{}, clock, registry};
 };
 
 // Adds an access to each of `indices`; returns the seconds of CPU inside add().

@@ -108,9 +108,9 @@ class Subject {
   }
 
   Config config_;
-  Lanes lanes_ = config_.nfs.lanes();
+  Exports exports_ = config_.nfs.export_paths();
   ingest::SelfAddresses self_;
-  ingest::Policy policy_{config_.policy, lanes_, self_};
+  ingest::Policy policy_{config_.policy, exports_, self_};
   metrics::Registry metrics_;
   std::size_t events_ = 0;
   ingest::Intake intake_{policy_, config_.syslog.rfc3164_timezone, metrics_, [this](Events events) { keep(events); }};

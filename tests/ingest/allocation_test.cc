@@ -52,9 +52,9 @@ std::string make_stream() {
 }
 
 TEST_CASE("A CSV record costs no allocation") {
-  const Lanes lanes;
+  const Exports exports;
   const SelfAddresses self;
-  const Policy policy{PolicyConfig{}, lanes, self};
+  const Policy policy{PolicyConfig{}, exports, self};
   metrics::Registry metrics;
   std::size_t events = 0;
   Intake intake{policy, {}, metrics, [&](Events batch) { events += batch.size(); }};

@@ -65,9 +65,9 @@ struct Fixture {
   }
 
   PolicyConfig config = make_config();
-  Lanes lanes;
+  Exports exports;
   SelfAddresses self;
-  Policy policy{config, lanes, self};
+  Policy policy{config, exports, self};
   metrics::Registry metrics;
   std::vector<std::string> handed_over;
   int batches = 0;
@@ -169,9 +169,9 @@ TEST_CASE_METHOD(Fixture, "A message says whether it was a record") {
 TEST_CASE("The user of a JSON body is filtered as written, valid escapes or not") {
   PolicyConfig config;
   config.exclude_users = {"AD\\tom", "AD\\bob", "AD\\alice"};
-  const Lanes lanes;
+  const Exports exports;
   const SelfAddresses self;
-  const Policy policy{config, lanes, self};
+  const Policy policy{config, exports, self};
   metrics::Registry metrics;
   Intake intake{policy, {}, metrics, [](Events) { FAIL("none of them passes"); }};
   intake.begin(Transport::tcp, 0);
@@ -254,7 +254,7 @@ TEST_CASE_METHOD(Fixture, "Another policy holds from the next read on") {
   CHECK(take({record("fs_read_data", "/a"), record("fs_write_data", "/b")}).size() == 1);
   PolicyConfig other = config;
   other.operations = {"fs_write_data"};
-  const Policy next{other, lanes, self};
+  const Policy next{other, exports, self};
   intake.adopt(next, *TimeZone::load("UTC"));
   CHECK(take({record("fs_read_data", "/a"), record("fs_write_data", "/b")}) ==
         std::vector<std::string>{"/b 2026-01-27T14:12:23.955800000Z"});

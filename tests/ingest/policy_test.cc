@@ -44,13 +44,13 @@ std::string text(const Decision& decision) {
 struct Fixture {
   std::string host = "big-store-12";
   PolicyConfig config;
-  Lanes lanes;
+  Exports exports;
   SelfAddresses self;
 
   [[nodiscard]] Header header(Time time) const { return {HeaderForm::rfc5424, time, host, {}}; }
 
   [[nodiscard]] std::string decide(const Record& of, Time time = kTime) const {
-    return text(Policy{config, lanes, self}.decide(header(time), of, kNow));
+    return text(Policy{config, exports, self}.decide(header(time), of, kNow));
   }
 };
 
@@ -62,7 +62,7 @@ TEST_CASE_METHOD(Fixture, "Reads, writes and listings are accesses") {
 }
 
 TEST_CASE_METHOD(Fixture, "An access carries the record's time") {
-  const Decision decision = Policy{config, lanes, self}.decide(header(kTime), record("fs_read_data", "/a"), kNow);
+  const Decision decision = Policy{config, exports, self}.decide(header(kTime), record("fs_read_data", "/a"), kNow);
   CHECK(std::get<Access>(std::get<Event>(decision)).time == kTime);
 }
 
@@ -246,7 +246,7 @@ TEST_CASE_METHOD(Fixture, "Names of another cluster move without us") {
 TEST_CASE_METHOD(Fixture, "The filter that decided is told") {
   const auto reason = [&] {
     const Record of = record("fs_read_data", "/a");
-    return describe(std::get<Ignored>(Policy{config, lanes, self}.decide(header(kTime), of, kNow)));
+    return describe(std::get<Ignored>(Policy{config, exports, self}.decide(header(kTime), of, kNow)));
   };
   config.exclude_protocols = {"nfs3"};
   CHECK(reason() == "policy.exclude_protocols has its protocol");
@@ -312,18 +312,18 @@ TEST_CASE_METHOD(Fixture, "The root is neither moved, nor replaced, nor removed"
   CHECK(decide(record("fs_tree_delete", "/")) == "ignored protected");
 }
 
-struct Exports : Fixture {
-  Exports() { lanes = Lanes{{"/in", "/other"}}; }
+struct TwoExports : Fixture {
+  TwoExports() { exports = Exports{{"/in", "/other"}}; }
 };
 
-TEST_CASE_METHOD(Exports, "An access below no export is ignored") {
+TEST_CASE_METHOD(TwoExports, "An access below no export is ignored") {
   CHECK(decide(record("fs_read_data", "/in/a")) == "access /in/a");
   CHECK(decide(record("fs_list_directory", "/in/")) == "access /in");
   CHECK(decide(record("fs_read_data", "/inside")) == "ignored export");
   CHECK(decide(record("fs_list_directory", "/")) == "ignored export");
 }
 
-TEST_CASE_METHOD(Exports, "A move over the border is a removal on our side of it") {
+TEST_CASE_METHOD(TwoExports, "A move over the border is a removal on our side of it") {
   CHECK(decide(record("fs_rename", "/in/a", "/other/b")) == "move /in/a to /other/b");
   CHECK(decide(record("fs_rename", "/in/a", "/out/b")) == "removal /in/a and below");
   CHECK(decide(record("fs_rename", "/out/a", "/in/b")) == "removal /in/b and below");
@@ -332,7 +332,7 @@ TEST_CASE_METHOD(Exports, "A move over the border is a removal on our side of it
 }
 
 TEST_CASE_METHOD(Fixture, "An export, and what holds one, is neither moved, nor replaced, nor removed") {
-  lanes = Lanes{{"/top/in", "/other"}};
+  exports = Exports{{"/top/in", "/other"}};
   for (const char* const path : {"/", "/top", "/top/", "/top/in", "/top/in/", "/other"}) {
     CAPTURE(path);
     CHECK(decide(record("fs_delete", path)) == "ignored protected");
@@ -352,7 +352,7 @@ TEST_CASE_METHOD(Fixture, "An export, and what holds one, is neither moved, nor 
 }
 
 TEST_CASE_METHOD(Fixture, "An export within another is as protected") {
-  lanes = Lanes{{"/", "/data/projects"}};
+  exports = Exports{{"/", "/data/projects"}};
   CHECK(decide(record("fs_tree_delete", "/data")) == "ignored protected");
   CHECK(decide(record("fs_rename", "/data/projects", "/old")) == "ignored protected");
   CHECK(decide(record("fs_rename", "/new", "/data/projects")) == "ignored protected");

@@ -112,27 +112,27 @@ TEST_CASE("Whatever keeps an export from being mounted is a status with advice, 
   ScriptedServer server;
   auto config = server.config();
   config.exports.clear();
-  for (std::size_t lane = 0; lane < refusals.size(); ++lane) {
-    const std::string path = "/" + std::to_string(lane);
+  for (std::size_t export_index = 0; export_index < refusals.size(); ++export_index) {
+    const std::string path = "/" + std::to_string(export_index);
     server.add_directory(path);
     config.exports.push_back({path, path});
-    server.script(Procedure::mnt, refusals[lane].action, ScriptedServer::kForEver,
+    server.script(Procedure::mnt, refusals[export_index].action, ScriptedServer::kForEver,
                   [=](const Request& request) { return request.name == path; });
   }
   Lab lab{config};
   REQUIRE(lab.loop.run_until([&] { return lab.client->room() > 0; }));
-  for (std::size_t lane = 0; lane < refusals.size(); ++lane) {
-    CAPTURE(lane);
-    CHECK(lab.client->mount_status(lane) == refusals[lane].status);
-    const std::string trouble = lab.client->trouble(lane).value_or("");
-    CHECK(trouble.find(": export \"/" + std::to_string(lane) + "\": ") != std::string::npos);
-    CHECK(trouble.find(name(refusals[lane].status)) != std::string::npos);
-    CHECK(trouble.find(refusals[lane].advice) != std::string::npos);
+  for (std::size_t export_index = 0; export_index < refusals.size(); ++export_index) {
+    CAPTURE(export_index);
+    CHECK(lab.client->mount_status(export_index) == refusals[export_index].status);
+    const std::string trouble = lab.client->trouble(export_index).value_or("");
+    CHECK(trouble.find(": export \"/" + std::to_string(export_index) + "\": ") != std::string::npos);
+    CHECK(trouble.find(name(refusals[export_index].status)) != std::string::npos);
+    CHECK(trouble.find(refusals[export_index].advice) != std::string::npos);
   }
   server.clear_scripts();
-  for (std::size_t lane = 0; lane < refusals.size(); ++lane) {
-    REQUIRE(lab.loop.run_until([&] { return lab.client->root(lane).has_value(); }));
-    CHECK(lab.client->mount_status(lane) == Status::ok);
+  for (std::size_t export_index = 0; export_index < refusals.size(); ++export_index) {
+    REQUIRE(lab.loop.run_until([&] { return lab.client->root(export_index).has_value(); }));
+    CHECK(lab.client->mount_status(export_index) == Status::ok);
   }
 }
 

@@ -15,7 +15,7 @@ namespace {
 Time at(int second) { return Time{std::chrono::seconds{second}}; }
 
 struct Fixture {
-  Table::Added add(std::string_view path, int time) { return table.add(*lanes.place(path), at(time), true); }
+  Table::Added add(std::string_view path, int time) { return table.add(*exports.place(path), at(time), true); }
 
   // Writes what is to be written to a row of its own, and says what that was; what leaves by that ends with a dash.
   std::vector<std::string> write(bool evicts = false) {
@@ -40,10 +40,10 @@ struct Fixture {
     return std::find(dead.begin(), dead.end(), one) != dead.end();
   }
 
-  Lanes lanes;
+  Exports exports;
   ManualClock clock;
   LogIndex rows;
-  Table table{lanes, clock.now(), {}, &rows};
+  Table table{exports, clock.now(), {}, &rows};
   std::uint64_t sequence = 0;
   Slot row = kNoSlot;
 };
@@ -123,9 +123,9 @@ TEST_CASE_METHOD(Fixture, "what comes back is in its row unless something newer 
   rows.commit(old, 100);
   add("/newer", 5);
   add("/older", 1);
-  CHECK(table.restore(*lanes.place("/newer"), at(3), old) == Table::Added::coalesced);
-  CHECK(table.restore(*lanes.place("/older"), at(3), old) == Table::Added::coalesced);
-  CHECK(table.restore(*lanes.place("/other"), at(3), old) == Table::Added::waits);
+  CHECK(table.restore(*exports.place("/newer"), at(3), old) == Table::Added::coalesced);
+  CHECK(table.restore(*exports.place("/older"), at(3), old) == Table::Added::coalesced);
+  CHECK(table.restore(*exports.place("/other"), at(3), old) == Table::Added::waits);
   CHECK(rows[old].resident == 2);
   CHECK(write() == Written{"/newer 5"});
 }

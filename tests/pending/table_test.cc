@@ -17,15 +17,15 @@ constexpr Clock::Instant kStart{};
 Time at(int seconds) { return Time{std::chrono::seconds{seconds}}; }
 
 struct Fixture {
-  explicit Fixture(std::vector<std::string> paths = {"/"}) : lanes{std::move(paths)} {}
+  explicit Fixture(std::vector<std::string> paths = {"/"}) : exports{std::move(paths)} {}
 
-  Table::Added add(std::string_view path, int time) { return table.add(*lanes.place(path), at(time), true); }
-  Slice take(std::size_t limit = 100, std::size_t lane = 0) { return table.take(lane, limit, 0); }
+  Table::Added add(std::string_view path, int time) { return table.add(*exports.place(path), at(time), true); }
+  Slice take(std::size_t limit = 100, std::size_t export_index = 0) { return table.take(export_index, limit, 0); }
 
   // All that can be taken, as "path time".
-  std::multiset<std::string> drain(std::size_t lane = 0) {
+  std::multiset<std::string> drain(std::size_t export_index = 0) {
     std::multiset<std::string> found;
-    for (Slice slice = take(3, lane); !slice.entries.empty(); slice = take(3, lane)) {
+    for (Slice slice = take(3, export_index); !slice.entries.empty(); slice = take(3, export_index)) {
       for (const auto& entry : slice.entries) {
         found.insert(join(slice.directory, entry.name) + ' ' + std::to_string(entry.time.time_since_epoch() / 1s));
         table.settle(entry.ticket);
@@ -45,8 +45,8 @@ struct Fixture {
     return loose;
   }
 
-  Lanes lanes;
-  Table table{lanes, kStart};
+  Exports exports;
+  Table table{exports, kStart};
 };
 
 std::vector<std::string> names(const Slice& slice) {
@@ -366,15 +366,15 @@ TEST_CASE("SupersededTimesAreForgottenInTime", "[backlog]") {
 }
 
 TEST_CASE("SupersededTimesAreBoundedAndTheEarliestAreForgottenFirst", "[backlog]") {
-  const Lanes lanes;
-  Table table{lanes, kStart, {60s, 160}};
+  const Exports exports;
+  Table table{exports, kStart, {60s, 160}};
   const auto withdraw = [&table](std::string_view path) {
     std::size_t count = 0;
     table.withdraw(path, false, at(999), [&count](const Table::Loose&) { ++count; });
     return count;
   };
-  for (int i = 0; i < 8; ++i) table.add(*lanes.place("/a"), at(1'000 - i), true);
-  for (int i = 0; i < 8; ++i) table.add(*lanes.place("/b"), at(1'000 - i), true);
+  for (int i = 0; i < 8; ++i) table.add(*exports.place("/a"), at(1'000 - i), true);
+  for (int i = 0; i < 8; ++i) table.add(*exports.place("/b"), at(1'000 - i), true);
   CHECK(table.bytes() > 160);
   CHECK(withdraw("/a") == 3);
   CHECK(withdraw("/b") == 7);
@@ -506,11 +506,11 @@ TEST_CASE("NewsIsWhatComesIntoAnEmptyQueue", "[backlog]") {
 TEST_CASE("WithoutRoomOnlyWhatIsThereCoalesces", "[backlog]") {
   Fixture f;
   f.add("/d/a", 1);
-  CHECK(f.table.add(*f.lanes.place("/d/a"), at(2), false) == Table::Added::coalesced);
-  CHECK(f.table.add(*f.lanes.place("/d/b"), at(2), false) == Table::Added::refused);
-  CHECK(f.table.add(*f.lanes.place("/e/b"), at(2), false) == Table::Added::refused);
+  CHECK(f.table.add(*f.exports.place("/d/a"), at(2), false) == Table::Added::coalesced);
+  CHECK(f.table.add(*f.exports.place("/d/b"), at(2), false) == Table::Added::refused);
+  CHECK(f.table.add(*f.exports.place("/e/b"), at(2), false) == Table::Added::refused);
   const Slice slice = f.take();
-  CHECK(f.table.add(*f.lanes.place("/d/a"), at(3), false) == Table::Added::waits);
+  CHECK(f.table.add(*f.exports.place("/d/a"), at(3), false) == Table::Added::waits);
 }
 
 TEST_CASE("TheAgeOfTheOldestIsKnownToTheSecond", "[backlog]") {

@@ -19,7 +19,7 @@ std::int64_t score(int second) { return to_score(at(second)); }
 
 // A window with two shards of its own, and what was settled of it.
 struct Fixture {
-  explicit Fixture(std::vector<std::string> exports = {"/"}) : lanes{std::move(exports)} {
+  explicit Fixture(std::vector<std::string> exports = {"/"}) : exports{std::move(exports)} {
     for (const unsigned shard : {0U, 1U}) window.hold(shard, clock.now() + 10s);
   }
 
@@ -67,9 +67,9 @@ struct Fixture {
 
   ManualClock clock;
   metrics::Registry registry;
-  Lanes lanes;
+  Exports exports;
   SharedCounters books{registry};
-  Claims window{lanes, 2, 1s, clock, books, registry};
+  Claims window{exports, 2, 1s, clock, books, registry};
   std::vector<Ticket> tickets;
   std::int64_t outcomes = 0;
   Clock::Instant arrival{};

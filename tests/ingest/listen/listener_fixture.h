@@ -52,9 +52,9 @@ class ListenerFixture {
   }
 
   boost::asio::io_context context{1};
-  Lanes lanes;
+  Exports exports;
   SelfAddresses self;
-  Policy policy{PolicyConfig{}, lanes, self};
+  Policy policy{PolicyConfig{}, exports, self};
   metrics::Registry metrics;
   std::vector<std::string> paths;    // of the accesses
   std::vector<std::size_t> batches;  // their sizes
