@@ -30,7 +30,7 @@ ROOMS = {
                 {"base", "config", "telemetry", "pending", "store"}),
     "redis": ("The shared backlog, in Redis.",
               {"base", "config", "telemetry", "pending", "pending/container/hash.h", "store", "backlog/backlog.h",
-               "backlog/keeping.h", "store/logger.h", "backlog/shutdown.h"}),
+               "backlog/durability.h", "store/logger.h", "backlog/shutdown.h"}),
     "nfs": ("NFSv3 to servers, through libnfs.", {"base", "config", "telemetry"}),
     "apply": ("Slices of the backlog to requests, and their outcome.",
               {"base", "config", "telemetry", "pending/slice.h", "backlog/backlog.h", "nfs/client.h", "nfs/status.h",

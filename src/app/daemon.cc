@@ -33,8 +33,8 @@
 #include "app/apply_loop.h"
 #include "app/service_manager.h"
 #include "app/watchdog.h"
-#include "backlog/keeper.h"
 #include "backlog/local.h"
+#include "backlog/store_thread.h"
 #include "base/loop.h"
 #include "base/path.h"
 #include "ingest/intake.h"
@@ -159,7 +159,7 @@ class Daemon {
     stop_on_signal();
     reload_on_signal();
     log_counters_every_minute();
-    if (keeping_) keeping_->start();
+    if (durability_) durability_->start();
     apply_loop_.start();
     apply_.start();
     intake_.start();
@@ -173,12 +173,12 @@ class Daemon {
     apply_.stop();
     if (failure_) std::rethrow_exception(failure_);
     log_counters();
-    const auto left = keeping_ ? keeping_->kept() : backlog_.pending();
+    const auto left = durability_ ? durability_->kept() : backlog_.pending();
     if (left == 0) {
       kLog.info("stopped: everything that was accepted has its outcome");
     } else if (is_kept_) {
       kLog.info("stopped: {} accesses wait in {} for the next start", left, directory_);
-    } else if (!keeping_) {
+    } else if (!durability_) {
       kLog.error("stopped with {} accesses that no server took in time: they are lost", left);
     } else {
       kLog.error("stopped: of {} accesses those that came last are lost, {} could not be written", left, directory_);
@@ -207,13 +207,13 @@ class Daemon {
       if (config.backlog.kind == BacklogConfig::Kind::redis) {
         auto shared = backlog::redis::open(config, exports_, clock_, metrics_);
         backlog::Backlog& made = *shared;
-        keeping_ = std::move(shared);
+        durability_ = std::move(shared);
         return made;
       }
       local_ = std::make_unique<backlog::Local>(config.backlog, exports_, clock_, metrics_, backlog::HistoryLimits{},
                                                 backlog::Local::Log::kept);
-      keeping_ = std::make_unique<backlog::Keeper>(config.backlog, std::make_unique<backlog::Store>(directory_),
-                                                   *local_, metrics_);
+      durability_ = std::make_unique<backlog::StoreThread>(config.backlog, std::make_unique<backlog::Store>(directory_),
+                                                           *local_, metrics_);
       return *local_;
     } catch (const backlog::StoreError& error) {
       throw config.error("backlog.directory", fmt::format("cannot be used: {}", error.what()));
@@ -313,7 +313,7 @@ class Daemon {
       connections_.drain_and_close();
       for (auto& listener : udp_) listener->drain_and_close();
       asio::post(apply_.io(), [this] {
-        if (keeping_) apply_loop_.engine().stop_taking();
+        if (durability_) apply_loop_.engine().stop_taking();
         asio::post(main_, [this] { drain(std::chrono::steady_clock::now() + kDrain); });
       });
     });
@@ -321,9 +321,9 @@ class Daemon {
 
   // What a log keeps need not wait for the servers.
   void drain(std::chrono::steady_clock::time_point deadline) {
-    const auto left = keeping_ ? backlog_.in_flight() : backlog_.pending();
+    const auto left = durability_ ? backlog_.in_flight() : backlog_.pending();
     if (left == 0 || std::chrono::steady_clock::now() >= deadline) {
-      if (keeping_) keeping_->begin_stop(kKeep);
+      if (durability_) durability_->begin_stop(kKeep);
       keep();
       return;
     }
@@ -333,7 +333,7 @@ class Daemon {
 
   // Signals and the service manager are answered while the disk takes its time.
   void keep() {
-    const std::optional<bool> is_kept = keeping_ ? keeping_->outcome() : false;
+    const std::optional<bool> is_kept = durability_ ? durability_->outcome() : false;
     if (is_kept) {
       is_kept_ = *is_kept;
       main_.stop();
@@ -429,7 +429,7 @@ class Daemon {
 
   std::string directory_;
   std::unique_ptr<backlog::Local> local_;
-  std::unique_ptr<backlog::Keeping> keeping_;
+  std::unique_ptr<backlog::Durability> durability_;
   backlog::Backlog& backlog_;
   bool is_stopping_ = false;
   bool is_kept_ = false;

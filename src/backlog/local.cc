@@ -67,13 +67,13 @@ void Local::add(Events events) {
     much_unwritten = unwritten < much_unwritten_ && unwritten_now() >= much_unwritten_;
   }
   if (news && wake_) wake_();
-  if (much_unwritten && wake_keeper_) wake_keeper_();
+  if (much_unwritten && wake_store_thread_) wake_store_thread_();
 }
 
 // Who brings accesses faster than the disk takes them is slowed down before any is lost.
 void Local::wait_for_room(std::unique_lock<std::mutex>& lock) {
   if (has_room() || !is_patient_ || trouble_ != Trouble::none) return;
-  if (wake_keeper_) wake_keeper_();
+  if (wake_store_thread_) wake_store_thread_();
   is_patient_ = room_made_.wait_for(lock, kPatience, [this] { return has_room() || trouble_ != Trouble::none; });
 }
 

@@ -38,10 +38,10 @@ namespace qatime::backlog {
 // All of it takes `backlog.memory` at most, or a few blocks of slabs more, and while a late change is carried out what
 // that takes out of the table; beyond it, accesses to other paths are dropped and counted, while coalescing, moves and
 // removals go on. No room is reserved for what is in flight (32 bytes each) or put back (12 bytes each, or a fifth of
-// a backlog that is full; and 32 where it failed). Where there is a log, its keeper makes room before that: what is on
-// disk alone is away; and while it takes what comes, 32 MiB more may wait for the next commit: what finds three
-// quarters of the memory taken is put in the form of the log at once, and never was in the table. When little is left
-// of the 32 MiB, too, add() waits for the disk, but for no longer than a second: a disk that is slower has failed.
+// a backlog that is full; and 32 where it failed). Where there is a log, the store thread makes room before that: some
+// accesses are on disk alone. While the disk takes what comes, 32 MiB more may wait for the next commit: what finds
+// three quarters of the memory taken is put in the form of the log at once, and never was in the table. When little is
+// left of the 32 MiB, too, add() waits for the disk, but for no longer than a second: a slower disk has failed.
 //
 // At every moment between two calls, the accesses added + recovered = coalesced + cancelled + settled + dropped +
 // pending.
@@ -68,11 +68,11 @@ class Local final : public Backlog {
   [[nodiscard]] std::size_t in_flight() const override;
   [[nodiscard]] std::chrono::seconds oldest() const override;
 
-  // --- For the keeper of the log, on its thread. Each call holds the lock for a moment only. -------------------------
+  // --- For the store thread. Each call holds the lock for a moment only. --------------------------------------------
 
   // Has `wake` called, by the thread that calls add() and perhaps with the lock held, when much is to be written, or
   // add() waits. Set before the first add().
-  void on_much_unwritten(std::function<void()> wake) { wake_keeper_ = std::move(wake); }
+  void on_much_unwritten(std::function<void()> wake) { wake_store_thread_ = std::move(wake); }
 
   // A row that the log had from the beginning: its accesses are away. Rows in their order, before anything else.
   void adopt(std::uint64_t sequence, Time written, std::uint32_t accesses, std::uint32_t changes, std::size_t bytes);
@@ -210,7 +210,7 @@ class Local final : public Backlog {
   const std::size_t high_water_;      // bytes of the table: beyond, what comes overflows, and what is written goes away
   const std::size_t much_unwritten_;  // accesses
   std::function<void()> wake_;
-  std::function<void()> wake_keeper_;
+  std::function<void()> wake_store_thread_;
   std::vector<HashedPlace> places_;  // of the events of one add()
 
   DeferredSettles settled_;

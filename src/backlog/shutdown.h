@@ -22,7 +22,7 @@ class Shutdown {
   // The thread has ended.
   void finish(bool is_complete) { outcome_ = is_complete; }
 
-  // As in Keeping.
+  // As in Durability.
   [[nodiscard]] std::optional<bool> outcome() const {
     if (!outcome_ && is_late()) return false;
     return outcome_;

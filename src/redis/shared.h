@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "backlog/backlog.h"
-#include "backlog/keeping.h"
+#include "backlog/durability.h"
 #include "base/clock.h"
 #include "base/path.h"
 #include "config/config.h"
@@ -18,7 +18,7 @@ namespace qatime::backlog::redis {
 // What of the configuration this program cannot do, as a ConfigError: Redis, or TLS to it, that it was built without.
 void require(const Config& config);
 
-class SharedBacklog : public Backlog, public Keeping {};
+class SharedBacklog : public Backlog, public Durability {};
 
 // `config.backlog.directory` is set. All but `config` outlives it. Throws ConfigError and StoreError; Redis may be
 // away.

@@ -34,8 +34,8 @@
 
 #include <fmt/core.h>
 
-#include "backlog/keeper.h"
 #include "backlog/local.h"
+#include "backlog/store_thread.h"
 #include "base/log.h"
 #include "base/timestamp.h"
 #include "ingest/intake.h"
@@ -104,8 +104,8 @@ struct Subject {
   Subject(const std::string& directory, bool has_log, std::size_t memory = BacklogConfig{}.memory)
       : local{
             config(directory, memory), Exports{}, clock, registry, {}, has_log ? Local::Log::kept : Local::Log::none} {
-    if (has_log) keeper.emplace(config(directory, memory), std::make_unique<Store>(directory), local, registry);
-    if (keeper) keeper->start();
+    if (has_log) store_thread.emplace(config(directory, memory), std::make_unique<Store>(directory), local, registry);
+    if (store_thread) store_thread->start();
   }
 
   static BacklogConfig config(const std::string& directory, std::size_t memory) {
@@ -171,7 +171,7 @@ struct Subject {
   [[nodiscard]] std::int64_t dropped() const { return registry.sum("qatime_dropped_total"); }
 
   void finish() {
-    if (keeper && !keeper->stop(10min)) std::abort();
+    if (store_thread && !store_thread->stop(10min)) std::abort();
     print("dropped", static_cast<double>(dropped()));
     print("resident_mebibytes", proc("/proc/self/status", "VmHWM:") / 1024);
     print("written_bytes", proc("/proc/self/io", "write_bytes:"));
@@ -180,7 +180,7 @@ struct Subject {
   SteadyClock clock;
   metrics::Registry registry;
   Local local;
-  std::optional<Keeper> keeper;
+  std::optional<StoreThread> store_thread;
   std::int64_t now = 1'700'000'000'000'000'000;
 };
 

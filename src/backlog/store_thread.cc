@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "backlog/keeper.h"
+#include "backlog/store_thread.h"
 
 #include <algorithm>
 #include <string>
@@ -26,7 +26,8 @@ constexpr auto kRetry = 500ms;
 
 }  // namespace
 
-Keeper::Keeper(const BacklogConfig& config, std::unique_ptr<Store> store, Local& local, metrics::Registry& registry)
+StoreThread::StoreThread(const BacklogConfig& config, std::unique_ptr<Store> store, Local& local,
+                         metrics::Registry& registry)
     : config_{config},
       store_{std::move(store)},
       local_{local},
@@ -44,28 +45,28 @@ Keeper::Keeper(const BacklogConfig& config, std::unique_ptr<Store> store, Local&
   began_ = std::chrono::steady_clock::now();
 }
 
-Keeper::~Keeper() {
+StoreThread::~StoreThread() {
   if (!thread_.joinable()) return;
   (void)stop(0ms);
   thread_.join();
 }
 
-void Keeper::start() {
+void StoreThread::start() {
   thread_ = std::thread{[this] { run(); }};
 }
 
-void Keeper::begin_stop(std::chrono::milliseconds limit) {
+void StoreThread::begin_stop(std::chrono::milliseconds limit) {
   const std::lock_guard lock{mutex_};
   shutdown_.request(limit);
   changed_.notify_all();
 }
 
-std::optional<bool> Keeper::outcome() {
+std::optional<bool> StoreThread::outcome() {
   const std::lock_guard lock{mutex_};
   return shutdown_.outcome();
 }
 
-bool Keeper::stop(std::chrono::milliseconds limit) {
+bool StoreThread::stop(std::chrono::milliseconds limit) {
   begin_stop(limit);
   std::unique_lock lock{mutex_};
   changed_.wait_until(lock, shutdown_.deadline(), [this] { return shutdown_.outcome().has_value(); });
@@ -73,7 +74,7 @@ bool Keeper::stop(std::chrono::milliseconds limit) {
 }
 
 // Changes of the last minute concern what comes from now on, too.
-void Keeper::adopt() {
+void StoreThread::adopt() {
   const Time since = now() - local_.limits().retention;
   for (const Store::Row& row : store_->rows()) {
     local_.adopt(row.sequence, row.written, row.accesses, row.changes, row.bytes);
@@ -87,12 +88,12 @@ void Keeper::adopt() {
   }
 }
 
-bool Keeper::turn() {
+bool StoreThread::turn() {
   while (bring_back()) continue;
   return pass();
 }
 
-void Keeper::run() {
+void StoreThread::run() {
   pthread_setname_np(pthread_self(), "store");
   bool is_complete = false;
   for (bool is_stopping = false; !is_stopping;) {
@@ -106,7 +107,7 @@ void Keeper::run() {
 }
 
 // Returns whether it is time to stop.
-bool Keeper::wait_for_work() {
+bool StoreThread::wait_for_work() {
   std::unique_lock lock{mutex_};
   changed_.wait_for(lock, config_.commit, [this] { return has_much_ || shutdown_.is_requested(); });
   has_much_ = false;
@@ -114,7 +115,7 @@ bool Keeper::wait_for_work() {
 }
 
 // Commits everything that is new now, in several transactions if it is much. Returns whether it could.
-bool Keeper::pass() {
+bool StoreThread::pass() {
   Local::Pass pass = local_.begin_pass();
   for (bool more = true; more;) {
     Local::Draft draft;
@@ -135,7 +136,7 @@ bool Keeper::pass() {
 }
 
 // Tries until the disk takes it. Returns false when it did not before the end.
-bool Keeper::commit(const Local::Draft& draft, const std::vector<Slot>& spent) {
+bool StoreThread::commit(const Local::Draft& draft, const std::vector<Slot>& spent) {
   if (draft.parts.empty() && spent.empty()) return true;
   std::vector<const Batch*> batches;
   batches.reserve(draft.parts.size());
@@ -157,7 +158,7 @@ bool Keeper::commit(const Local::Draft& draft, const std::vector<Slot>& spent) {
 }
 
 // Returns whether something came back.
-bool Keeper::bring_back() {
+bool StoreThread::bring_back() {
   Local::Return returning = local_.begin_return();
   if (returning.steps.empty()) {
     if (adopted_ > 0 && local_.away() == 0) report();
@@ -177,7 +178,7 @@ bool Keeper::bring_back() {
   }
 }
 
-void Keeper::bring_directly(const Local::Return::Step& step, bool is_merger) {
+void StoreThread::bring_directly(const Local::Return::Step& step, bool is_merger) {
   const auto batch = store_->read(step.sequence);
   if (!batch) return local_.lose(step.row);
   AccessDecoder accesses{batch->entries};
@@ -191,7 +192,7 @@ void Keeper::bring_directly(const Local::Return::Step& step, bool is_merger) {
 }
 
 // Repeats the log as far as it concerns what comes back.
-void Keeper::bring_through_changes(Local::Return& returning) {
+void StoreThread::bring_through_changes(Local::Return& returning) {
   Ledger ledger{local_.exports(), config_.memory, moment(returning.steps.front().written), local_.limits()};
   Clock::Instant latest{};
   std::uint32_t outside = 0;
@@ -209,7 +210,7 @@ void Keeper::bring_through_changes(Local::Return& returning) {
 }
 
 // Returns how many are below no export.
-std::uint32_t Keeper::read_accesses(Local::Return::Step& step, Ledger& ledger) {
+std::uint32_t StoreThread::read_accesses(Local::Return::Step& step, Ledger& ledger) {
   const auto batch = store_->read(step.sequence);
   if (!batch) {
     local_.lose(step.row);
@@ -220,7 +221,7 @@ std::uint32_t Keeper::read_accesses(Local::Return::Step& step, Ledger& ledger) {
   return restore(step, accesses, ledger);
 }
 
-std::uint32_t Keeper::restore(const Local::Return::Step& step, AccessDecoder& accesses, Ledger& ledger) {
+std::uint32_t StoreThread::restore(const Local::Return::Step& step, AccessDecoder& accesses, Ledger& ledger) {
   std::uint32_t outside = 0;
   while (accesses.next()) {
     if (!step.comes(accesses.position())) continue;
@@ -234,7 +235,7 @@ std::uint32_t Keeper::restore(const Local::Return::Step& step, AccessDecoder& ac
   return outside;
 }
 
-void Keeper::read_changes(const Local::Return::Step& step, Ledger& ledger) {
+void StoreThread::read_changes(const Local::Return::Step& step, Ledger& ledger) {
   const auto changes = store_->read_changes(step.sequence);
   if (!changes) {
     kLog.error("moves and removals of {} are lost: accesses that waited for them may go to other files",
@@ -244,14 +245,14 @@ void Keeper::read_changes(const Local::Return::Step& step, Ledger& ledger) {
   decode_changes(*changes, [&](const Event& change) { ledger.take_in(change); });
 }
 
-void Keeper::report() {
+void StoreThread::report() {
   const std::chrono::duration<double> time = std::chrono::steady_clock::now() - began_;
   kLog.info("all {} accesses of {} are read back: {:.1f} s, {:.0f}/s", log::field("accesses", adopted_),
             log::field("directory", config_.directory), time.count(), static_cast<double>(adopted_) / time.count());
   adopted_ = 0;
 }
 
-void Keeper::refused(Direction& direction, const StoreError& error) {
+void StoreThread::refused(Direction& direction, const StoreError& error) {
   direction.is_refused = true;
   direction.why = fmt::format("the backlog cannot be {}, {}: {}", direction.verb, direction.consequence, error.what());
   tell_trouble();
@@ -259,14 +260,14 @@ void Keeper::refused(Direction& direction, const StoreError& error) {
              error.what());
 }
 
-void Keeper::taken(Direction& direction) {
+void StoreThread::taken(Direction& direction) {
   if (!std::exchange(direction.is_refused, false)) return;
   tell_trouble();
   kLog.info("the backlog is {} again", direction.verb);
 }
 
 // A log that is as large as it may be is nobody's fault but that of the servers that are away.
-void Keeper::tell_trouble() {
+void StoreThread::tell_trouble() {
   const Local::Trouble full = is_full_ ? Local::Trouble::disk_full : Local::Trouble::none;
   local_.set_trouble(writing_.is_refused ? Local::Trouble::disk_failed : full);
   degraded_.set(writing_.is_refused || reading_.is_refused || is_full_ ? 1 : 0);
@@ -274,7 +275,7 @@ void Keeper::tell_trouble() {
 }
 
 // What is accepted must be kept: without a disk, or with no room left, others should receive.
-void Keeper::tell_bulletin() {
+void StoreThread::tell_bulletin() {
   if (writing_.is_refused) return alerts_.raise("backlog", config_.directory, writing_.why, Alerts::Effect::unready);
   if (is_full_) {
     const bool is_dropping = local_.is_full();
@@ -290,7 +291,7 @@ void Keeper::tell_bulletin() {
 }
 
 // Waits for a moment; not if it is too late.
-bool Keeper::may_try_again() {
+bool StoreThread::may_try_again() {
   std::unique_lock lock{mutex_};
   changed_.wait_for(lock, kRetry, [this] { return shutdown_.is_late(); });
   return !shutdown_.is_late();

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The life cycle of a backlog that survives the process.
 #pragma once
 
 #include <chrono>
@@ -7,17 +8,17 @@
 
 namespace qatime::backlog {
 
-// What has a backlog survive the process. One owner, one thread.
-class Keeping {
+// Keeps what a backlog has taken in for the next start. One owner, one thread.
+class Durability {
  public:
-  virtual ~Keeping() = default;
+  virtual ~Durability() = default;
 
   virtual void start() = 0;
 
-  // Has it keep all that the backlog has taken in, and end; it tries for `limit`.
+  // Begins to keep all that the backlog has taken in, and then to end; it tries for `limit`.
   virtual void begin_stop(std::chrono::milliseconds limit) = 0;
 
-  // After begin_stop(): whether all is kept, or nothing as long as it still tries. If it is not, the disk hangs or
+  // After begin_stop(): whether all is kept; nothing as long as it still tries. It is not where the disk hangs or
   // refuses; the destructor waits for a disk that hangs.
   [[nodiscard]] virtual std::optional<bool> outcome() = 0;
 

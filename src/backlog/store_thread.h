@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "backlog/keeping.h"
+#include "backlog/durability.h"
 #include "backlog/local.h"
 #include "backlog/shutdown.h"
 #include "base/log.h"
@@ -29,13 +29,13 @@ namespace qatime::backlog {
 // held at the beginning is away.
 //
 // While the disk refuses, it tries again, nothing is deleted, and what is new waits in memory.
-class Keeper final : public Keeping {
+class StoreThread final : public Durability {
  public:
   // `local`, which is made for a log and has had no call yet, and `registry` outlive it.
-  Keeper(const BacklogConfig& config, std::unique_ptr<Store> store, Local& local, metrics::Registry& registry);
-  Keeper(const Keeper&) = delete;
-  Keeper& operator=(const Keeper&) = delete;
-  ~Keeper() override;
+  StoreThread(const BacklogConfig& config, std::unique_ptr<Store> store, Local& local, metrics::Registry& registry);
+  StoreThread(const StoreThread&) = delete;
+  StoreThread& operator=(const StoreThread&) = delete;
+  ~StoreThread() override;
 
   // Brings back what there is room for and commits what is new. Returns whether the disk took it. For tests; start()
   // has a thread do it again and again.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The log of a local backlog, its keeper turned by hand: a crash is that the objects go away and others open the file.
-#include "backlog/keeper.h"
+// The log of a local backlog, its store thread turned by hand. At a crash the objects go away and others open the
+// file.
+#include "backlog/store_thread.h"
 
 #include <algorithm>
 #include <array>
@@ -24,7 +25,7 @@
 #include "store/store.h"
 #include "temporary_directory.h"
 
-namespace qatime::backlog::keeper_test {
+namespace qatime::backlog::store_thread_test {
 
 using namespace std::chrono_literals;
 
@@ -44,7 +45,7 @@ struct Life {
                 std::chrono::milliseconds commit = 100ms)
       : config{make_config(directory, memory, disk, commit)},
         local{config, Exports{}, clock, registry, {}, Local::Log::kept},
-        keeper{config, std::make_unique<Store>(directory), local, registry} {}
+        store_thread{config, std::make_unique<Store>(directory), local, registry} {}
 
   static BacklogConfig make_config(const std::string& directory, std::size_t memory, std::size_t disk,
                                    std::chrono::milliseconds commit = 100ms) {
@@ -84,7 +85,7 @@ struct Life {
     std::map<std::string, int> found;
     while (local.pending() > 0) {
       found.merge(settle(1'000'000));
-      REQUIRE(keeper.turn());
+      REQUIRE(store_thread.turn());
     }
     return found;
   }
@@ -101,7 +102,7 @@ struct Life {
   metrics::Registry registry;
   BacklogConfig config;
   Local local;
-  Keeper keeper;
+  StoreThread store_thread;
   std::int64_t accepted = 0;
   std::int64_t settled = 0;
 };
@@ -118,7 +119,7 @@ TEST_CASE("what was committed is pending in the next life") {
     life.access("/a/two", 20);
     life.access("/a/one", 30);
     CHECK(life.sum("qatime_backlog_committed_total") == 0);
-    REQUIRE(life.keeper.turn());
+    REQUIRE(life.store_thread.turn());
     CHECK(life.sum("qatime_backlog_committed_total") == 3);
     life.access("/lost", 40);
   }
@@ -134,7 +135,7 @@ TEST_CASE("what comes mixed is written directory by directory") {
   Life life{directory.path()};
   const std::string folders[] = {'/' + std::string(200, 'a') + '/', '/' + std::string(200, 'b') + '/'};
   for (int i = 0; i < 500; ++i) life.access(folders[i % 2] + name(i), 1000 + i);
-  REQUIRE(life.keeper.turn());
+  REQUIRE(life.store_thread.turn());
   CHECK(life.local.disk_bytes() < 500 * (name(500).size() + 10) + 4 * 210);
   CHECK(life.drain().size() == 500);
 }
@@ -144,7 +145,7 @@ TEST_CASE("what was settled before it was committed is not written") {
   Life life{directory.path()};
   life.access("/a", 10);
   life.settle(1);
-  REQUIRE(life.keeper.turn());
+  REQUIRE(life.store_thread.turn());
   CHECK(life.local.disk_bytes() == 0);
   CHECK(life.sum("qatime_backlog_committed_total") == 1);
   CHECK(life.sum("qatime_backlog_disk_bytes") == 0);
@@ -156,11 +157,11 @@ TEST_CASE("rows of which nothing is needed are deleted") {
     Life life{directory.path()};
     life.access("/a", 10);
     life.access("/b", 10);
-    REQUIRE(life.keeper.turn());
+    REQUIRE(life.store_thread.turn());
     life.access("/a", 20);
-    REQUIRE(life.keeper.turn());
+    REQUIRE(life.store_thread.turn());
     CHECK(life.settle(10).size() == 2);
-    REQUIRE(life.keeper.turn());
+    REQUIRE(life.store_thread.turn());
     CHECK(life.local.disk_bytes() == 0);
   }
   Life life{directory.path()};
@@ -172,12 +173,12 @@ TEST_CASE("a newer time that waits for a flight is not lost with it") {
   {
     Life life{directory.path()};
     life.access("/a", 10);
-    REQUIRE(life.keeper.turn());
+    REQUIRE(life.store_thread.turn());
     const Slice slice = life.local.take(0, 1);
     life.access("/a", 20);
-    REQUIRE(life.keeper.turn());
+    REQUIRE(life.store_thread.turn());
     life.local.settle(slice.entries.at(0).ticket);
-    REQUIRE(life.keeper.turn());
+    REQUIRE(life.store_thread.turn());
   }
   Life life{directory.path()};
   CHECK(life.drain() == std::map<std::string, int>{{"/a", 20}});
@@ -190,14 +191,14 @@ TEST_CASE("an access goes through the changes that were committed after it") {
     life.access("/a/one", 10);
     life.access("/b/two", 10);
     life.access("/c", 10);
-    REQUIRE(life.keeper.turn());
+    REQUIRE(life.store_thread.turn());
     life.move("/a", "/z", 20);
     life.remove("/c", 20);
     life.access("/a/one", 30);  // another object
-    REQUIRE(life.keeper.turn());
+    REQUIRE(life.store_thread.turn());
     life.move("/b/two", "/b/three", 40);
     life.access("/b/two", 50);
-    REQUIRE(life.keeper.turn());
+    REQUIRE(life.store_thread.turn());
   }
   Life life{directory.path()};
   CHECK(life.drain() == std::map<std::string, int>{{"/z/one", 10}, {"/a/one", 30}, {"/b/three", 10}, {"/b/two", 50}});
@@ -209,7 +210,7 @@ TEST_CASE("changes of the last minute count for accesses that come after a resta
   {
     Life life{directory.path()};
     life.move("/a", "/b", 20);
-    REQUIRE(life.keeper.turn());
+    REQUIRE(life.store_thread.turn());
   }
   Life life{directory.path()};
   life.access("/a", 10);
@@ -223,18 +224,18 @@ TEST_CASE("a change that comes again is one, on disk and after a restart") {
     Life life{directory.path()};
     life.access("/a", 10);
     life.access("/b/old", 10);
-    REQUIRE(life.keeper.turn());
+    REQUIRE(life.store_thread.turn());
     life.move("/a", "/b", 20);
-    REQUIRE(life.keeper.turn());
+    REQUIRE(life.store_thread.turn());
     bytes = life.local.disk_bytes();
     life.move("/a", "/b", 20);
-    REQUIRE(life.keeper.turn());
+    REQUIRE(life.store_thread.turn());
     CHECK(life.local.disk_bytes() == bytes);
     CHECK(life.sum("qatime_backlog_committed_total") == 4);
   }
   Life life{directory.path()};
   life.move("/a", "/b", 20);
-  for (int turn = 0; turn < 3; ++turn) REQUIRE(life.keeper.turn());
+  for (int turn = 0; turn < 3; ++turn) REQUIRE(life.store_thread.turn());
   life.move("/a", "/b", 20);
   CHECK(life.sum("qatime_repeated_changes_total") == 2);
   CHECK(life.local.disk_bytes() == bytes);
@@ -265,12 +266,12 @@ TEST_CASE("a change that comes late concerns what is away") {
     Life life{directory.path()};
     life.access("/a", 10);
     life.move("/a", "/c", 30);
-    REQUIRE(life.keeper.turn());
+    REQUIRE(life.store_thread.turn());
   }
   {
     Life life{directory.path()};
     life.move("/a", "/b", 20);  // so what was renamed at 30 was another object
-    for (int turn = 0; turn < 3; ++turn) REQUIRE(life.keeper.turn());
+    for (int turn = 0; turn < 3; ++turn) REQUIRE(life.store_thread.turn());
     CHECK(life.local.away() == 0);
   }
   Life life{directory.path()};
@@ -287,9 +288,9 @@ TEST_CASE("what finds no room in memory is away, and comes back through the chan
     const std::string path = "/d" + std::to_string(i % 100) + '/' + name(i);
     life.access(path, 1000 + i);
     expected[path] = 1000 + i;
-    if (i % 200 == 0) REQUIRE(life.keeper.turn());
+    if (i % 200 == 0) REQUIRE(life.store_thread.turn());
   }
-  REQUIRE(life.keeper.turn());
+  REQUIRE(life.store_thread.turn());
   CHECK(life.sum("qatime_dropped_total") == 0);
   CHECK(life.sum("qatime_backlog_bytes") < 600 << 10);
   CHECK(life.local.away() > kCount / 2);
@@ -312,7 +313,7 @@ TEST_CASE("what comes at once may take more than memory until it is committed") 
   Life life{directory.path(), 1 << 20};
   for (int i = 0; i < 50'000; ++i) life.access('/' + name(i), 1000);
   CHECK(life.sum("qatime_backlog_bytes") > 2 << 20);
-  REQUIRE(life.keeper.turn());
+  REQUIRE(life.store_thread.turn());
   CHECK(life.sum("qatime_backlog_bytes") < 1 << 20);
   CHECK(life.sum("qatime_dropped_total") == 0);
   CHECK(life.drain().size() == 50'000);
@@ -338,7 +339,7 @@ TEST_CASE("what comes faster than room is made overflows into the log, between t
   life.move("/d/" + name(31'000), "/d/y", 50'001);  // which the table has
   expected.erase("/d/" + name(31'000));
   expected["/d/y"] = 32'000;
-  REQUIRE(life.keeper.turn());
+  REQUIRE(life.store_thread.turn());
   access(32'000, 40'000);
   life.remove("/d/" + name(39'000), 50'002);
   expected.erase("/d/" + name(39'000));
@@ -355,7 +356,7 @@ TEST_CASE("an access that overflows goes through the rename that comes with it")
   const std::vector<Event> batch{Access{"/x", at(2000)}, Move{"/x", "/y", at(2001)}, Access{"/x", at(2002)}};
   life.local.add(batch);
   life.accepted += 2;
-  REQUIRE(life.keeper.turn());
+  REQUIRE(life.store_thread.turn());
   const auto found = life.drain();
   CHECK(found.size() == 10'002);
   CHECK(found.at("/y") == 2000);
@@ -384,7 +385,7 @@ TEST_CASE("who brings accesses faster than the disk takes them waits for it, and
   bool is_written = false;
   std::thread disk{[&] {
     for (int before = -1; before != flood.count; std::this_thread::sleep_for(100ms)) before = flood.count;
-    is_written = life.keeper.turn();
+    is_written = life.store_thread.turn();
   }};
   while (flood.count < 15'000) flood.add(life);
   disk.join();
@@ -403,7 +404,7 @@ TEST_CASE("a disk that does not move is waited for once, until it does") {
   CHECK(std::chrono::steady_clock::now() - begin > 900ms);
   for (int more = 0; more < 99; ++more) flood.add(life);
   CHECK(life.sum("qatime_dropped_total") == 100);
-  REQUIRE(life.keeper.turn());
+  REQUIRE(life.store_thread.turn());
   const auto again = std::chrono::steady_clock::now();
   while (life.sum("qatime_dropped_total") == 100) flood.add(life);
   CHECK(std::chrono::steady_clock::now() - again > 900ms);
@@ -416,11 +417,11 @@ TEST_CASE("who waits for the disk has it written at once") {
   Life life{directory.path(), 64 << 20, 1 << 30, 10s};
   Flood flood;
   while (life.sum("qatime_backlog_bytes") < 48 << 20) flood.add(life);
-  REQUIRE(life.keeper.turn());
-  life.keeper.start();
+  REQUIRE(life.store_thread.turn());
+  life.store_thread.start();
   for (int more = 0; more < 20'000; ++more) flood.add(life);  // before they are much, they are too much
   CHECK(life.sum("qatime_dropped_total") == 0);
-  CHECK(life.keeper.stop(60s));
+  CHECK(life.store_thread.stop(60s));
 }
 
 TEST_CASE("what overflows while a pass goes on is written besides the items") {
@@ -444,7 +445,7 @@ TEST_CASE("many small rows that are away are made one") {
   for (int i = 0; i < kFew; ++i) life.access('/' + name(i), 1000);
   for (int i = kFew; i < kFew + 1300; ++i) {
     life.access('/' + name(i), 1000);
-    REQUIRE(life.keeper.turn());
+    REQUIRE(life.store_thread.turn());
   }
   CHECK(life.local.rows() < 1100);
   CHECK(life.adds_up());
@@ -457,14 +458,14 @@ TEST_CASE("what the log has no room for waits in memory, then it is dropped") {
   Life life{directory.path(), 600 << 10, 100 << 10};
   for (int i = 0; i < 20'000; ++i) {
     life.access('/' + name(i), 1000);
-    if (i % 200 == 0) REQUIRE(life.keeper.turn());
+    if (i % 200 == 0) REQUIRE(life.store_thread.turn());
   }
   CHECK(life.sum("qatime_dropped_total") > 0);
   CHECK(life.sum("qatime_degraded") == 1);
   CHECK(life.adds_up());
   CHECK(life.local.disk_bytes() < 200 << 10);
   life.drain();
-  REQUIRE(life.keeper.turn());  // the last has made the room
+  REQUIRE(life.store_thread.turn());  // the last has made the room
   CHECK(life.sum("qatime_backlog_committed_total") == life.accepted - life.sum("qatime_dropped_total"));
   CHECK(life.sum("qatime_degraded") == 0);
   life.access("/again", 1);
@@ -480,12 +481,12 @@ TEST_CASE("the log stays near the size of what is pending", "[one-thread]") {
   for (int batch = 0; batch < 8; ++batch) {
     for (int i = 0; i < kEach; ++i)
       life.access("/d" + std::to_string(i % 50) + '/' + text + name(i + batch * kEach), 1);
-    REQUIRE(life.keeper.turn());
+    REQUIRE(life.store_thread.turn());
   }
   const std::size_t whole = life.local.disk_bytes();
   // Directories are taken in turn: of each row the same part goes.
   life.settle(kEach * 7);
-  for (int turn = 0; turn < 3; ++turn) REQUIRE(life.keeper.turn());
+  for (int turn = 0; turn < 3; ++turn) REQUIRE(life.store_thread.turn());
   CHECK(life.local.disk_bytes() < whole / 4);
   CHECK(life.drain().size() == kEach);
   CHECK(life.adds_up());
@@ -497,25 +498,25 @@ TEST_CASE("accesses below an export that is no more are dropped when they come b
     Life life{directory.path()};
     life.access("/a/one", 10);
     life.access("/b/one", 10);
-    REQUIRE(life.keeper.turn());
+    REQUIRE(life.store_thread.turn());
   }
   ManualClock clock;
   metrics::Registry registry;
   const BacklogConfig config = Life::make_config(directory.path(), kPlenty, kPlenty);
   Local local{config, Exports{{"/a"}}, clock, registry, {}, Local::Log::kept};
-  Keeper keeper{config, std::make_unique<Store>(directory.path()), local, registry};
-  REQUIRE(keeper.turn());
+  StoreThread store_thread{config, std::make_unique<Store>(directory.path()), local, registry};
+  REQUIRE(store_thread.turn());
   CHECK(local.pending() == 1);
   CHECK(registry.sum("qatime_dropped_total") == 1);
 }
 
-TEST_CASE("a keeper on its thread commits by itself and ends when all is written") {
+TEST_CASE("a store thread commits by itself and ends when all is written") {
   const TemporaryDirectory directory;
   {
     Life life{directory.path()};
-    life.keeper.start();
+    life.store_thread.start();
     for (int i = 0; i < 1000; ++i) life.access('/' + name(i), i);
-    REQUIRE(life.keeper.stop(60s));
+    REQUIRE(life.store_thread.stop(60s));
     CHECK(life.sum("qatime_backlog_committed_total") == 1000);
   }
   Life life{directory.path()};
@@ -582,7 +583,7 @@ class Story {
           }
           break;
         case 3:
-          REQUIRE(life.keeper.turn());
+          REQUIRE(life.store_thread.turn());
           committed = truth;
           was_away_ = was_away_ || life.local.away() > 0;
           break;
@@ -597,7 +598,7 @@ class Story {
     CHECK(life.adds_up());
     if (pick(2) == 0) {
       committed = truth;
-      REQUIRE(life.keeper.turn());
+      REQUIRE(life.store_thread.turn());
     }
     committed_ = std::move(committed);
   }
@@ -663,4 +664,4 @@ TEST_CASE("after any life and crash what was committed is there, and nothing els
   }
 }
 
-}  // namespace qatime::backlog::keeper_test
+}  // namespace qatime::backlog::store_thread_test
