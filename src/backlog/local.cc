@@ -26,7 +26,7 @@ Local::Local(const BacklogConfig& config, Exports exports, const Clock& clock, m
       max_row_{std::clamp<std::size_t>(memory_ / 32, 16 << 10, 4 << 20)},
       high_water_{memory_ / 4 * 3},
       much_unwritten_{std::clamp<std::size_t>(memory_ / 4096, 128, 65'536)},
-      ledger_{exports_, memory_, clock.now(), limits, has_log_ ? &rows_ : nullptr},
+      index_{exports_, memory_, clock.now(), limits, has_log_ ? &rows_ : nullptr},
       invalidations_{memory_ / 8},
       recovered_{registry.counter("qatime_recovered_total",
                                   "Accesses that an earlier process had left in the backlog, or that a late move or "
@@ -40,10 +40,10 @@ Local::Local(const BacklogConfig& config, Exports exports, const Clock& clock, m
       pending_{registry.gauge("qatime_pending_entries", "Accesses without outcome yet, waiting or in flight")},
       in_flight_{registry.gauge("qatime_in_flight", "Paths that are being worked on")},
       bytes_{registry.gauge("qatime_backlog_bytes", "Memory that the backlog takes")} {
-  ledger_.on_change([this](const Event& change) { learn(change); });
+  index_.on_change([this](const Event& change) { learn(change); });
   if (has_log_) {
-    ledger_.set_limit(memory_ + kBurst);
-    ledger_.set_overflow(high_water_, [this](const Place& place, Time time) { return overflow(place, time); });
+    index_.set_limit(memory_ + kBurst);
+    index_.set_overflow(high_water_, [this](const Place& place, Time time) { return overflow(place, time); });
   }
   for (std::size_t i = 0; i < dropped_.size(); ++i) {
     dropped_.at(i) =
@@ -57,13 +57,13 @@ Local::Local(const BacklogConfig& config, Exports exports, const Clock& clock, m
 void Local::add(Events events) {
   bool news = false;
   bool much_unwritten = false;
-  ledger_.locate(events, places_);
+  index_.locate(events, places_);
   {
     std::unique_lock lock{mutex_};
     wait_for_room(lock);
     const std::size_t unwritten = unwritten_now();
     take_in(events);
-    news = ledger_.table().take_news();
+    news = index_.table().take_news();
     much_unwritten = unwritten < much_unwritten_ && unwritten_now() >= much_unwritten_;
   }
   if (news && wake_) wake_();
@@ -80,17 +80,17 @@ void Local::wait_for_room(std::unique_lock<std::mutex>& lock) {
 // For what one add() brings. It needs none in the table, however full that is, as long as it may overflow.
 bool Local::has_room() const noexcept {
   if (!has_log_) return true;
-  if (changes_count_ > 0 && ledger_.used_bytes() + overflow_bytes_ + kBurstLeft > memory_ + kBurst) return false;
+  if (changes_count_ > 0 && index_.used_bytes() + overflow_bytes_ + kBurstLeft > memory_ + kBurst) return false;
   return overflow_bytes_ + kBurstLeft <= kBurst;
 }
 
 void Local::take_in(Events events) {
   const Busy busy{*this};
-  ledger_.advance(clock_.now());
+  index_.advance(clock_.now());
   if (has_log_ && trouble_ == Trouble::none) {
-    ledger_.set_limit(memory_ + kBurst - std::min(kBurst, overflow_bytes_));
+    index_.set_limit(memory_ + kBurst - std::min(kBurst, overflow_bytes_));
   }
-  ledger_.take_in(events, places_);
+  index_.take_in(events, places_);
   events_ += events.size();
 }
 
@@ -109,35 +109,35 @@ void Local::learn(const Event& change) {
 
 Slice Local::take(std::size_t export_index, std::size_t limit) {
   const std::lock_guard lock{mutex_};
-  ledger_.table().advance(clock_.now());
-  Slice slice = ledger_.table().take(export_index, limit, ledger_.mark());
+  index_.table().advance(clock_.now());
+  Slice slice = index_.table().take(export_index, limit, index_.mark());
   publish();
   return slice;
 }
 
 void Local::take_more(Slice& slice, std::size_t limit) {
   const std::lock_guard lock{mutex_};
-  ledger_.table().take_more(slice, limit, ledger_.mark());
+  index_.table().take_more(slice, limit, index_.mark());
   publish();
 }
 
 void Local::settle(Ticket ticket) {
   if (settled_.leave(ticket, pending_)) return;
   const std::lock_guard lock{mutex_};
-  assert(ledger_.table().flight(ticket));
-  ledger_.table().settle(ticket);
+  assert(index_.table().flight(ticket));
+  index_.table().settle(ticket);
   publish();
 }
 
 void Local::put_back(Ticket ticket, Clock::Instant not_before, Retry retry) {
   const std::lock_guard lock{mutex_};
-  if (!ledger_.follow_flight(ticket) && ledger_.table().put_back(ticket, not_before, retry)) coalesced_.add();
+  if (!index_.follow_flight(ticket) && index_.table().put_back(ticket, not_before, retry)) coalesced_.add();
   publish();
 }
 
 bool Local::reconsider(Ticket ticket) {
   const std::lock_guard lock{mutex_};
-  const bool explained = ledger_.follow_flight(ticket);
+  const bool explained = index_.follow_flight(ticket);
   publish();
   return explained;
 }
@@ -149,7 +149,7 @@ Invalidations Local::take_invalidations() {
 
 std::optional<Clock::Instant> Local::next_due() const {
   const std::lock_guard lock{mutex_};
-  return ledger_.table().next_due();
+  return index_.table().next_due();
 }
 
 std::size_t Local::pending() const {
@@ -160,23 +160,23 @@ std::size_t Local::pending() const {
 void Local::set_trouble(Trouble trouble) {
   const std::lock_guard lock{mutex_};
   trouble_ = trouble;
-  ledger_.set_limit(memory_ + (trouble == Trouble::none ? kBurst : 0));
+  index_.set_limit(memory_ + (trouble == Trouble::none ? kBurst : 0));
   room_made_.notify_all();
 }
 
 bool Local::is_full() const {
   const std::lock_guard lock{mutex_};
-  return ledger_.bytes() >= memory_;
+  return index_.bytes() >= memory_;
 }
 
 std::size_t Local::in_flight() const {
   const std::lock_guard lock{mutex_};
-  return ledger_.table().in_flight();
+  return index_.table().in_flight();
 }
 
 std::chrono::seconds Local::oldest() const {
   const std::lock_guard lock{mutex_};
-  const auto here = ledger_.table().oldest(clock_.now());
+  const auto here = index_.table().oldest(clock_.now());
   for (const auto& [sequence, row] : rows_.order()) {
     if (rows_[row].away == 0 && !rows_[row].is_returning) continue;
     return std::max(here, std::chrono::duration_cast<std::chrono::seconds>(now() - rows_[row].written));
@@ -185,16 +185,16 @@ std::chrono::seconds Local::oldest() const {
 }
 
 std::size_t Local::bytes() const noexcept {
-  return ledger_.bytes() + invalidations_.bytes() + changes_.size() + overflow_bytes_;
+  return index_.bytes() + invalidations_.bytes() + changes_.size() + overflow_bytes_;
 }
 
 std::size_t Local::pending_now() const noexcept {
-  return ledger_.table().pending() + rows_.away() + returning_ + overflow_accesses_;
+  return index_.table().pending() + rows_.away() + returning_ + overflow_accesses_;
 }
 
-std::size_t Local::unwritten_now() const noexcept { return ledger_.table().unwritten() + overflow_accesses_; }
+std::size_t Local::unwritten_now() const noexcept { return index_.table().unwritten() + overflow_accesses_; }
 
-void Local::count(const Ledger::Counts& tally) {
+void Local::count(const PendingIndex::Counts& tally) {
   recovered_.add(tally.recovered);
   coalesced_.add(tally.coalesced);
   cancelled_.add(tally.cancelled);
@@ -206,11 +206,11 @@ void Local::count(const Ledger::Counts& tally) {
 
 // In such an order that whoever reads the counters in between finds outcomes for less than came in, never for more.
 void Local::publish() {
-  Ledger::Counts tally = ledger_.take_tally();
+  PendingIndex::Counts tally = index_.take_tally();
   recovered_.add(std::exchange(tally.recovered, 0));
   pending_.set(static_cast<std::int64_t>(pending_now()));
   count(tally);
-  in_flight_.set(static_cast<std::int64_t>(ledger_.table().in_flight()));
+  in_flight_.set(static_cast<std::int64_t>(index_.table().in_flight()));
   bytes_.set(static_cast<std::int64_t>(bytes()));
 }
 

@@ -23,8 +23,8 @@
 #include "config/config.h"
 #include "pending/history_limits.h"
 #include "pending/invalidations.h"
-#include "pending/ledger.h"
 #include "pending/log_index.h"
+#include "pending/pending_index.h"
 #include "store/batch.h"
 #include "store/codec.h"
 #include "telemetry/metrics.h"
@@ -32,7 +32,7 @@
 namespace qatime::backlog {
 
 // Every event is taken in at once: moves and removals change what is pending, and are remembered for a minute, or as
-// long as the owner wants, for what comes later. What it promises for events that come out of order, the ledger says.
+// long as the owner wants, for what comes later. What it promises for events that come out of order, the index says.
 // A change that comes again meanwhile is counted, and neither carried out nor written.
 //
 // All of it takes `backlog.memory` at most, or a few blocks of slabs more, and while a late change is carried out what
@@ -139,9 +139,9 @@ class Local final : public Backlog {
   // change has come that the others have to go through.
   [[nodiscard]] bool bring_directly(const Return::Step& step, AccessDecoder& accesses, bool is_merger);
 
-  // Hands over some of what `returning` has brought into `ledger`, which is as the log was when it ended. Returns
+  // Hands over some of what `returning` has brought into `index`, which is as the log was when it ended. Returns
   // whether there is more.
-  [[nodiscard]] bool bring_some(Return& returning, Ledger& ledger);
+  [[nodiscard]] bool bring_some(Return& returning, PendingIndex& index);
 
   // A row cannot be read and is in the log no more.
   void lose(Slot row);
@@ -178,7 +178,7 @@ class Local final : public Backlog {
     Busy(const Busy&) = delete;
     Busy& operator=(const Busy&) = delete;
     ~Busy() {
-      for (const Ticket ticket : local_.settled_.close()) local_.ledger_.table().settle(ticket);
+      for (const Ticket ticket : local_.settled_.close()) local_.index_.table().settle(ticket);
       local_.publish();
     }
 
@@ -197,7 +197,7 @@ class Local final : public Backlog {
   [[nodiscard]] std::size_t bytes() const noexcept;
   [[nodiscard]] std::size_t pending_now() const noexcept;
   [[nodiscard]] std::size_t unwritten_now() const noexcept;
-  void count(const Ledger::Counts& tally);
+  void count(const PendingIndex::Counts& tally);
   void publish();
 
   const std::size_t memory_;
@@ -217,7 +217,7 @@ class Local final : public Backlog {
   mutable std::mutex mutex_;
   // guarded by mutex_:
   LogIndex rows_;
-  Ledger ledger_;
+  PendingIndex index_;
   InvalidationList invalidations_;
   std::uint64_t sequence_ = 0;  // of the row that was opened last
   std::string changes_;         // that are in no row yet
@@ -236,7 +236,7 @@ class Local final : public Backlog {
   std::size_t overflow_accesses_ = 0;  // in all
   std::condition_variable room_made_;
   bool is_patient_ = true;     // nobody has waited for it in vain since the last commit
-  std::size_t returning_ = 0;  // accesses that are neither away nor in the ledger
+  std::size_t returning_ = 0;  // accesses that are neither away nor in the index
   Trouble trouble_ = Trouble::none;
   metrics::Counter& recovered_;
   metrics::Counter& coalesced_;

@@ -3,7 +3,7 @@
 // The log holds what changed: the newest time of an entry under the path that it has at that moment, and moves and
 // removals as they came. An access is written after all changes that it has been through, and before those that it has
 // still to go through; so rows are either of accesses or of changes, and whoever reads them one after the other, with
-// a ledger of its own, has what is pending.
+// an index of its own, has what is pending.
 //
 // That only newest times are written, and only of what is pending when a batch is made, makes the log cheap: intake
 // notes the slot of an entry, once, and what is applied within `backlog.commit` never gets there.
@@ -47,22 +47,22 @@ void Local::adopt(std::uint64_t sequence, Time written, std::uint32_t accesses, 
 
 void Local::remember(const Event& change) {
   const std::lock_guard lock{mutex_};
-  ledger_.advance(clock_.now());
-  if (const auto* const move = std::get_if<Move>(&change)) ledger_.remember(*move);
-  if (const auto* const removal = std::get_if<Removal>(&change)) ledger_.remember(*removal);
+  index_.advance(clock_.now());
+  if (const auto* const move = std::get_if<Move>(&change)) index_.remember(*move);
+  if (const auto* const removal = std::get_if<Removal>(&change)) index_.remember(*removal);
 }
 
 // Whatever came at about the same time is written directory by directory: that halves the log where hundreds of
 // thousands of files are busy.
 Local::Pass Local::begin_pass() {
   Pass pass{};
-  std::deque<Table::Unwritten> taken;
+  std::deque<PendingTable::Unwritten> taken;
   {
     const std::lock_guard lock{mutex_};
     pass.spent = rows_.dead(now(), limits_.retention);
     pass.is_full = unwritten_now() > 0 && rows_.bytes() >= disk_;
     if (pass.is_full) return pass;
-    taken = ledger_.table().take_unwritten();
+    taken = index_.table().take_unwritten();
     end_overflow();
     pass.overflows = overflows_.size();
     pass.events = events_;
@@ -102,8 +102,8 @@ bool Local::write_some(Pass& pass, Draft& draft) {
   Draft::Part& part = goes_on ? draft.parts.back() : open_part(draft);
   const std::size_t before = part.batch.entries.size();
   AccessEncoder encoder{part.batch.entries};
-  const auto is_full = [this] { return ledger_.used_bytes() > high_water_; };
-  ledger_.table().write(part.row, items, is_full, [&](const Table::Written& access) {
+  const auto is_full = [this] { return index_.used_bytes() > high_water_; };
+  index_.table().write(part.row, items, is_full, [&](const PendingTable::Written& access) {
     encoder.add(access.directory, access.name, access.time);
     rows_.append(part.row, !access.stays);
   });
@@ -203,14 +203,14 @@ void Local::renew() {
   bool more = true;
   for (Slot begin = 0; more; begin += kSlice) {
     const std::lock_guard lock{mutex_};
-    more = ledger_.table().renew(begin, kSlice, [&](Slot row) { return row < is_sparse.size() && is_sparse[row]; });
+    more = index_.table().renew(begin, kSlice, [&](Slot row) { return row < is_sparse.size() && is_sparse[row]; });
   }
 }
 
 Local::Return Local::begin_return() const {
   const std::lock_guard lock{mutex_};
   Return returning;
-  const bool has_room = ledger_.used_bytes() <= memory_ / 2 || ledger_.table().pending() < kSlice;
+  const bool has_room = index_.used_bytes() <= memory_ / 2 || index_.table().pending() < kSlice;
   returning.is_merger = !has_room && rows_.away_rows() > kIdleRows;
   if (rows_.away() == 0 || !(has_room || returning.is_merger)) return returning;
   const auto may_come = [&](const LogIndex::Row& row) {
@@ -245,7 +245,7 @@ bool Local::bring_directly(const Return::Step& step, AccessDecoder& accesses, bo
       row.is_returning = true;
     }
     if (changes_count_ > 0 && !accesses.at_end()) return false;
-    ledger_.advance(clock_.now());
+    index_.advance(clock_.now());
     std::string path;
     for (std::size_t left = kSlice; left > 0 && more; --left) {
       more = accesses.next();
@@ -253,20 +253,20 @@ bool Local::bring_directly(const Return::Step& step, AccessDecoder& accesses, bo
       --returning_;
       path = join(accesses.directory(), accesses.name());
       if (const auto place = exports_.place(path)) {
-        ledger_.restore(*place, accesses.time(), is_merger ? kNoSlot : step.row);
+        index_.restore(*place, accesses.time(), is_merger ? kNoSlot : step.row);
       } else {
         dropped_.at(static_cast<std::size_t>(Dropped::outside))->add();
       }
     }
     row.is_returning = more;
     publish();
-    news = ledger_.table().take_news();
+    news = index_.table().take_news();
   }
   if (news && wake_) wake_();
   return more;
 }
 
-bool Local::bring_some(Return& returning, Ledger& ledger) {
+bool Local::bring_some(Return& returning, PendingIndex& index) {
   bool news = false;
   {
     const std::lock_guard lock{mutex_};
@@ -277,29 +277,29 @@ bool Local::bring_some(Return& returning, Ledger& ledger) {
         rows_[step.row].is_returning = true;
       }
     }
-    ledger.advance(moment(now()));
+    index.advance(moment(now()));
     decode_changes(std::string_view{changes_}.substr(returning.changes_seen),
-                   [&](const Event& change) { ledger.take_in(change); });
+                   [&](const Event& change) { index.take_in(change); });
     returning.changes_seen = changes_.size();
-    count(ledger.take_tally());
-    ledger_.advance(clock_.now());
+    count(index.take_tally());
+    index_.advance(clock_.now());
     for (std::size_t export_index = 0; export_index < exports_.size(); ++export_index) {
-      const Slice slice = ledger.table().take(export_index, kSlice, ledger.mark());
+      const Slice slice = index.table().take(export_index, kSlice, index.mark());
       for (const Entry& entry : slice.entries) {
         const std::string path = join(slice.directory, entry.name);
-        const Slot row = returning.is_merger ? kNoSlot : ledger.table().row(entry.ticket);
-        if (const auto place = exports_.place(path)) ledger_.restore(*place, entry.time, row);
-        ledger.table().settle(entry.ticket);
+        const Slot row = returning.is_merger ? kNoSlot : index.table().row(entry.ticket);
+        if (const auto place = exports_.place(path)) index_.restore(*place, entry.time, row);
+        index.table().settle(entry.ticket);
       }
     }
-    returning_ = ledger.table().pending();
+    returning_ = index.table().pending();
     if (returning_ == 0) {
       for (const auto& step : returning.steps) {
         if (step.is_returning) rows_[step.row].is_returning = false;
       }
     }
     publish();
-    news = ledger_.table().take_news();
+    news = index_.table().take_news();
   }
   if (news && wake_) wake_();
   return returning_ > 0;

@@ -184,33 +184,33 @@ void StoreThread::bring_directly(const Local::Return::Step& step, bool is_merger
   AccessDecoder accesses{batch->entries};
   while (local_.bring_directly(step, accesses, is_merger)) continue;
   if (accesses.at_end()) return;
-  Ledger ledger{local_.exports(), config_.memory, moment(step.written), local_.limits()};
-  const std::uint32_t outside = restore(step, accesses, ledger);
+  PendingIndex index{local_.exports(), config_.memory, moment(step.written), local_.limits()};
+  const std::uint32_t outside = restore(step, accesses, index);
   Local::Return rest{.steps = {step}, .is_merger = is_merger, .has_begun = true};
-  while (local_.bring_some(rest, ledger)) continue;
+  while (local_.bring_some(rest, index)) continue;
   local_.drop_outside(outside);
 }
 
 // Repeats the log as far as it concerns what comes back.
 void StoreThread::bring_through_changes(Local::Return& returning) {
-  Ledger ledger{local_.exports(), config_.memory, moment(returning.steps.front().written), local_.limits()};
+  PendingIndex index{local_.exports(), config_.memory, moment(returning.steps.front().written), local_.limits()};
   Clock::Instant latest{};
   std::uint32_t outside = 0;
   for (auto& step : returning.steps) {
     latest = std::max(latest, moment(step.written));  // clocks are set back
-    ledger.advance(latest);
+    index.advance(latest);
     if (step.is_returning) {
-      outside += read_accesses(step, ledger);
+      outside += read_accesses(step, index);
     } else {
-      read_changes(step, ledger);
+      read_changes(step, index);
     }
   }
-  while (local_.bring_some(returning, ledger)) continue;
+  while (local_.bring_some(returning, index)) continue;
   local_.drop_outside(outside);
 }
 
 // Returns how many are below no export.
-std::uint32_t StoreThread::read_accesses(Local::Return::Step& step, Ledger& ledger) {
+std::uint32_t StoreThread::read_accesses(Local::Return::Step& step, PendingIndex& index) {
   const auto batch = store_->read(step.sequence);
   if (!batch) {
     local_.lose(step.row);
@@ -218,16 +218,16 @@ std::uint32_t StoreThread::read_accesses(Local::Return::Step& step, Ledger& ledg
     return 0;
   }
   AccessDecoder accesses{batch->entries};
-  return restore(step, accesses, ledger);
+  return restore(step, accesses, index);
 }
 
-std::uint32_t StoreThread::restore(const Local::Return::Step& step, AccessDecoder& accesses, Ledger& ledger) {
+std::uint32_t StoreThread::restore(const Local::Return::Step& step, AccessDecoder& accesses, PendingIndex& index) {
   std::uint32_t outside = 0;
   while (accesses.next()) {
     if (!step.comes(accesses.position())) continue;
     const std::string path = join(accesses.directory(), accesses.name());
     if (const auto place = local_.exports().place(path)) {
-      ledger.restore(*place, accesses.time(), step.row);
+      index.restore(*place, accesses.time(), step.row);
     } else {
       ++outside;
     }
@@ -235,14 +235,14 @@ std::uint32_t StoreThread::restore(const Local::Return::Step& step, AccessDecode
   return outside;
 }
 
-void StoreThread::read_changes(const Local::Return::Step& step, Ledger& ledger) {
+void StoreThread::read_changes(const Local::Return::Step& step, PendingIndex& index) {
   const auto changes = store_->read_changes(step.sequence);
   if (!changes) {
     kLog.error("moves and removals of {} are lost: accesses that waited for them may go to other files",
                format_rfc3339(step.written));
     return;
   }
-  decode_changes(*changes, [&](const Event& change) { ledger.take_in(change); });
+  decode_changes(*changes, [&](const Event& change) { index.take_in(change); });
 }
 
 void StoreThread::report() {

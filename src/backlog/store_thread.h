@@ -61,9 +61,9 @@ class StoreThread final : public Durability {
   bool bring_back();
   void bring_directly(const Local::Return::Step& step, bool is_merger);
   void bring_through_changes(Local::Return& returning);
-  std::uint32_t read_accesses(Local::Return::Step& step, Ledger& ledger);
-  std::uint32_t restore(const Local::Return::Step& step, AccessDecoder& accesses, Ledger& ledger);
-  void read_changes(const Local::Return::Step& step, Ledger& ledger);
+  std::uint32_t read_accesses(Local::Return::Step& step, PendingIndex& index);
+  std::uint32_t restore(const Local::Return::Step& step, AccessDecoder& accesses, PendingIndex& index);
+  void read_changes(const Local::Return::Step& step, PendingIndex& index);
   void report();
   // What the disk is asked for.
   struct Direction {

@@ -224,7 +224,7 @@ void Claims::place(const Source& source) {
     ++by_export_[place->export_index];
   }
   entry->second.sources.push_back(source);
-  if (table_.add(*place, from_score(source.score), true) == Table::Added::coalesced) ++entry_.coalesced;
+  if (table_.add(*place, from_score(source.score), true) == PendingTable::Added::coalesced) ++entry_.coalesced;
 }
 
 // Puts all sources of an entry that are not in flight where their objects are. There were `pending_before` entries in
@@ -237,7 +237,7 @@ void Claims::place_again(Entries::iterator entry, std::size_t pending_before) {
   });
   const std::vector<Source> moving(leaving, sources.end());
   sources.erase(leaving, sources.end());
-  table_.withdraw(entry->first, false, Time::max(), [](const Table::Loose&) {});
+  table_.withdraw(entry->first, false, Time::max(), [](const PendingTable::Loose&) {});
   const std::size_t removed = pending_before - table_.pending();
   entry_.recovered += static_cast<std::int64_t>(moving.size()) - static_cast<std::int64_t>(removed);
   drop_if_spent(entry);

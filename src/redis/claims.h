@@ -20,8 +20,8 @@
 #include "base/event.h"
 #include "base/path.h"
 #include "pending/invalidations.h"
+#include "pending/pending_table.h"
 #include "pending/renames.h"
-#include "pending/table.h"
 #include "redis/keys.h"
 #include "redis/shared_counters.h"
 #include "telemetry/metrics.h"
@@ -159,7 +159,7 @@ class Claims {
   // guarded by mutex_:
   Clock::Duration request_;
   Clock::Instant current_;  // as of when the changes are known
-  Table table_;
+  PendingTable table_;
   Entries entries_;                     // by the path under which they are in the table
   std::vector<std::size_t> by_export_;  // how many
   std::vector<Shard> shards_;

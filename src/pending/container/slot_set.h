@@ -19,31 +19,31 @@ namespace qatime::backlog {
 // Objects are scattered over memory, so what counts is how many cache lines a search waits for, and whether it can wait
 // for many at once. 32 bits of the hash stand beside each slot: a search touches one line of the set, and hardly ever
 // an object that is not the right one, and prefetch() and guess() tell ahead which lines that will be. Boost's
-// unordered_flat_set touches two lines, reads an object again to erase it, and tells nothing ahead; bench/table_bench
+// unordered_flat_set touches two lines, reads an object again to erase it, and tells nothing ahead; bench/pending_bench
 // has both.
 //
-// It consists of many small tables, so that no single insertion has to move millions of slots into a larger one. A
-// table gives its memory back when it is empty.
+// It consists of many small segments, so that no single insertion has to move millions of slots into a larger one. A
+// segment gives its memory back when it is empty.
 class SlotSet {
  public:
-  SlotSet() : tables_(kTables) {}
+  SlotSet() : segments_(kSegments) {}
 
   // The slot with this hash for which matches(slot) is true; kNoSlot if there is none.
   template <class Matches>
   [[nodiscard]] Slot find(std::uint64_t hash, const Matches& matches) const {
-    const Table& table = table_of(hash);
-    if (table.size == 0) return kNoSlot;
-    for (std::size_t at = table.home(tag(hash));; at = table.after(at)) {
-      const Entry entry = table[at];
-      if (entry.slot == kNoSlot) return kNoSlot;
-      if (entry.tag == tag(hash) && matches(entry.slot)) return entry.slot;
+    const Segment& segment = segment_of(hash);
+    if (segment.size == 0) return kNoSlot;
+    for (std::size_t at = segment.home(tag(hash));; at = segment.after(at)) {
+      const Cell cell = segment[at];
+      if (cell.slot == kNoSlot) return kNoSlot;
+      if (cell.tag == tag(hash) && matches(cell.slot)) return cell.slot;
     }
   }
 
   // Has the line in which find() begins brought into the caches.
   void prefetch(std::uint64_t hash) const noexcept {
-    const Table& table = table_of(hash);
-    if (table.size > 0) backlog::prefetch(table[table.home(tag(hash))]);
+    const Segment& segment = segment_of(hash);
+    if (segment.size > 0) backlog::prefetch(segment[segment.home(tag(hash))]);
   }
 
   // The slot which find() compares first; nearly always the one that it finds.
@@ -53,80 +53,80 @@ class SlotSet {
 
   // `slot` is not in the set.
   void insert(std::uint64_t hash, Slot slot) {
-    Table& table = table_of(hash);
-    if ((table.size + 1) * 4 > table.capacity() * 3) resize(table, table.lines.size() * 3 / 2 + 1);
-    put(table, {tag(hash), slot});
-    ++table.size;
+    Segment& segment = segment_of(hash);
+    if ((segment.size + 1) * 4 > segment.capacity() * 3) resize(segment, segment.lines.size() * 3 / 2 + 1);
+    put(segment, {tag(hash), slot});
+    ++segment.size;
   }
 
   // `slot` is in the set, with this hash.
   void erase(std::uint64_t hash, Slot slot) {
-    Table& table = table_of(hash);
-    std::size_t gap = table.home(tag(hash));
-    while (table[gap].slot != slot) gap = table.after(gap);
+    Segment& segment = segment_of(hash);
+    std::size_t gap = segment.home(tag(hash));
+    while (segment[gap].slot != slot) gap = segment.after(gap);
     // What follows moves up, as far as it belongs at the gap or before it.
-    for (std::size_t at = table.after(gap); table[at].slot != kNoSlot; at = table.after(at)) {
-      const std::size_t home = table.home(table[at].tag);
+    for (std::size_t at = segment.after(gap); segment[at].slot != kNoSlot; at = segment.after(at)) {
+      const std::size_t home = segment.home(segment[at].tag);
       const bool stays = gap < at ? gap < home && home <= at : gap < home || home <= at;
       if (stays) continue;
-      table[gap] = table[at];
+      segment[gap] = segment[at];
       gap = at;
     }
-    table[gap] = {};
-    if (--table.size == 0 && table.lines.size() > kKept) resize(table, 0);
+    segment[gap] = {};
+    if (--segment.size == 0 && segment.lines.size() > kKept) resize(segment, 0);
   }
 
-  [[nodiscard]] std::size_t bytes() const noexcept { return kTables * sizeof(Table) + lines_ * sizeof(Line); }
+  [[nodiscard]] std::size_t bytes() const noexcept { return kSegments * sizeof(Segment) + lines_ * sizeof(Line); }
 
  private:
-  struct Entry {
+  struct Cell {
     std::uint32_t tag = 0;
     Slot slot = kNoSlot;
   };
   struct alignas(64) Line {
-    std::array<Entry, 8> entries;
+    std::array<Cell, 8> cells;
   };
-  // Open addressing, linear probing, three quarters full at most. Entries are in the order of their tags, but for those
+  // Open addressing, linear probing, three quarters full at most. Cells are in the order of their tags, but for those
   // that the ones before them have pushed on.
-  struct Table {
+  struct Segment {
     std::vector<Line> lines;
     std::size_t size = 0;
 
     [[nodiscard]] std::size_t capacity() const noexcept { return lines.size() * kPerLine; }
     [[nodiscard]] std::size_t home(std::uint32_t tag) const noexcept { return tag * std::uint64_t{capacity()} >> 32; }
     [[nodiscard]] std::size_t after(std::size_t at) const noexcept { return at + 1 == capacity() ? 0 : at + 1; }
-    [[nodiscard]] Entry& operator[](std::size_t at) noexcept { return lines[at / kPerLine].entries[at % kPerLine]; }
-    [[nodiscard]] const Entry& operator[](std::size_t at) const noexcept {
-      return lines[at / kPerLine].entries[at % kPerLine];
+    [[nodiscard]] Cell& operator[](std::size_t at) noexcept { return lines[at / kPerLine].cells[at % kPerLine]; }
+    [[nodiscard]] const Cell& operator[](std::size_t at) const noexcept {
+      return lines[at / kPerLine].cells[at % kPerLine];
     }
   };
 
   static constexpr std::size_t kPerLine = 8;
-  static constexpr std::size_t kTables = 256;
-  static constexpr std::size_t kKept = 8;  // lines of an empty table
+  static constexpr std::size_t kSegments = 256;
+  static constexpr std::size_t kKept = 8;  // lines of an empty segment
 
   static std::uint32_t tag(std::uint64_t hash) noexcept { return static_cast<std::uint32_t>(hash); }
-  [[nodiscard]] Table& table_of(std::uint64_t hash) noexcept { return tables_[hash >> 56]; }
-  [[nodiscard]] const Table& table_of(std::uint64_t hash) const noexcept { return tables_[hash >> 56]; }
+  [[nodiscard]] Segment& segment_of(std::uint64_t hash) noexcept { return segments_[hash >> 56]; }
+  [[nodiscard]] const Segment& segment_of(std::uint64_t hash) const noexcept { return segments_[hash >> 56]; }
 
-  static void put(Table& table, Entry entry) noexcept {
-    std::size_t at = table.home(entry.tag);
-    while (table[at].slot != kNoSlot) at = table.after(at);
-    table[at] = entry;
+  static void put(Segment& segment, Cell cell) noexcept {
+    std::size_t at = segment.home(cell.tag);
+    while (segment[at].slot != kNoSlot) at = segment.after(at);
+    segment[at] = cell;
   }
 
-  void resize(Table& table, std::size_t lines) {
-    const std::vector<Line> old = std::exchange(table.lines, std::vector<Line>(lines));
+  void resize(Segment& segment, std::size_t lines) {
+    const std::vector<Line> old = std::exchange(segment.lines, std::vector<Line>(lines));
     lines_ = lines_ - old.size() + lines;
     for (const Line& line : old) {
-      for (const Entry& entry : line.entries) {
-        if (entry.slot != kNoSlot) put(table, entry);
+      for (const Cell& cell : line.cells) {
+        if (cell.slot != kNoSlot) put(segment, cell);
       }
     }
   }
 
-  std::vector<Table> tables_;
-  std::size_t lines_ = 0;  // of all tables
+  std::vector<Segment> segments_;
+  std::size_t lines_ = 0;  // of all segments
 };
 
 }  // namespace qatime::backlog

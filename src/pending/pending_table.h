@@ -41,12 +41,12 @@ struct HashedPlace {
 // The directories of an export take turns: one joins the end of the queue with the first item that waits in it, and
 // again after each slice. Operations on an item are O(1), but for the logarithms of the number of directories where one
 // comes or goes, of the items put back and of the seconds in which what is pending came.
-class Table {
+class PendingTable {
  public:
   // With `rows`, which outlives it, the table knows what of it is in the rows of a log, and what is not yet.
-  Table(const Exports& exports, Clock::Instant now, const HistoryLimits& earlier = {}, LogIndex* rows = nullptr);
-  Table(const Table&) = delete;
-  Table& operator=(const Table&) = delete;
+  PendingTable(const Exports& exports, Clock::Instant now, const HistoryLimits& earlier = {}, LogIndex* rows = nullptr);
+  PendingTable(const PendingTable&) = delete;
+  PendingTable& operator=(const PendingTable&) = delete;
 
   // What happens from here on happens at `now`.
   void advance(Clock::Instant now);

@@ -4,11 +4,12 @@
 #include <utility>
 
 #include "pending/container/prefetch.h"
-#include "pending/table.h"
+#include "pending/pending_table.h"
 
 namespace qatime::backlog {
 
-void Table::write(Slot row, std::span<const Slot> items, const std::function<bool()>& is_full, const Write& write) {
+void PendingTable::write(Slot row, std::span<const Slot> items, const std::function<bool()>& is_full,
+                         const Write& write) {
   while (!items.empty()) {
     const auto group = items.first(std::min(kAhead, items.size()));
     items = items.subspan(group.size());
@@ -18,7 +19,7 @@ void Table::write(Slot row, std::span<const Slot> items, const std::function<boo
   }
 }
 
-void Table::write_one(Slot slot, Slot row, bool evicts, const Write& write) {
+void PendingTable::write_one(Slot slot, Slot row, bool evicts, const Write& write) {
   if (!items_.contains(slot) || !items_[slot].is_unwritten) return;
   Item& item = items_[slot];
   item.is_unwritten = false;
@@ -30,7 +31,7 @@ void Table::write_one(Slot slot, Slot row, bool evicts, const Write& write) {
 }
 
 // As look_ahead(), for what write() touches.
-void Table::look_ahead_to_write(std::span<const Slot> items, bool evicts) const {
+void PendingTable::look_ahead_to_write(std::span<const Slot> items, bool evicts) const {
   const auto each = [&](const auto& visit) {
     for (const Slot slot : items) {
       if (items_.contains(slot)) visit(items_[slot]);
@@ -53,7 +54,7 @@ void Table::look_ahead_to_write(std::span<const Slot> items, bool evicts) const 
 }
 
 // The newest time of an item that was there is in `row` now, whatever was to be written before.
-Table::Added Table::restore(const Place& place, Time time, Slot row) {
+PendingTable::Added PendingTable::restore(const Place& place, Time time, Slot row) {
   const HashedPlace where{place};
   if (row == kNoSlot) return add(where, time, true);
   Slot directory = directories_.find(place.directory, where.hash);
@@ -72,12 +73,12 @@ Table::Added Table::restore(const Place& place, Time time, Slot row) {
   return added;
 }
 
-Slot Table::row(Ticket ticket) const {
+Slot PendingTable::row(Ticket ticket) const {
   const Slot slot = find_flight(ticket);
   return slot == kNoSlot ? kNoSlot : items_[slot].row;
 }
 
-bool Table::renew(Slot begin, std::size_t count, const std::function<bool(Slot row)>& is_sparse) {
+bool PendingTable::renew(Slot begin, std::size_t count, const std::function<bool(Slot row)>& is_sparse) {
   const std::size_t end = begin + count;
   for (std::size_t i = begin; i < std::min(end, items_.slots()); ++i) {
     const auto slot = static_cast<Slot>(i);
@@ -89,7 +90,7 @@ bool Table::renew(Slot begin, std::size_t count, const std::function<bool(Slot r
 }
 
 // The time of an item is in no row. Where most are gone before they are written the list is freed now and then.
-void Table::note(Slot slot) {
+void PendingTable::note(Slot slot) {
   Item& item = items_[slot];
   if (rows_ == nullptr || item.is_unwritten) return;
   item.is_unwritten = true;
@@ -103,7 +104,7 @@ void Table::note(Slot slot) {
   for (const Unwritten one : unwritten_) items_[one.item].is_unwritten = true;
 }
 
-void Table::set_row(Item& item, Slot row) {
+void PendingTable::set_row(Item& item, Slot row) {
   if (rows_ != nullptr && row != kNoSlot) rows_->hold(row);
   if (rows_ != nullptr && item.row != kNoSlot) rows_->release(item.row);
   item.row = row;

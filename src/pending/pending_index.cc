@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "pending/ledger.h"
+#include "pending/pending_index.h"
 
 #include <algorithm>
 #include <cassert>
@@ -14,8 +14,8 @@ HistoryLimits share(const HistoryLimits& limits, std::size_t memory) {
 
 }  // namespace
 
-Ledger::Ledger(const Exports& exports, std::size_t memory, Clock::Instant now, const HistoryLimits& limits,
-               LogIndex* rows)
+PendingIndex::PendingIndex(const Exports& exports, std::size_t memory, Clock::Instant now, const HistoryLimits& limits,
+                           LogIndex* rows)
     : exports_{exports},
       memory_{memory},
       limit_{memory},
@@ -25,7 +25,7 @@ Ledger::Ledger(const Exports& exports, std::size_t memory, Clock::Instant now, c
       cancelled_{share(limits, memory)},
       now_{now} {}
 
-void Ledger::advance(Clock::Instant now) {
+void PendingIndex::advance(Clock::Instant now) {
   now_ = now;
   table_.advance(now);
   changes_.forget(now);
@@ -34,7 +34,7 @@ void Ledger::advance(Clock::Instant now) {
 
 // One that has come before is counted, and nothing else: it would end what it has moved itself.
 template <class Change>
-bool Ledger::is_new(const Change& change) {
+bool PendingIndex::is_new(const Change& change) {
   if (changes_.knows(change)) {
     ++tally_.repeated;
     return false;
@@ -43,19 +43,19 @@ bool Ledger::is_new(const Change& change) {
   return true;
 }
 
-void Ledger::take_in(const Access& access) { arrive(access.path, access.time, false, used_bytes() < limit_); }
+void PendingIndex::take_in(const Access& access) { arrive(access.path, access.time, false, used_bytes() < limit_); }
 
 // Where nothing is known of later changes to the names, what is at a path is what was there when the change happened.
 // Else all that the change may concern leaves the table and arrives again, each access under the name that it came
 // with: that name and its time tell its fate, whatever the order in which the changes came.
-void Ledger::take_in(const Move& move) {
+void PendingIndex::take_in(const Move& move) {
   if (is_within(move.path, move.target) || is_within(move.target, move.path)) return;  // changes nothing
   if (!is_new(move)) return;
   Affected affected;
   const Order order = changes_.next(move.time);
   if (changes_.untouched_since(move.path, move.time) && changes_.untouched_since(move.target, move.time)) {
     end(move.target, true, order);
-    const auto take = [&](const Table::Loose& loose) { affected.push_back(known(loose)); };
+    const auto take = [&](const PendingTable::Loose& loose) { affected.push_back(known(loose)); };
     table_.move_directories(move.path, move.target, move.time, take);
     table_.withdraw(move.path, true, move.time, take);
     if (!exports_.place(move.path)) revive(move.path, move.time, affected);  // what had left all exports
@@ -68,7 +68,7 @@ void Ledger::take_in(const Move& move) {
   arrive_again(affected);
 }
 
-void Ledger::take_in(const Removal& removal) {
+void PendingIndex::take_in(const Removal& removal) {
   if (!is_new(removal)) return;
   Affected affected;
   if (changes_.untouched_since(removal.path, removal.time)) {
@@ -80,11 +80,11 @@ void Ledger::take_in(const Removal& removal) {
   arrive_again(affected);
 }
 
-void Ledger::take_in(const Event& event) {
+void PendingIndex::take_in(const Event& event) {
   std::visit([this](const auto& what) { take_in(what); }, event);
 }
 
-void Ledger::locate(Events events, std::vector<HashedPlace>& places) const {
+void PendingIndex::locate(Events events, std::vector<HashedPlace>& places) const {
   places.clear();
   for (const Event& event : events) {
     const auto* const access = std::get_if<Access>(&event);
@@ -93,10 +93,10 @@ void Ledger::locate(Events events, std::vector<HashedPlace>& places) const {
   }
 }
 
-void Ledger::take_in(Events events, std::span<const HashedPlace> places) {
+void PendingIndex::take_in(Events events, std::span<const HashedPlace> places) {
   assert(events.size() == places.size());
-  for (std::size_t begin = 0; begin < events.size(); begin += Table::kAhead) {
-    const std::size_t end = std::min(begin + Table::kAhead, events.size());
+  for (std::size_t begin = 0; begin < events.size(); begin += PendingTable::kAhead) {
+    const std::size_t end = std::min(begin + PendingTable::kAhead, events.size());
     table_.look_ahead(places.subspan(begin, end - begin));
     const std::size_t used = used_bytes();
     for (std::size_t i = begin; i < end; ++i) {
@@ -113,16 +113,16 @@ void Ledger::take_in(Events events, std::span<const HashedPlace> places) {
   }
 }
 
-Table::Added Ledger::put(const HashedPlace& where, Time time, std::size_t used) {
+PendingTable::Added PendingIndex::put(const HashedPlace& where, Time time, std::size_t used) {
   const bool overflows = overflow_ && used >= overflow_from_;
-  const Table::Added added = table_.add(where, time, used < limit_ && !overflows);
-  if (added != Table::Added::refused || !overflows) return added;
-  if (overflow_(where.place, time)) return Table::Added::waits;
+  const PendingTable::Added added = table_.add(where, time, used < limit_ && !overflows);
+  if (added != PendingTable::Added::refused || !overflows) return added;
+  if (overflow_(where.place, time)) return PendingTable::Added::waits;
   return table_.add(where, time, used < limit_);
 }
 
 // An access that came for `path`: it waits where its object is now, if that is anywhere in the exports.
-void Ledger::arrive(std::string_view path, Time time, bool counted, bool may_grow) {
+void PendingIndex::arrive(std::string_view path, Time time, bool counted, bool may_grow) {
   const Fate fate = changes_.follow(path, time);
   const auto place = fate.kind == Fate::Kind::ends
                          ? std::nullopt
@@ -135,24 +135,24 @@ void Ledger::arrive(std::string_view path, Time time, bool counted, bool may_gro
   count(table_.add(*place, time, may_grow), counted);
 }
 
-void Ledger::count(Table::Added added, bool counted) {
+void PendingIndex::count(PendingTable::Added added, bool counted) {
   switch (added) {
-    case Table::Added::waits:
+    case PendingTable::Added::waits:
       if (counted) ++tally_.recovered;
       return;
-    case Table::Added::coalesced:
+    case PendingTable::Added::coalesced:
       if (!counted) ++tally_.coalesced;
       return;
-    case Table::Added::refused:
+    case PendingTable::Added::refused:
       ++tally_.refused;
       return;
   }
 }
 
 // Ends what is at `path` and, with `subtree`, below it by a change that nothing later concerns.
-void Ledger::end(std::string_view path, bool subtree, Order by) {
+void PendingIndex::end(std::string_view path, bool subtree, Order by) {
   std::size_t left = max_endings_;
-  table_.withdraw(path, subtree, by.time, [&](const Table::Loose& loose) {
+  table_.withdraw(path, subtree, by.time, [&](const PendingTable::Loose& loose) {
     if (!loose.superseded) ++tally_.cancelled;
     if (left == 0) return;
     --left;
@@ -161,24 +161,25 @@ void Ledger::end(std::string_view path, bool subtree, Order by) {
 }
 
 // A backlog that is nearly full keeps its room for what is pending.
-void Ledger::remember_cancelled(CancelledAccesses::Cancelled cancelled) {
+void PendingIndex::remember_cancelled(CancelledAccesses::Cancelled cancelled) {
   if (used_bytes() < memory_ - memory_ / 8) cancelled_.remember(std::move(cancelled), now_);
 }
 
-Ledger::Known Ledger::known(const Table::Loose& loose) const {
+PendingIndex::Known PendingIndex::known(const PendingTable::Loose& loose) const {
   return {changes_.origin(loose.path, loose.time), loose.time, loose.superseded};
 }
 
 // Takes out what may have been at `path` or, with `subtree`, below it at the time `until`.
-void Ledger::collect(std::string_view path, bool subtree, Time until, Affected& affected) {
+void PendingIndex::collect(std::string_view path, bool subtree, Time until, Affected& affected) {
   for (const std::string& now_at : changes_.destinations(path, until)) {
-    table_.withdraw(now_at, subtree, until, [&](const Table::Loose& loose) { affected.push_back(known(loose)); });
+    table_.withdraw(now_at, subtree, until,
+                    [&](const PendingTable::Loose& loose) { affected.push_back(known(loose)); });
   }
 }
 
 // Takes out what has ended after `until` as far as was known, and may have been at or below `path` then. It stays
 // gone where the change that ended it is forgotten.
-void Ledger::revive(std::string_view path, Time until, Affected& affected) {
+void PendingIndex::revive(std::string_view path, Time until, Affected& affected) {
   if (cancelled_.empty()) return;
   for (const std::string& source : changes_.sources(path, until)) {
     for (auto& cancelled : cancelled_.extract(source, until)) {
@@ -187,11 +188,11 @@ void Ledger::revive(std::string_view path, Time until, Affected& affected) {
   }
 }
 
-void Ledger::arrive_again(const Affected& affected) {
+void PendingIndex::arrive_again(const Affected& affected) {
   for (const auto& [path, time, counted] : affected) arrive(path, time, counted, true);
 }
 
-bool Ledger::follow_flight(Ticket ticket) {
+bool PendingIndex::follow_flight(Ticket ticket) {
   const auto flight = table_.flight(ticket);
   assert(flight);
   if (!flight || flight->mark == changes_.last_sequence()) return false;
@@ -201,15 +202,15 @@ bool Ledger::follow_flight(Ticket ticket) {
     return false;
   Affected affected;  // what met the flight under a name that was not its own any more
   table_.withdraw(flight->path, false, Time::max(),
-                  [&](const Table::Loose& loose) { affected.push_back(known(loose)); });
+                  [&](const PendingTable::Loose& loose) { affected.push_back(known(loose)); });
   table_.settle(ticket);
   arrive(origin, flight->time, false, true);
   arrive_again(affected);
   return true;
 }
 
-std::size_t Ledger::bytes() const noexcept { return table_.bytes() + changes_.bytes() + cancelled_.bytes(); }
+std::size_t PendingIndex::bytes() const noexcept { return table_.bytes() + changes_.bytes() + cancelled_.bytes(); }
 
-std::size_t Ledger::used_bytes() const noexcept { return bytes() - std::min(table_.spare_bytes(), memory_ / 8); }
+std::size_t PendingIndex::used_bytes() const noexcept { return bytes() - std::min(table_.spare_bytes(), memory_ / 8); }
 
 }  // namespace qatime::backlog

@@ -17,12 +17,12 @@
 #include "base/path.h"
 #include "pending/cancelled.h"
 #include "pending/history_limits.h"
+#include "pending/pending_table.h"
 #include "pending/renames.h"
-#include "pending/table.h"
 
 namespace qatime::backlog {
 
-// When something of the log was written, for the ledger that repeats it.
+// When something of the log was written, for the index that repeats it.
 [[nodiscard]] inline Clock::Instant moment(Time written) {
   return Clock::Instant{std::chrono::duration_cast<Clock::Duration>(written.time_since_epoch())};
 }
@@ -39,13 +39,13 @@ namespace qatime::backlog {
 // says, and none while the last eighth of the memory is in use.
 //
 // At every moment, the accesses taken in + recovered = coalesced + cancelled + refused + settled + pending.
-class Ledger {
+class PendingIndex {
  public:
   // `memory` is what the owner wants it to take, in bytes: accesses to new paths are refused beyond it. What comes late
   // is understood as far back as `remembrance` says; each kind of things to remember takes an eighth at most.
   // `rows` are those of the table.
-  Ledger(const Exports& exports, std::size_t memory, Clock::Instant now, const HistoryLimits& limits,
-         LogIndex* rows = nullptr);
+  PendingIndex(const Exports& exports, std::size_t memory, Clock::Instant now, const HistoryLimits& limits,
+               LogIndex* rows = nullptr);
 
   // Accesses to new paths are refused beyond so many bytes, in place of the memory.
   void set_limit(std::size_t bytes) noexcept { limit_ = bytes; }
@@ -79,7 +79,7 @@ class Ledger {
   // An access that was in the log, in `row`, comes back at the place that all changes which came until now have given
   // it.
   void restore(const Place& place, Time time, Slot row) {
-    if (table_.restore(place, time, row) == Table::Added::coalesced) ++tally_.coalesced;
+    if (table_.restore(place, time, row) == PendingTable::Added::coalesced) ++tally_.coalesced;
   }
 
   // A change that an earlier process has taken in, and all that is pending has been through.
@@ -101,11 +101,11 @@ class Ledger {
   // The fates of accesses and changes since the last call.
   [[nodiscard]] Counts take_tally() noexcept { return std::exchange(tally_, {}); }
 
-  // The mark of what is taken now (Table::take).
+  // The mark of what is taken now (PendingTable::take).
   [[nodiscard]] std::uint64_t mark() const noexcept { return changes_.last_sequence(); }
 
-  [[nodiscard]] Table& table() noexcept { return table_; }
-  [[nodiscard]] const Table& table() const noexcept { return table_; }
+  [[nodiscard]] PendingTable& table() noexcept { return table_; }
+  [[nodiscard]] const PendingTable& table() const noexcept { return table_; }
   [[nodiscard]] std::size_t bytes() const noexcept;
   // The same without the gaps that items have left, which others will fill, up to an eighth of the memory.
   [[nodiscard]] std::size_t used_bytes() const noexcept;
@@ -122,11 +122,11 @@ class Ledger {
   template <class Change>
   [[nodiscard]] bool is_new(const Change& change);
   void arrive(std::string_view path, Time time, bool counted, bool may_grow);
-  Table::Added put(const HashedPlace& where, Time time, std::size_t used);
-  void count(Table::Added added, bool counted);
+  PendingTable::Added put(const HashedPlace& where, Time time, std::size_t used);
+  void count(PendingTable::Added added, bool counted);
   void end(std::string_view path, bool subtree, Order by);
   void remember_cancelled(CancelledAccesses::Cancelled cancelled);
-  [[nodiscard]] Known known(const Table::Loose& loose) const;
+  [[nodiscard]] Known known(const PendingTable::Loose& loose) const;
   void collect(std::string_view path, bool subtree, Time until, Affected& affected);
   void revive(std::string_view path, Time until, Affected& affected);
   void arrive_again(const Affected& affected);
@@ -138,7 +138,7 @@ class Ledger {
   Take overflow_;
   Tell tell_;
   const std::size_t max_endings_;
-  Table table_;
+  PendingTable table_;
   RenameHistory changes_;
   CancelledAccesses cancelled_;
   Clock::Instant now_;

@@ -7,15 +7,15 @@
 #include "catch.h"
 #include "manual_clock.h"
 #include "pending/log_index.h"
-#include "pending/table.h"
+#include "pending/pending_table.h"
 
-namespace qatime::backlog::table_log_test {
+namespace qatime::backlog::pending_table_log_test {
 namespace {
 
 Time at(int second) { return Time{std::chrono::seconds{second}}; }
 
 struct Fixture {
-  Table::Added add(std::string_view path, int time) { return table.add(*exports.place(path), at(time), true); }
+  PendingTable::Added add(std::string_view path, int time) { return table.add(*exports.place(path), at(time), true); }
 
   // Writes what is to be written to a row of its own, and says what that was; what leaves by that ends with a dash.
   std::vector<std::string> write(bool evicts = false) {
@@ -25,7 +25,7 @@ struct Fixture {
     for (const auto& unwritten : table.take_unwritten()) slots.push_back(unwritten.item);
     table.write(
         row, slots, [&] { return evicts; },
-        [&](const Table::Written& access) {
+        [&](const PendingTable::Written& access) {
           written.push_back(join(access.directory, access.name) + ' ' +
                             std::to_string(access.time.time_since_epoch() / std::chrono::seconds{1}) +
                             (access.stays ? "" : " -"));
@@ -43,7 +43,7 @@ struct Fixture {
   Exports exports;
   ManualClock clock;
   LogIndex rows;
-  Table table{exports, clock.now(), {}, &rows};
+  PendingTable table{exports, clock.now(), {}, &rows};
   std::uint64_t sequence = 0;
   Slot row = kNoSlot;
 };
@@ -123,9 +123,9 @@ TEST_CASE_METHOD(Fixture, "what comes back is in its row unless something newer 
   rows.commit(old, 100);
   add("/newer", 5);
   add("/older", 1);
-  CHECK(table.restore(*exports.place("/newer"), at(3), old) == Table::Added::coalesced);
-  CHECK(table.restore(*exports.place("/older"), at(3), old) == Table::Added::coalesced);
-  CHECK(table.restore(*exports.place("/other"), at(3), old) == Table::Added::waits);
+  CHECK(table.restore(*exports.place("/newer"), at(3), old) == PendingTable::Added::coalesced);
+  CHECK(table.restore(*exports.place("/older"), at(3), old) == PendingTable::Added::coalesced);
+  CHECK(table.restore(*exports.place("/other"), at(3), old) == PendingTable::Added::waits);
   CHECK(rows[old].resident == 2);
   CHECK(write() == Written{"/newer 5"});
 }
@@ -161,4 +161,4 @@ TEST_CASE("a row of changes is needed as long as accesses that have to go throug
   CHECK(dead(1161) == std::vector<Slot>{before, accesses, after});
 }
 
-}  // namespace qatime::backlog::table_log_test
+}  // namespace qatime::backlog::pending_table_log_test

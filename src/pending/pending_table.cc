@@ -12,7 +12,7 @@
 //
 // An item that is in flight stays where it is, whatever is moved or removed meanwhile, until its outcome is known:
 // the request that was sent cannot be recalled, and the owner follows the changes that came since then by the mark.
-#include "pending/table.h"
+#include "pending/pending_table.h"
 
 #include <algorithm>
 #include <array>
@@ -29,15 +29,15 @@ constexpr unsigned kMaxAttempts = std::numeric_limits<std::uint16_t>::max();
 
 }  // namespace
 
-Table::Table(const Exports& exports, Clock::Instant now, const HistoryLimits& earlier, LogIndex* rows)
+PendingTable::PendingTable(const Exports& exports, Clock::Instant now, const HistoryLimits& earlier, LogIndex* rows)
     : exports_{exports}, epoch_{now}, now_{now}, queues_(exports.size()), earlier_{earlier}, rows_{rows} {}
 
-void Table::advance(Clock::Instant now) {
+void PendingTable::advance(Clock::Instant now) {
   now_ = now;
   earlier_.forget(second(now));
 }
 
-Table::Added Table::add(const HashedPlace& where, Time time, bool may_grow) {
+PendingTable::Added PendingTable::add(const HashedPlace& where, Time time, bool may_grow) {
   const auto& [export_index, path, name] = where.place;
   Slot directory = directories_.find(path, where.hash);
   if (directory == kNoSlot && !may_grow) return Added::refused;
@@ -52,7 +52,7 @@ Table::Added Table::add(const HashedPlace& where, Time time, bool may_grow) {
 
 // Of each place: the directory, whose path is compared; the item, whose name is, or the last one of the directory,
 // which a new one is linked to.
-void Table::look_ahead(std::span<const HashedPlace> places) const {
+void PendingTable::look_ahead(std::span<const HashedPlace> places) const {
   assert(places.size() <= kAhead);
   std::array<Slot, kAhead> directories;
   std::array<std::uint64_t, kAhead> hashes;
@@ -83,7 +83,7 @@ void Table::look_ahead(std::span<const HashedPlace> places) const {
   }
 }
 
-Slice Table::take(std::size_t export_index, std::size_t limit, std::uint64_t mark) {
+Slice PendingTable::take(std::size_t export_index, std::size_t limit, std::uint64_t mark) {
   release_due();
   const Slot slot = queues_.at(export_index).first;
   if (slot == kNoSlot) return {};
@@ -96,12 +96,12 @@ Slice Table::take(std::size_t export_index, std::size_t limit, std::uint64_t mar
   return slice;
 }
 
-void Table::take_more(Slice& slice, std::size_t limit, std::uint64_t mark) {
+void PendingTable::take_more(Slice& slice, std::size_t limit, std::uint64_t mark) {
   const Slot slot = directories_.find(slice.directory);
   if (slot != kNoSlot) fill(slice, slot, limit, mark);
 }
 
-void Table::fill(Slice& slice, Slot slot, std::size_t limit, std::uint64_t mark) {
+void PendingTable::fill(Slice& slice, Slot slot, std::size_t limit, std::uint64_t mark) {
   const Directory& directory = directories_[slot];
   look_ahead_to_take(directory.waiting.first, limit);
   for (; limit > 0 && !directory.waiting.empty(); --limit) {
@@ -111,14 +111,14 @@ void Table::fill(Slice& slice, Slot slot, std::size_t limit, std::uint64_t mark)
 }
 
 // As look_ahead(), for what take() touches.
-void Table::look_ahead_to_take(Slot first, std::size_t limit) const {
+void PendingTable::look_ahead_to_take(Slot first, std::size_t limit) const {
   for (Slot slot = first; slot != kNoSlot && limit > 0; slot = items_[slot].next, --limit) {
     const std::string_view name = items_[slot].name.view();
     prefetch(name.data(), name.size());
   }
 }
 
-std::optional<Table::Flight> Table::flight(Ticket ticket) const {
+std::optional<PendingTable::Flight> PendingTable::flight(Ticket ticket) const {
   const Slot slot = find_flight(ticket);
   if (slot == kNoSlot) return std::nullopt;
   const Item& item = items_[slot];
@@ -126,7 +126,7 @@ std::optional<Table::Flight> Table::flight(Ticket ticket) const {
   return Flight{join(directories_[item.directory].path, item.name.view()), flight.time, flight.mark};
 }
 
-void Table::settle(Ticket ticket) {
+void PendingTable::settle(Ticket ticket) {
   const Slot slot = find_flight(ticket);
   if (slot == kNoSlot) return;
   Item& item = items_[slot];
@@ -141,7 +141,7 @@ void Table::settle(Ticket ticket) {
   wait(slot);
 }
 
-bool Table::put_back(Ticket ticket, Clock::Instant not_before, Retry retry) {
+bool PendingTable::put_back(Ticket ticket, Clock::Instant not_before, Retry retry) {
   const Slot slot = find_flight(ticket);
   if (slot == kNoSlot) return false;
   Item& item = items_[slot];
@@ -157,7 +157,7 @@ bool Table::put_back(Ticket ticket, Clock::Instant not_before, Retry retry) {
   return coalesces;
 }
 
-void Table::move_directories(std::string_view path, std::string_view target, Time until, const Take& take) {
+void PendingTable::move_directories(std::string_view path, std::string_view target, Time until, const Take& take) {
   for (const Slot slot : directories_.subtree(path)) {
     const Directory& directory = directories_[slot];
     const std::string from = directory.path;
@@ -175,37 +175,37 @@ void Table::move_directories(std::string_view path, std::string_view target, Tim
   }
 }
 
-std::optional<Clock::Instant> Table::next_due() const {
+std::optional<Clock::Instant> PendingTable::next_due() const {
   if (due_.empty()) return std::nullopt;
   return due_.first().moment();
 }
 
-std::size_t Table::bytes() const noexcept {
+std::size_t PendingTable::bytes() const noexcept {
   return items_.bytes() + histories_.bytes() + by_name_.bytes() + name_bytes_ + directories_.bytes() +
          flights_.bytes() + due_.bytes() + arrivals_.bytes() + earlier_.bytes() + unwritten_.size() * sizeof(Unwritten);
 }
 
-std::chrono::seconds Table::oldest(Clock::Instant now) const {
+std::chrono::seconds PendingTable::oldest(Clock::Instant now) const {
   const auto oldest = arrivals_.oldest();
   return std::chrono::seconds{oldest ? second(now) - *oldest : 0};
 }
 
-Slot Table::find(Slot directory, std::string_view name, std::uint64_t hash) const {
+Slot PendingTable::find(Slot directory, std::string_view name, std::uint64_t hash) const {
   return by_name_.find(
       hash, [&](Slot slot) { return items_[slot].directory == directory && items_[slot].name.view() == name; });
 }
 
-Slot Table::find(const Place& place) const {
+Slot PendingTable::find(const Place& place) const {
   const Slot directory = directories_.find(place.directory);
   return directory == kNoSlot ? kNoSlot : find(directory, place.name, hash(directory, place.name));
 }
 
-std::uint32_t Table::second(Clock::Instant now) const noexcept {
+std::uint32_t PendingTable::second(Clock::Instant now) const noexcept {
   return static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(now - epoch_).count());
 }
 
 // An access to an item that is there.
-Table::Added Table::merge(Slot slot, Time time) {
+PendingTable::Added PendingTable::merge(Slot slot, Time time) {
   Item& item = items_[slot];
   if (time <= item.time) {
     supersede(item, time);
@@ -223,7 +223,7 @@ Table::Added Table::merge(Slot slot, Time time) {
   return Added::waits;
 }
 
-Slot Table::create(Slot directory, std::string_view name, std::uint64_t hash, Time time) {
+Slot PendingTable::create(Slot directory, std::string_view name, std::uint64_t hash, Time time) {
   const Slot slot = items_.allocate();
   Item& item = items_[slot];
   item.time = time;
@@ -241,7 +241,7 @@ Slot Table::create(Slot directory, std::string_view name, std::uint64_t hash, Ti
   return slot;
 }
 
-void Table::remove(Slot slot) {
+void PendingTable::remove(Slot slot) {
   Item& item = items_[slot];
   assert(item.state != State::in_flight_newer);
   unlink_item(slot);
@@ -260,7 +260,7 @@ void Table::remove(Slot slot) {
 }
 
 // What was tried for an item; nothing by default.
-void Table::set_history(Item& item, const Retry& retry) {
+void PendingTable::set_history(Item& item, const Retry& retry) {
   const bool is_needed = retry.attempts > 0 || retry.missed || retry.since != Clock::Instant{};
   if (!is_needed) {
     if (item.history != kNoSlot) histories_.release(std::exchange(item.history, kNoSlot));
@@ -271,7 +271,7 @@ void Table::set_history(Item& item, const Retry& retry) {
 }
 
 // An item that is in no list waits, as the last of its directory.
-void Table::wait(Slot slot) {
+void PendingTable::wait(Slot slot) {
   Item& item = items_[slot];
   item.state = State::waiting;
   Directory& directory = directories_[item.directory];
@@ -281,7 +281,7 @@ void Table::wait(Slot slot) {
   if (is_first) enqueue(item.directory);
 }
 
-void Table::unlink_item(Slot slot) {
+void PendingTable::unlink_item(Slot slot) {
   const Item& item = items_[slot];
   Directory& directory = directories_[item.directory];
   if (item.state != State::waiting) return unlink(items_, directory.apart, slot);
@@ -290,17 +290,17 @@ void Table::unlink_item(Slot slot) {
   if (directory.waiting.empty()) dequeue(item.directory);
 }
 
-void Table::enqueue(Slot directory) {
+void PendingTable::enqueue(Slot directory) {
   SlotList& queue = queues_[directories_[directory].export_index];
   if (queue.empty()) news_ = true;
   append(directories_.slab(), queue, directory);
 }
 
-void Table::dequeue(Slot directory) {
+void PendingTable::dequeue(Slot directory) {
   unlink(directories_.slab(), queues_[directories_[directory].export_index], directory);
 }
 
-void Table::release_due() {
+void PendingTable::release_due() {
   while (!due_.empty() && due_.first().moment() <= now_) {
     const Slot slot = due_.first().slot();
     due_.erase(slot);
@@ -309,14 +309,14 @@ void Table::release_due() {
   }
 }
 
-Slot Table::find_flight(Ticket ticket) const noexcept {
+Slot PendingTable::find_flight(Ticket ticket) const noexcept {
   if (!flights_.contains(ticket.slot)) return kNoSlot;
   const InFlight& flight = flights_[ticket.slot];
   return flight.generation == ticket.generation ? flight.item : kNoSlot;
 }
 
 // A waiting item takes off.
-Entry Table::depart(Slot slot, std::uint64_t mark) {
+Entry PendingTable::depart(Slot slot, std::uint64_t mark) {
   unlink_item(slot);
   Item& item = items_[slot];
   item.state = State::in_flight;
@@ -330,14 +330,14 @@ Entry Table::depart(Slot slot, std::uint64_t mark) {
 }
 
 // Ends the ticket of an item in flight, whose state is up to the caller.
-void Table::land(Slot slot) {
+void PendingTable::land(Slot slot) {
   const Slot flight = items_[slot].position;
   flights_[flight].item = kNoSlot;
   flights_.release(flight);
 }
 
 // Takes the newer time from an item in flight.
-Time Table::end_newer(Slot slot) {
+Time PendingTable::end_newer(Slot slot) {
   Item& item = items_[slot];
   item.state = State::in_flight;
   --newer_;
@@ -345,20 +345,20 @@ Time Table::end_newer(Slot slot) {
 }
 
 // A newer time of the item has won against `time`.
-void Table::supersede(Item& item, Time time) {
+void PendingTable::supersede(Item& item, Time time) {
   if (time < item.time) earlier_.add(item.earlier, time, second(now_));
 }
 
 // The superseded times of an item.
-void Table::withdraw_earlier(Slot slot, Time until, const Take& take) {
+void PendingTable::withdraw_earlier(Slot slot, Time until, const Take& take) {
   Item& item = items_[slot];
   earlier_.extract(item.earlier, until,
                    [&](Time time) { take({join(directories_[item.directory].path, item.name.view()), time, true}); });
 }
 
 // Leaves what is in flight in a directory that has moved at the path where it was, but not what waits behind it.
-void Table::leave_flights(Slot moved, const std::string& old_path, std::size_t old_export, Time until,
-                          const Take& take) {
+void PendingTable::leave_flights(Slot moved, const std::string& old_path, std::size_t old_export, Time until,
+                                 const Take& take) {
   Slot old = kNoSlot;
   for (Slot slot = directories_[moved].apart.first, next = kNoSlot; slot != kNoSlot; slot = next) {
     Item& item = items_[slot];
@@ -380,7 +380,7 @@ void Table::leave_flights(Slot moved, const std::string& old_path, std::size_t o
 
 // Whether all that is in the directory `from` belongs into the directory `to` once it has moved there: no root of an
 // export is involved.
-bool Table::moves_whole(std::string_view from, std::string_view to) const {
+bool PendingTable::moves_whole(std::string_view from, std::string_view to) const {
   for (std::size_t export_index = 0; export_index < exports_.size(); ++export_index) {
     const std::string& root = exports_.path(export_index);
     if (root == from || (root != to && is_within(root, to))) return false;
@@ -388,7 +388,7 @@ bool Table::moves_whole(std::string_view from, std::string_view to) const {
   return true;
 }
 
-void Table::withdraw(std::string_view path, bool subtree, Time until, const Take& take) {
+void PendingTable::withdraw(std::string_view path, bool subtree, Time until, const Take& take) {
   if (const auto place = exports_.place(path)) {
     const Slot slot = find(*place);
     if (slot != kNoSlot) withdraw_item(slot, until, take);
@@ -401,14 +401,14 @@ void Table::withdraw(std::string_view path, bool subtree, Time until, const Take
   }
 }
 
-void Table::withdraw_list(Slot first, Time until, const Take& take) {
+void PendingTable::withdraw_list(Slot first, Time until, const Take& take) {
   for (Slot slot = first, next = kNoSlot; slot != kNoSlot; slot = next) {
     next = items_[slot].next;
     withdraw_item(slot, until, take);
   }
 }
 
-void Table::withdraw_item(Slot slot, Time until, const Take& take) {
+void PendingTable::withdraw_item(Slot slot, Time until, const Take& take) {
   const Item& item = items_[slot];
   const bool goes = item.time <= until && item.state != State::in_flight;
   if (goes) take({join(directories_[item.directory].path, item.name.view()), item.time, false});

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "pending/table.h"
+#include "pending/pending_table.h"
 
 #include <random>
 #include <set>
 
 #include "catch.h"
 
-namespace qatime::backlog::table_test {
+namespace qatime::backlog::pending_table_test {
 
 using namespace std::chrono_literals;
 
@@ -19,7 +19,7 @@ Time at(int seconds) { return Time{std::chrono::seconds{seconds}}; }
 struct Fixture {
   explicit Fixture(std::vector<std::string> paths = {"/"}) : exports{std::move(paths)} {}
 
-  Table::Added add(std::string_view path, int time) { return table.add(*exports.place(path), at(time), true); }
+  PendingTable::Added add(std::string_view path, int time) { return table.add(*exports.place(path), at(time), true); }
   Slice take(std::size_t limit = 100, std::size_t export_index = 0) { return table.take(export_index, limit, 0); }
 
   // All that can be taken, as "path time".
@@ -34,19 +34,19 @@ struct Fixture {
     return found;
   }
 
-  std::vector<Table::Loose> withdraw(std::string_view path, bool subtree, int until) {
-    std::vector<Table::Loose> loose;
-    table.withdraw(path, subtree, at(until), [&](Table::Loose one) { loose.push_back(std::move(one)); });
+  std::vector<PendingTable::Loose> withdraw(std::string_view path, bool subtree, int until) {
+    std::vector<PendingTable::Loose> loose;
+    table.withdraw(path, subtree, at(until), [&](PendingTable::Loose one) { loose.push_back(std::move(one)); });
     return loose;
   }
-  std::vector<Table::Loose> move(std::string_view path, std::string_view target, int until) {
-    std::vector<Table::Loose> loose;
-    table.move_directories(path, target, at(until), [&](Table::Loose one) { loose.push_back(std::move(one)); });
+  std::vector<PendingTable::Loose> move(std::string_view path, std::string_view target, int until) {
+    std::vector<PendingTable::Loose> loose;
+    table.move_directories(path, target, at(until), [&](PendingTable::Loose one) { loose.push_back(std::move(one)); });
     return loose;
   }
 
   Exports exports;
-  Table table{exports, kStart};
+  PendingTable table{exports, kStart};
 };
 
 std::vector<std::string> names(const Slice& slice) {
@@ -63,9 +63,9 @@ using Found = std::multiset<std::string>;
 
 TEST_CASE("TheNewestTimeOfAPathWinsWhateverTheOrder", "[backlog]") {
   Fixture f;
-  CHECK(f.add("/d/a", 2) == Table::Added::waits);
-  CHECK(f.add("/d/a", 1) == Table::Added::coalesced);
-  CHECK(f.add("/d/a", 3) == Table::Added::coalesced);
+  CHECK(f.add("/d/a", 2) == PendingTable::Added::waits);
+  CHECK(f.add("/d/a", 1) == PendingTable::Added::coalesced);
+  CHECK(f.add("/d/a", 3) == PendingTable::Added::coalesced);
   CHECK(f.table.pending() == 1);
   CHECK(f.drain() == Found{"/d/a 3"});
   CHECK(f.table.pending() == 0);
@@ -147,9 +147,9 @@ TEST_CASE("ANewerTimeWaitsForTheOneInFlight", "[backlog]") {
   Fixture f;
   f.add("/a", 1);
   const Slice slice = f.take();
-  CHECK(f.add("/a", 1) == Table::Added::coalesced);
-  CHECK(f.add("/a", 2) == Table::Added::waits);
-  CHECK(f.add("/a", 3) == Table::Added::coalesced);
+  CHECK(f.add("/a", 1) == PendingTable::Added::coalesced);
+  CHECK(f.add("/a", 2) == PendingTable::Added::waits);
+  CHECK(f.add("/a", 3) == PendingTable::Added::coalesced);
   CHECK(f.table.pending() == 2);
   CHECK(f.table.in_flight() == 1);
   CHECK(f.take().entries.empty());
@@ -168,7 +168,7 @@ TEST_CASE("WhatIsPutBackWaitsForItsMomentAndKeepsItsHistory", "[backlog]") {
   CHECK(f.table.pending() == 1);
   CHECK(f.table.next_due() == kStart + 5s);
   CHECK(f.take().entries.empty());
-  CHECK(f.add("/a", 2) == Table::Added::coalesced);
+  CHECK(f.add("/a", 2) == PendingTable::Added::coalesced);
   CHECK(f.take().entries.empty());
   f.table.advance(kStart + 5s);
   const Slice again = f.take();
@@ -367,10 +367,10 @@ TEST_CASE("SupersededTimesAreForgottenInTime", "[backlog]") {
 
 TEST_CASE("SupersededTimesAreBoundedAndTheEarliestAreForgottenFirst", "[backlog]") {
   const Exports exports;
-  Table table{exports, kStart, {60s, 160}};
+  PendingTable table{exports, kStart, {60s, 160}};
   const auto withdraw = [&table](std::string_view path) {
     std::size_t count = 0;
-    table.withdraw(path, false, at(999), [&count](const Table::Loose&) { ++count; });
+    table.withdraw(path, false, at(999), [&count](const PendingTable::Loose&) { ++count; });
     return count;
   };
   for (int i = 0; i < 8; ++i) table.add(*exports.place("/a"), at(1'000 - i), true);
@@ -411,8 +411,8 @@ TEST_CASE("DirectoriesMoveAsAWhole", "[backlog]") {
   for (const char* path : {"/d/a", "/d/b", "/d/e/f", "/x/y"}) f.add(path, 1);
   f.move("/d", "/n", 5);
   CHECK(f.table.pending() == 4);
-  CHECK(f.add("/n/a", 7) == Table::Added::coalesced);
-  CHECK(f.add("/d/a", 8) == Table::Added::waits);
+  CHECK(f.add("/n/a", 7) == PendingTable::Added::coalesced);
+  CHECK(f.add("/d/a", 8) == PendingTable::Added::waits);
   CHECK(f.drain() == Found{"/n/a 7", "/n/b 1", "/n/e/f 1", "/x/y 1", "/d/a 8"});
 }
 
@@ -440,7 +440,7 @@ TEST_CASE("AMovedDirectoryLeavesItsFlightsBehind", "[backlog]") {
   CHECK(f.table.flight(slice.entries.at(1).ticket)->path == "/d/b");
   f.table.advance(kStart + 1s);
   CHECK(f.drain() == Found{"/n/b 2", "/n/c 1", "/n/e 1"});
-  CHECK(f.add("/d/b", 7) == Table::Added::waits);
+  CHECK(f.add("/d/b", 7) == PendingTable::Added::waits);
   f.table.settle(slice.entries.at(0).ticket);
   f.table.settle(slice.entries.at(1).ticket);
   CHECK(f.drain() == Found{"/d/b 7"});
@@ -506,11 +506,11 @@ TEST_CASE("NewsIsWhatComesIntoAnEmptyQueue", "[backlog]") {
 TEST_CASE("WithoutRoomOnlyWhatIsThereCoalesces", "[backlog]") {
   Fixture f;
   f.add("/d/a", 1);
-  CHECK(f.table.add(*f.exports.place("/d/a"), at(2), false) == Table::Added::coalesced);
-  CHECK(f.table.add(*f.exports.place("/d/b"), at(2), false) == Table::Added::refused);
-  CHECK(f.table.add(*f.exports.place("/e/b"), at(2), false) == Table::Added::refused);
+  CHECK(f.table.add(*f.exports.place("/d/a"), at(2), false) == PendingTable::Added::coalesced);
+  CHECK(f.table.add(*f.exports.place("/d/b"), at(2), false) == PendingTable::Added::refused);
+  CHECK(f.table.add(*f.exports.place("/e/b"), at(2), false) == PendingTable::Added::refused);
   const Slice slice = f.take();
-  CHECK(f.table.add(*f.exports.place("/d/a"), at(3), false) == Table::Added::waits);
+  CHECK(f.table.add(*f.exports.place("/d/a"), at(3), false) == PendingTable::Added::waits);
 }
 
 TEST_CASE("TheAgeOfTheOldestIsKnownToTheSecond", "[backlog]") {
@@ -593,4 +593,4 @@ TEST_CASE("AllMemoryIsGivenBack", "[backlog]") {
   CHECK(f.table.bytes() < empty + (210 << 10));  // a block of each kind
 }
 
-}  // namespace qatime::backlog::table_test
+}  // namespace qatime::backlog::pending_table_test
