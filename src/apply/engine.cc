@@ -43,16 +43,16 @@ Engine::Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& cloc
       tally_{registry},
       pipeline_{client, [this] { advance(); }},
       resolver_{client, pipeline_, clock, config, exports, registry},
-      listings_{backlog,
-                pipeline_,
-                resolver_,
-                clock,
-                exports,
-                config.readdirplus,
-                [this] { forget_changed(); },
-                [this](const Listing& listing, const backlog::Entry& entry, const nfs::Object* object) {
-                  listed(listing, entry, object);
-                }},
+      scans_{backlog,
+             pipeline_,
+             resolver_,
+             clock,
+             exports,
+             config.readdirplus,
+             [this] { forget_changed(); },
+             [this](const DirectoryScan& scan, const backlog::Entry& entry, const nfs::Object* object) {
+               scanned(scan, entry, object);
+             }},
       max_rate_{config.max_rate},
       pace_{config.max_rate},
       most_paced_{most_paced(config.max_rate)},
@@ -93,42 +93,42 @@ void Engine::adopt(const PolicyConfig& policy, std::size_t max_rate) {
 
 void Engine::stop_taking() {
   stopping_ = true;
-  for (std::size_t export_index = 0; export_index < states_.size(); ++export_index) listings_.withdraw(export_index);
+  for (std::size_t export_index = 0; export_index < states_.size(); ++export_index) scans_.withdraw(export_index);
 }
 
 void Engine::advance() {
   for (auto& state : states_) {
     if (state.breaker.has_verdicts()) carry_out(state.breaker.take_verdicts());
   }
-  // Work that is taken brings the news with it; a listing goes on without.
-  if (listings_.entries() > 0) forget_changed();
+  // Work that is taken brings the news with it; a scan goes on without.
+  if (scans_.entries() > 0) forget_changed();
   do {
     send_due();
     pipeline_.run();
   } while (take());
 }
 
-// Takes up more work, by turns of listings and of the backlog; false if there is none, or enough.
+// Takes up more work, by turns of scans and of the backlog; false if there is none, or enough.
 bool Engine::take() {
   if (stopping_ || client_.room() == 0) return false;
   std::size_t held = 0;
   for (const auto& state : states_) held += state.breaker.held();
   const std::size_t most = std::min(kAhead * pipeline_.width(), most_paced_);
-  const std::size_t busy = tasks_.size() - held + listings_.expected();
+  const std::size_t busy = tasks_.size() - held + scans_.expected();
   if (busy > most / 2) return false;
   const std::size_t limit = most - busy;
-  is_listings_turn_ = !is_listings_turn_;
-  if (is_listings_turn_) return go_on_listing(limit) || take_slice(limit);
-  return take_slice(limit) || go_on_listing(limit);
+  is_scans_turn_ = !is_scans_turn_;
+  if (is_scans_turn_) return go_on_scanning(limit) || take_slice(limit);
+  return take_slice(limit) || go_on_scanning(limit);
 }
 
-// Whether a listing could take its next step. What listings have of an export that gets no work waits in the backlog.
-bool Engine::go_on_listing(std::size_t limit) {
+// Whether a scan could take its next step. What scans have of an export that gets no work waits in the backlog.
+bool Engine::go_on_scanning(std::size_t limit) {
   for (std::size_t export_index = 0; export_index < states_.size(); ++export_index) {
     const auto& breaker = states_[export_index].breaker;
-    if (!client_.root(export_index) || breaker.full() || breaker.suspended()) listings_.withdraw(export_index);
+    if (!client_.root(export_index) || breaker.full() || breaker.suspended()) scans_.withdraw(export_index);
   }
-  return listings_.step(std::min(limit, kSlice));
+  return scans_.step(std::min(limit, kSlice));
 }
 
 // Takes a slice of the export whose turn it is; false if there is none.
@@ -145,12 +145,12 @@ bool Engine::take_slice(std::size_t most) {
       continue;
     }
     const bool is_hot = recent_.find(slice.directory, slice.entries.front().name, now) != nullptr;
-    const auto more = breaker.suspended() || is_hot ? std::nullopt : listings_.appetite(slice);
+    const auto more = breaker.suspended() || is_hot ? std::nullopt : scans_.extra_entries(slice);
     if (more) backlog_.take_more(slice, *more);
     if (breaker.suspended()) breaker.probed(now);
     forget_changed();
     if (more) {
-      listings_.begin(std::move(slice), breaker.stamp());
+      scans_.begin(std::move(slice), breaker.stamp());
       return true;
     }
     const auto directory = std::make_shared<const std::string>(std::move(slice.directory));
@@ -177,7 +177,7 @@ void Engine::forget_changed() {
 
 void Engine::forget(std::string_view path) {
   resolver_.forget(path);
-  listings_.forget(path);
+  scans_.forget(path);
   recent_.forget(path);
   const std::string_view directory = parent(path);
   const std::string_view name = path.substr(path.rfind('/') + 1);

@@ -17,10 +17,10 @@
 
 #include "apply/atime_policy.h"
 #include "apply/breaker.h"
+#include "apply/directory_scan.h"
 #include "apply/export_reporter.h"
 #include "apply/guard_support.h"
 #include "apply/hot_file_cache.h"
-#include "apply/listing.h"
 #include "apply/outcome_counters.h"
 #include "apply/pipeline.h"
 #include "apply/rate_limiter.h"
@@ -60,7 +60,7 @@ class Engine {
   void stop_taking();
 
   // Entries in flight here.
-  [[nodiscard]] std::size_t work() const noexcept { return tasks_.size() + listings_.entries(); }
+  [[nodiscard]] std::size_t work() const noexcept { return tasks_.size() + scans_.entries(); }
 
  private:
   struct ExportState {
@@ -74,7 +74,7 @@ class Engine {
   void advance();
   bool take();
   bool take_slice(std::size_t limit);
-  bool go_on_listing(std::size_t limit);
+  bool go_on_scanning(std::size_t limit);
   [[nodiscard]] std::size_t share(std::size_t export_index, std::size_t limit, Clock::Instant now) const;
   void forget_changed();
   void forget(std::string_view path);
@@ -86,7 +86,7 @@ class Engine {
   // The way of a task: way.cc.
   Task& begin(std::size_t export_index, std::shared_ptr<const std::string> directory, backlog::Entry entry);
   void locate(Task& task);
-  void listed(const Listing& listing, const backlog::Entry& entry, const nfs::Object* object);
+  void scanned(const DirectoryScan& scan, const backlog::Entry& entry, const nfs::Object* object);
   bool recall(Task& task);
   void look(Task& task);
   void looked(Task& task, nfs::Status status, const nfs::Object& object);
@@ -121,11 +121,11 @@ class Engine {
   OutcomeCounters tally_;
   Pipeline pipeline_;
   Resolver resolver_;
-  Listings listings_;
+  DirectoryScans scans_;
   HotFileCache recent_;
   std::vector<ExportState> states_;  // by export
   std::size_t next_export_ = 0;      // whose turn it is
-  bool is_listings_turn_ = false;
+  bool is_scans_turn_ = false;
   bool stopping_ = false;
   std::pmr::unsynchronized_pool_resource memory_;
   std::pmr::list<Task> tasks_{&memory_};

@@ -3,8 +3,8 @@
 // hands - GETATTR if the server left the attributes out - does it move (forward.h)? - SETATTR guarded with the ctime
 // just seen - its outcome. The root of an export has no name: GETATTR takes the place of LOOKUP.
 //
-// Where several names of one directory wait, they go by way of a listing first (listing.h): what its pages show is as
-// good as looked up, the rest is looked up.
+// Where several names of one directory wait, they go by way of a scan first (directory_scan.h): what its pages show is
+// as good as looked up, the rest is looked up.
 //
 // A file that is accessed again and again is not looked up each time: recent.h.
 //
@@ -61,11 +61,11 @@ void Engine::locate(Task& task) {
   });
 }
 
-void Engine::listed(const Listing& listing, const backlog::Entry& entry, const nfs::Object* object) {
-  Task& task = begin(listing.export_index, listing.directory, entry);
+void Engine::scanned(const DirectoryScan& scan, const backlog::Entry& entry, const nfs::Object* object) {
+  Task& task = begin(scan.export_index, scan.directory, entry);
   if (object == nullptr) return locate(task);
-  task.taken = listing.taken;
-  task.parent = listing.handle;
+  task.taken = scan.taken;
+  task.parent = scan.handle;
   looked(task, Status::ok, *object);
 }
 

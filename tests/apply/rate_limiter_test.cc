@@ -63,7 +63,7 @@ NfsConfig limited(std::size_t rate) {
   return config;
 }
 
-// In many directories, so that none is worth listing.
+// In many directories, so that none is worth scan.
 std::string path_of(int file) { return "/d" + std::to_string(file / 4) + "/" + std::to_string(file); }
 
 void make_files(Stage& stage, int count) {

@@ -52,7 +52,7 @@ inline constexpr std::size_t kFewestNames = 8;
 
 // One directory and the entries whose names are looked for in its pages, all taken before the first page was asked for:
 // no page is older than what it is used for.
-struct Listing {
+struct DirectoryScan {
   std::size_t export_index = 0;
   std::shared_ptr<const std::string> directory;
   Breaker::Stamp taken = 0;
@@ -66,30 +66,30 @@ struct Listing {
   std::size_t expected = 0;  // of the request under way, in entries
 };
 
-// A listing takes its steps when it is told to; each ends as soon as the rest of its names is cheaper looked up. A page
+// A scan takes its steps when it is told to; each ends as soon as the rest of its names is cheaper looked up. A page
 // that fails, however that is, ends it, too: LOOKUP then meets the reason. Lives on the apply thread.
-class Listings {
+class DirectoryScans {
  public:
-  // Entries in all listings. Of a directory with eight times as many, pages no longer show enough of them.
+  // Entries in all scans. Of a directory with eight times as many, pages no longer show enough of them.
   static constexpr std::size_t kMostEntries = 32 << 10;
   // After a page that failed for no reason of its directory, the export is done without for so long.
   static constexpr std::chrono::seconds kPause{60};
 
-  // An entry leaves the listing: with its object, or null to be looked up.
-  using Leave = std::function<void(const Listing&, const backlog::Entry&, const nfs::Object*)>;
+  // An entry leaves the scan: with its object, or null to be looked up.
+  using Leave = std::function<void(const DirectoryScan&, const backlog::Entry&, const nfs::Object*)>;
 
   // With `enabled` false, none ever begins. `catch_up` calls forget() with all that has changed since; a page is not
   // looked at before.
-  Listings(backlog::Backlog& backlog, Pipeline& pipeline, Resolver& resolver, const Clock& clock,
-           const Exports& exports, bool enabled, std::function<void()> catch_up, Leave leave);
+  DirectoryScans(backlog::Backlog& backlog, Pipeline& pipeline, Resolver& resolver, const Clock& clock,
+                 const Exports& exports, bool enabled, std::function<void()> catch_up, Leave leave);
 
-  // How many more entries of its directory a slice is to take for a listing; nothing if there is to be none.
-  [[nodiscard]] std::optional<std::size_t> appetite(const backlog::Slice& slice) const;
+  // How many more entries of its directory a slice is to take for a scan; nothing if there is to be none.
+  [[nodiscard]] std::optional<std::size_t> extra_entries(const backlog::Slice& slice) const;
 
-  // Precondition: appetite().
+  // Precondition: extra_entries().
   void begin(backlog::Slice slice, Breaker::Stamp taken);
 
-  // The next step of the listing whose turn it is: asks for a page, or lets `limit` entries at most leave to be looked
+  // The next step of the scan whose turn it is: asks for a page, or lets `limit` entries at most leave to be looked
   // up. False if none can take one now.
   bool step(std::size_t limit);
 
@@ -105,16 +105,16 @@ class Listings {
   [[nodiscard]] std::size_t expected() const noexcept { return expected_; }
 
  private:
-  using Shared = std::shared_ptr<Listing>;
+  using Shared = std::shared_ptr<DirectoryScan>;
 
-  void expect(Listing& listing, std::size_t entries);
-  void ask(const Shared& listing);
-  void turn(const Shared& listing, nfs::Status status, const nfs::Page& page);
-  std::size_t pick(Listing& listing, const nfs::Page& page);
-  void failed(const Listing& listing, nfs::Status status);
-  void hand_on(Listing& listing, std::size_t limit);
-  void go_on(const Shared& listing);
-  void put_back(Listing& listing, std::string_view name);
+  void expect(DirectoryScan& scan, std::size_t entries);
+  void ask(const Shared& scan);
+  void turn(const Shared& scan, nfs::Status status, const nfs::Page& page);
+  std::size_t pick(DirectoryScan& scan, const nfs::Page& page);
+  void failed(const DirectoryScan& scan, nfs::Status status);
+  void hand_on(DirectoryScan& scan, std::size_t limit);
+  void go_on(const Shared& scan);
+  void put_back(DirectoryScan& scan, std::string_view name);
   template <class Condition>
   void withdraw_if(Condition condition);
 
@@ -125,11 +125,11 @@ class Listings {
   const Exports& exports_;
   const std::function<void()> catch_up_;
   const Leave leave_;
-  std::vector<Clock::Instant> not_before_;       // by export
-  std::map<std::string_view, Shared> listings_;  // by directory
-  std::deque<Shared> ready_;                     // for their next steps
+  std::vector<Clock::Instant> not_before_;    // by export
+  std::map<std::string_view, Shared> scans_;  // by directory
+  std::deque<Shared> ready_;                  // for their next steps
   std::size_t entries_ = 0;
-  std::size_t expected_ = 0;  // of the listings that wait for their directory or for a page
+  std::size_t expected_ = 0;  // of the scans that wait for their directory or for a page
 };
 
 }  // namespace qatime::apply

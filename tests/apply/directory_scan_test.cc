@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "apply/listing.h"
+#include "apply/directory_scan.h"
 
 #include <string>
 
 #include "apply/stage.h"
 #include "catch.h"
 
-namespace qatime::apply::listing_test {
+namespace qatime::apply::directory_scan_test {
 namespace {
 
 using nfs::Status;
@@ -175,7 +175,7 @@ TEST_CASE("AFileThatChangesBehindItsPageIsLookedUp", "[apply]") {
   CHECK(stage.client.violations.empty());
 }
 
-TEST_CASE("APageThatFailsEndsTheListingAndNothingElse", "[apply]") {
+TEST_CASE("APageThatFailsEndsTheScanAndNothingElse", "[apply]") {
   const auto status = GENERATE(Status::notsupp, Status::toosmall, Status::serverfault, Status::bad_cookie,
                                Status::garbage, Status::timeout, Status::lost, Status::jukebox, Status::stale,
                                Status::acces, Status::io, Status::notdir, Status::noent);
@@ -225,7 +225,7 @@ TEST_CASE("AfterAPageThatFailedForNoReasonOfItsDirectoryThereAreNoneForAMinute",
   CHECK(stage.applied() == 300);
 }
 
-TEST_CASE("CookiesThatAreNoLongerGoodEndTheListing", "[apply]") {
+TEST_CASE("CookiesThatAreNoLongerGoodEndTheScan", "[apply]") {
   Stage stage;
   prepare(stage, 500, 500);
   deliver_first_page(stage);
@@ -261,7 +261,7 @@ TEST_CASE("NamesThatComeAndGoBetweenPagesAreServed", "[apply]") {
   CHECK(stage.adds_up());
 }
 
-TEST_CASE("ANameThatChangesHandsDuringAListingKeepsItsAccesses", "[apply]") {
+TEST_CASE("ANameThatChangesHandsDuringAScanKeepsItsAccesses", "[apply]") {
   Stage stage;
   prepare(stage, 500, 500);
   stage.engine.pump();
@@ -275,7 +275,7 @@ TEST_CASE("ANameThatChangesHandsDuringAListingKeepsItsAccesses", "[apply]") {
   CHECK(stage.adds_up());
 }
 
-TEST_CASE("ADirectoryThatMovesDuringItsListingKeepsItsAccesses", "[apply]") {
+TEST_CASE("ADirectoryThatMovesDuringItsScanKeepsItsAccesses", "[apply]") {
   Stage stage;
   stage.client.handles_in_pages = GENERATE(true, false);  // if not, the directory moves while its names are looked up
   prepare(stage, 500, 500);
@@ -288,7 +288,7 @@ TEST_CASE("ADirectoryThatMovesDuringItsListingKeepsItsAccesses", "[apply]") {
   CHECK(stage.adds_up());
 }
 
-TEST_CASE("TheListingOfAHugeDirectoryHoldsNobodyUp", "[apply]") {
+TEST_CASE("TheScanOfAHugeDirectoryHoldsNobodyUp", "[apply]") {
   Stage stage;
   stage.client.limit = 4;
   prepare(stage, 3000, 3000);
@@ -302,7 +302,7 @@ TEST_CASE("TheListingOfAHugeDirectoryHoldsNobodyUp", "[apply]") {
   CHECK(are_set(stage, 3000));
 }
 
-TEST_CASE("NamesToBeLookedUpAfterAListingHoldNobodyUp", "[apply]") {
+TEST_CASE("NamesToBeLookedUpAfterAScanHoldNobodyUp", "[apply]") {
   Stage stage;
   stage.client.limit = 4;
   for (int i = 0; i < 3000; ++i) stage.access(file(i), 5);
@@ -315,17 +315,17 @@ TEST_CASE("NamesToBeLookedUpAfterAListingHoldNobodyUp", "[apply]") {
   CHECK(stage.client.count(Procedure::lookup) < 400);
 }
 
-TEST_CASE("EntriesInListingsAreBounded", "[apply]") {
+TEST_CASE("EntriesInScansAreBounded", "[apply]") {
   Stage stage;
   for (int d = 0; d < 6; ++d) {
     for (int i = 0; i < 10'000; ++i) stage.access(file(i, "/d" + std::to_string(d)), 5);
   }
   stage.engine.pump();
-  CHECK(stage.engine.work() >= Listings::kMostEntries);
-  CHECK(stage.engine.work() <= Listings::kMostEntries + 256);
+  CHECK(stage.engine.work() >= DirectoryScans::kMostEntries);
+  CHECK(stage.engine.work() <= DirectoryScans::kMostEntries + 256);
 }
 
-TEST_CASE("ListingsUnderWayAreBoundedAsOtherWorkIs", "[apply]") {
+TEST_CASE("ScansUnderWayAreBoundedAsOtherWorkIs", "[apply]") {
   Stage stage;
   stage.client.limit = 16;
   for (int d = 0; d < 100; ++d) prepare(stage, 100, 100, "/d" + std::to_string(d));
@@ -335,7 +335,7 @@ TEST_CASE("ListingsUnderWayAreBoundedAsOtherWorkIs", "[apply]") {
   CHECK(stage.applied() == 10'000);
 }
 
-TEST_CASE("ListingsOfASuspendedExportWaitInTheBacklog", "[apply]") {
+TEST_CASE("ScansOfASuspendedExportWaitInTheBacklog", "[apply]") {
   Stage stage;
   stage.client.script = [](const FakeClient::Request& request) -> std::optional<Status> {
     return request.procedure == Procedure::setattr ? std::optional{Status::rofs} : std::nullopt;
@@ -352,7 +352,7 @@ TEST_CASE("ListingsOfASuspendedExportWaitInTheBacklog", "[apply]") {
   CHECK(stage.failed() == 0);
 }
 
-TEST_CASE("ALostServerLosesNothingOfAListing", "[apply]") {
+TEST_CASE("ALostServerLosesNothingOfAScan", "[apply]") {
   Stage stage;
   prepare(stage, 1000, 1000);
   deliver_first_page(stage);
@@ -365,4 +365,4 @@ TEST_CASE("ALostServerLosesNothingOfAListing", "[apply]") {
 }
 
 }  // namespace
-}  // namespace qatime::apply::listing_test
+}  // namespace qatime::apply::directory_scan_test
