@@ -28,8 +28,8 @@
 #include <pthread.h>
 #include <sys/resource.h>
 
+#include "admin/routes.h"
 #include "admin/server.h"
-#include "admin/site.h"
 #include "app/apply_loop.h"
 #include "app/service_manager.h"
 #include "app/watchdog.h"
@@ -167,7 +167,7 @@ class Daemon {
     service_manager_.ready();
     tell_status_every_10_seconds();
     ask_whether_all_loops_turn();
-    if (site_) look_every_few_seconds();
+    if (routes_) look_every_few_seconds();
     main_.run();
     intake_.stop();
     apply_.stop();
@@ -385,7 +385,7 @@ class Daemon {
   }
 
   void look_every_few_seconds() {
-    site_->look();
+    routes_->sample();
     look_timer_.expires_after(admin::History::kInterval);
     look_timer_.async_wait([this](boost::system::error_code) { look_every_few_seconds(); });
   }
@@ -400,9 +400,9 @@ class Daemon {
     health.not_ready = [this] {
       return is_stopping_ ? std::vector<std::string>{"it is stopping"} : std::vector<std::string>{};
     };
-    site_ = std::make_unique<admin::Site>(metrics_, std::move(health));
+    routes_ = std::make_unique<admin::Routes>(metrics_, std::move(health));
     server_ = std::make_unique<admin::Server>(
-        main_, listener, [this](std::string_view path) { return site_->answer(path); }, admin::Server::Limits{});
+        main_, listener, [this](std::string_view path) { return routes_->answer(path); }, admin::Server::Limits{});
   }
 
   // One of the loops ended with an exception: so does run().
@@ -452,7 +452,7 @@ class Daemon {
   loop::Timer status_timer_{main_};
   loop::Timer watchdog_timer_{main_};
   loop::Timer look_timer_{main_};
-  std::unique_ptr<admin::Site> site_;
+  std::unique_ptr<admin::Routes> routes_;
   std::unique_ptr<admin::Server> server_;
 };
 

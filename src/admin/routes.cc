@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "admin/site.h"
+#include "admin/routes.h"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -28,7 +28,7 @@ Response verdict(const char* what, const std::vector<std::string>& reasons) {
 
 }  // namespace
 
-Response Site::answer(std::string_view path) const {
+Response Routes::answer(std::string_view path) const {
   if (path == "/healthz") return verdict("alive", health_.not_alive());
   if (path == "/readyz") return verdict("ready", not_ready());
   if (path == "/metrics") {
@@ -43,7 +43,7 @@ Response Site::answer(std::string_view path) const {
   return {404, "text/plain; charset=utf-8", "there are /, /status.json, /metrics, /healthz and /readyz\n"};
 }
 
-std::vector<std::string> Site::not_ready() const {
+std::vector<std::string> Routes::not_ready() const {
   std::vector<std::string> reasons = health_.not_ready();
   for (const Alerts::Alert& alert : registry_.alerts().active()) {
     if (alert.effect == Alerts::Effect::unready) reasons.push_back(alert.reason + ": " + alert.text);

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// The paths of the HTTP server: /, /metrics, /status.json, /healthz, /readyz.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "admin/history.h"
+#include "admin/server.h"
+#include "telemetry/metrics.h"
+
+namespace qatime::admin {
+
+// Facts that only the whole daemon knows; called on the thread of the routes.
+struct Health {
+  std::function<void()> refresh;                        // updates the gauges that are computed on demand
+  std::function<std::vector<std::string>()> not_alive;  // why the daemon does not work; empty if it does
+  std::function<std::vector<std::string>()> not_ready;  // why nothing should be sent to it, beyond its alerts
+};
+
+// One thread. `registry` outlives it.
+class Routes {
+ public:
+  // Takes a sample for the history of the page. To be called every History::kInterval.
+  void sample() { history_.take(registry_); }
+
+  Routes(const metrics::Registry& registry, Health health) : registry_{registry}, health_{std::move(health)} {}
+
+  [[nodiscard]] Response answer(std::string_view path) const;
+
+ private:
+  [[nodiscard]] std::vector<std::string> not_ready() const;
+
+  const metrics::Registry& registry_;
+  const Health health_;
+  History history_;
+};
+
+}  // namespace qatime::admin
