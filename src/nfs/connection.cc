@@ -27,15 +27,15 @@ constexpr seconds kDoubtPause{3};  // between looks at roots that stale handles 
 
 }  // namespace
 
-Connection::Connection(const Environment& environment, Peer& peer, std::function<void()> changed)
-    : environment_{environment},
+Connection::Connection(const ClientContext& client_context, Peer& peer, std::function<void()> changed)
+    : client_context_{client_context},
       peer_{peer},
       changed_{std::move(changed)},
-      mounts_(environment.config.exports.size()),
+      mounts_(client_context.config.exports.size()),
       backoff_{kFirstRetry, kLastRetry},
       mount_backoff_{kFirstMountRetry, kLastMountRetry},
-      retry_{environment.io},
-      mount_retry_{environment.io} {
+      retry_{client_context.io},
+      mount_retry_{client_context.io} {
   begin();
 }
 
@@ -48,7 +48,7 @@ void Connection::begin() {
 void Connection::mount(std::vector<std::size_t> exports) {
   mount_retry_.cancel();
   mounted_at_ = std::chrono::steady_clock::now();
-  mount_ = std::make_unique<Mount>(environment_, peer_.endpoint, std::move(exports),
+  mount_ = std::make_unique<Mount>(client_context_, peer_.endpoint, std::move(exports),
                                    [this](const Mount::Result& result) { take_mounts(result); });
 }
 
@@ -67,12 +67,12 @@ bool Connection::take_root(const Mount::Root& root) {
   if (root.status == Status::lost) return false;
   MountState& export_index = mounts_[root.export_index];
   const MountState before = std::exchange(export_index, MountState{std::nullopt, root.status});
-  const std::string& target = environment_.config.exports[root.export_index].target;
+  const std::string& target = client_context_.config.exports[root.export_index].target;
   const std::string subject = fmt::format("{} {}", peer_.label, target);
   if (root.status != Status::ok) {
-    environment_.alerts.raise("mount", subject, fmt::format("{}: {}", name(root.status), mount_advice(root.status)));
+    client_context_.alerts.raise("mount", subject, fmt::format("{}: {}", name(root.status), mount_advice(root.status)));
   } else {
-    environment_.alerts.resolve("mount", subject);
+    client_context_.alerts.resolve("mount", subject);
   }
   if (root.status == Status::ok) {
     export_index.root = root.handle;
@@ -111,7 +111,7 @@ void Connection::doubt_roots() {
 
 void Connection::connect(const Mount::Result& result) {
   rpc_ = std::make_unique<Rpc>(
-      environment_, boost::asio::ip::tcp::endpoint{peer_.endpoint.address(), result.nfs_port}, [this] { greet(); },
+      client_context_, boost::asio::ip::tcp::endpoint{peer_.endpoint.address(), result.nfs_port}, [this] { greet(); },
       [this, port = result.nfs_port](const std::string& why) { lose(fmt::format("NFS, port {}: {}", port, why)); });
 }
 
@@ -128,7 +128,7 @@ void Connection::become_ready() {
   ready_ = true;
   ready_since_ = std::chrono::steady_clock::now();
   failure_.clear();
-  environment_.alerts.resolve("server", peer_.label);
+  client_context_.alerts.resolve("server", peer_.label);
   if (std::exchange(peer_.was_said_away, false)) {
     const auto mounted = std::count_if(mounts_.begin(), mounts_.end(),
                                        [](const MountState& export_index) { return export_index.root.has_value(); });
@@ -142,7 +142,7 @@ void Connection::lose(const std::string& why) {
   if (ready_ && std::chrono::steady_clock::now() - ready_since_ > kSettled) attempts_ = 0;
   ready_ = false;
   failure_ = why;
-  environment_.alerts.raise("server", peer_.label, why);
+  client_context_.alerts.raise("server", peer_.label, why);
   mount_retry_.cancel();
   mount_.reset();
   rpc_.reset();

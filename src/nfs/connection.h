@@ -40,7 +40,7 @@ struct Peer {
 class Connection {
  public:
   // `changed` is called, on the loop, when the connection has become ready or was lost, or a root has changed.
-  Connection(const Environment& environment, Peer& peer, std::function<void()> changed);
+  Connection(const ClientContext& client_context, Peer& peer, std::function<void()> changed);
 
   // Whether requests may be started.
   [[nodiscard]] bool is_ready() const noexcept { return ready_ && rpc_->is_open(); }
@@ -76,7 +76,7 @@ class Connection {
   void become_ready();
   void lose(const std::string& why);
 
-  const Environment& environment_;
+  const ClientContext& client_context_;
   Peer& peer_;
   std::function<void()> changed_;
   std::vector<MountState> mounts_;

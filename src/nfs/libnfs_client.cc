@@ -134,7 +134,7 @@ struct LibnfsClient::Server {
 };
 
 LibnfsClient::LibnfsClient(asio::io_context& io, const NfsConfig& config, metrics::Registry& registry)
-    : environment_{std::make_unique<Environment>(io, config, registry)},
+    : client_context_{std::make_unique<ClientContext>(io, config, registry)},
       registry_{registry},
       life_{std::make_shared<char>()} {
   (void)std::signal(SIGPIPE, SIG_IGN);
@@ -159,11 +159,11 @@ void LibnfsClient::resolve(Host& host) {
   const auto begin = std::chrono::steady_clock::now();
   const auto fail = [this, &host](const std::string& why) {
     host.failure = why;
-    environment_->alerts.raise("name", host.name, why);
+    client_context_->alerts.raise("name", host.name, why);
     kLog.warning(host.failed, "{}; trying again", why);
   };
   host.next = begin + kResolvePause;
-  host.lookup = std::make_unique<NameLookup>(environment_->io, host.name, [this, &host, fail](const auto& result) {
+  host.lookup = std::make_unique<NameLookup>(client_context_->io, host.name, [this, &host, fail](const auto& result) {
     host.lookup.reset();
     host.alarm.cancel();
     if (!result.failure.empty()) {
@@ -171,14 +171,14 @@ void LibnfsClient::resolve(Host& host) {
       resolve_later(host);
     } else {
       host.failure.clear();
-      environment_->alerts.resolve("name", host.name);
+      client_context_->alerts.resolve("name", host.name);
       host.addresses = result.addresses;
       adopt_addresses();
     }
     take_change();
   });
   // Nothing is to be done about it but to say so.
-  host.alarm.set(begin + environment_->config.timeout, [&host, fail] { fail(NameLookup::no_answer(host.name)); });
+  host.alarm.set(begin + client_context_->config.timeout, [&host, fail] { fail(NameLookup::no_answer(host.name)); });
 }
 
 void LibnfsClient::resolve_later(Host& host) {
@@ -196,7 +196,7 @@ void LibnfsClient::adopt_addresses() {
   };
   std::erase_if(servers_, [&](const auto& server) {
     const bool goes = !is_wanted(server) && !server->answers();
-    if (goes) environment_->alerts.resolve("server", server->peer.label);
+    if (goes) client_context_->alerts.resolve("server", server->peer.label);
     return goes;
   });
   for (const auto& host : hosts_) {
@@ -209,9 +209,10 @@ void LibnfsClient::add_server(const Host& host, const asio::ip::address& address
   const auto is_same = [&](const auto& server) { return server->peer.endpoint == endpoint; };
   if (std::any_of(servers_.begin(), servers_.end(), is_same)) return;
   auto& server = *servers_.emplace_back(std::make_unique<Server>(endpoint, server_label(address.to_string(), host.port),
-                                                                 environment_->config.max_in_flight, registry_));
-  for (std::size_t count = 0; count < environment_->config.connections; ++count) {
-    server.connections.push_back(std::make_unique<Connection>(*environment_, server.peer, [this] { take_change(); }));
+                                                                 client_context_->config.max_in_flight, registry_));
+  for (std::size_t count = 0; count < client_context_->config.connections; ++count) {
+    server.connections.push_back(
+        std::make_unique<Connection>(*client_context_, server.peer, [this] { take_change(); }));
   }
 }
 
@@ -331,14 +332,14 @@ void LibnfsClient::readdirplus(const Handle& directory, const Page::Position& be
 }
 
 void LibnfsClient::post(std::function<void()> completion) {
-  asio::post(environment_->io, [life = std::weak_ptr{life_}, completion = std::move(completion)] {
+  asio::post(client_context_->io, [life = std::weak_ptr{life_}, completion = std::move(completion)] {
     if (!life.expired()) completion();
   });
 }
 
 void LibnfsClient::adopt(const NfsConfig& config) {
-  environment_->config.timeout = config.timeout;
-  environment_->config.max_in_flight = config.max_in_flight;
+  client_context_->config.timeout = config.timeout;
+  client_context_->config.max_in_flight = config.max_in_flight;
   for (const auto& server : servers_) server->peer.window.set_most(config.max_in_flight);
 }
 
@@ -357,7 +358,7 @@ std::optional<std::string> LibnfsClient::trouble(std::size_t export_index) const
     if (host->failure.empty() && host->addresses.empty()) return std::nullopt;
   }
   for (const auto& server : servers_) {
-    const auto one = server->trouble(export_index, environment_->config.exports.at(export_index).target);
+    const auto one = server->trouble(export_index, client_context_->config.exports.at(export_index).target);
     if (!one) return std::nullopt;
     add(*one);
   }

@@ -25,7 +25,7 @@ class address;  // NOLINT(readability-identifier-naming)
 namespace qatime::nfs {
 
 class Connection;
-struct Environment;
+struct ClientContext;
 
 // How metrics, log lines and reports call a server: its address, and the port of NFS unless that is 0.
 [[nodiscard]] std::string server_label(const std::string& address, std::uint16_t port);
@@ -81,7 +81,7 @@ class LibnfsClient final : public Client {
   [[nodiscard]] Connection* roomiest() const;
   void post(std::function<void()> completion);
 
-  std::unique_ptr<Environment> environment_;
+  std::unique_ptr<ClientContext> client_context_;
   metrics::Registry& registry_;
   std::function<void()> changed_;
   std::function<void(const std::vector<boost::asio::ip::address>&)> local_addresses_changed_;

@@ -26,11 +26,11 @@ std::string refusal(const Reply& reply, const char* service) {
 
 }  // namespace
 
-Mount::Mount(const Environment& environment, const boost::asio::ip::tcp::endpoint& server,
+Mount::Mount(const ClientContext& client_context, const boost::asio::ip::tcp::endpoint& server,
              std::vector<std::size_t> exports, Done done, std::uint16_t portmapper_port)
-    : environment_{environment},
+    : client_context_{client_context},
       address_{server.address()},
-      mount_port_{environment.config.mount_port},
+      mount_port_{client_context.config.mount_port},
       exports_{std::move(exports)},
       done_{std::move(done)} {
   result_.nfs_port = server.port();
@@ -43,7 +43,7 @@ Mount::Mount(const Environment& environment, const boost::asio::ip::tcp::endpoin
 
 void Mount::ask_portmapper(std::uint16_t portmapper_port) {
   rpc_ = std::make_unique<Rpc>(
-      environment_, boost::asio::ip::tcp::endpoint{address_, portmapper_port}, [this] { ask_mount_port(); },
+      client_context_, boost::asio::ip::tcp::endpoint{address_, portmapper_port}, [this] { ask_mount_port(); },
       [this, portmapper_port](const std::string& why) {
         finish(fmt::format("portmapper, port {}: {}; nfs.port and nfs.mount_port make it unnecessary", portmapper_port,
                            why));
@@ -72,7 +72,7 @@ void Mount::ask_nfs_port() {
 
 void Mount::open_mount_service() {
   rpc_ = std::make_unique<Rpc>(
-      environment_, boost::asio::ip::tcp::endpoint{address_, mount_port_}, [this] { ask_roots(); },
+      client_context_, boost::asio::ip::tcp::endpoint{address_, mount_port_}, [this] { ask_roots(); },
       [this](const std::string& why) { finish(fmt::format("MOUNT service, port {}: {}", mount_port_, why)); });
 }
 
@@ -80,7 +80,7 @@ void Mount::ask_roots() {
   outstanding_ = exports_.size();
   for (const std::size_t export_index : exports_) result_.roots.push_back({export_index, Status::lost, {}});
   for (std::size_t index = 0; index < exports_.size(); ++index) {
-    rpc_->mnt(environment_.config.exports.at(exports_[index]).target,
+    rpc_->mnt(client_context_.config.exports.at(exports_[index]).target,
               [this, index](const Reply& reply) { take_root(index, reply); });
   }
 }

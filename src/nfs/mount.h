@@ -36,8 +36,8 @@ class Mount {
 
   // Calls `done` once, on the loop, not inside the constructor; it may destroy the Mount. The port of `server` is that
   // of NFS, 0 if the portmapper is to tell it. `exports` are their indexes.
-  Mount(const Environment& environment, const boost::asio::ip::tcp::endpoint& server, std::vector<std::size_t> exports,
-        Done done, std::uint16_t portmapper_port = kPortmapperPort);
+  Mount(const ClientContext& client_context, const boost::asio::ip::tcp::endpoint& server,
+        std::vector<std::size_t> exports, Done done, std::uint16_t portmapper_port = kPortmapperPort);
 
  private:
   void ask_portmapper(std::uint16_t portmapper_port);
@@ -48,7 +48,7 @@ class Mount {
   void take_root(std::size_t index, const Reply& reply);
   void finish(std::string failure);
 
-  const Environment& environment_;
+  const ClientContext& client_context_;
   boost::asio::ip::address address_;
   std::uint16_t mount_port_;
   std::vector<std::size_t> exports_;

@@ -180,26 +180,26 @@ void on_reply(rpc_context* /*context*/, int status, void* data, void* record) {
 }  // namespace
 
 void Rpc::null(Done done) {
-  start(environment_.null, std::move(done),
+  start(client_context_.null, std::move(done),
         [&](Call& call) { return libnfs::queued(libnfs::null(context_, on_reply<Nothing>, &call)); });
 }
 
 void Rpc::getport(std::uint32_t program, std::uint32_t version, Done done) {
-  start(environment_.getport, std::move(done), [&](Call& call) {
+  start(client_context_.getport, std::move(done), [&](Call& call) {
     return libnfs::queued(libnfs::getport(context_, static_cast<int>(program), static_cast<int>(version), IPPROTO_TCP,
                                           on_reply<std::uint32_t>, &call));
   });
 }
 
 void Rpc::mnt(const std::string& path, Done done) {
-  start(environment_.mnt, std::move(done), [&](Call& call) {
+  start(client_context_.mnt, std::move(done), [&](Call& call) {
     std::string copy = path;  // libnfs does not promise to leave it alone
     return copy.size() <= MNTPATHLEN && libnfs::queued(libnfs::mnt(context_, on_reply<mountres3>, copy.data(), &call));
   });
 }
 
 void Rpc::lookup(const Handle& directory, std::string_view name, Done done) {
-  start(environment_.lookup, std::move(done), [&](Call& call) {
+  start(client_context_.lookup, std::move(done), [&](Call& call) {
     std::string terminated{name};
     LOOKUP3args arguments{};
     arguments.what = {wire_handle(directory), terminated.data()};
@@ -208,14 +208,14 @@ void Rpc::lookup(const Handle& directory, std::string_view name, Done done) {
 }
 
 void Rpc::getattr(const Handle& object, Done done) {
-  start(environment_.getattr, std::move(done), [&](Call& call) {
+  start(client_context_.getattr, std::move(done), [&](Call& call) {
     GETATTR3args arguments{wire_handle(object)};
     return libnfs::queued(libnfs::getattr(context_, on_reply<GETATTR3res>, &arguments, &call));
   });
 }
 
 void Rpc::set_atime(const Handle& object, Time atime, std::optional<Time> guard, Done done) {
-  start(environment_.setattr, std::move(done), [&](Call& call) {
+  start(client_context_.setattr, std::move(done), [&](Call& call) {
     SETATTR3args arguments{};
     arguments.object = wire_handle(object);
     arguments.new_attributes.atime.set_it = SET_TO_CLIENT_TIME;
@@ -229,7 +229,7 @@ void Rpc::set_atime(const Handle& object, Time atime, std::optional<Time> guard,
 }
 
 void Rpc::readdirplus(const Handle& directory, const Page::Position& begin, std::uint32_t size, Done done) {
-  start(environment_.readdirplus, std::move(done), [&](Call& call) {
+  start(client_context_.readdirplus, std::move(done), [&](Call& call) {
     READDIRPLUS3args arguments{};
     arguments.dir = wire_handle(directory);
     arguments.cookie = begin.cookie;

@@ -48,7 +48,7 @@ constexpr std::size_t kSilentTimeouts = 2;
 
 constexpr std::size_t kLargestReply = 1 << 20;  // bytes, whatever was asked for; LibnfsClient::kStack suits it
 
-Environment::Procedure make_procedure(metrics::Registry& registry, const char* name) {
+ClientContext::Procedure make_procedure(metrics::Registry& registry, const char* name) {
   return {registry.counter("qatime_rpcs_total", "RPCs sent to NFS servers.", {"procedure", name}),
           registry.histogram("qatime_rpc_seconds", "From sending an RPC to its reply, or to its timeout.",
                              {"procedure", name})};
@@ -74,7 +74,7 @@ void on_connected(rpc_context* /*context*/, int status, void* /*data*/, void* op
 
 }  // namespace
 
-Environment::Environment(asio::io_context& loop, const NfsConfig& settings, metrics::Registry& registry)
+ClientContext::ClientContext(asio::io_context& loop, const NfsConfig& settings, metrics::Registry& registry)
     : io{loop},
       config{settings},
       alerts{registry.alerts()},
@@ -87,22 +87,23 @@ Environment::Environment(asio::io_context& loop, const NfsConfig& settings, metr
       setattr{make_procedure(registry, "setattr")},
       readdirplus{make_procedure(registry, "readdirplus")} {}
 
-Rpc::Rpc(const Environment& environment, const asio::ip::tcp::endpoint& server, std::function<void()> opened, Lost lost)
-    : environment_{environment},
-      context_{libnfs::make_context(environment.config.uid, environment.config.gid)},
-      descriptor_{environment.io},
-      alarm_{environment.io},
+Rpc::Rpc(const ClientContext& client_context, const asio::ip::tcp::endpoint& server, std::function<void()> opened,
+         Lost lost)
+    : client_context_{client_context},
+      context_{libnfs::make_context(client_context.config.uid, client_context.config.gid)},
+      descriptor_{client_context.io},
+      alarm_{client_context.io},
       opened_{std::move(opened)},
       lost_{std::move(lost)} {
   if (context_ == nullptr) throw std::bad_alloc{};
   if (auto why = connect(server); !why.empty()) {
-    asio::post(environment_.io, [this, life = std::weak_ptr{life_}, why = std::move(why)] {
+    asio::post(client_context_.io, [this, life = std::weak_ptr{life_}, why = std::move(why)] {
       if (!life.expired()) fail(why);
     });
     return;
   }
   await_open();
-  alarm_.set(std::chrono::steady_clock::now() + environment_.config.timeout, [this] { expire(); });
+  alarm_.set(std::chrono::steady_clock::now() + client_context_.config.timeout, [this] { expire(); });
   alarm_is_set_ = true;
 }
 
@@ -148,7 +149,7 @@ void Rpc::await_replies() {
   descriptor_.async_wait(loop::Descriptor::wait_read,
                          [this, life = std::weak_ptr{life_}](const boost::system::error_code& error) {
                            if (error || life.expired() || context_ == nullptr) return;
-                           environment_.gathering->sleep(ReplyBatching::due(waiting_.size(), latency_, together_));
+                           client_context_.gathering->sleep(ReplyBatching::due(waiting_.size(), latency_, together_));
                            do {
                              if (service(POLLIN) < 0) return fail(failure());
                            } while (stream_.has_unread());
@@ -171,7 +172,7 @@ void Rpc::await_room() {
 
 void Rpc::flush_later() {
   if (std::exchange(flush_is_posted_, true)) return;
-  asio::post(environment_.io, [this, life = std::weak_ptr{life_}] {
+  asio::post(client_context_.io, [this, life = std::weak_ptr{life_}] {
     if (life.expired() || context_ == nullptr) return;
     flush_is_posted_ = false;
     flush();
@@ -199,11 +200,11 @@ std::optional<asio::ip::address> Rpc::local_address() const {
   return local.address();
 }
 
-Rpc::Call& Rpc::enter(const Environment::Procedure& procedure, Done done) {
+Rpc::Call& Rpc::enter(const ClientContext::Procedure& procedure, Done done) {
   if (spare_.empty()) spare_.emplace_back();
   // Where the timeout has become shorter, no earlier than those before: one list, one alarm.
   const auto started = std::chrono::steady_clock::now();
-  auto deadline = started + environment_.config.timeout;
+  auto deadline = started + client_context_.config.timeout;
   if (!waiting_.empty()) deadline = std::max(deadline, waiting_.back().deadline);
   waiting_.splice(waiting_.end(), spare_, spare_.begin());
   Call& call = waiting_.back();
@@ -266,7 +267,7 @@ void Rpc::set_alarm() {
 
 void Rpc::expire() {
   alarm_is_set_ = false;
-  const auto silence = std::chrono::duration<double>{environment_.config.timeout}.count();
+  const auto silence = std::chrono::duration<double>{client_context_.config.timeout}.count();
   if (!open_) return fail(fmt::format("no answer to the connection for {:g} s", silence));
   abandon_expired();
   if (is_hung()) return fail(fmt::format("no reply to {} requests for {:g} s", abandoned_.size(), silence));
@@ -287,7 +288,7 @@ void Rpc::abandon_expired() {
 }
 
 bool Rpc::is_hung() const noexcept {
-  const std::size_t limit = std::min(environment_.config.max_in_flight, kMaxOutstanding);
+  const std::size_t limit = std::min(client_context_.config.max_in_flight, kMaxOutstanding);
   return silent_timeouts_ >= kSilentTimeouts || abandoned_.size() >= std::max<std::size_t>(limit / 2, 1);
 }
 
@@ -303,7 +304,7 @@ void Rpc::deliver() {
 }
 
 void Rpc::deliver_later() {
-  asio::post(environment_.io, [this, life = std::weak_ptr{life_}] {
+  asio::post(client_context_.io, [this, life = std::weak_ptr{life_}] {
     if (!life.expired()) deliver();
   });
 }

@@ -35,8 +35,8 @@ class Alerts;
 namespace qatime::nfs {
 
 // What all connections of a client share. Outlives them.
-struct Environment {
-  Environment(boost::asio::io_context& loop, const NfsConfig& settings, metrics::Registry& registry);
+struct ClientContext {
+  ClientContext(boost::asio::io_context& loop, const NfsConfig& settings, metrics::Registry& registry);
 
   boost::asio::io_context& io;
   NfsConfig config;
@@ -79,7 +79,7 @@ class Rpc {
   static constexpr std::size_t kMaxOutstanding = NfsConfig::kMostPerConnection;
 
   // Calls `opened` when connected, or `lost`, neither inside the constructor.
-  Rpc(const Environment& environment, const boost::asio::ip::tcp::endpoint& server, std::function<void()> opened,
+  Rpc(const ClientContext& client_context, const boost::asio::ip::tcp::endpoint& server, std::function<void()> opened,
       Lost lost);
   ~Rpc();
   Rpc(const Rpc&) = delete;
@@ -105,7 +105,7 @@ class Rpc {
   // libnfs knows a request by this record, and never by its caller.
   struct Call {
     Rpc* rpc;
-    const Environment::Procedure* procedure = nullptr;
+    const ClientContext::Procedure* procedure = nullptr;
     Done done;  // empty: timed out, nobody waits for it any more
     Clock::Instant started{};
     Clock::Instant deadline{};
@@ -120,14 +120,14 @@ class Rpc {
  private:
   // `queue` hands a call to libnfs and says whether libnfs took it.
   template <class Queue>
-  void start(const Environment::Procedure& procedure, Done done, const Queue& queue) {
+  void start(const ClientContext::Procedure& procedure, Done done, const Queue& queue) {
     assert(!in_libnfs_);
     Call& call = enter(procedure, std::move(done));
     entered(call, open_ && queue(call));
   }
   void expect_page(std::size_t size) noexcept;
   void end_page() noexcept;
-  [[nodiscard]] Call& enter(const Environment::Procedure& procedure, Done done);
+  [[nodiscard]] Call& enter(const ClientContext::Procedure& procedure, Done done);
   void entered(Call& call, bool queued);
   [[nodiscard]] std::string connect(const boost::asio::ip::tcp::endpoint& server);
   [[nodiscard]] int service(int events);
@@ -147,7 +147,7 @@ class Rpc {
   void close() noexcept;
   [[nodiscard]] std::string failure() const;
 
-  const Environment& environment_;
+  const ClientContext& client_context_;
   rpc_context* context_;
   loop::Descriptor descriptor_;  // a duplicate: libnfs closes its own when it likes
   int socket_ = -1;              // the same

@@ -40,19 +40,19 @@ std::size_t open_descriptors() {
 }
 
 struct Lab {
-  explicit Lab(const NfsConfig& config) : environment{loop.io(), config, registry} {}
+  explicit Lab(const NfsConfig& config) : client_context{loop.io(), config, registry} {}
 
   [[nodiscard]] Mount::Result mount(std::uint16_t nfs_port, std::uint16_t portmapper_port) {
     std::optional<Mount::Result> result;
     Mount mount{
-        environment, endpoint_of(nfs_port), {0}, [&](const Mount::Result& got) { result = got; }, portmapper_port};
+        client_context, endpoint_of(nfs_port), {0}, [&](const Mount::Result& got) { result = got; }, portmapper_port};
     REQUIRE(loop.run_until([&] { return result.has_value(); }));
     return *result;
   }
 
   Loop loop;
   metrics::Registry registry;
-  Environment environment;
+  ClientContext client_context;
 };
 
 // ---- the port that it connects from
@@ -94,7 +94,7 @@ TEST_CASE("It comes from a port below 1024 that is no service's where it may, el
   Lab lab{server.config()};
   for (std::size_t count = 1; count <= 20; ++count) {
     Rpc* opened = nullptr;
-    Rpc rpc{lab.environment, endpoint_of(server.port()), [&] { opened->null([](const Reply&) {}); },
+    Rpc rpc{lab.client_context, endpoint_of(server.port()), [&] { opened->null([](const Reply&) {}); },
             [](const std::string&) {}};
     opened = &rpc;
     REQUIRE(lab.loop.run_until([&] { return server.count(Procedure::null) == count; }));
@@ -123,7 +123,7 @@ TEST_CASE("A thousand connections one after the other leave no descriptor open")
     bool lost = false;
     std::unique_ptr<Rpc> rpc;
     rpc = std::make_unique<Rpc>(
-        lab.environment, endpoint_of(server.port()), [&] { rpc->null([](const Reply&) {}); },
+        lab.client_context, endpoint_of(server.port()), [&] { rpc->null([](const Reply&) {}); },
         [&](const std::string&) {
           lost = true;
           rpc.reset();  // allowed in its own callback
@@ -141,7 +141,7 @@ TEST_CASE("A connection is lost once, with the reason, after its requests") {
   std::vector<std::string> events;
   std::unique_ptr<Rpc> rpc;
   rpc = std::make_unique<Rpc>(
-      lab.environment, endpoint_of(server.port()),
+      lab.client_context, endpoint_of(server.port()),
       [&] {
         rpc->null([&](const Reply& reply) { events.emplace_back(name(reply.status)); });
         server.stop();
@@ -173,7 +173,7 @@ TEST_CASE("Completions that report an error may start requests, and end the conn
   const auto open = [&] {
     for (int count = 0; count < 4; ++count) rpc->null(again);
   };
-  rpc = std::make_unique<Rpc>(lab.environment, endpoint_of(server.port()), open, [](const std::string&) {});
+  rpc = std::make_unique<Rpc>(lab.client_context, endpoint_of(server.port()), open, [](const std::string&) {});
   REQUIRE(lab.loop.run_until([&] { return statuses.size() == (ends ? 1 : 11); }));
   for (const Status status : statuses) CHECK(status != Status::ok);
 }
@@ -194,7 +194,7 @@ TEST_CASE("A server that does not accept is given up after the timeout") {
   config.timeout = kTimeout;
   Lab lab{config};
   std::string why;
-  Rpc rpc{lab.environment, acceptor.local_endpoint(), [] {}, [&](const std::string& reason) { why = reason; }};
+  Rpc rpc{lab.client_context, acceptor.local_endpoint(), [] {}, [&](const std::string& reason) { why = reason; }};
   REQUIRE(lab.loop.run_until([&] { return !why.empty(); }));
   CHECK(why.find("no answer to the connection for ") == 0);
 }
@@ -206,7 +206,7 @@ TEST_CASE("Requests beyond what a context bears are refused room, not queued") {
   server.script(Procedure::null, {Fault::silence});
   Lab lab{config};
   bool opened = false;
-  Rpc rpc{lab.environment, endpoint_of(server.port()), [&] { opened = true; }, [](const std::string&) {}};
+  Rpc rpc{lab.client_context, endpoint_of(server.port()), [&] { opened = true; }, [](const std::string&) {}};
   CHECK(rpc.room() == 0);
   REQUIRE(lab.loop.run_until([&] { return opened; }));
   CHECK(rpc.room() == Rpc::kMaxOutstanding);
@@ -219,13 +219,13 @@ TEST_CASE("While many requests wait for a server that answers one by one, replie
   ScriptedServer server;
   Lab lab{server.config()};
   bool opened = false;
-  Rpc rpc{lab.environment, endpoint_of(server.port()), [&] { opened = true; }, [](const std::string&) {}};
+  Rpc rpc{lab.client_context, endpoint_of(server.port()), [&] { opened = true; }, [](const std::string&) {}};
   REQUIRE(lab.loop.run_until([&] { return opened; }));
   bool has_slept = false;
   bool is_known = false;  // of this turn
   const auto look = [&] {
     if (std::exchange(is_known, true)) return;
-    has_slept = has_slept || !lab.environment.gathering->sleep(1us);  // once in a turn
+    has_slept = has_slept || !lab.client_context.gathering->sleep(1us);  // once in a turn
     boost::asio::post(lab.loop.io(), [&] { is_known = false; });
   };
   const auto round = [&] {
@@ -243,7 +243,7 @@ TEST_CASE("While many requests wait for a server that answers one by one, replie
 TEST_CASE("A request on what is not open is lost, and not inside the call") {
   ScriptedServer server;
   Lab lab{server.config()};
-  Rpc rpc{lab.environment, endpoint_of(server.port()), [] {}, [](const std::string&) {}};
+  Rpc rpc{lab.client_context, endpoint_of(server.port()), [] {}, [](const std::string&) {}};
   std::optional<Status> status;
   rpc.null([&](const Reply& reply) { status = reply.status; });
   CHECK_FALSE(status);
@@ -259,7 +259,7 @@ TEST_CASE("A late reply frees the room that its request still took") {
   std::optional<Status> status;
   std::unique_ptr<Rpc> rpc;
   rpc = std::make_unique<Rpc>(
-      lab.environment, endpoint_of(server.port()),
+      lab.client_context, endpoint_of(server.port()),
       [&] { rpc->null([&](const Reply& reply) { status = reply.status; }); }, [](const std::string&) {});
   REQUIRE(lab.loop.run_until([&] { return status.has_value(); }));
   CHECK(*status == Status::timeout);
