@@ -271,11 +271,11 @@ void StoreThread::tell_trouble() {
   const Local::Trouble full = is_full_ ? Local::Trouble::disk_full : Local::Trouble::none;
   local_.set_trouble(writing_.is_refused ? Local::Trouble::disk_failed : full);
   degraded_.set(writing_.is_refused || reading_.is_refused || is_full_ ? 1 : 0);
-  tell_bulletin();
+  report_trouble();
 }
 
 // What is accepted must be kept: without a disk, or with no room left, others should receive.
-void StoreThread::tell_bulletin() {
+void StoreThread::report_trouble() {
   if (writing_.is_refused) return alerts_.raise("backlog", config_.directory, writing_.why, Alerts::Effect::unready);
   if (is_full_) {
     const bool is_dropping = local_.is_full();

@@ -76,7 +76,7 @@ class StoreThread final : public Durability {
   void refused(Direction& direction, const StoreError& error);
   void taken(Direction& direction);
   void tell_trouble();
-  void tell_bulletin();
+  void report_trouble();
   [[nodiscard]] bool may_try_again();
 
   const BacklogConfig config_;

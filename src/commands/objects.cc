@@ -10,7 +10,7 @@
 
 namespace qatime::commands {
 
-int for_each_object(const NfsConfig& config, const std::vector<std::string>& paths, const Act& act) {
+int for_each_object(const NfsConfig& config, const std::vector<std::string>& paths, const OnObject& on_object) {
   nfs::Session session{config};
   int exit_status = 0;
   const auto fail = [&](const std::string& path, std::string_view why) {
@@ -26,7 +26,7 @@ int for_each_object(const NfsConfig& config, const std::vector<std::string>& pat
     const auto walk = session.walk(*normal);
     if (walk.status != nfs::Status::ok) {
       fail(path, fmt::format("{} at \"{}\"", nfs::name(walk.status), log::escaped(walk.component)));
-    } else if (const nfs::Status status = act(session, path, walk.object); status != nfs::Status::ok) {
+    } else if (const nfs::Status status = on_object(session, path, walk.object); status != nfs::Status::ok) {
       fail(path,
            status == nfs::Status::ignored ? "the server says ok and leaves the atime as it is" : nfs::name(status));
     }

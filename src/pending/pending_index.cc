@@ -55,7 +55,7 @@ void PendingIndex::take_in(const Move& move) {
   const Order order = changes_.next(move.time);
   if (changes_.untouched_since(move.path, move.time) && changes_.untouched_since(move.target, move.time)) {
     end(move.target, true, order);
-    const auto take = [&](const PendingTable::Loose& loose) { affected.push_back(known(loose)); };
+    const auto take = [&](const PendingTable::Withdrawn& withdrawn) { affected.push_back(known(withdrawn)); };
     table_.move_directories(move.path, move.target, move.time, take);
     table_.withdraw(move.path, true, move.time, take);
     if (!exports_.place(move.path)) revive(move.path, move.time, affected);  // what had left all exports
@@ -152,11 +152,11 @@ void PendingIndex::count(PendingTable::Added added, bool counted) {
 // Ends what is at `path` and, with `subtree`, below it by a change that nothing later concerns.
 void PendingIndex::end(std::string_view path, bool subtree, Order by) {
   std::size_t left = max_endings_;
-  table_.withdraw(path, subtree, by.time, [&](const PendingTable::Loose& loose) {
-    if (!loose.superseded) ++tally_.cancelled;
+  table_.withdraw(path, subtree, by.time, [&](const PendingTable::Withdrawn& withdrawn) {
+    if (!withdrawn.superseded) ++tally_.cancelled;
     if (left == 0) return;
     --left;
-    remember_cancelled({changes_.origin(loose.path, loose.time), loose.time, by});
+    remember_cancelled({changes_.origin(withdrawn.path, withdrawn.time), withdrawn.time, by});
   });
 }
 
@@ -165,15 +165,15 @@ void PendingIndex::remember_cancelled(CancelledAccesses::Cancelled cancelled) {
   if (used_bytes() < memory_ - memory_ / 8) cancelled_.remember(std::move(cancelled), now_);
 }
 
-PendingIndex::Known PendingIndex::known(const PendingTable::Loose& loose) const {
-  return {changes_.origin(loose.path, loose.time), loose.time, loose.superseded};
+PendingIndex::Known PendingIndex::known(const PendingTable::Withdrawn& withdrawn) const {
+  return {changes_.origin(withdrawn.path, withdrawn.time), withdrawn.time, withdrawn.superseded};
 }
 
 // Takes out what may have been at `path` or, with `subtree`, below it at the time `until`.
 void PendingIndex::collect(std::string_view path, bool subtree, Time until, Affected& affected) {
   for (const std::string& now_at : changes_.destinations(path, until)) {
     table_.withdraw(now_at, subtree, until,
-                    [&](const PendingTable::Loose& loose) { affected.push_back(known(loose)); });
+                    [&](const PendingTable::Withdrawn& withdrawn) { affected.push_back(known(withdrawn)); });
   }
 }
 
@@ -202,7 +202,7 @@ bool PendingIndex::follow_flight(Ticket ticket) {
     return false;
   Affected affected;  // what met the flight under a name that was not its own any more
   table_.withdraw(flight->path, false, Time::max(),
-                  [&](const PendingTable::Loose& loose) { affected.push_back(known(loose)); });
+                  [&](const PendingTable::Withdrawn& withdrawn) { affected.push_back(known(withdrawn)); });
   table_.settle(ticket);
   arrive(origin, flight->time, false, true);
   arrive_again(affected);

@@ -126,7 +126,7 @@ class PendingIndex {
   void count(PendingTable::Added added, bool counted);
   void end(std::string_view path, bool subtree, Order by);
   void remember_cancelled(CancelledAccesses::Cancelled cancelled);
-  [[nodiscard]] Known known(const PendingTable::Loose& loose) const;
+  [[nodiscard]] Known known(const PendingTable::Withdrawn& withdrawn) const;
   void collect(std::string_view path, bool subtree, Time until, Affected& affected);
   void revive(std::string_view path, Time until, Affected& affected);
   void arrive_again(const Affected& affected);

@@ -80,12 +80,12 @@ class PendingTable {
   bool put_back(Ticket ticket, Clock::Instant not_before, Retry retry);
 
   // A time that has left the table.
-  struct Loose {
+  struct Withdrawn {
     std::string path;
     Time time;
     bool superseded;  // add() had called it, or the newer one that met it, coalesced
   };
-  using Take = std::function<void(Loose)>;  // which does not touch the table
+  using Take = std::function<void(Withdrawn)>;  // which does not touch the table
 
   // Hands the waiting times up to `until` of `path` and, with `subtree`, of all below it to `take`: the newest of each
   // item, and those that it or a newer one has superseded lately. What is in flight stays there.

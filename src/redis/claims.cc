@@ -117,7 +117,7 @@ bool Claims::reconsider(Ticket ticket) {
   if (!is_stale && !has_changed(*entry)) return false;
   if (is_stale) {
     for (const Source& source : entry->second.sources) {
-      shards_[source.shard].members.at(source.member->first) = There::released;
+      shards_[source.shard].members.at(source.member->first) = ClaimState::released;
     }
   }
   const std::size_t pending = table_.pending();
@@ -197,7 +197,7 @@ Claims::Offer Claims::offer(unsigned shard, const std::vector<Found>& found) {
     const auto member = parse_member(each.member);
     const auto place = member ? exports_.place(member->name) : std::nullopt;
     if (place && by_export_[place->export_index] >= kSize / exports_.size()) continue;
-    const Source source{shard, &*members.emplace(each.member, There::held).first, each.score};
+    const Source source{shard, &*members.emplace(each.member, ClaimState::held).first, each.score};
     ++entry_.claimed;
     ++result.taken;
     if (member) {
@@ -237,12 +237,12 @@ void Claims::place_again(Entries::iterator entry, std::size_t pending_before) {
   });
   const std::vector<Source> moving(leaving, sources.end());
   sources.erase(leaving, sources.end());
-  table_.withdraw(entry->first, false, Time::max(), [](const PendingTable::Loose&) {});
+  table_.withdraw(entry->first, false, Time::max(), [](const PendingTable::Withdrawn&) {});
   const std::size_t removed = pending_before - table_.pending();
   entry_.recovered += static_cast<std::int64_t>(moving.size()) - static_cast<std::int64_t>(removed);
   drop_if_spent(entry);
   for (const Source& source : moving) {
-    if (is_ours_now(source.shard) && source.member->second == There::held) {
+    if (is_ours_now(source.shard) && source.member->second == ClaimState::held) {
       place(source);
     } else {
       hand_back(source);
@@ -259,7 +259,7 @@ void Claims::drop_if_spent(Entries::iterator entry) {
 void Claims::end(const Source& source) { settled_.push_back({source.shard, source.member->first, source.score}); }
 
 void Claims::hand_back(const Source& source) {
-  ++(source.member->second == There::gone ? entry_.coalesced : entry_.handed_over);
+  ++(source.member->second == ClaimState::gone ? entry_.coalesced : entry_.handed_over);
   shards_[source.shard].members.erase(source.member->first);
 }
 
@@ -347,7 +347,7 @@ void Claims::look_at(std::string_view path, bool subtree) {
 // Whether sources have to leave an entry: they have another path now, or are not ours under this name.
 bool Claims::has_changed(const Entries::value_type& entry) const {
   return std::ranges::any_of(entry.second.sources, [&](const Source& source) {
-    return !is_ours_now(source.shard) || source.member->second != There::held || path_of(source) != entry.first;
+    return !is_ours_now(source.shard) || source.member->second != ClaimState::held || path_of(source) != entry.first;
   });
 }
 
@@ -380,7 +380,7 @@ void Claims::renamed(unsigned shard, const std::string& member, std::string_view
     }
     return;
   }
-  known->second = is_gone ? There::gone : There::released;
+  known->second = is_gone ? ClaimState::gone : ClaimState::released;
   const auto path = parse_member(name);
   const auto entry = path ? entries_.find(path->name) : entries_.end();
   if (entry != entries_.end() && has_changed(*entry)) place_again(entry, table_.pending());

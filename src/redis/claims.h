@@ -115,8 +115,8 @@ class Claims {
 
  private:
   // A member is held; or Redis has it, but it is not held any more, or not under this name; or Redis has it no more.
-  enum class There : std::uint8_t { held, released, gone };
-  using Members = std::unordered_map<std::string, There>;
+  enum class ClaimState : std::uint8_t { held, released, gone };
+  using Members = std::unordered_map<std::string, ClaimState>;
   struct Shard {
     Clock::Instant until = Clock::Instant::min();
     Members members;  // that are here or have not been removed from Redis yet

@@ -34,15 +34,16 @@ struct Fixture {
     return found;
   }
 
-  std::vector<PendingTable::Loose> withdraw(std::string_view path, bool subtree, int until) {
-    std::vector<PendingTable::Loose> loose;
-    table.withdraw(path, subtree, at(until), [&](PendingTable::Loose one) { loose.push_back(std::move(one)); });
-    return loose;
+  std::vector<PendingTable::Withdrawn> withdraw(std::string_view path, bool subtree, int until) {
+    std::vector<PendingTable::Withdrawn> withdrawn;
+    table.withdraw(path, subtree, at(until), [&](PendingTable::Withdrawn one) { withdrawn.push_back(std::move(one)); });
+    return withdrawn;
   }
-  std::vector<PendingTable::Loose> move(std::string_view path, std::string_view target, int until) {
-    std::vector<PendingTable::Loose> loose;
-    table.move_directories(path, target, at(until), [&](PendingTable::Loose one) { loose.push_back(std::move(one)); });
-    return loose;
+  std::vector<PendingTable::Withdrawn> move(std::string_view path, std::string_view target, int until) {
+    std::vector<PendingTable::Withdrawn> withdrawn;
+    table.move_directories(path, target, at(until),
+                           [&](PendingTable::Withdrawn one) { withdrawn.push_back(std::move(one)); });
+    return withdrawn;
   }
 
   Exports exports;
@@ -329,23 +330,23 @@ TEST_CASE("WithdrawalHandsOverWhatItRemoves", "[backlog]") {
   f.add("/d", 1);
   f.add("/d/a", 2);
   f.add("/d/b", 9);
-  const auto loose = f.withdraw("/d", true, 5);
-  REQUIRE(loose.size() == 2);
-  CHECK(loose[0].path == "/d");
-  CHECK(loose[1].path == "/d/a");
-  CHECK(loose[1].time == at(2));
-  CHECK_FALSE(loose[1].superseded);
+  const auto withdrawn = f.withdraw("/d", true, 5);
+  REQUIRE(withdrawn.size() == 2);
+  CHECK(withdrawn[0].path == "/d");
+  CHECK(withdrawn[1].path == "/d/a");
+  CHECK(withdrawn[1].time == at(2));
+  CHECK_FALSE(withdrawn[1].superseded);
   CHECK(f.drain() == Found{"/d/b 9"});
 }
 
 TEST_CASE("SupersededTimesAreWithdrawnFromUnderNewerOnes", "[backlog]") {
   Fixture f;
   for (const int time : {4, 2, 6, 8, 6}) f.add("/d/a", time);
-  const auto loose = f.withdraw("/d", true, 5);
-  REQUIRE(loose.size() == 2);
-  CHECK(loose[0].time == at(4));
-  CHECK(loose[0].superseded);
-  CHECK(loose[1].time == at(2));
+  const auto withdrawn = f.withdraw("/d", true, 5);
+  REQUIRE(withdrawn.size() == 2);
+  CHECK(withdrawn[0].time == at(4));
+  CHECK(withdrawn[0].superseded);
+  CHECK(withdrawn[1].time == at(2));
   CHECK(f.withdraw("/d", true, 5).empty());
   CHECK(f.withdraw("/d", true, 7).size() == 2);  // 6, twice
   CHECK(f.drain() == Found{"/d/a 8"});
@@ -370,7 +371,7 @@ TEST_CASE("SupersededTimesAreBoundedAndTheEarliestAreForgottenFirst", "[backlog]
   PendingTable table{exports, kStart, {60s, 160}};
   const auto withdraw = [&table](std::string_view path) {
     std::size_t count = 0;
-    table.withdraw(path, false, at(999), [&count](const PendingTable::Loose&) { ++count; });
+    table.withdraw(path, false, at(999), [&count](const PendingTable::Withdrawn&) { ++count; });
     return count;
   };
   for (int i = 0; i < 8; ++i) table.add(*exports.place("/a"), at(1'000 - i), true);
@@ -399,11 +400,11 @@ TEST_CASE("AMovedDirectoryHandsOverWhatItsFlightsHaveSuperseded", "[backlog]") {
   f.add("/d/a", 1);
   f.add("/d/a", 2);
   const Slice slice = f.take();
-  const auto loose = f.move("/d", "/n", 5);
-  REQUIRE(loose.size() == 1);
-  CHECK(loose[0].path == "/d/a");
-  CHECK(loose[0].time == at(1));
-  CHECK(loose[0].superseded);
+  const auto withdrawn = f.move("/d", "/n", 5);
+  REQUIRE(withdrawn.size() == 1);
+  CHECK(withdrawn[0].path == "/d/a");
+  CHECK(withdrawn[0].time == at(1));
+  CHECK(withdrawn[0].superseded);
 }
 
 TEST_CASE("DirectoriesMoveAsAWhole", "[backlog]") {
