@@ -29,7 +29,8 @@
 #include "ingest/message_stream.h"
 #include "ingest/policy.h"
 #include "ingest/self_addresses.h"
-#include "nfs/blocking.h"
+#include "nfs/probe.h"
+#include "nfs/session.h"
 
 namespace qatime {
 namespace {

@@ -6,7 +6,7 @@
 #include "commands/commands.h"
 #include "ingest/explain.h"
 #include "ingest/listen/tls.h"
-#include "nfs/blocking.h"
+#include "nfs/probe.h"
 #include "redis/shared.h"
 #include "store/state_directory.h"
 #include "store/verify.h"
@@ -23,11 +23,11 @@ void print_fate(const std::string& line, const Config& config) {
 
 bool print_probe(const NfsConfig& config) {
   const auto reports = nfs::probe(config);
-  for (const nfs::Report& report : reports) {
+  for (const nfs::ProbeReport& report : reports) {
     fmt::print("{} {} {}: {}\n", report.ok ? "ok    " : "failed", report.server, log::escaped(report.path),
                report.message);
   }
-  return std::ranges::all_of(reports, &nfs::Report::ok);
+  return std::ranges::all_of(reports, &nfs::ProbeReport::ok);
 }
 
 bool print_redis(const Config& config) {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "config/config.h"
-#include "nfs/blocking.h"
+#include "nfs/session.h"
 
 namespace qatime::commands {
 

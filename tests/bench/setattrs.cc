@@ -34,7 +34,7 @@
 #include <nfsc/libnfs-raw.h>
 
 #include "config/config.h"
-#include "nfs/blocking.h"
+#include "nfs/session.h"
 #include "nfs/xdr.h"
 
 namespace {

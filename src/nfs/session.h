@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// NFS for commands: one thing at a time, waiting for each.
+// NFS for commands: a session that does one thing at a time and waits for it.
 #pragma once
 
 #include <functional>
@@ -8,7 +8,6 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/path.h"
 #include "config/config.h"
@@ -80,20 +79,5 @@ class Session {
 // Runs `io`, on which `client` lives, until an export is mounted, for nfs.timeout at most. Throws Unreachable.
 Handle await_root(boost::asio::io_context& io, const LibnfsClient& client, const NfsConfig& config,
                   std::size_t export_index);
-
-// Sets the atime of the root of every export to what it is, as update_atime() does, on the server that gives it first.
-// Throws Unreachable where that is not possible.
-void expect_writable(const NfsConfig& config);
-
-struct Report {
-  std::string server;  // address, and port if one is configured
-  std::string path;    // the export as it is mounted
-  bool ok = false;
-  std::string message;  // what was found, and unless ok what to look at; one line
-};
-
-// Tries every export on every address of every configured server: mounts it and sets the atime of its root to what it
-// is, as update_atime() does. Only a real SETATTR shows squashed users and read-only exports.
-[[nodiscard]] std::vector<Report> probe(const NfsConfig& config);
 
 }  // namespace qatime::nfs

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+#include "nfs/probe.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "catch.h"
+#include "nfs/patience.h"
+#include "nfs/scripted_server.h"
+#include "nfs/slow_names.h"
+
+namespace qatime::nfs::probe_test {
+namespace {
+
+using testing::kSlowName;
+using testing::kTimeout;
+using testing::Procedure;
+using testing::Request;
+using testing::ScriptedServer;
+using testing::SlowNames;
+using Fault = testing::Action::Fault;
+
+bool has(const std::string& text, const std::string& words) { return text.find(words) != std::string::npos; }
+
+bool is_guarded(const Request& request) { return request.guard.has_value(); }
+
+TEST_CASE("A probe of what works says so and leaves times as they are") {
+  ScriptedServer server;
+  const auto before = server.times("/");
+  const auto reports = probe(server.config());
+  REQUIRE(reports.size() == 1);
+  CHECK(reports[0].ok);
+  CHECK(reports[0].server == "127.0.0.1:" + std::to_string(server.port()));
+  CHECK(reports[0].path == "/");
+  CHECK(server.times("/").atime == before.atime);
+  CHECK(server.times("/").mtime == before.mtime);
+  CHECK(server.requests().back().procedure == Procedure::setattr);
+  CHECK(server.requests().back().guard == before.ctime);
+}
+
+TEST_CASE("A probe looks at every server and every export") {
+  ScriptedServer server;
+  server.add_directory("/a");
+  ScriptedServer gone;
+  auto config = server.config();
+  config.servers = {{"127.0.0.1", server.port()}, {"127.0.0.1", gone.port()}};
+  config.exports = {{"/a", "/a"}, {"/b", "/b"}};
+  gone.stop();
+  const auto reports = probe(config);
+  REQUIRE(reports.size() == 4);
+  CHECK(reports[0].ok);
+  CHECK_FALSE(reports[1].ok);
+  CHECK(has(reports[1].message, "\"/b\": noent: "));
+  CHECK(has(reports[2].message, "refused"));
+  CHECK_FALSE(reports[2].ok);
+  CHECK_FALSE(reports[3].ok);
+}
+
+TEST_CASE("A probe looks at every address of a name") {
+  ScriptedServer server;
+  auto config = server.config();
+  config.servers = {{"localhost"}};
+  const auto reports = probe(config);
+  CHECK(std::ranges::any_of(reports, [&](const ProbeReport& report) {
+    return report.ok && report.server == "127.0.0.1:" + std::to_string(server.port());
+  }));
+}
+
+TEST_CASE("A probe gives up on a name that takes long to resolve, and looks at the other servers") {
+  SlowNames names;
+  ScriptedServer server;
+  auto config = server.config(kTimeout);
+  config.servers = {{kSlowName}, {"127.0.0.1"}};
+  const auto reports = probe(config);
+  CHECK(names.waiting() == 1);
+  REQUIRE(reports.size() == 2);
+  CHECK_FALSE(reports[0].ok);
+  CHECK(has(reports[0].server, kSlowName));
+  CHECK(has(reports[0].message, "cannot resolve \"slow.test\": no answer"));
+  CHECK(reports[1].ok);
+}
+
+TEST_CASE("A probe says which name does not resolve") {
+  auto config = NfsConfig{};
+  config.servers = {{"no-such-host.invalid"}};
+  const auto reports = probe(config);
+  REQUIRE(reports.size() == 1);
+  CHECK_FALSE(reports[0].ok);
+  CHECK(has(reports[0].message, "cannot resolve \"no-such-host.invalid\""));
+}
+
+TEST_CASE("A probe says what to look at") {
+  struct Case {
+    Procedure procedure;
+    testing::Action action;
+    std::string says;
+  };
+  const auto each = GENERATE(values<Case>({
+      {Procedure::setattr, {Fault::none, Status::perm}, "squash"},
+      {Procedure::setattr, {Fault::none, Status::acces}, "squash"},
+      {Procedure::setattr, {Fault::none, Status::rofs}, "read-only"},
+      {Procedure::setattr, {Fault::deny}, "AUTH_SYS"},
+      {Procedure::mnt, {Fault::deny}, "AUTH_SYS"},
+      {Procedure::mnt, {Fault::none, Status::acces}, "may this host mount it"},
+      {Procedure::mnt, {Fault::none, Status::noent}, "list of exports"},
+      {Procedure::mnt, {Fault::proc_unavail}, "NFS version 3"},
+      {Procedure::getattr, {Fault::none, Status::acces}, "GETATTR"},
+  }));
+  ScriptedServer server;
+  server.script(each.procedure, each.action);
+  const auto reports = probe(server.config());
+  REQUIRE(reports.size() == 1);
+  CHECK_FALSE(reports[0].ok);
+  CHECK(has(reports[0].message, each.says));
+}
+
+TEST_CASE("A probe succeeds where the root changes all the time, and where guards are refused") {
+  ScriptedServer server;
+  server.script(Procedure::setattr, {Fault::none, GENERATE(Status::not_sync, Status::inval, Status::notsupp)},
+                ScriptedServer::kForEver, is_guarded);
+  CHECK(probe(server.config()).at(0).ok);
+}
+
+}  // namespace
+}  // namespace qatime::nfs::probe_test
