@@ -134,10 +134,10 @@ void write_nodes(const NodeStats& nodes, Writer& writer) {
   constexpr const char* kRecords = "qatime_node_records_total";
   writer.family(kRecords, "Records of the node, by what became of them.", "counter");
   for (std::size_t i = 0; i < all.size(); ++i) {
-    for (std::size_t fate = 0; fate < kFates.size(); ++fate) {
-      std::string with_fate = labels[i];
-      Writer::label(with_fate, "outcome", kFates.at(fate));
-      writer.sample(kRecords, "", with_fate, all[i]->records(static_cast<Fate>(fate)));
+    for (std::size_t outcome = 0; outcome < kRecordOutcomes.size(); ++outcome) {
+      std::string with_outcome = labels[i];
+      Writer::label(with_outcome, "outcome", kRecordOutcomes.at(outcome));
+      writer.sample(kRecords, "", with_outcome, all[i]->records(static_cast<RecordOutcome>(outcome)));
     }
   }
 }

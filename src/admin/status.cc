@@ -77,8 +77,8 @@ json::array nodes_of(const NodeStats& nodes, Time now) {
   json::array list;
   for (const Node* const node : nodes.all()) {
     json::object records;
-    for (std::size_t fate = 0; fate < kFates.size(); ++fate) {
-      records[kFates.at(fate)] = node->records(static_cast<Fate>(fate));
+    for (std::size_t outcome = 0; outcome < kRecordOutcomes.size(); ++outcome) {
+      records[kRecordOutcomes.at(outcome)] = node->records(static_cast<RecordOutcome>(outcome));
     }
     list.push_back(json::object{{"host", view(node->name())},
                                 {"lag", since_epoch(now) - since_epoch(node->newest())},

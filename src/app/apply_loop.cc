@@ -32,9 +32,9 @@ void ApplyLoop::start() {
   });
 }
 
-void ApplyLoop::adopt(const Config& config) {
-  client_.adopt(config.nfs);
-  engine_.adopt(config.policy, config.nfs.max_rate);
+void ApplyLoop::reconfigure(const Config& config) {
+  client_.reconfigure(config.nfs);
+  engine_.reconfigure(config.policy, config.nfs.max_rate);
   pump();
 }
 

@@ -33,7 +33,7 @@ class ApplyLoop {
   void start();
 
   // Goes by what of `config` SIGHUP may change, from now on.
-  void adopt(const Config& config);
+  void reconfigure(const Config& config);
 
   // The backlog has something new. Any thread.
   void wake();

@@ -255,7 +255,7 @@ class Daemon {
       auto tls = is_secure ? read_tls(next) : nullptr;
       auto policy = std::make_unique<const ingest::Policy>(next.policy, exports_, self_);
       const log::Level before = config_.log.level;
-      const Changes changes = adopt(config_, std::move(next));
+      const ConfigChanges changes = reconfigure(config_, std::move(next));
       take_over(std::move(policy), std::move(tls), [this, changes, louder = std::min(before, config_.log.level)] {
         log::set_level(louder);
         log::set_format(config_.log.format);
@@ -282,20 +282,20 @@ class Daemon {
     const auto config = std::make_shared<const Config>(config_);
     asio::post(intake_.io(),
                [this, config, policy = std::move(policy), tls = std::move(tls), done = std::move(done)]() mutable {
-                 intake_stage_.adopt(*policy, config->syslog.rfc3164_timezone);
+                 intake_stage_.reconfigure(*policy, config->syslog.rfc3164_timezone);
                  policy_ = std::move(policy);
-                 connections_.adopt(config->syslog);
+                 connections_.reconfigure(config->syslog);
                  if (tls) connections_.secure(std::move(tls));
-                 for (auto& listener : udp_) listener->adopt(config->syslog);
+                 for (auto& listener : udp_) listener->reconfigure(config->syslog);
                  asio::post(apply_.io(), [this, config, done = std::move(done)]() mutable {
-                   apply_loop_.adopt(*config);
+                   apply_loop_.reconfigure(*config);
                    backlog_.allow_for(config->nfs.timeout);
                    asio::post(main_, std::move(done));
                  });
                });
   }
 
-  static void tell(const Changes& changes) {
+  static void tell(const ConfigChanges& changes) {
     kLog.info("SIGHUP: read again, {}{}",
               changes.in_force.empty() ? "no key has changed" : "changed from now on: ", list_of(changes.in_force));
     if (changes.at_restart.empty()) return;

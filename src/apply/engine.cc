@@ -84,7 +84,7 @@ std::optional<Clock::Instant> Engine::next_deadline() const {
   return next;
 }
 
-void Engine::adopt(const PolicyConfig& policy, std::size_t max_rate) {
+void Engine::reconfigure(const PolicyConfig& policy, std::size_t max_rate) {
   forward_ = AtimePolicy{policy};
   if (max_rate != max_rate_) pace_.change(max_rate, clock_.now());
   max_rate_ = max_rate;

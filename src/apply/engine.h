@@ -54,7 +54,7 @@ class Engine {
   [[nodiscard]] std::optional<Clock::Instant> next_deadline() const;
 
   // Decides by these from now on, and no faster than `max_rate`: nfs.max_rate.
-  void adopt(const PolicyConfig& policy, std::size_t max_rate);
+  void reconfigure(const PolicyConfig& policy, std::size_t max_rate);
 
   // From now on what is in flight here ends, and nothing more is taken.
   void stop_taking();

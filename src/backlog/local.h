@@ -75,7 +75,8 @@ class Local final : public Backlog {
   void on_much_unwritten(std::function<void()> wake) { wake_store_thread_ = std::move(wake); }
 
   // A row that the log had from the beginning: its accesses are away. Rows in their order, before anything else.
-  void adopt(std::uint64_t sequence, Time written, std::uint32_t accesses, std::uint32_t changes, std::size_t bytes);
+  void load_existing(std::uint64_t sequence, Time written, std::uint32_t accesses, std::uint32_t changes,
+                     std::size_t bytes);
 
   // What changed names less than the retention ago, before this process began.
   void remember(const Event& change);

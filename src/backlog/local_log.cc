@@ -32,8 +32,8 @@ constexpr std::size_t kIdleRows = 1024;
 
 }  // namespace
 
-void Local::adopt(std::uint64_t sequence, Time written, std::uint32_t accesses, std::uint32_t changes,
-                  std::size_t bytes) {
+void Local::load_existing(std::uint64_t sequence, Time written, std::uint32_t accesses, std::uint32_t changes,
+                          std::size_t bytes) {
   const std::lock_guard lock{mutex_};
   const Slot row = rows_.open(sequence, written);
   rows_[row].accesses = accesses;

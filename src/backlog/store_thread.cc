@@ -41,7 +41,7 @@ StoreThread::StoreThread(const BacklogConfig& config, std::unique_ptr<Store> sto
     has_much_ = true;
     changed_.notify_all();
   });
-  adopt();
+  load_existing();
   began_ = std::chrono::steady_clock::now();
 }
 
@@ -74,17 +74,17 @@ bool StoreThread::stop(std::chrono::milliseconds limit) {
 }
 
 // Changes of the last minute concern what comes from now on, too.
-void StoreThread::adopt() {
+void StoreThread::load_existing() {
   const Time since = now() - local_.limits().retention;
   for (const Store::Row& row : store_->rows()) {
-    local_.adopt(row.sequence, row.written, row.accesses, row.changes, row.bytes);
-    adopted_ += row.accesses;
+    local_.load_existing(row.sequence, row.written, row.accesses, row.changes, row.bytes);
+    existing_ += row.accesses;
     if (row.changes == 0 || row.written < since) continue;
     const auto changes = store_->read_changes(row.sequence);
     if (changes) decode_changes(*changes, [&](const Event& change) { local_.remember(change); });
   }
-  if (adopted_ > 0) {
-    kLog.info("{} accesses wait in {}", log::field("accesses", adopted_), log::field("directory", config_.directory));
+  if (existing_ > 0) {
+    kLog.info("{} accesses wait in {}", log::field("accesses", existing_), log::field("directory", config_.directory));
   }
 }
 
@@ -161,7 +161,7 @@ bool StoreThread::commit(const Local::Draft& draft, const std::vector<Slot>& spe
 bool StoreThread::bring_back() {
   Local::Return returning = local_.begin_return();
   if (returning.steps.empty()) {
-    if (adopted_ > 0 && local_.away() == 0) report();
+    if (existing_ > 0 && local_.away() == 0) report();
     return false;
   }
   try {
@@ -247,9 +247,9 @@ void StoreThread::read_changes(const Local::Return::Step& step, PendingIndex& in
 
 void StoreThread::report() {
   const std::chrono::duration<double> time = std::chrono::steady_clock::now() - began_;
-  kLog.info("all {} accesses of {} are read back: {:.1f} s, {:.0f}/s", log::field("accesses", adopted_),
-            log::field("directory", config_.directory), time.count(), static_cast<double>(adopted_) / time.count());
-  adopted_ = 0;
+  kLog.info("all {} accesses of {} are read back: {:.1f} s, {:.0f}/s", log::field("accesses", existing_),
+            log::field("directory", config_.directory), time.count(), static_cast<double>(existing_) / time.count());
+  existing_ = 0;
 }
 
 void StoreThread::refused(Direction& direction, const StoreError& error) {

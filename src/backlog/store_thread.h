@@ -53,7 +53,7 @@ class StoreThread final : public Durability {
  private:
   using Instant = std::chrono::steady_clock::time_point;
 
-  void adopt();
+  void load_existing();
   void run();
   bool wait_for_work();
   bool pass();
@@ -91,7 +91,7 @@ class StoreThread final : public Durability {
   Direction reading_{"read", "what is away waits"};
   bool is_full_ = false;
   log::Throttle full_;
-  std::size_t adopted_ = 0;  // accesses that are to be reported once they are back
+  std::size_t existing_ = 0;  // accesses that are to be reported once they are back
   Instant began_{};
 
   std::mutex mutex_;

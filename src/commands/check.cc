@@ -14,7 +14,7 @@
 namespace qatime::commands {
 namespace {
 
-void print_fate(const std::string& line, const Config& config) {
+void print_explanation(const std::string& line, const Config& config) {
   const ingest::Explanation explanation = ingest::explain(line, config, now());
   for (const auto& [name, value] : explanation.fields) fmt::print("{:10} {}\n", name, log::escaped(value));
   const std::string counted = explanation.reason.empty() ? "" : fmt::format(" ({})", explanation.reason);
@@ -51,7 +51,7 @@ bool print_backlog(const BacklogConfig& config) {
 int check(const Check& options) {
   const Config config = options.config.load(log::Level::warning);
   if (config.syslog.uses_tls()) ingest::TlsSettings{config};  // throws if its files are not right
-  if (options.record) print_fate(*options.record, config);
+  if (options.record) print_explanation(*options.record, config);
   backlog::redis::require(config);
   if (options.connect) {
     const bool is_redis_right = print_redis(config);

@@ -155,8 +155,8 @@ bool is_reloadable(std::string_view key) {
   return known != nullptr && known->effect == Effect::at_reload;
 }
 
-Changes adopt(Config& current, Config next) {
-  Changes changes;
+ConfigChanges reconfigure(Config& current, Config next) {
+  ConfigChanges changes;
   for (const Key& key : all_keys()) {
     if (key.is_same(current, next)) continue;
     (key.effect == Effect::at_reload ? changes.in_force : changes.at_restart).emplace_back(key.name);

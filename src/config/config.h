@@ -183,12 +183,12 @@ inline constexpr const char* kDefaultConfigFile = "/etc/qatime/qatime.toml";
 [[nodiscard]] bool is_reloadable(std::string_view key);
 
 // The keys whose values have changed, dotted.
-struct Changes {
+struct ConfigChanges {
   std::vector<std::string> in_force;
   std::vector<std::string> at_restart;
 };
 
 // Makes `current` what `next` says, but for keys that need a restart.
-Changes adopt(Config& current, Config next);
+ConfigChanges reconfigure(Config& current, Config next);
 
 }  // namespace qatime

@@ -52,7 +52,7 @@ Intake::Traffic Intake::make_traffic(metrics::Registry& registry, const char* tr
           counter("qatime_accepted_total", "Records of an access.")};
 }
 
-void Intake::adopt(const Policy& policy, TimeZone zone) {
+void Intake::reconfigure(const Policy& policy, TimeZone zone) {
   assert(events_.empty());
   policy_ = &policy;
   zone_ = std::move(zone);
@@ -69,17 +69,17 @@ bool Intake::message(std::string_view bytes) {
   current_->messages.add();
   Source source;
   const Decision decision = judge(bytes, source);
-  Fate fate = Fate::malformed;
+  RecordOutcome outcome = RecordOutcome::malformed;
   if (const auto* const malformed = std::get_if<Malformed>(&decision)) {
     count_malformed(*malformed, bytes);
   } else if (const auto* const ignored = std::get_if<Ignored>(&decision)) {
     current_->ignored[static_cast<std::size_t>(*ignored)]->add();
-    fate = Fate::ignored;
+    outcome = RecordOutcome::ignored;
   } else {
-    fate = take(std::get<Event>(decision));
+    outcome = take(std::get<Event>(decision));
   }
-  if (source.node != nullptr) source.node->count(fate, source.time, now_);
-  return fate != Fate::malformed;
+  if (source.node != nullptr) source.node->count(outcome, source.time, now_);
+  return outcome != RecordOutcome::malformed;
 }
 
 void Intake::reject(Malformed reason) {
@@ -109,18 +109,18 @@ Decision Intake::judge(std::string_view bytes, Source& source) {
   return policy_->decide(read, std::get<Record>(record), now_);
 }
 
-Fate Intake::take(const Event& event) {
+RecordOutcome Intake::take(const Event& event) {
   events_.push_back(event);
   if (std::holds_alternative<Access>(event)) {
     current_->accepted.add();
-    return Fate::accepted;
+    return RecordOutcome::accepted;
   }
   if (std::holds_alternative<Move>(event)) {
     current_->moves.add();
-    return Fate::move;
+    return RecordOutcome::move;
   }
   current_->removals.add();
-  return Fate::removal;
+  return RecordOutcome::removal;
 }
 
 void Intake::count_malformed(Malformed reason, std::string_view example) {

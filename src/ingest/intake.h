@@ -47,7 +47,7 @@ class Intake {
   Intake& operator=(const Intake&) = delete;
 
   // What the next read, and all that follow, are judged by. Between flush() and begin().
-  void adopt(const Policy& policy, TimeZone zone);
+  void reconfigure(const Policy& policy, TimeZone zone);
 
   // What follows was read just now, from `transport`; the whole read had this many bytes. Where the newest message of
   // its source was written long ago, `written` says when: times without a year are taken for ones of then.
@@ -82,7 +82,7 @@ class Intake {
   };
 
   [[nodiscard]] Decision judge(std::string_view bytes, Source& source);
-  Fate take(const Event& event);
+  RecordOutcome take(const Event& event);
   void count_malformed(Malformed reason, std::string_view example);
   static Traffic make_traffic(metrics::Registry& registry, const char* transport);
 

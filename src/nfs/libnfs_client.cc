@@ -150,7 +150,7 @@ LibnfsClient::LibnfsClient(asio::io_context& io, const NfsConfig& config, metric
       resolve(host);
     }
   }
-  adopt_addresses();
+  add_new_servers();
 }
 
 LibnfsClient::~LibnfsClient() = default;
@@ -173,7 +173,7 @@ void LibnfsClient::resolve(Host& host) {
       host.failure.clear();
       client_context_->alerts.resolve("name", host.name);
       host.addresses = result.addresses;
-      adopt_addresses();
+      add_new_servers();
     }
     take_change();
   });
@@ -187,7 +187,7 @@ void LibnfsClient::resolve_later(Host& host) {
 }
 
 // Makes the servers those that the hosts' addresses name, but for one that is gone from its name and still answers.
-void LibnfsClient::adopt_addresses() {
+void LibnfsClient::add_new_servers() {
   const auto is_wanted = [this](const std::unique_ptr<Server>& server) {
     return std::any_of(hosts_.begin(), hosts_.end(), [&](const auto& host) {
       return host->port == server->peer.endpoint.port() &&
@@ -337,7 +337,7 @@ void LibnfsClient::post(std::function<void()> completion) {
   });
 }
 
-void LibnfsClient::adopt(const NfsConfig& config) {
+void LibnfsClient::reconfigure(const NfsConfig& config) {
   client_context_->config.timeout = config.timeout;
   client_context_->config.max_in_flight = config.max_in_flight;
   for (const auto& server : servers_) server->peer.window.set_most(config.max_in_flight);

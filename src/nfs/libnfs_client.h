@@ -58,7 +58,7 @@ class LibnfsClient final : public Client {
   void on_change(std::function<void()> changed) override;
 
   // Goes by nfs.max_in_flight and nfs.timeout of `config` from now on, the timeout for requests that start later.
-  void adopt(const NfsConfig& config);
+  void reconfigure(const NfsConfig& config);
 
   // Has `changed` called, on the loop, with all our own addresses of connections to servers so far, whenever there is a
   // new one. Set before the loop runs.
@@ -74,7 +74,7 @@ class LibnfsClient final : public Client {
 
   void resolve(Host& host);
   void resolve_later(Host& host);
-  void adopt_addresses();
+  void add_new_servers();
   void add_server(const Host& host, const boost::asio::ip::address& address);
   void take_change();
   void note_local_addresses();

@@ -47,7 +47,7 @@ void PendingIndex::take_in(const Access& access) { arrive(access.path, access.ti
 
 // Where nothing is known of later changes to the names, what is at a path is what was there when the change happened.
 // Else all that the change may concern leaves the table and arrives again, each access under the name that it came
-// with: that name and its time tell its fate, whatever the order in which the changes came.
+// with: that name and its time tell where it is, whatever the order in which the changes came.
 void PendingIndex::take_in(const Move& move) {
   if (is_within(move.path, move.target) || is_within(move.target, move.path)) return;  // changes nothing
   if (!is_new(move)) return;
@@ -104,7 +104,7 @@ void PendingIndex::take_in(Events events, std::span<const HashedPlace> places) {
       if (access == nullptr) {
         take_in(events[i]);
       } else if (places[i].place.directory.empty() ||
-                 changes_.follow(access->path, access->time).kind != Fate::Kind::stays) {
+                 changes_.follow(access->path, access->time).kind != Resolution::Kind::stays) {
         arrive(access->path, access->time, false, used < limit_);
       } else {
         count(put(places[i], access->time, used), false);
@@ -123,12 +123,13 @@ PendingTable::Added PendingIndex::put(const HashedPlace& where, Time time, std::
 
 // An access that came for `path`: it waits where its object is now, if that is anywhere in the exports.
 void PendingIndex::arrive(std::string_view path, Time time, bool counted, bool may_grow) {
-  const Fate fate = changes_.follow(path, time);
-  const auto place = fate.kind == Fate::Kind::ends
-                         ? std::nullopt
-                         : exports_.place(fate.kind == Fate::Kind::moves ? std::string_view{fate.path} : path);
+  const Resolution resolution = changes_.follow(path, time);
+  const auto place =
+      resolution.kind == Resolution::Kind::ends
+          ? std::nullopt
+          : exports_.place(resolution.kind == Resolution::Kind::moves ? std::string_view{resolution.path} : path);
   if (!place) {
-    if (fate.kind != Fate::Kind::stays) remember_cancelled({std::string{path}, time, fate.last});
+    if (resolution.kind != Resolution::Kind::stays) remember_cancelled({std::string{path}, time, resolution.last});
     if (!counted) ++tally_.cancelled;
     return;
   }
@@ -197,8 +198,9 @@ bool PendingIndex::follow_flight(Ticket ticket) {
   assert(flight);
   if (!flight || flight->mark == changes_.last_sequence()) return false;
   const std::string origin = changes_.origin(flight->path, flight->time, flight->mark);
-  const Fate fate = changes_.follow(origin, flight->time);
-  if (fate.kind != Fate::Kind::ends && (fate.kind == Fate::Kind::moves ? fate.path : origin) == flight->path)
+  const Resolution resolution = changes_.follow(origin, flight->time);
+  if (resolution.kind != Resolution::Kind::ends &&
+      (resolution.kind == Resolution::Kind::moves ? resolution.path : origin) == flight->path)
     return false;
   Affected affected;  // what met the flight under a name that was not its own any more
   table_.withdraw(flight->path, false, Time::max(),

@@ -98,7 +98,7 @@ class PendingIndex {
     std::uint64_t refused = 0;   // there was no room
     std::uint64_t repeated = 0;  // moves and removals that were known
   };
-  // The fates of accesses and changes since the last call.
+  // The outcomes of accesses and changes since the last call.
   [[nodiscard]] Counts take_tally() noexcept { return std::exchange(tally_, {}); }
 
   // The mark of what is taken now (PendingTable::take).

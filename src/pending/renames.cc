@@ -97,17 +97,17 @@ void RenameHistory::forget(Clock::Instant now) {
   trim();
 }
 
-Fate RenameHistory::follow(std::string_view path, Time time) const {
-  Fate fate;
-  if (changes_.empty() || changes_.rbegin()->first.time < time) return fate;
+Resolution RenameHistory::follow(std::string_view path, Time time) const {
+  Resolution resolution;
+  if (changes_.empty() || changes_.rbegin()->first.time < time) return resolution;
   Order from{time};
   while (const auto step = first_step(path, from, false)) {
-    if (step->effect.kind != Effect::Kind::moves) return {Fate::Kind::ends, {}, step->order};
-    fate = {Fate::Kind::moves, rebase(path, path.substr(0, step->size), *step->effect.other), step->order};
-    path = fate.path;
+    if (step->effect.kind != Effect::Kind::moves) return {Resolution::Kind::ends, {}, step->order};
+    resolution = {Resolution::Kind::moves, rebase(path, path.substr(0, step->size), *step->effect.other), step->order};
+    path = resolution.path;
     from = {step->order.time, step->order.sequence + 1};
   }
-  return fate;
+  return resolution;
 }
 
 std::string RenameHistory::origin(std::string_view path, Time time, std::uint64_t seen) const {

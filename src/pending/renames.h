@@ -28,8 +28,8 @@ struct Order {
   friend auto operator<=>(const Order&, const Order&) = default;
 };
 
-// What became of the object that a path named.
-struct Fate {
+// The object that a path named, by all changes since.
+struct Resolution {
   enum class Kind { stays, moves, ends };
   Kind kind = Kind::stays;
   std::string path;  // where it moves
@@ -67,9 +67,9 @@ class RenameHistory {
   // Drops what is too old.
   void forget(Clock::Instant now);
 
-  // The fate of the object that was at `path` at `time`: a move takes along what lies at and below its path and ends
+  // Where the object went that was at `path` at `time`: a move takes along what lies at and below its path and ends
   // what lies at and below its target.
-  [[nodiscard]] Fate follow(std::string_view path, Time time) const;
+  [[nodiscard]] Resolution follow(std::string_view path, Time time) const;
 
   // Where the object that is at `path` now was at `time`, when it existed; as far as changes up to the sequence `seen`
   // say.

@@ -354,19 +354,19 @@ bool Claims::has_changed(const Entries::value_type& entry) const {
 std::optional<std::string> Claims::path_of(const Source& source) const {
   const auto member = parse_member(source.member->first);
   assert(member);  // no other is placed
-  const Fate fate = changes_.follow(member->name, member->as_of.value_or(from_score(source.score)));
-  if (fate.kind == Fate::Kind::ends) return std::nullopt;
-  return fate.kind == Fate::Kind::moves ? fate.path : std::string{member->name};
+  const Resolution resolution = changes_.follow(member->name, member->as_of.value_or(from_score(source.score)));
+  if (resolution.kind == Resolution::Kind::ends) return std::nullopt;
+  return resolution.kind == Resolution::Kind::moves ? resolution.path : std::string{member->name};
 }
 
 std::optional<std::string> Claims::rename(std::string_view text, std::int64_t score) const {
   const auto member = parse_member(text);
   if (!member) return "";
   const std::lock_guard lock{mutex_};
-  const Fate fate = changes_.follow(member->name, member->as_of.value_or(from_score(score)));
-  if (fate.kind == Fate::Kind::ends) return "";
-  if (fate.kind == Fate::Kind::stays) return std::nullopt;
-  return format_member(fate.path, fate.last.time + std::chrono::nanoseconds{1});
+  const Resolution resolution = changes_.follow(member->name, member->as_of.value_or(from_score(score)));
+  if (resolution.kind == Resolution::Kind::ends) return "";
+  if (resolution.kind == Resolution::Kind::stays) return std::nullopt;
+  return format_member(resolution.path, resolution.last.time + std::chrono::nanoseconds{1});
 }
 
 void Claims::renamed(unsigned shard, const std::string& member, std::string_view name, bool is_gone) {

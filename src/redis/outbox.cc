@@ -89,7 +89,7 @@ Outbox::Outbox(const BacklogConfig& config, unsigned shards, std::unique_ptr<Sto
       degraded_{registry.degraded("backlog")},
       alerts_{registry.alerts()},
       encoder_{std::make_unique<AccessEncoder>(accesses_)} {
-  adopt();
+  load_existing();
 }
 
 Outbox::~Outbox() {
@@ -98,7 +98,7 @@ Outbox::~Outbox() {
   thread_.join();
 }
 
-void Outbox::adopt() {
+void Outbox::load_existing() {
   std::int64_t count = 0;
   for (const Store::Row& row : store_->rows()) {
     rows_.emplace(row.sequence, Row{row.accesses, row.bytes, row.written, State::waiting, {}, nullptr});

@@ -92,7 +92,7 @@ class Outbox {
   // Why nothing can be written, if so.
   enum class Trouble : std::uint8_t { none, full, failed };
 
-  void adopt();
+  void load_existing();
   void run();
   bool wait_for_work();
   bool pass();

@@ -21,9 +21,9 @@
 
 namespace qatime {
 
-// What became of a record.
-enum class Fate : std::uint8_t { accepted, move, removal, ignored, malformed };
-inline constexpr std::array kFates{"accepted", "move", "removal", "ignored", "malformed"};  // by Fate
+// The outcome of a record in ingest.
+enum class RecordOutcome : std::uint8_t { accepted, move, removal, ignored, malformed };
+inline constexpr std::array kRecordOutcomes{"accepted", "move", "removal", "ignored", "malformed"};  // by RecordOutcome
 
 // One node. The thread that finds it writes, any thread reads.
 class Node {
@@ -31,8 +31,8 @@ class Node {
   explicit Node(std::string name) : name_{std::move(name)} {}
 
   // A record of `time` came at `now`. A time that is ahead of our clock says no more than that it came.
-  void count(Fate fate, Time time, Time now) noexcept {
-    records_[static_cast<std::size_t>(fate)].add();
+  void count(RecordOutcome outcome, Time time, Time now) noexcept {
+    records_[static_cast<std::size_t>(outcome)].add();
     seen_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
     const auto newest = std::min(time, now).time_since_epoch().count();
     if (newest > newest_.load(std::memory_order_relaxed)) newest_.store(newest, std::memory_order_relaxed);
@@ -40,8 +40,8 @@ class Node {
 
   // Fit for a log line or a terminal.
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
-  [[nodiscard]] std::uint64_t records(Fate fate) const noexcept {
-    return records_[static_cast<std::size_t>(fate)].value();
+  [[nodiscard]] std::uint64_t records(RecordOutcome outcome) const noexcept {
+    return records_[static_cast<std::size_t>(outcome)].value();
   }
   // When its last record came.
   [[nodiscard]] Time seen() const noexcept { return moment(seen_); }
@@ -53,7 +53,7 @@ class Node {
   static Time moment(const Moment& from) noexcept { return Time{Time::duration{from.load(std::memory_order_relaxed)}}; }
 
   const std::string name_;
-  std::array<metrics::Counter, kFates.size()> records_;
+  std::array<metrics::Counter, kRecordOutcomes.size()> records_;
   Moment seen_{0};
   Moment newest_{0};
 };

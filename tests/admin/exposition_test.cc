@@ -49,7 +49,7 @@ TEST_CASE("A family has one head, whatever labels its samples have") {
 TEST_CASE("A node whose clock is ahead of ours does not lag") {
   metrics::Registry registry;
   const Time time = now() + 1h;
-  registry.nodes().find("q-1").count(Fate::accepted, time, time);
+  registry.nodes().find("q-1").count(RecordOutcome::accepted, time, time);
   CHECK(has_line(admin::expose(registry), R"(qatime_node_lag_seconds{host="q-1"} 0)"));
 }
 
@@ -62,7 +62,7 @@ TEST_CASE("Whether it is ready is told") {
 TEST_CASE("The name of a node cannot leave its label") {
   metrics::Registry registry;
   const Time time = now();
-  registry.nodes().find("q-\x1b[2J\"} 7\n\\\xff").count(Fate::accepted, time, time);
+  registry.nodes().find("q-\x1b[2J\"} 7\n\\\xff").count(RecordOutcome::accepted, time, time);
   const std::string text = admin::expose(registry);
   CHECK(text.find('\x1b') == std::string::npos);
   CHECK(has_line(text, R"(qatime_node_records_total{host="q-\\x1b[2J\\x22} 7\\x0a\\x5c\\xff",outcome="accepted"} 1)"));

@@ -127,7 +127,7 @@ TEST_CASE("AnotherRateAndPolicyHoldForWhatWaits", "[apply]") {
   CHECK(stage.applied() == 1);
   PolicyConfig coarse;
   coarse.granularity = 1h;
-  stage.engine.adopt(coarse, 0);
+  stage.engine.reconfigure(coarse, 0);
   stage.run();
   CHECK(stage.applied() == 40);
   stage.access(path_of(0), 6);

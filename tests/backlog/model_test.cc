@@ -259,7 +259,7 @@ class Stream {
   }
 
   // Where the object of an access is by all changes that have come.
-  std::optional<std::string> fate(const std::string& path, int time) {
+  std::optional<std::string> resolution(const std::string& path, int time) {
     Pending one{{path, time}};
     for (const Happening& change : changes_) {
       if (change.time >= time) replay(change, one);
@@ -278,7 +278,7 @@ class Stream {
         const std::string path = join(slice.directory, entry.name);
         const int time = milliseconds(entry.time);
         INFO("takes " << time << ' ' << path);
-        REQUIRE(fate(access_at(time).path, time) == path);
+        REQUIRE(resolution(access_at(time).path, time) == path);
         flights_.emplace_back(entry, path);
       }
     }
@@ -299,7 +299,7 @@ class Stream {
     } else if (what < 8) {
       run_.local_.put_back(entry.ticket, run_.clock_.now() + std::chrono::seconds{pick(3)}, entry.retry);
     } else if (!run_.local_.reconsider(entry.ticket)) {
-      CHECK(fate(access_at(milliseconds(entry.time)).path, milliseconds(entry.time)) == path);
+      CHECK(resolution(access_at(milliseconds(entry.time)).path, milliseconds(entry.time)) == path);
       return;
     }
     flights_.erase(at);
@@ -312,7 +312,7 @@ class Stream {
     for (const Happening& one : arrived_) {
       // It had superseded these.
       if (one.kind == Kind::access && one.time < time && !done_.contains(one.time) &&
-          fate(one.path, one.time) == path) {
+          resolution(one.path, one.time) == path) {
         done_.insert(one.time);
       }
     }

@@ -204,10 +204,11 @@ TEST_CASE("README lists the keys that SIGHUP changes") {
   }
 }
 
-TEST_CASE("Another configuration is adopted but for keys that need a restart") {
+TEST_CASE("Another configuration is in force but for keys that need a restart") {
   Config current = load("[nfs]\nport = 1\ntimeout = \"1s\"\n[policy]\nclusters = [\"a\"]\n");
-  const Changes changes = adopt(current, load("[nfs]\nport = 2\nmount_port = 0\ntimeout = \"2s\"\n[[nfs.exports]]\n"
-                                              "path = \"/a\"\nexport = \"/b\"\n[log]\nformat = \"json\"\n"));
+  const ConfigChanges changes =
+      reconfigure(current, load("[nfs]\nport = 2\nmount_port = 0\ntimeout = \"2s\"\n[[nfs.exports]]\n"
+                                "path = \"/a\"\nexport = \"/b\"\n[log]\nformat = \"json\"\n"));
   CHECK(changes.in_force == std::vector<std::string>{"policy.clusters", "nfs.timeout", "log.format"});
   CHECK(changes.at_restart == std::vector<std::string>{"nfs.port", "nfs.exports"});
   CHECK(current.nfs.port == 1);
@@ -215,7 +216,7 @@ TEST_CASE("Another configuration is adopted but for keys that need a restart") {
   CHECK(current.nfs.timeout == 2s);
   CHECK(current.policy.clusters.empty());
   CHECK(current.log.format == log::Format::json);
-  const Changes none = adopt(current, Config{current});
+  const ConfigChanges none = reconfigure(current, Config{current});
   CHECK(none.in_force.empty());
   CHECK(none.at_restart.empty());
 }

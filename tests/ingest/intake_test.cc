@@ -255,7 +255,7 @@ TEST_CASE_METHOD(Fixture, "Another policy holds from the next read on") {
   PolicyConfig other = config;
   other.operations = {"fs_write_data"};
   const Policy next{other, exports, self};
-  intake.adopt(next, *TimeZone::load("UTC"));
+  intake.reconfigure(next, *TimeZone::load("UTC"));
   CHECK(take({record("fs_read_data", "/a"), record("fs_write_data", "/b")}) ==
         std::vector<std::string>{"/b 2026-01-27T14:12:23.955800000Z"});
   CHECK(metrics.sum("qatime_accepted_total") == 2);

@@ -18,9 +18,9 @@ Time at(int seconds) { return Time{std::chrono::seconds{seconds}}; }
 
 // Where an access at `path` and `time` goes; "" if it ends.
 std::string goes(const RenameHistory& changes, std::string_view path, int time) {
-  const Fate fate = changes.follow(path, at(time));
-  if (fate.kind == Fate::Kind::ends) return "";
-  return fate.kind == Fate::Kind::stays ? std::string{path} : fate.path;
+  const Resolution resolution = changes.follow(path, at(time));
+  if (resolution.kind == Resolution::Kind::ends) return "";
+  return resolution.kind == Resolution::Kind::stays ? std::string{path} : resolution.path;
 }
 
 }  // namespace
@@ -97,7 +97,7 @@ TEST_CASE("ThereAndBackAgainEnds", "[backlog]") {
   changes.remember(Move{"/a", "/b", at(10)}, kStart);
   changes.remember(Move{"/b", "/a", at(20)}, kStart);
   CHECK(goes(changes, "/a", 5) == "/a");
-  CHECK(changes.follow("/a", at(5)).kind == Fate::Kind::moves);
+  CHECK(changes.follow("/a", at(5)).kind == Resolution::Kind::moves);
 }
 
 TEST_CASE("AMoveThenARemovalEnds", "[backlog]") {

@@ -50,15 +50,15 @@ TEST_CASE("The newest time of a node is that of its records, and never ahead of 
   NodeStats nodes;
   Node& node = nodes.find("q-1");
   const Time now{1'000s};
-  node.count(Fate::accepted, now - 7s, now);
-  node.count(Fate::ignored, now - 9s, now + 1s);
+  node.count(RecordOutcome::accepted, now - 7s, now);
+  node.count(RecordOutcome::ignored, now - 9s, now + 1s);
   CHECK(node.newest() == now - 7s);
   CHECK(node.seen() == now + 1s);
-  node.count(Fate::accepted, now + 24h, now + 2s);
+  node.count(RecordOutcome::accepted, now + 24h, now + 2s);
   CHECK(node.newest() == now + 2s);
-  CHECK(node.records(Fate::accepted) == 2);
-  CHECK(node.records(Fate::ignored) == 1);
-  CHECK(node.records(Fate::malformed) == 0);
+  CHECK(node.records(RecordOutcome::accepted) == 2);
+  CHECK(node.records(RecordOutcome::ignored) == 1);
+  CHECK(node.records(RecordOutcome::malformed) == 0);
 }
 
 }  // namespace qatime::nodes_test

@@ -74,7 +74,7 @@ Connections::Connections(const SyslogConfig& config, Intake& intake, metrics::Re
 
 Connections::~Connections() { close_all(); }
 
-void Connections::adopt(const SyslogConfig& config) {
+void Connections::reconfigure(const SyslogConfig& config) {
   max_message_ = config.max_message;
   max_connections_ = config.max_connections;
   allow_ = config.allow;

@@ -47,7 +47,7 @@ class Connections {
 
   // Goes by the limits of `config` from now on. Who is allowed no longer is closed; beyond max_connections no more are
   // taken in, and those that are open stay.
-  void adopt(const SyslogConfig& config);
+  void reconfigure(const SyslogConfig& config);
 
   // What connections over TLS begin with from now on; those that are open go on as they are.
   void secure(std::shared_ptr<const TlsSettings> settings) { tls_ = std::move(settings); }

@@ -116,7 +116,7 @@ UdpListener::~UdpListener() {
 
 std::uint16_t UdpListener::port() const { return endpoint_.port(); }
 
-void UdpListener::adopt(const SyslogConfig& config) {
+void UdpListener::reconfigure(const SyslogConfig& config) {
   if (max_message_ != config.max_message || allow_.empty() != config.allow.empty()) {
     batch_ = std::make_unique<Batch>(config.max_message, !config.allow.empty());
   }

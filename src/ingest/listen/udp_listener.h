@@ -34,7 +34,7 @@ class UdpListener {
   [[nodiscard]] std::uint16_t port() const;
 
   // Goes by the limits of `config` from the next read on.
-  void adopt(const SyslogConfig& config);
+  void reconfigure(const SyslogConfig& config);
 
   // Takes in what has arrived, for a second at most, then closes. Blocks the thread.
   void drain_and_close();

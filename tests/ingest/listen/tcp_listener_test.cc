@@ -376,7 +376,7 @@ TEST_CASE_METHOD(Fixture, "Other limits hold for connections that are open") {
   config.allow = {*parse_network("127.0.0.2/32")};
   config.max_message = 300;
   config.max_connections = 1;
-  connections->adopt(config);
+  connections->reconfigure(config);
   CHECK(open() == 1);
   CHECK(is_closed(stranger));
   CHECK(count("qatime_connections_refused_total", "allow") == 1);

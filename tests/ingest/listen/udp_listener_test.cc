@@ -169,17 +169,17 @@ TEST_CASE_METHOD(Fixture, "Other limits hold from the next datagram on") {
   run_until([&] { return paths.size() == 1; });
   config.max_message = 300;
   config.udp_receive_buffer = 8192;
-  listener.adopt(config);
+  listener.reconfigure(config);
   CHECK(count("qatime_udp_buffer_bytes") == 8192);
   send(record_of(long_path));
   run_until([&] { return count("qatime_malformed_total", "too_long") == 1; });
   config.allow = {*parse_network("192.0.2.0/24")};
-  listener.adopt(config);
+  listener.reconfigure(config);
   send(record_of("/a"));
   run_until([&] { return count("qatime_ignored_total", "allow") == 1; });
   config.allow = {*parse_network("127.0.0.1")};
   config.max_message = 1024;
-  listener.adopt(config);
+  listener.reconfigure(config);
   send(record_of(long_path));
   run_until([&] { return paths.size() == 2; });
 }
@@ -197,7 +197,7 @@ TEST_CASE_METHOD(Fixture, "While it rests after many datagrams, all goes on") {
   }
   SECTION("a buffer of another size is taken") {
     config.udp_receive_buffer = 8192;
-    listener.adopt(config);
+    listener.reconfigure(config);
     for (int i = 0; i < 500; ++i) send(record_of("/b"));
     listener.drain_and_close();
     CHECK(count("qatime_udp_kernel_drops_total") > 0);
