@@ -178,7 +178,7 @@ std::chrono::seconds Local::oldest() const {
   const std::lock_guard lock{mutex_};
   const auto here = index_.table().oldest(clock_.now());
   for (const auto& [sequence, row] : rows_.order()) {
-    if (rows_[row].away == 0 && !rows_[row].is_returning) continue;
+    if (rows_[row].on_disk == 0 && !rows_[row].is_returning) continue;
     return std::max(here, std::chrono::duration_cast<std::chrono::seconds>(now() - rows_[row].written));
   }
   return here;
@@ -189,7 +189,7 @@ std::size_t Local::bytes() const noexcept {
 }
 
 std::size_t Local::pending_now() const noexcept {
-  return index_.table().pending() + rows_.away() + returning_ + overflow_accesses_;
+  return index_.table().pending() + rows_.on_disk() + returning_ + overflow_accesses_;
 }
 
 std::size_t Local::unwritten_now() const noexcept { return index_.table().unwritten() + overflow_accesses_; }

@@ -74,7 +74,8 @@ class Local final : public Backlog {
   // add() waits. Set before the first add().
   void on_much_unwritten(std::function<void()> wake) { wake_store_thread_ = std::move(wake); }
 
-  // A row that the log had from the beginning: its accesses are away. Rows in their order, before anything else.
+  // A row that the log had at the start: its accesses are on disk alone. Rows come in their order, before anything
+  // else.
   void load_existing(std::uint64_t sequence, Time written, std::uint32_t accesses, std::uint32_t changes,
                      std::size_t bytes);
 
@@ -94,26 +95,26 @@ class Local final : public Backlog {
 
   // Everything that is new at one moment.
   struct Pass {
-    std::vector<Slot> items;  // that are to be looked at
-    std::size_t next;         // of them
-    std::uint64_t events;     // that are in the log when nothing is left
-    std::size_t overflows;    // that are to be written still
-    std::vector<Slot> spent;  // rows that nobody needs then
-    bool is_full;             // accesses have to wait for room on disk
+    std::vector<Slot> items;     // that are to be looked at
+    std::size_t next;            // of them
+    std::uint64_t events;        // that are in the log when nothing is left
+    std::size_t overflows;       // that are to be written still
+    std::vector<Slot> unneeded;  // rows that nobody needs then
+    bool is_full;                // accesses have to wait for room on disk
   };
   [[nodiscard]] Pass begin_pass();
 
-  // Adds some of what is new to `draft`, where it is away if there is no room in memory. Returns whether there is more
-  // of the pass.
+  // Adds some of what is new to `draft`; without room in memory, it is on disk alone from then on. Returns whether
+  // there is more of the pass.
   [[nodiscard]] bool write_some(Pass& pass, Draft& draft);
 
   // The sequences of rows.
   [[nodiscard]] std::vector<std::uint64_t> sequences(const std::vector<Slot>& rows) const;
 
-  // The draft is in the log, and `spent` is no more.
-  void committed(const Draft& draft, const std::vector<Slot>& spent);
+  // The draft is in the log, and the rows `unneeded` are deleted.
+  void committed(const Draft& draft, const std::vector<Slot>& unneeded);
 
-  // Has what is left of rows that are nearly spent written again, if the log is much greater than what is pending.
+  // Has the accesses of rows that are mostly unneeded written again, if the log is much greater than what is pending.
   void renew();
 
   // Rows whose accesses come back together, and the changes that these have to go through, in the order of the log.
@@ -122,18 +123,18 @@ class Local final : public Backlog {
       Slot row;
       std::uint64_t sequence;
       Time written;
-      bool is_returning;          // else its changes are needed
-      std::vector<bool> is_away;  // empty: all
+      bool is_returning;             // else its changes are needed
+      std::vector<bool> is_on_disk;  // empty: all
 
-      [[nodiscard]] bool comes(std::uint32_t position) const { return is_away.empty() || is_away[position]; }
+      [[nodiscard]] bool comes(std::uint32_t position) const { return is_on_disk.empty() || is_on_disk[position]; }
     };
     std::vector<Step> steps;
     bool has_changes = false;
-    bool is_merger = false;  // of small rows: what comes is written again, and may go away again
+    bool is_merger = false;  // of small rows: what comes is written again, and may leave memory again
     bool has_begun = false;
     std::size_t changes_seen = 0;  // bytes of changes_
   };
-  // Nothing to do if there are no steps: nothing is away, or there is no room, nor are there many small rows.
+  // Nothing to do if there are no steps: nothing is on disk alone, or there is no room, nor are there many small rows.
   [[nodiscard]] Return begin_return() const;
 
   // Takes some of the accesses of a row that have no changes to go through. Returns false when there are no more, or a
@@ -158,7 +159,7 @@ class Local final : public Backlog {
   [[nodiscard]] bool is_full() const;
 
   [[nodiscard]] std::size_t disk_bytes() const;
-  [[nodiscard]] std::size_t away() const;
+  [[nodiscard]] std::size_t on_disk() const;
   [[nodiscard]] std::size_t rows() const;
   [[nodiscard]] const Exports& exports() const noexcept { return exports_; }
   [[nodiscard]] const HistoryLimits& limits() const noexcept { return limits_; }
@@ -207,8 +208,8 @@ class Local final : public Backlog {
   const Clock& clock_;
   const HistoryLimits limits_;
   const bool has_log_;
-  const std::size_t max_row_;         // bytes
-  const std::size_t high_water_;      // bytes of the table: beyond, what comes overflows, and what is written goes away
+  const std::size_t max_row_;     // bytes
+  const std::size_t high_water_;  // bytes of the table: beyond, what comes overflows, and what is written leaves memory
   const std::size_t much_unwritten_;  // accesses
   std::function<void()> wake_;
   std::function<void()> wake_store_thread_;
@@ -224,7 +225,7 @@ class Local final : public Backlog {
   std::string changes_;         // that are in no row yet
   std::uint32_t changes_count_ = 0;
   std::uint64_t events_ = 0;  // that were taken in and not dropped
-  // Accesses that are away without having been in the table, in no row yet: each of these is to be one.
+  // Accesses for the disk alone, which were never in the table and are in no row yet: each of these is to be one.
   struct Overflow {
     std::string entries;
     std::uint32_t accesses;
@@ -237,7 +238,7 @@ class Local final : public Backlog {
   std::size_t overflow_accesses_ = 0;  // in all
   std::condition_variable room_made_;
   bool is_patient_ = true;     // nobody has waited for it in vain since the last commit
-  std::size_t returning_ = 0;  // accesses that are neither away nor in the index
+  std::size_t returning_ = 0;  // accesses that are neither on disk alone nor in the index
   Trouble trouble_ = Trouble::none;
   metrics::Counter& recovered_;
   metrics::Counter& coalesced_;

@@ -27,7 +27,7 @@ constexpr std::size_t kSlice = 512;
 
 // The log may be this much greater than what is pending takes in it: below it is not worth tidying.
 constexpr std::size_t kIdleBytes = 8 << 20;
-// Rows are kept in mind; of more of them than that, those that are nearly spent or hold little are made one.
+// Rows are kept in mind; of more of them than that, those that are mostly unneeded or hold little are made one.
 constexpr std::size_t kIdleRows = 1024;
 
 }  // namespace
@@ -39,7 +39,7 @@ void Local::load_existing(std::uint64_t sequence, Time written, std::uint32_t ac
   rows_[row].accesses = accesses;
   rows_[row].changes = changes;
   rows_.commit(row, bytes);
-  rows_.set_away(row, accesses);
+  rows_.set_on_disk(row, accesses);
   sequence_ = sequence;
   recovered_.add(accesses);
   publish();
@@ -59,7 +59,7 @@ Local::Pass Local::begin_pass() {
   std::deque<PendingTable::Unwritten> taken;
   {
     const std::lock_guard lock{mutex_};
-    pass.spent = rows_.dead(now(), limits_.retention);
+    pass.unneeded = rows_.unneeded(now(), limits_.retention);
     pass.is_full = unwritten_now() > 0 && rows_.bytes() >= disk_;
     if (pass.is_full) return pass;
     taken = index_.table().take_unwritten();
@@ -146,7 +146,7 @@ void Local::write_overflow(Draft& draft) {
   part.batch.entries = std::move(overflow.entries);
   part.is_whole = true;
   rows_[part.row].accesses = part.batch.accesses = overflow.accesses;
-  rows_.set_away(part.row, overflow.accesses);
+  rows_.set_on_disk(part.row, overflow.accesses);
 }
 
 Local::Draft::Part& Local::open_part(Draft& draft) {
@@ -167,12 +167,12 @@ std::vector<std::uint64_t> Local::sequences(const std::vector<Slot>& rows) const
   return found;
 }
 
-void Local::committed(const Draft& draft, const std::vector<Slot>& spent) {
+void Local::committed(const Draft& draft, const std::vector<Slot>& unneeded) {
   const std::lock_guard lock{mutex_};
   for (const auto& part : draft.parts) {
     rows_.commit(part.row, part.batch.entries.size() + part.batch.changes.size());
   }
-  for (const Slot row : spent) rows_.close(row);
+  for (const Slot row : unneeded) rows_.close(row);
   is_patient_ = true;
   room_made_.notify_all();
 }
@@ -186,15 +186,15 @@ void Local::renew() {
     const Time old = now() - limits_.retention;
     for (const auto& [sequence, row] : rows_.order()) {
       const LogIndex::Row& itself = rows_[row];
-      if (itself.changes > 0 ? rows_.away() == 0 && itself.written < old : itself.away == 0) ++many;
-      if (itself.accesses > 0) needed += itself.bytes / itself.accesses * (itself.resident + itself.away);
+      if (itself.changes > 0 ? rows_.on_disk() == 0 && itself.written < old : itself.on_disk == 0) ++many;
+      if (itself.accesses > 0) needed += itself.bytes / itself.accesses * (itself.in_memory + itself.on_disk);
     }
     const bool is_many = many > kIdleRows;
     if (rows_.bytes() <= 2 * needed + kIdleBytes && !is_many) return;
     for (const auto& [sequence, row] : rows_.order()) {
       const LogIndex::Row& itself = rows_[row];
-      if (!itself.is_committed || itself.away > 0 || itself.is_returning || itself.resident == 0) continue;
-      if (!is_many && itself.resident > itself.accesses / 2) continue;
+      if (!itself.is_committed || itself.on_disk > 0 || itself.is_returning || itself.in_memory == 0) continue;
+      if (!is_many && itself.in_memory > itself.accesses / 2) continue;
       is_sparse.resize(std::max(is_sparse.size(), std::size_t{row} + 1));
       is_sparse[row] = true;
     }
@@ -211,10 +211,10 @@ Local::Return Local::begin_return() const {
   const std::lock_guard lock{mutex_};
   Return returning;
   const bool has_room = index_.used_bytes() <= memory_ / 2 || index_.table().pending() < kSlice;
-  returning.is_merger = !has_room && rows_.away_rows() > kIdleRows;
-  if (rows_.away() == 0 || !(has_room || returning.is_merger)) return returning;
+  returning.is_merger = !has_room && rows_.rows_on_disk() > kIdleRows;
+  if (rows_.on_disk() == 0 || !(has_room || returning.is_merger)) return returning;
   const auto may_come = [&](const LogIndex::Row& row) {
-    return row.is_committed && row.away > 0 && (!returning.is_merger || row.bytes < max_row_ / 8);
+    return row.is_committed && row.on_disk > 0 && (!returning.is_merger || row.bytes < max_row_ / 8);
   };
   const auto first = std::ranges::find_if(rows_.order(), [&](const auto& row) { return may_come(rows_[row.second]); });
   if (first == rows_.order().end()) return returning;
@@ -228,7 +228,7 @@ Local::Return Local::begin_return() const {
     if (may_come(row)) room = comes ? room - std::min(room, 2 * row.bytes) : 0;
     if (!is_needed && !comes) continue;
     returning.has_changes = returning.has_changes || !comes;
-    returning.steps.push_back({slot, sequence, row.written, comes, row.is_away});
+    returning.steps.push_back({slot, sequence, row.written, comes, row.is_on_disk});
   }
   return returning;
 }
@@ -240,8 +240,8 @@ bool Local::bring_directly(const Return::Step& step, AccessDecoder& accesses, bo
     const std::lock_guard lock{mutex_};
     LogIndex::Row& row = rows_[step.row];
     if (!row.is_returning) {
-      returning_ = row.away;
-      rows_.set_away(step.row, 0);
+      returning_ = row.on_disk;
+      rows_.set_on_disk(step.row, 0);
       row.is_returning = true;
     }
     if (changes_count_ > 0 && !accesses.at_end()) return false;
@@ -273,7 +273,7 @@ bool Local::bring_some(Return& returning, PendingIndex& index) {
     if (!std::exchange(returning.has_begun, true)) {
       for (const auto& step : returning.steps) {
         if (!step.is_returning || rows_[step.row].is_returning) continue;
-        rows_.set_away(step.row, 0);
+        rows_.set_on_disk(step.row, 0);
         rows_[step.row].is_returning = true;
       }
     }
@@ -307,8 +307,8 @@ bool Local::bring_some(Return& returning, PendingIndex& index) {
 
 void Local::lose(Slot row) {
   const std::lock_guard lock{mutex_};
-  const std::size_t lost = rows_[row].away;
-  rows_.set_away(row, 0);
+  const std::size_t lost = rows_[row].on_disk;
+  rows_.set_on_disk(row, 0);
   rows_.close(row);
   publish();
   dropped_.at(static_cast<std::size_t>(Dropped::damaged))->add(lost);
@@ -329,9 +329,9 @@ std::size_t Local::rows() const {
   return rows_.order().size();
 }
 
-std::size_t Local::away() const {
+std::size_t Local::on_disk() const {
   const std::lock_guard lock{mutex_};
-  return rows_.away() + returning_;
+  return rows_.on_disk() + returning_;
 }
 
 }  // namespace qatime::backlog

@@ -120,7 +120,7 @@ bool StoreThread::pass() {
   for (bool more = true; more;) {
     Local::Draft draft;
     while (more && draft.bytes < kMaxDraft) more = local_.write_some(pass, draft);
-    if (!commit(draft, more ? std::vector<Slot>{} : pass.spent)) return false;
+    if (!commit(draft, more ? std::vector<Slot>{} : pass.unneeded)) return false;
   }
   if (pass.events > committed_.value()) committed_.add(pass.events - committed_.value());
   is_full_ = pass.is_full;
@@ -136,18 +136,18 @@ bool StoreThread::pass() {
 }
 
 // Tries until the disk takes it. Returns false when it did not before the end.
-bool StoreThread::commit(const Local::Draft& draft, const std::vector<Slot>& spent) {
-  if (draft.parts.empty() && spent.empty()) return true;
+bool StoreThread::commit(const Local::Draft& draft, const std::vector<Slot>& unneeded) {
+  if (draft.parts.empty() && unneeded.empty()) return true;
   std::vector<const Batch*> batches;
   batches.reserve(draft.parts.size());
   for (const auto& part : draft.parts) batches.push_back(&part.batch);
-  const auto dead = local_.sequences(spent);
+  const auto sequences = local_.sequences(unneeded);
   do {
     try {
       const auto begin = std::chrono::steady_clock::now();
-      store_->commit(batches, dead);
+      store_->commit(batches, sequences);
       commit_seconds_.observe(std::chrono::steady_clock::now() - begin);
-      local_.committed(draft, spent);
+      local_.committed(draft, unneeded);
       taken(writing_);
       return true;
     } catch (const StoreError& error) {
@@ -161,7 +161,7 @@ bool StoreThread::commit(const Local::Draft& draft, const std::vector<Slot>& spe
 bool StoreThread::bring_back() {
   Local::Return returning = local_.begin_return();
   if (returning.steps.empty()) {
-    if (existing_ > 0 && local_.away() == 0) report();
+    if (existing_ > 0 && local_.on_disk() == 0) report();
     return false;
   }
   try {
@@ -271,11 +271,11 @@ void StoreThread::tell_trouble() {
   const Local::Trouble full = is_full_ ? Local::Trouble::disk_full : Local::Trouble::none;
   local_.set_trouble(writing_.is_refused ? Local::Trouble::disk_failed : full);
   degraded_.set(writing_.is_refused || reading_.is_refused || is_full_ ? 1 : 0);
-  report_trouble();
+  update_alert();
 }
 
 // What is accepted must be kept: without a disk, or with no room left, others should receive.
-void StoreThread::report_trouble() {
+void StoreThread::update_alert() {
   if (writing_.is_refused) return alerts_.raise("backlog", config_.directory, writing_.why, Alerts::Effect::unready);
   if (is_full_) {
     const bool is_dropping = local_.is_full();

@@ -24,9 +24,9 @@
 
 namespace qatime::backlog {
 
-// Keeps a local backlog in its log: commits what is new every `backlog.commit`, or earlier where it is much, deletes
-// rows that nobody needs, sends away what memory has no room for and brings it back when there is room. What the log
-// held at the beginning is away.
+// Keeps a local backlog in its log: commits what is new every `backlog.commit`, or earlier where it is much; deletes
+// unneeded rows; leaves on disk alone what memory has no room for, and brings it back when there is room. The log's
+// accesses at the start are on disk alone.
 //
 // While the disk refuses, it tries again, nothing is deleted, and what is new waits in memory.
 class StoreThread final : public Durability {
@@ -57,7 +57,7 @@ class StoreThread final : public Durability {
   void run();
   bool wait_for_work();
   bool pass();
-  bool commit(const Local::Draft& draft, const std::vector<Slot>& spent);
+  bool commit(const Local::Draft& draft, const std::vector<Slot>& unneeded);
   bool bring_back();
   void bring_directly(const Local::Return::Step& step, bool is_merger);
   void bring_through_changes(Local::Return& returning);
@@ -76,7 +76,7 @@ class StoreThread final : public Durability {
   void refused(Direction& direction, const StoreError& error);
   void taken(Direction& direction);
   void tell_trouble();
-  void report_trouble();
+  void update_alert();
   [[nodiscard]] bool may_try_again();
 
   const BacklogConfig config_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is still needed of the log, row by row.
+// The index of the log: which of its rows are still needed.
 #pragma once
 
 #include <algorithm>
@@ -14,10 +14,10 @@
 
 namespace qatime::backlog {
 
-// The accesses of a row are resident, each in an entry of the table that knows its row; or away, on disk alone; or
-// spent: settled, or in another row by now. A row whose accesses are all spent is dead. One of changes is needed as
-// long as a row before it is, whose accesses have to follow the changes when they come back, and a while after its
-// arrival.
+// An access of a row is in one of three states: in memory, where an entry of the table knows its row; on disk alone; or
+// unneeded, because it is settled, or in another row by now. A row is unneeded when all of its accesses are. A row of
+// changes is needed as long as a row before it is, because the accesses of that have to follow the changes when they
+// come back; and for a while after its arrival.
 //
 // Rows are named by slots, which are used again. All is O(1) or O(log rows). One owner.
 class LogIndex {
@@ -29,14 +29,14 @@ class LogIndex {
     std::size_t bytes = 0;       // on disk
     std::uint32_t accesses = 0;  // in it
     std::uint32_t changes = 0;   // in it
-    std::uint32_t resident = 0;
-    std::uint32_t away = 0;
-    std::vector<bool> is_away;  // by the position of the access; empty: all, if any
+    std::uint32_t in_memory = 0;
+    std::uint32_t on_disk = 0;
+    std::vector<bool> is_on_disk;  // by the position of the access; empty: all, if any
     bool is_committed = false;
-    bool is_returning = false;  // some of its accesses are neither away nor resident for a moment
+    bool is_returning = false;  // some of its accesses are neither on disk alone nor in memory for a moment
   };
 
-  // `sequence` is higher than all before. All its accesses are spent until the calls below say otherwise.
+  // `sequence` is higher than all before. All its accesses are unneeded until the calls below say otherwise.
   Slot open(std::uint64_t sequence, Time written) {
     const Slot slot = rows_.allocate();
     rows_[slot] = Row{};
@@ -49,31 +49,31 @@ class LogIndex {
   [[nodiscard]] Row& operator[](Slot row) noexcept { return rows_[row]; }
   [[nodiscard]] const Row& operator[](Slot row) const noexcept { return rows_[row]; }
 
-  void hold(Slot row) noexcept { ++rows_[row].resident; }
-  void release(Slot row) noexcept { --rows_[row].resident; }
+  void hold(Slot row) noexcept { ++rows_[row].in_memory; }
+  void release(Slot row) noexcept { --rows_[row].in_memory; }
 
-  // One more access is in it, and away from now on; or resident if somebody calls hold().
-  void append(Slot row, bool is_away) {
+  // One more access is in it, and on disk alone from now on; or in memory if somebody calls hold().
+  void append(Slot row, bool is_on_disk) {
     Row& itself = rows_[row];
     ++itself.accesses;
-    if (!is_away) return;
-    itself.is_away.resize(itself.accesses);
-    itself.is_away.back() = true;
-    set_away(row, itself.away + 1);
+    if (!is_on_disk) return;
+    itself.is_on_disk.resize(itself.accesses);
+    itself.is_on_disk.back() = true;
+    set_on_disk(row, itself.on_disk + 1);
   }
 
-  // How many of its accesses are away now.
-  void set_away(Slot row, std::uint32_t count) noexcept {
-    away_ = away_ - rows_[row].away + count;
-    away_rows_ += std::size_t{count > 0} - std::size_t{rows_[row].away > 0};
-    rows_[row].away = count;
-    if (count == 0) rows_[row].is_away = {};
+  // How many of its accesses are on disk alone now.
+  void set_on_disk(Slot row, std::uint32_t count) noexcept {
+    on_disk_ = on_disk_ - rows_[row].on_disk + count;
+    rows_on_disk_ += std::size_t{count > 0} - std::size_t{rows_[row].on_disk > 0};
+    rows_[row].on_disk = count;
+    if (count == 0) rows_[row].is_on_disk = {};
   }
 
   // The row was written, in this many bytes.
   void commit(Slot row, std::size_t bytes) noexcept {
     Row& itself = rows_[row];
-    if (!itself.is_away.empty()) itself.is_away.resize(itself.accesses);
+    if (!itself.is_on_disk.empty()) itself.is_on_disk.resize(itself.accesses);
     itself.is_committed = true;
     itself.bytes = bytes;
     bytes_ += bytes;
@@ -83,15 +83,15 @@ class LogIndex {
   void close(Slot row) {
     bytes_ -= rows_[row].bytes;
     order_.erase(rows_[row].sequence);
-    rows_[row].is_away = {};
+    rows_[row].is_on_disk = {};
     rows_.release(row);
   }
 
-  // Committed rows that nobody needs. Changes are needed as long as accesses that are older than they are, or came up
-  // to `retention` later; and until they are so old at `now`.
-  [[nodiscard]] std::vector<Slot> dead(Time now, std::chrono::nanoseconds retention) const {
+  // The committed rows that are unneeded at `now`. Changes are needed until they are older than `retention`, and older
+  // by that than the first access that is needed.
+  [[nodiscard]] std::vector<Slot> unneeded(Time now, std::chrono::nanoseconds retention) const {
     const auto is_live = [](const Row& row) {
-      return !row.is_committed || row.is_returning || row.resident > 0 || row.away > 0;
+      return !row.is_committed || row.is_returning || row.in_memory > 0 || row.on_disk > 0;
     };
     const auto first = std::ranges::find_if(order_, [&](const auto& row) { return is_live(rows_[row.second]); });
     const Time since = first == order_.end() ? now : std::min(now, rows_[first->second].written);
@@ -109,15 +109,15 @@ class LogIndex {
   // In the order of their sequences.
   [[nodiscard]] const std::map<std::uint64_t, Slot>& order() const noexcept { return order_; }
 
-  [[nodiscard]] std::size_t away() const noexcept { return away_; }
-  [[nodiscard]] std::size_t away_rows() const noexcept { return away_rows_; }  // in which some are
-  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }          // on disk
+  [[nodiscard]] std::size_t on_disk() const noexcept { return on_disk_; }
+  [[nodiscard]] std::size_t rows_on_disk() const noexcept { return rows_on_disk_; }  // in which some are
+  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }                // on disk
 
  private:
   Slab<Row> rows_;
   std::map<std::uint64_t, Slot> order_;
-  std::size_t away_ = 0;
-  std::size_t away_rows_ = 0;
+  std::size_t on_disk_ = 0;
+  std::size_t rows_on_disk_ = 0;
   std::size_t bytes_ = 0;
 };
 

@@ -235,7 +235,7 @@ std::vector<std::shared_ptr<Batch>> Outbox::cut() {
 
 // Writes batches, and deletes what is needed no more. Returns whether the disk took it.
 bool Outbox::commit(const std::vector<std::shared_ptr<Batch>>& batches) {
-  std::vector<std::uint64_t> dead;
+  std::vector<std::uint64_t> unneeded;
   {
     const std::lock_guard lock{mutex_};
     const auto now = std::chrono::steady_clock::now();
@@ -244,7 +244,7 @@ bool Outbox::commit(const std::vector<std::shared_ptr<Batch>>& batches) {
       if (row.state < State::acknowledged) continue;
       if (now - row.acknowledged < kKept && bytes < config_.disk / 2) continue;
       row.state = State::doomed;
-      dead.push_back(sequence);
+      unneeded.push_back(sequence);
       bytes -= row.bytes;
     }
   }
@@ -252,9 +252,9 @@ bool Outbox::commit(const std::vector<std::shared_ptr<Batch>>& batches) {
   views.reserve(batches.size());
   for (const auto& batch : batches) views.push_back(batch.get());
   try {
-    if (!views.empty() || !dead.empty()) {
+    if (!views.empty() || !unneeded.empty()) {
       const auto begin = std::chrono::steady_clock::now();
-      store_->commit(views, dead);
+      store_->commit(views, unneeded);
       commit_seconds_.observe(std::chrono::steady_clock::now() - begin);
     }
   } catch (const StoreError& error) {
@@ -268,7 +268,7 @@ bool Outbox::commit(const std::vector<std::shared_ptr<Batch>>& batches) {
   bool has_news = false;
   {
     const std::lock_guard lock{mutex_};
-    for (const auto sequence : dead) {
+    for (const auto sequence : unneeded) {
       row_bytes_ -= rows_.at(sequence).bytes;
       rows_.erase(sequence);
     }

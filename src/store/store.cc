@@ -92,12 +92,12 @@ std::vector<Store::Row> Store::rows() {
   return despite_damage([this] { return file().rows(); });
 }
 
-void Store::commit(std::span<const Batch* const> batches, std::span<const std::uint64_t> dead) {
+void Store::commit(std::span<const Batch* const> batches, std::span<const std::uint64_t> unneeded) {
   if (!in_place()) move_back();
   despite_damage([&] {
     sqlite::Transaction transaction{file().database()};
     for (const Batch* const batch : batches) file().insert(*batch);
-    for (const std::uint64_t sequence : dead) file().erase(sequence);
+    for (const std::uint64_t sequence : unneeded) file().erase(sequence);
     file().shrink();
     transaction.commit();
   });

@@ -40,10 +40,12 @@ class Store {
   // In order of sequence, without reading what is in them.
   [[nodiscard]] std::vector<Row> rows();
 
-  // Adds `batches` and deletes the rows `dead`, of which some may be gone already: all or nothing. It survives a loss
+  // Adds `batches` and deletes the rows `unneeded`, some of which may be gone: all or nothing. It survives a loss
   // of power once this returns. After a StoreError others with the same sequences may be added.
-  void commit(std::span<const Batch* const> batches, std::span<const std::uint64_t> dead);
-  void commit(const Batch* batch, std::span<const std::uint64_t> dead) { commit({&batch, batch ? 1U : 0U}, dead); }
+  void commit(std::span<const Batch* const> batches, std::span<const std::uint64_t> unneeded);
+  void commit(const Batch* batch, std::span<const std::uint64_t> unneeded) {
+    commit({&batch, batch ? 1U : 0U}, unneeded);
+  }
 
   // Nothing if there is no such row, or none that is right.
   [[nodiscard]] std::optional<Batch> read(std::uint64_t sequence);

@@ -272,7 +272,7 @@ TEST_CASE("a change that comes late concerns what is away") {
     Life life{directory.path()};
     life.move("/a", "/b", 20);  // so what was renamed at 30 was another object
     for (int turn = 0; turn < 3; ++turn) REQUIRE(life.store_thread.turn());
-    CHECK(life.local.away() == 0);
+    CHECK(life.local.on_disk() == 0);
   }
   Life life{directory.path()};
   CHECK(life.drain() == std::map<std::string, int>{{"/b", 10}});
@@ -293,7 +293,7 @@ TEST_CASE("what finds no room in memory is away, and comes back through the chan
   REQUIRE(life.store_thread.turn());
   CHECK(life.sum("qatime_dropped_total") == 0);
   CHECK(life.sum("qatime_backlog_bytes") < 600 << 10);
-  CHECK(life.local.away() > kCount / 2);
+  CHECK(life.local.on_disk() > kCount / 2);
   CHECK(life.local.pending() == kCount);
 
   life.move("/d7", "/moved", 100'000);
@@ -305,7 +305,7 @@ TEST_CASE("what finds no room in memory is away, and comes back through the chan
   expected["/d8/" + name(kCount - 92)] = 200'000;
   CHECK(life.drain() == expected);
   CHECK(life.adds_up());
-  CHECK(life.local.away() == 0);
+  CHECK(life.local.on_disk() == 0);
 }
 
 TEST_CASE("what comes at once may take more than memory until it is committed") {
@@ -585,7 +585,7 @@ class Story {
         case 3:
           REQUIRE(life.store_thread.turn());
           committed = truth;
-          was_away_ = was_away_ || life.local.away() > 0;
+          was_away_ = was_away_ || life.local.on_disk() > 0;
           break;
         default: {
           const auto accessed = path(3);

@@ -269,7 +269,7 @@ void recover(const std::string& directory) {
   const double process = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
   Subject subject{directory, true, std::size_t{4} << 30};
   const auto count = static_cast<double>(subject.local.pending());
-  while (subject.local.away() > 0) std::this_thread::sleep_for(1ms);
+  while (subject.local.on_disk() > 0) std::this_thread::sleep_for(1ms);
   print("accesses", count);
   print("per_second", count / (wall() - start));
   print("process_seconds", seconds_of(CLOCK_PROCESS_CPUTIME_ID) - process);
@@ -289,9 +289,10 @@ void commit(const std::string& directory, std::uint32_t batches) {
       encoder.add(path.substr(0, slash), path.substr(slash + 1), now());
       ++batch.accesses;
     }
-    const std::vector<std::uint64_t> dead = i > 5 ? std::vector<std::uint64_t>{i - 5} : std::vector<std::uint64_t>{};
+    const std::vector<std::uint64_t> unneeded =
+        i > 5 ? std::vector<std::uint64_t>{i - 5} : std::vector<std::uint64_t>{};
     const double start = wall();
-    store.commit(&batch, dead);
+    store.commit(&batch, unneeded);
     times.push_back(wall() - start);
   }
   std::ranges::sort(times);

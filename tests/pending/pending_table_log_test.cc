@@ -36,8 +36,8 @@ struct Fixture {
   }
 
   [[nodiscard]] bool is_dead(Slot one) const {
-    const auto dead = rows.dead(at(0), std::chrono::seconds{60});
-    return std::find(dead.begin(), dead.end(), one) != dead.end();
+    const auto unneeded = rows.unneeded(at(0), std::chrono::seconds{60});
+    return std::find(unneeded.begin(), unneeded.end(), one) != unneeded.end();
   }
 
   Exports exports;
@@ -98,9 +98,9 @@ TEST_CASE_METHOD(Fixture, "only what just waits leaves when it is written") {
   CHECK(written ==
         Written{"/d/flies 1", "/d/flies-and-waits 2", "/d/tried 1", "/d/delayed 1", "/d/waits 1 -", "/e/waits 1 -"});
   CHECK(table.pending() == 5);
-  CHECK(rows[row].resident == 4);
-  CHECK(rows.away() == 2);
-  CHECK(rows[row].is_away == std::vector<bool>{false, false, false, false, true, true});
+  CHECK(rows[row].in_memory == 4);
+  CHECK(rows.on_disk() == 2);
+  CHECK(rows[row].is_on_disk == std::vector<bool>{false, false, false, false, true, true});
   add("/d/waits", 3);
   CHECK(write(false) == Written{"/d/waits 3"});
 }
@@ -114,7 +114,7 @@ TEST_CASE_METHOD(Fixture, "of many at once each that leaves is written and gone"
   }
   CHECK(write(true) == all);
   CHECK(table.pending() == 0);
-  CHECK(rows.away() == 90);
+  CHECK(rows.on_disk() == 90);
   CHECK_FALSE(is_dead(row));
 }
 
@@ -126,7 +126,7 @@ TEST_CASE_METHOD(Fixture, "what comes back is in its row unless something newer 
   CHECK(table.restore(*exports.place("/newer"), at(3), old) == PendingTable::Added::coalesced);
   CHECK(table.restore(*exports.place("/older"), at(3), old) == PendingTable::Added::coalesced);
   CHECK(table.restore(*exports.place("/other"), at(3), old) == PendingTable::Added::waits);
-  CHECK(rows[old].resident == 2);
+  CHECK(rows[old].in_memory == 2);
   CHECK(write() == Written{"/newer 5"});
 }
 
@@ -148,17 +148,17 @@ TEST_CASE("a row of changes is needed as long as accesses that have to go throug
     rows[row].accesses = accesses;
     rows[row].changes = changes;
     rows.commit(row, 100);
-    rows.set_away(row, accesses);
+    rows.set_on_disk(row, accesses);
     return row;
   };
-  const auto dead = [&](int now) { return rows.dead(at(now), std::chrono::seconds{60}); };
+  const auto unneeded = [&](int now) { return rows.unneeded(at(now), std::chrono::seconds{60}); };
   const Slot before = open(1, 1000, 0, 1);
   const Slot accesses = open(2, 1050, 3, 0);
   const Slot after = open(3, 1100, 0, 1);
-  CHECK(dead(5000).empty());  // the first came less than 60 s before the accesses
-  rows.set_away(accesses, 0);
-  CHECK(dead(1100) == std::vector<Slot>{before, accesses});
-  CHECK(dead(1161) == std::vector<Slot>{before, accesses, after});
+  CHECK(unneeded(5000).empty());  // the first came less than 60 s before the accesses
+  rows.set_on_disk(accesses, 0);
+  CHECK(unneeded(1100) == std::vector<Slot>{before, accesses});
+  CHECK(unneeded(1161) == std::vector<Slot>{before, accesses, after});
 }
 
 }  // namespace qatime::backlog::pending_table_log_test

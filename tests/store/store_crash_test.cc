@@ -27,26 +27,26 @@ struct Expected {
   struct Step {
     std::uint64_t sequence;
     std::size_t size;
-    std::vector<std::uint64_t> dead;
+    std::vector<std::uint64_t> unneeded;
   };
   Step next(std::mt19937& random) const {
     constexpr std::size_t kSizes[] = {100, 1000, 3900, 4000, 20'000, 100'000};
     Step step{last + 1, kSizes[random() % 6], {}};
     for (const auto& [sequence, size] : sizes) {
-      if (random() % 4 == 0) step.dead.push_back(sequence);
+      if (random() % 4 == 0) step.unneeded.push_back(sequence);
     }
     return step;
   }
   void done(const Step& step) {
     last = step.sequence;
-    for (const std::uint64_t sequence : step.dead) sizes.erase(sequence);
+    for (const std::uint64_t sequence : step.unneeded) sizes.erase(sequence);
     sizes[step.sequence] = step.size;
   }
 };
 
 void carry_out(Store& store, const Expected::Step& step) {
   const Batch made = batch(step.sequence, step.size);
-  store.commit(&made, step.dead);
+  store.commit(&made, step.unneeded);
 }
 
 std::vector<std::uint64_t> sequences(const Expected& expected) {

@@ -51,9 +51,9 @@ TEST_CASE("WhatIsDeadIsDeletedWithTheCommitThatSaysSo") {
   {
     Store store{directory.path()};
     for (std::uint64_t i = 1; i <= 10; ++i) commit(store, batch(i));
-    const std::vector<std::uint64_t> dead{1, 5, 77};
+    const std::vector<std::uint64_t> unneeded{1, 5, 77};
     const Batch next = batch(11);
-    store.commit(&next, dead);
+    store.commit(&next, unneeded);
     store.commit(nullptr, std::vector<std::uint64_t>{2});
     CHECK(store.rows().size() == 8);
   }
