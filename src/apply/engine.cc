@@ -38,9 +38,9 @@ Engine::Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& cloc
       client_{client},
       clock_{clock},
       exports_{exports},
-      forward_{policy},
+      policy_{policy},
       dry_run_{dry_run},
-      tally_{registry},
+      outcomes_{registry},
       pipeline_{client, [this] { advance(); }},
       resolver_{client, pipeline_, clock, config, exports, registry},
       scans_{backlog,
@@ -54,7 +54,7 @@ Engine::Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& cloc
                scanned(scan, entry, object);
              }},
       max_rate_{config.max_rate},
-      pace_{config.max_rate},
+      rate_limiter_{config.max_rate},
       most_paced_{most_paced(config.max_rate)},
       backoff_{kFirstRetry, kLastRetry, seed} {
   assert(config.exports.size() == exports.size());
@@ -77,7 +77,7 @@ std::optional<Clock::Instant> Engine::next_deadline() const {
     if (at && *at > now && (!next || *at < *next)) next = at;
   };
   if (client_.room() > 0) consider(backlog_.next_due());
-  if (client_.room() > 0 && !paced_.empty()) consider(std::max(pace_.next(), now + kPaceTick));
+  if (client_.room() > 0 && !paced_.empty()) consider(std::max(rate_limiter_.next(), now + kPaceTick));
   for (std::size_t export_index = 0; export_index < states_.size(); ++export_index) {
     if (client_.root(export_index)) consider(states_[export_index].breaker.next_deadline());
   }
@@ -85,8 +85,8 @@ std::optional<Clock::Instant> Engine::next_deadline() const {
 }
 
 void Engine::reconfigure(const PolicyConfig& policy, std::size_t max_rate) {
-  forward_ = AtimePolicy{policy};
-  if (max_rate != max_rate_) pace_.change(max_rate, clock_.now());
+  policy_ = AtimePolicy{policy};
+  if (max_rate != max_rate_) rate_limiter_.change(max_rate, clock_.now());
   max_rate_ = max_rate;
   most_paced_ = most_paced(max_rate);
 }
@@ -144,7 +144,7 @@ bool Engine::take_slice(std::size_t most) {
       if (breaker.suspended() && breaker.suspended() != Reason::mapping) probe_root(export_index, now);
       continue;
     }
-    const bool is_hot = recent_.find(slice.directory, slice.entries.front().name, now) != nullptr;
+    const bool is_hot = hot_files_.find(slice.directory, slice.entries.front().name, now) != nullptr;
     const auto more = breaker.suspended() || is_hot ? std::nullopt : scans_.extra_entries(slice);
     if (more) backlog_.take_more(slice, *more);
     if (breaker.suspended()) breaker.probed(now);
@@ -178,7 +178,7 @@ void Engine::forget_changed() {
 void Engine::forget(std::string_view path) {
   resolver_.forget(path);
   scans_.forget(path);
-  recent_.forget(path);
+  hot_files_.forget(path);
   const std::string_view directory = parent(path);
   const std::string_view name = path.substr(path.rfind('/') + 1);
   for (Task& task : tasks_) {
@@ -191,7 +191,7 @@ void Engine::watch(std::size_t export_index, Clock::Instant now) {
   auto& breaker = states_[export_index].breaker;
   breaker.tick(now);
   if (breaker.root_probe_due(now)) probe_root(export_index, now);
-  states_[export_index].notice.update(state(export_index), backlog_.pending(), now);
+  states_[export_index].reporter.update(state(export_index), backlog_.pending(), now);
 }
 
 // Why the export gets no work.

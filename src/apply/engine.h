@@ -67,7 +67,7 @@ class Engine {
     Breaker breaker;
     GuardSupport guards;
     TimeDelta time_delta;
-    ExportReporter notice;
+    ExportReporter reporter;
   };
 
   // What there is to do.
@@ -116,13 +116,13 @@ class Engine {
   nfs::Client& client_;
   const Clock& clock_;
   const Exports& exports_;
-  AtimePolicy forward_;
+  AtimePolicy policy_;
   const bool dry_run_;
-  OutcomeCounters tally_;
+  OutcomeCounters outcomes_;
   Pipeline pipeline_;
   Resolver resolver_;
   DirectoryScans scans_;
-  HotFileCache recent_;
+  HotFileCache hot_files_;
   std::vector<ExportState> states_;  // by export
   std::size_t next_export_ = 0;      // whose turn it is
   bool is_scans_turn_ = false;
@@ -132,7 +132,7 @@ class Engine {
   // Objects with a SETATTR on its way, and who waits for its end to look again.
   boost::unordered_flat_map<nfs::Handle, std::vector<Task*>, std::hash<nfs::Handle>> setting_;
   std::size_t max_rate_;
-  RateLimiter pace_;
+  RateLimiter rate_limiter_;
   std::size_t most_paced_;   // entries in work
   std::deque<Task*> paced_;  // whose SETATTR waits for its turn
   Backoff backoff_;

@@ -73,7 +73,7 @@ void Engine::scanned(const DirectoryScan& scan, const backlog::Entry& entry, con
 // there is none to be set takes a look.
 bool Engine::recall(Task& task) {
   if (states_[task.export_index].breaker.suspended() || !states_[task.export_index].guards.usable()) return false;
-  const auto* known = recent_.find(*task.directory, task.entry.name, clock_.now());
+  const auto* known = hot_files_.find(*task.directory, task.entry.name, clock_.now());
   if (known == nullptr || !is_forward(task, known->attributes)) return false;
   task.object = known->handle;
   set(task, known->attributes);
@@ -121,7 +121,7 @@ void Engine::read(Task& task) {
 }
 
 bool Engine::is_forward(const Task& task, const nfs::Attributes& attributes) const {
-  return forward_.moves(attributes, states_[task.export_index].time_delta.kept(task.entry.time));
+  return policy_.moves(attributes, states_[task.export_index].time_delta.kept(task.entry.time));
 }
 
 void Engine::decide(Task& task, const nfs::Attributes& attributes) {
@@ -132,7 +132,7 @@ void Engine::decide(Task& task, const nfs::Attributes& attributes) {
     task.entry.time = attributes.atime;
   } else if (!is_forward(task, attributes)) {
     settle(task);
-    tally_.unchanged();
+    outcomes_.unchanged();
     tasks_.erase(task.self);
     return;
   }
@@ -149,14 +149,14 @@ void Engine::set(Task& task, const nfs::Attributes& attributes) {
   task.found = attributes.atime;
   task.guard.reset();
   if (!task.unguarded && states_[task.export_index].guards.usable()) task.guard = attributes.ctime;
-  if (pace_.limits() && !task.is_probe) return paced_.push_back(&task);  // a probe changes no time
+  if (rate_limiter_.limits() && !task.is_probe) return paced_.push_back(&task);  // a probe changes no time
   send(task);
 }
 
 // Sends the SETATTRs whose turn it is by nfs.max_rate.
 void Engine::send_due() {
-  for (const auto now = clock_.now(); !paced_.empty() && client_.room() > 0 && pace_.next() <= now;) {
-    pace_.take(now);
+  for (const auto now = clock_.now(); !paced_.empty() && client_.room() > 0 && rate_limiter_.next() <= now;) {
+    rate_limiter_.take(now);
     send(*paced_.front());
     paced_.pop_front();
   }
@@ -197,7 +197,7 @@ void Engine::was_set(Task& task, Status status, const std::optional<nfs::Attribu
     task.unguarded = task.guard_refused = true;
     return look_again(task);
   }
-  recent_.drop(*task.directory, task.entry.name);
+  hot_files_.drop(*task.directory, task.entry.name);
   failed(task, status, *task.directory);
 }
 
@@ -221,17 +221,17 @@ bool Engine::took(const Task& task, Time reported) {
 // else has just changed.
 void Engine::remember(const Task& task, const std::optional<nfs::Attributes>& after) {
   const std::string& name = task.entry.name;
-  if (!after || task.status == Status::ignored) return recent_.drop(*task.directory, name);
-  if (task.is_recalled) return recent_.renew(*task.directory, name, *after, clock_.now());
+  if (!after || task.status == Status::ignored) return hot_files_.drop(*task.directory, name);
+  if (task.is_recalled) return hot_files_.renew(*task.directory, name, *after, clock_.now());
   const bool pays = !name.empty() && task.entry.time - task.found <= HotFileCache::kTtl;
   if (pays && task.guard && task.not_syncs == 0 && !task.is_doubtful) {
-    recent_.learn(*task.directory, name, {task.object, *after}, task.looked);
+    hot_files_.learn(*task.directory, name, {task.object, *after}, task.looked);
   }
 }
 
 // After a SETATTR that was not done: what is remembered does not hold.
 void Engine::look_again(Task& task) {
-  recent_.drop(*task.directory, task.entry.name);
+  hot_files_.drop(*task.directory, task.entry.name);
   if (task.is_recalled) return locate(task);
   look(task);
 }
@@ -346,13 +346,13 @@ void Engine::applied(Task& task) {
   }
   if (task.status == Status::ignored) return fail(task);
   settle(task);
-  tally_.applied();
+  outcomes_.applied();
   tasks_.erase(task.self);
 }
 
 void Engine::fail(Task& task) {
   settle(task);
-  tally_.failed(task.status, *task.directory, task.entry.name);
+  outcomes_.failed(task.status, *task.directory, task.entry.name);
   tasks_.erase(task.self);
 }
 

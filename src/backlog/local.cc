@@ -26,7 +26,7 @@ Local::Local(const BacklogConfig& config, Exports exports, const Clock& clock, m
       max_row_{std::clamp<std::size_t>(memory_ / 32, 16 << 10, 4 << 20)},
       high_water_{memory_ / 4 * 3},
       much_unwritten_{std::clamp<std::size_t>(memory_ / 4096, 128, 65'536)},
-      index_{exports_, memory_, clock.now(), limits, has_log_ ? &rows_ : nullptr},
+      index_{exports_, memory_, clock.now(), limits, has_log_ ? &log_index_ : nullptr},
       invalidations_{memory_ / 8},
       recovered_{registry.counter("qatime_recovered_total",
                                   "Accesses that an earlier process had left in the backlog, or that a late move or "
@@ -122,7 +122,7 @@ void Local::take_more(Slice& slice, std::size_t limit) {
 }
 
 void Local::settle(Ticket ticket) {
-  if (settled_.leave(ticket, pending_)) return;
+  if (deferred_settles_.leave(ticket, pending_)) return;
   const std::lock_guard lock{mutex_};
   assert(index_.table().flight(ticket));
   index_.table().settle(ticket);
@@ -177,9 +177,9 @@ std::size_t Local::in_flight() const {
 std::chrono::seconds Local::oldest() const {
   const std::lock_guard lock{mutex_};
   const auto here = index_.table().oldest(clock_.now());
-  for (const auto& [sequence, row] : rows_.order()) {
-    if (rows_[row].on_disk == 0 && !rows_[row].is_returning) continue;
-    return std::max(here, std::chrono::duration_cast<std::chrono::seconds>(now() - rows_[row].written));
+  for (const auto& [sequence, row] : log_index_.order()) {
+    if (log_index_[row].on_disk == 0 && !log_index_[row].is_returning) continue;
+    return std::max(here, std::chrono::duration_cast<std::chrono::seconds>(now() - log_index_[row].written));
   }
   return here;
 }
@@ -189,27 +189,27 @@ std::size_t Local::bytes() const noexcept {
 }
 
 std::size_t Local::pending_now() const noexcept {
-  return index_.table().pending() + rows_.on_disk() + returning_ + overflow_accesses_;
+  return index_.table().pending() + log_index_.on_disk() + returning_ + overflow_accesses_;
 }
 
 std::size_t Local::unwritten_now() const noexcept { return index_.table().unwritten() + overflow_accesses_; }
 
-void Local::count(const PendingIndex::Counts& tally) {
-  recovered_.add(tally.recovered);
-  coalesced_.add(tally.coalesced);
-  cancelled_.add(tally.cancelled);
-  repeated_.add(tally.repeated);
+void Local::count(const PendingIndex::Counts& counts) {
+  recovered_.add(counts.recovered);
+  coalesced_.add(counts.coalesced);
+  cancelled_.add(counts.cancelled);
+  repeated_.add(counts.repeated);
   const Trouble trouble = has_log_ && trouble_ == Trouble::none ? Trouble::disk_failed : trouble_;
-  if (tally.refused > 0) dropped_.at(static_cast<std::size_t>(trouble))->add(tally.refused);
-  events_ -= tally.refused;
+  if (counts.refused > 0) dropped_.at(static_cast<std::size_t>(trouble))->add(counts.refused);
+  events_ -= counts.refused;
 }
 
 // In such an order that whoever reads the counters in between finds outcomes for less than came in, never for more.
 void Local::publish() {
-  PendingIndex::Counts tally = index_.take_tally();
-  recovered_.add(std::exchange(tally.recovered, 0));
+  PendingIndex::Counts counts = index_.take_counts();
+  recovered_.add(std::exchange(counts.recovered, 0));
   pending_.set(static_cast<std::int64_t>(pending_now()));
-  count(tally);
+  count(counts);
   in_flight_.set(static_cast<std::int64_t>(index_.table().in_flight()));
   bytes_.set(static_cast<std::int64_t>(bytes()));
 }

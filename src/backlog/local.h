@@ -176,11 +176,11 @@ class Local final : public Backlog {
   // Who has the lock, for longer: what is settled meanwhile is carried out at the end, and told.
   class Busy {
    public:
-    explicit Busy(Local& local) : local_{local} { local_.settled_.open(); }
+    explicit Busy(Local& local) : local_{local} { local_.deferred_settles_.open(); }
     Busy(const Busy&) = delete;
     Busy& operator=(const Busy&) = delete;
     ~Busy() {
-      for (const Ticket ticket : local_.settled_.close()) local_.index_.table().settle(ticket);
+      for (const Ticket ticket : local_.deferred_settles_.close()) local_.index_.table().settle(ticket);
       local_.publish();
     }
 
@@ -199,7 +199,7 @@ class Local final : public Backlog {
   [[nodiscard]] std::size_t bytes() const noexcept;
   [[nodiscard]] std::size_t pending_now() const noexcept;
   [[nodiscard]] std::size_t unwritten_now() const noexcept;
-  void count(const PendingIndex::Counts& tally);
+  void count(const PendingIndex::Counts& counts);
   void publish();
 
   const std::size_t memory_;
@@ -215,10 +215,10 @@ class Local final : public Backlog {
   std::function<void()> wake_store_thread_;
   std::vector<HashedPlace> places_;  // of the events of one add()
 
-  DeferredSettles settled_;
+  DeferredSettles deferred_settles_;
   mutable std::mutex mutex_;
   // guarded by mutex_:
-  LogIndex rows_;
+  LogIndex log_index_;
   PendingIndex index_;
   InvalidationList invalidations_;
   std::uint64_t sequence_ = 0;  // of the row that was opened last

@@ -35,11 +35,11 @@ constexpr std::size_t kIdleRows = 1024;
 void Local::load_existing(std::uint64_t sequence, Time written, std::uint32_t accesses, std::uint32_t changes,
                           std::size_t bytes) {
   const std::lock_guard lock{mutex_};
-  const Slot row = rows_.open(sequence, written);
-  rows_[row].accesses = accesses;
-  rows_[row].changes = changes;
-  rows_.commit(row, bytes);
-  rows_.set_on_disk(row, accesses);
+  const Slot row = log_index_.open(sequence, written);
+  log_index_[row].accesses = accesses;
+  log_index_[row].changes = changes;
+  log_index_.commit(row, bytes);
+  log_index_.set_on_disk(row, accesses);
   sequence_ = sequence;
   recovered_.add(accesses);
   publish();
@@ -59,8 +59,8 @@ Local::Pass Local::begin_pass() {
   std::deque<PendingTable::Unwritten> taken;
   {
     const std::lock_guard lock{mutex_};
-    pass.unneeded = rows_.unneeded(now(), limits_.retention);
-    pass.is_full = unwritten_now() > 0 && rows_.bytes() >= disk_;
+    pass.unneeded = log_index_.unneeded(now(), limits_.retention);
+    pass.is_full = unwritten_now() > 0 && log_index_.bytes() >= disk_;
     if (pass.is_full) return pass;
     taken = index_.table().take_unwritten();
     end_overflow();
@@ -88,7 +88,7 @@ bool Local::write_some(Pass& pass, Draft& draft) {
   }
   if (changes_count_ > 0) {
     Draft::Part& part = open_part(draft);
-    rows_[part.row].changes = part.batch.changes_count = std::exchange(changes_count_, 0);
+    log_index_[part.row].changes = part.batch.changes_count = std::exchange(changes_count_, 0);
     part.batch.changes = std::exchange(changes_, {});
     draft.bytes += part.batch.changes.size();
   }
@@ -105,12 +105,12 @@ bool Local::write_some(Pass& pass, Draft& draft) {
   const auto is_full = [this] { return index_.used_bytes() > high_water_; };
   index_.table().write(part.row, items, is_full, [&](const PendingTable::Written& access) {
     encoder.add(access.directory, access.name, access.time);
-    rows_.append(part.row, !access.stays);
+    log_index_.append(part.row, !access.stays);
   });
   draft.bytes += part.batch.entries.size() - before;
-  part.batch.accesses = rows_[part.row].accesses;
+  part.batch.accesses = log_index_[part.row].accesses;
   if (part.batch.accesses == 0) {
-    rows_.close(part.row);
+    log_index_.close(part.row);
     draft.parts.pop_back();
   }
   return pass.next < pass.items.size();
@@ -145,13 +145,13 @@ void Local::write_overflow(Draft& draft) {
   Draft::Part& part = open_part(draft);
   part.batch.entries = std::move(overflow.entries);
   part.is_whole = true;
-  rows_[part.row].accesses = part.batch.accesses = overflow.accesses;
-  rows_.set_on_disk(part.row, overflow.accesses);
+  log_index_[part.row].accesses = part.batch.accesses = overflow.accesses;
+  log_index_.set_on_disk(part.row, overflow.accesses);
 }
 
 Local::Draft::Part& Local::open_part(Draft& draft) {
   const Time written = now();
-  const Slot row = rows_.open(++sequence_, written);
+  const Slot row = log_index_.open(++sequence_, written);
   Draft::Part& part = draft.parts.emplace_back();
   part.row = row;
   part.batch.sequence = sequence_;
@@ -163,16 +163,16 @@ std::vector<std::uint64_t> Local::sequences(const std::vector<Slot>& rows) const
   const std::lock_guard lock{mutex_};
   std::vector<std::uint64_t> found;
   found.reserve(rows.size());
-  for (const Slot row : rows) found.push_back(rows_[row].sequence);
+  for (const Slot row : rows) found.push_back(log_index_[row].sequence);
   return found;
 }
 
 void Local::committed(const Draft& draft, const std::vector<Slot>& unneeded) {
   const std::lock_guard lock{mutex_};
   for (const auto& part : draft.parts) {
-    rows_.commit(part.row, part.batch.entries.size() + part.batch.changes.size());
+    log_index_.commit(part.row, part.batch.entries.size() + part.batch.changes.size());
   }
-  for (const Slot row : unneeded) rows_.close(row);
+  for (const Slot row : unneeded) log_index_.close(row);
   is_patient_ = true;
   room_made_.notify_all();
 }
@@ -184,15 +184,15 @@ void Local::renew() {
     std::size_t needed = 0;
     std::size_t many = 0;  // that might be none
     const Time old = now() - limits_.retention;
-    for (const auto& [sequence, row] : rows_.order()) {
-      const LogIndex::Row& itself = rows_[row];
-      if (itself.changes > 0 ? rows_.on_disk() == 0 && itself.written < old : itself.on_disk == 0) ++many;
+    for (const auto& [sequence, row] : log_index_.order()) {
+      const LogIndex::Row& itself = log_index_[row];
+      if (itself.changes > 0 ? log_index_.on_disk() == 0 && itself.written < old : itself.on_disk == 0) ++many;
       if (itself.accesses > 0) needed += itself.bytes / itself.accesses * (itself.in_memory + itself.on_disk);
     }
     const bool is_many = many > kIdleRows;
-    if (rows_.bytes() <= 2 * needed + kIdleBytes && !is_many) return;
-    for (const auto& [sequence, row] : rows_.order()) {
-      const LogIndex::Row& itself = rows_[row];
+    if (log_index_.bytes() <= 2 * needed + kIdleBytes && !is_many) return;
+    for (const auto& [sequence, row] : log_index_.order()) {
+      const LogIndex::Row& itself = log_index_[row];
       if (!itself.is_committed || itself.on_disk > 0 || itself.is_returning || itself.in_memory == 0) continue;
       if (!is_many && itself.in_memory > itself.accesses / 2) continue;
       is_sparse.resize(std::max(is_sparse.size(), std::size_t{row} + 1));
@@ -211,17 +211,18 @@ Local::Return Local::begin_return() const {
   const std::lock_guard lock{mutex_};
   Return returning;
   const bool has_room = index_.used_bytes() <= memory_ / 2 || index_.table().pending() < kSlice;
-  returning.is_merger = !has_room && rows_.rows_on_disk() > kIdleRows;
-  if (rows_.on_disk() == 0 || !(has_room || returning.is_merger)) return returning;
+  returning.is_merger = !has_room && log_index_.rows_on_disk() > kIdleRows;
+  if (log_index_.on_disk() == 0 || !(has_room || returning.is_merger)) return returning;
   const auto may_come = [&](const LogIndex::Row& row) {
     return row.is_committed && row.on_disk > 0 && (!returning.is_merger || row.bytes < max_row_ / 8);
   };
-  const auto first = std::ranges::find_if(rows_.order(), [&](const auto& row) { return may_come(rows_[row.second]); });
-  if (first == rows_.order().end()) return returning;
-  const Time since = rows_[first->second].written - limits_.retention;
+  const auto first =
+      std::ranges::find_if(log_index_.order(), [&](const auto& row) { return may_come(log_index_[row.second]); });
+  if (first == log_index_.order().end()) return returning;
+  const Time since = log_index_[first->second].written - limits_.retention;
   std::size_t room = memory_ / 8;
-  for (const auto& [sequence, slot] : rows_.order()) {
-    const LogIndex::Row& row = rows_[slot];
+  for (const auto& [sequence, slot] : log_index_.order()) {
+    const LogIndex::Row& row = log_index_[slot];
     const bool is_needed = row.changes > 0 && (sequence > first->first || row.written >= since);
     // An access takes twice its bytes on disk in memory, more or less.
     const bool comes = may_come(row) && (sequence == first->first || 2 * row.bytes <= room);
@@ -238,10 +239,10 @@ bool Local::bring_directly(const Return::Step& step, AccessDecoder& accesses, bo
   bool more = true;
   {
     const std::lock_guard lock{mutex_};
-    LogIndex::Row& row = rows_[step.row];
+    LogIndex::Row& row = log_index_[step.row];
     if (!row.is_returning) {
       returning_ = row.on_disk;
-      rows_.set_on_disk(step.row, 0);
+      log_index_.set_on_disk(step.row, 0);
       row.is_returning = true;
     }
     if (changes_count_ > 0 && !accesses.at_end()) return false;
@@ -272,16 +273,16 @@ bool Local::bring_some(Return& returning, PendingIndex& index) {
     const std::lock_guard lock{mutex_};
     if (!std::exchange(returning.has_begun, true)) {
       for (const auto& step : returning.steps) {
-        if (!step.is_returning || rows_[step.row].is_returning) continue;
-        rows_.set_on_disk(step.row, 0);
-        rows_[step.row].is_returning = true;
+        if (!step.is_returning || log_index_[step.row].is_returning) continue;
+        log_index_.set_on_disk(step.row, 0);
+        log_index_[step.row].is_returning = true;
       }
     }
     index.advance(moment(now()));
     decode_changes(std::string_view{changes_}.substr(returning.changes_seen),
                    [&](const Event& change) { index.take_in(change); });
     returning.changes_seen = changes_.size();
-    count(index.take_tally());
+    count(index.take_counts());
     index_.advance(clock_.now());
     for (std::size_t export_index = 0; export_index < exports_.size(); ++export_index) {
       const Slice slice = index.table().take(export_index, kSlice, index.mark());
@@ -295,7 +296,7 @@ bool Local::bring_some(Return& returning, PendingIndex& index) {
     returning_ = index.table().pending();
     if (returning_ == 0) {
       for (const auto& step : returning.steps) {
-        if (step.is_returning) rows_[step.row].is_returning = false;
+        if (step.is_returning) log_index_[step.row].is_returning = false;
       }
     }
     publish();
@@ -307,9 +308,9 @@ bool Local::bring_some(Return& returning, PendingIndex& index) {
 
 void Local::lose(Slot row) {
   const std::lock_guard lock{mutex_};
-  const std::size_t lost = rows_[row].on_disk;
-  rows_.set_on_disk(row, 0);
-  rows_.close(row);
+  const std::size_t lost = log_index_[row].on_disk;
+  log_index_.set_on_disk(row, 0);
+  log_index_.close(row);
   publish();
   dropped_.at(static_cast<std::size_t>(Dropped::damaged))->add(lost);
 }
@@ -321,17 +322,17 @@ void Local::drop_outside(std::uint32_t count) {
 
 std::size_t Local::disk_bytes() const {
   const std::lock_guard lock{mutex_};
-  return rows_.bytes();
+  return log_index_.bytes();
 }
 
 std::size_t Local::rows() const {
   const std::lock_guard lock{mutex_};
-  return rows_.order().size();
+  return log_index_.order().size();
 }
 
 std::size_t Local::on_disk() const {
   const std::lock_guard lock{mutex_};
-  return rows_.on_disk() + returning_;
+  return log_index_.on_disk() + returning_;
 }
 
 }  // namespace qatime::backlog

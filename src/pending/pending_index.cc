@@ -19,24 +19,24 @@ PendingIndex::PendingIndex(const Exports& exports, std::size_t memory, Clock::In
     : exports_{exports},
       memory_{memory},
       limit_{memory},
-      max_endings_{limits.cancelled},
+      max_cancelled_{limits.cancelled},
       table_{exports, now, share(limits, memory), rows},
-      changes_{share(limits, memory)},
+      history_{share(limits, memory)},
       cancelled_{share(limits, memory)},
       now_{now} {}
 
 void PendingIndex::advance(Clock::Instant now) {
   now_ = now;
   table_.advance(now);
-  changes_.forget(now);
+  history_.forget(now);
   cancelled_.forget(now);
 }
 
 // One that has come before is counted, and nothing else: it would end what it has moved itself.
 template <class Change>
 bool PendingIndex::is_new(const Change& change) {
-  if (changes_.knows(change)) {
-    ++tally_.repeated;
+  if (history_.knows(change)) {
+    ++counts_.repeated;
     return false;
   }
   if (tell_) tell_(change);
@@ -52,8 +52,8 @@ void PendingIndex::take_in(const Move& move) {
   if (is_within(move.path, move.target) || is_within(move.target, move.path)) return;  // changes nothing
   if (!is_new(move)) return;
   Affected affected;
-  const Order order = changes_.next(move.time);
-  if (changes_.untouched_since(move.path, move.time) && changes_.untouched_since(move.target, move.time)) {
+  const Order order = history_.next(move.time);
+  if (history_.untouched_since(move.path, move.time) && history_.untouched_since(move.target, move.time)) {
     end(move.target, true, order);
     const auto take = [&](const PendingTable::Withdrawn& withdrawn) { affected.push_back(known(withdrawn)); };
     table_.move_directories(move.path, move.target, move.time, take);
@@ -64,19 +64,19 @@ void PendingIndex::take_in(const Move& move) {
     collect(move.target, true, move.time, affected);
     revive(move.path, move.time, affected);
   }
-  changes_.remember(move, now_);
+  history_.remember(move, now_);
   arrive_again(affected);
 }
 
 void PendingIndex::take_in(const Removal& removal) {
   if (!is_new(removal)) return;
   Affected affected;
-  if (changes_.untouched_since(removal.path, removal.time)) {
-    end(removal.path, removal.subtree, changes_.next(removal.time));
+  if (history_.untouched_since(removal.path, removal.time)) {
+    end(removal.path, removal.subtree, history_.next(removal.time));
   } else {
     collect(removal.path, removal.subtree, removal.time, affected);
   }
-  changes_.remember(removal, now_);
+  history_.remember(removal, now_);
   arrive_again(affected);
 }
 
@@ -104,7 +104,7 @@ void PendingIndex::take_in(Events events, std::span<const HashedPlace> places) {
       if (access == nullptr) {
         take_in(events[i]);
       } else if (places[i].place.directory.empty() ||
-                 changes_.follow(access->path, access->time).kind != Resolution::Kind::stays) {
+                 history_.follow(access->path, access->time).kind != Resolution::Kind::stays) {
         arrive(access->path, access->time, false, used < limit_);
       } else {
         count(put(places[i], access->time, used), false);
@@ -123,14 +123,14 @@ PendingTable::Added PendingIndex::put(const HashedPlace& where, Time time, std::
 
 // An access that came for `path`: it waits where its object is now, if that is anywhere in the exports.
 void PendingIndex::arrive(std::string_view path, Time time, bool counted, bool may_grow) {
-  const Resolution resolution = changes_.follow(path, time);
+  const Resolution resolution = history_.follow(path, time);
   const auto place =
       resolution.kind == Resolution::Kind::ends
           ? std::nullopt
           : exports_.place(resolution.kind == Resolution::Kind::moves ? std::string_view{resolution.path} : path);
   if (!place) {
     if (resolution.kind != Resolution::Kind::stays) remember_cancelled({std::string{path}, time, resolution.last});
-    if (!counted) ++tally_.cancelled;
+    if (!counted) ++counts_.cancelled;
     return;
   }
   count(table_.add(*place, time, may_grow), counted);
@@ -139,25 +139,25 @@ void PendingIndex::arrive(std::string_view path, Time time, bool counted, bool m
 void PendingIndex::count(PendingTable::Added added, bool counted) {
   switch (added) {
     case PendingTable::Added::waits:
-      if (counted) ++tally_.recovered;
+      if (counted) ++counts_.recovered;
       return;
     case PendingTable::Added::coalesced:
-      if (!counted) ++tally_.coalesced;
+      if (!counted) ++counts_.coalesced;
       return;
     case PendingTable::Added::refused:
-      ++tally_.refused;
+      ++counts_.refused;
       return;
   }
 }
 
 // Ends what is at `path` and, with `subtree`, below it by a change that nothing later concerns.
 void PendingIndex::end(std::string_view path, bool subtree, Order by) {
-  std::size_t left = max_endings_;
+  std::size_t left = max_cancelled_;
   table_.withdraw(path, subtree, by.time, [&](const PendingTable::Withdrawn& withdrawn) {
-    if (!withdrawn.superseded) ++tally_.cancelled;
+    if (!withdrawn.superseded) ++counts_.cancelled;
     if (left == 0) return;
     --left;
-    remember_cancelled({changes_.origin(withdrawn.path, withdrawn.time), withdrawn.time, by});
+    remember_cancelled({history_.origin(withdrawn.path, withdrawn.time), withdrawn.time, by});
   });
 }
 
@@ -167,12 +167,12 @@ void PendingIndex::remember_cancelled(CancelledAccesses::Cancelled cancelled) {
 }
 
 PendingIndex::Known PendingIndex::known(const PendingTable::Withdrawn& withdrawn) const {
-  return {changes_.origin(withdrawn.path, withdrawn.time), withdrawn.time, withdrawn.superseded};
+  return {history_.origin(withdrawn.path, withdrawn.time), withdrawn.time, withdrawn.superseded};
 }
 
 // Takes out what may have been at `path` or, with `subtree`, below it at the time `until`.
 void PendingIndex::collect(std::string_view path, bool subtree, Time until, Affected& affected) {
-  for (const std::string& now_at : changes_.destinations(path, until)) {
+  for (const std::string& now_at : history_.destinations(path, until)) {
     table_.withdraw(now_at, subtree, until,
                     [&](const PendingTable::Withdrawn& withdrawn) { affected.push_back(known(withdrawn)); });
   }
@@ -182,9 +182,9 @@ void PendingIndex::collect(std::string_view path, bool subtree, Time until, Affe
 // gone where the change that ended it is forgotten.
 void PendingIndex::revive(std::string_view path, Time until, Affected& affected) {
   if (cancelled_.empty()) return;
-  for (const std::string& source : changes_.sources(path, until)) {
+  for (const std::string& source : history_.sources(path, until)) {
     for (auto& cancelled : cancelled_.extract(source, until)) {
-      if (changes_.remembers(cancelled.by)) affected.push_back({std::move(cancelled.path), cancelled.time, true});
+      if (history_.remembers(cancelled.by)) affected.push_back({std::move(cancelled.path), cancelled.time, true});
     }
   }
 }
@@ -196,9 +196,9 @@ void PendingIndex::arrive_again(const Affected& affected) {
 bool PendingIndex::follow_flight(Ticket ticket) {
   const auto flight = table_.flight(ticket);
   assert(flight);
-  if (!flight || flight->mark == changes_.last_sequence()) return false;
-  const std::string origin = changes_.origin(flight->path, flight->time, flight->mark);
-  const Resolution resolution = changes_.follow(origin, flight->time);
+  if (!flight || flight->mark == history_.last_sequence()) return false;
+  const std::string origin = history_.origin(flight->path, flight->time, flight->mark);
+  const Resolution resolution = history_.follow(origin, flight->time);
   if (resolution.kind != Resolution::Kind::ends &&
       (resolution.kind == Resolution::Kind::moves ? resolution.path : origin) == flight->path)
     return false;
@@ -211,7 +211,7 @@ bool PendingIndex::follow_flight(Ticket ticket) {
   return true;
 }
 
-std::size_t PendingIndex::bytes() const noexcept { return table_.bytes() + changes_.bytes() + cancelled_.bytes(); }
+std::size_t PendingIndex::bytes() const noexcept { return table_.bytes() + history_.bytes() + cancelled_.bytes(); }
 
 std::size_t PendingIndex::used_bytes() const noexcept { return bytes() - std::min(table_.spare_bytes(), memory_ / 8); }
 

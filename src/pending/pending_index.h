@@ -79,13 +79,13 @@ class PendingIndex {
   // An access that was in the log, in `row`, comes back at the place that all changes which came until now have given
   // it.
   void restore(const Place& place, Time time, Slot row) {
-    if (table_.restore(place, time, row) == PendingTable::Added::coalesced) ++tally_.coalesced;
+    if (table_.restore(place, time, row) == PendingTable::Added::coalesced) ++counts_.coalesced;
   }
 
   // A change that an earlier process has taken in, and all that is pending has been through.
   template <class Change>
   void remember(const Change& change) {
-    if (!changes_.knows(change)) changes_.remember(change, now_);
+    if (!history_.knows(change)) history_.remember(change, now_);
   }
 
   // Ends the flight if a change that came since it was taken explains why its object is not there. Whether it did.
@@ -99,10 +99,10 @@ class PendingIndex {
     std::uint64_t repeated = 0;  // moves and removals that were known
   };
   // The outcomes of accesses and changes since the last call.
-  [[nodiscard]] Counts take_tally() noexcept { return std::exchange(tally_, {}); }
+  [[nodiscard]] Counts take_counts() noexcept { return std::exchange(counts_, {}); }
 
   // The mark of what is taken now (PendingTable::take).
-  [[nodiscard]] std::uint64_t mark() const noexcept { return changes_.last_sequence(); }
+  [[nodiscard]] std::uint64_t mark() const noexcept { return history_.last_sequence(); }
 
   [[nodiscard]] PendingTable& table() noexcept { return table_; }
   [[nodiscard]] const PendingTable& table() const noexcept { return table_; }
@@ -137,12 +137,12 @@ class PendingIndex {
   std::size_t overflow_from_ = 0;
   Take overflow_;
   Tell tell_;
-  const std::size_t max_endings_;
+  const std::size_t max_cancelled_;
   PendingTable table_;
-  RenameHistory changes_;
+  RenameHistory history_;
   CancelledAccesses cancelled_;
   Clock::Instant now_;
-  Counts tally_;
+  Counts counts_;
 };
 
 }  // namespace qatime::backlog

@@ -30,7 +30,7 @@ constexpr unsigned kMaxAttempts = std::numeric_limits<std::uint16_t>::max();
 }  // namespace
 
 PendingTable::PendingTable(const Exports& exports, Clock::Instant now, const HistoryLimits& earlier, LogIndex* rows)
-    : exports_{exports}, epoch_{now}, now_{now}, queues_(exports.size()), earlier_{earlier}, rows_{rows} {}
+    : exports_{exports}, epoch_{now}, now_{now}, queues_(exports.size()), earlier_{earlier}, log_index_{rows} {}
 
 void PendingTable::advance(Clock::Instant now) {
   now_ = now;

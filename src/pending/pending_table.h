@@ -233,7 +233,7 @@ class PendingTable {
   DueQueue<Item> due_{items_};
   AgeHistogram arrivals_;
   SupersededTimes earlier_;
-  LogIndex* rows_;
+  LogIndex* log_index_;
   std::deque<Unwritten> unwritten_;  // some of items that are gone
   std::size_t count_unwritten_ = 0;  // of items that are there
   std::size_t name_bytes_ = 0;

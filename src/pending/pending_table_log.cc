@@ -92,7 +92,7 @@ bool PendingTable::renew(Slot begin, std::size_t count, const std::function<bool
 // The time of an item is in no row. Where most are gone before they are written the list is freed now and then.
 void PendingTable::note(Slot slot) {
   Item& item = items_[slot];
-  if (rows_ == nullptr || item.is_unwritten) return;
+  if (log_index_ == nullptr || item.is_unwritten) return;
   item.is_unwritten = true;
   ++count_unwritten_;
   unwritten_.push_back({slot, item.directory});
@@ -105,8 +105,8 @@ void PendingTable::note(Slot slot) {
 }
 
 void PendingTable::set_row(Item& item, Slot row) {
-  if (rows_ != nullptr && row != kNoSlot) rows_->hold(row);
-  if (rows_ != nullptr && item.row != kNoSlot) rows_->release(item.row);
+  if (log_index_ != nullptr && row != kNoSlot) log_index_->hold(row);
+  if (log_index_ != nullptr && item.row != kNoSlot) log_index_->release(item.row);
   item.row = row;
 }
 

@@ -24,27 +24,27 @@ constexpr std::chrono::seconds kStale{1};
 
 class Claims::Call {
  public:
-  explicit Call(Claims& window) : window_{window}, lock_{window.mutex_} {}
+  explicit Call(Claims& claims) : claims_{claims}, lock_{claims.mutex_} {}
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
   ~Call() {
-    const std::size_t pending = window_.table_.pending();
-    window_.entry_.outgoing = static_cast<std::int64_t>(pending) - static_cast<std::int64_t>(window_.entered_pending_);
-    window_.entered_pending_ = pending;
-    window_.books_.enter(std::exchange(window_.entry_, {}));
-    window_.in_flight_gauge_.set(static_cast<std::int64_t>(window_.table_.in_flight()));
+    const std::size_t pending = claims_.table_.pending();
+    claims_.entry_.outgoing = static_cast<std::int64_t>(pending) - static_cast<std::int64_t>(claims_.entered_pending_);
+    claims_.entered_pending_ = pending;
+    claims_.counters_.enter(std::exchange(claims_.entry_, {}));
+    claims_.in_flight_gauge_.set(static_cast<std::int64_t>(claims_.table_.in_flight()));
   }
 
  private:
-  Claims& window_;
+  Claims& claims_;
   std::lock_guard<std::mutex> lock_;
 };
 
 Claims::Claims(const Exports& exports, unsigned shards, Clock::Duration request, const Clock& clock,
-               SharedCounters& books, metrics::Registry& registry)
+               SharedCounters& counters, metrics::Registry& registry)
     : exports_{exports},
       clock_{clock},
-      books_{books},
+      counters_{counters},
       in_flight_gauge_{registry.gauge("qatime_in_flight", "Paths that are being worked on")},
       repeated_{registry.counter("qatime_repeated_changes_total",
                                  "Moves and removals that the log in Redis had before, and were not learned again")},
@@ -53,7 +53,7 @@ Claims::Claims(const Exports& exports, unsigned shards, Clock::Duration request,
       table_{exports, clock.now(), kNoEarlierTimes},
       by_export_(exports.size()),
       shards_(shards),
-      changes_{kChanges} {}
+      history_{kChanges} {}
 
 // --- For the engine --------------------------------------------------------------------------------------------------
 
@@ -307,14 +307,14 @@ void Claims::learn(const Event& change, Clock::Instant arrival) {
   table_.advance(clock_.now());
   if (const auto* const move = std::get_if<Move>(&change)) {
     if (is_within(move->path, move->target) || is_within(move->target, move->path) || !is_new(*move)) return;
-    changes_.remember(*move, arrival);
+    history_.remember(*move, arrival);
     for (const std::string_view path : {move->path, move->target}) {
       invalidations_.add(path);
       look_at(path, true);
     }
   } else if (const auto* const removal = std::get_if<Removal>(&change)) {
     if (!is_new(*removal)) return;
-    changes_.remember(*removal, arrival);
+    history_.remember(*removal, arrival);
     invalidations_.add(removal->path);
     look_at(removal->path, removal->subtree);
   }
@@ -322,7 +322,7 @@ void Claims::learn(const Event& change, Clock::Instant arrival) {
 
 template <class Change>
 bool Claims::is_new(const Change& change) {
-  const bool is_known = changes_.knows(change);
+  const bool is_known = history_.knows(change);
   if (is_known) repeated_.add();
   return !is_known;
 }
@@ -354,7 +354,7 @@ bool Claims::has_changed(const Entries::value_type& entry) const {
 std::optional<std::string> Claims::path_of(const Source& source) const {
   const auto member = parse_member(source.member->first);
   assert(member);  // no other is placed
-  const Resolution resolution = changes_.follow(member->name, member->as_of.value_or(from_score(source.score)));
+  const Resolution resolution = history_.follow(member->name, member->as_of.value_or(from_score(source.score)));
   if (resolution.kind == Resolution::Kind::ends) return std::nullopt;
   return resolution.kind == Resolution::Kind::moves ? resolution.path : std::string{member->name};
 }
@@ -363,7 +363,7 @@ std::optional<std::string> Claims::rename(std::string_view text, std::int64_t sc
   const auto member = parse_member(text);
   if (!member) return "";
   const std::lock_guard lock{mutex_};
-  const Resolution resolution = changes_.follow(member->name, member->as_of.value_or(from_score(score)));
+  const Resolution resolution = history_.follow(member->name, member->as_of.value_or(from_score(score)));
   if (resolution.kind == Resolution::Kind::ends) return "";
   if (resolution.kind == Resolution::Kind::stays) return std::nullopt;
   return format_member(resolution.path, resolution.last.time + std::chrono::nanoseconds{1});
@@ -393,12 +393,12 @@ void Claims::is_current(Clock::Instant moment) {
 
 void Claims::forget(Clock::Instant arrival) {
   const std::lock_guard lock{mutex_};
-  changes_.forget(arrival + kChanges.retention);
+  history_.forget(arrival + kChanges.retention);
 }
 
 std::size_t Claims::changes() const {
   const std::lock_guard lock{mutex_};
-  return changes_.size();
+  return history_.size();
 }
 
 }  // namespace qatime::backlog::redis

@@ -41,7 +41,7 @@ class Claims {
   static constexpr std::size_t kSize = 1 << 15;
 
   // `request`: nothing is sent when less of the lease is left. What it is made with outlives it.
-  Claims(const Exports& exports, unsigned shards, Clock::Duration request, const Clock& clock, SharedCounters& books,
+  Claims(const Exports& exports, unsigned shards, Clock::Duration request, const Clock& clock, SharedCounters& counters,
          metrics::Registry& registry);
   Claims(const Claims&) = delete;
   Claims& operator=(const Claims&) = delete;
@@ -151,7 +151,7 @@ class Claims {
 
   const Exports& exports_;
   const Clock& clock_;
-  SharedCounters& books_;
+  SharedCounters& counters_;
   metrics::Gauge& in_flight_gauge_;
   metrics::Counter& repeated_;
 
@@ -164,7 +164,7 @@ class Claims {
   std::vector<std::size_t> by_export_;  // how many
   std::vector<Shard> shards_;
   std::vector<Settled> settled_;
-  RenameHistory changes_;
+  RenameHistory history_;
   InvalidationList invalidations_;
   SharedCounters::Entry entry_;  // to be entered when the call ends
   std::size_t entered_pending_ = 0;

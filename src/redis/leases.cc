@@ -24,14 +24,14 @@ std::string make_instance() {
 
 }  // namespace
 
-Leases::Leases(const RedisConfig& config, const Keys& keys, Servers& servers, Claims& window,
+Leases::Leases(const RedisConfig& config, const Keys& keys, Servers& servers, Claims& claims,
                metrics::Registry& registry)
     : lease_{config.lease},
       held_{lease_ * 3 / 4},
       instance_{make_instance()},
       keys_{keys},
       servers_{servers},
-      window_{window},
+      claims_{claims},
       held_shards_{registry.gauge("qatime_redis_shards", "Shards of the shared backlog that this instance works on")},
       instances_{registry.gauge("qatime_redis_instances", "Instances that work on the shared backlog")} {}
 
@@ -49,7 +49,7 @@ std::vector<unsigned> Leases::hold() {
     if (shard % living.size() == rank) {
       servers_.run(Script::hold, keys_.lease(shard), arguments,
                    [&is_held, shard](const Reply& reply) { is_held[shard] = reply.number == 1; });
-    } else if (window_.is_ours(shard)) {
+    } else if (claims_.is_ours(shard)) {
       give_up(shard);
     }
   }
@@ -58,11 +58,11 @@ std::vector<unsigned> Leases::hold() {
   std::int64_t count = 0;
   for (unsigned shard = 0; shard < keys_.shards(); ++shard) {
     if (is_held[shard]) {
-      if (!window_.is_ours(shard)) gained.push_back(shard);
-      window_.hold(shard, now + held_);
+      if (!claims_.is_ours(shard)) gained.push_back(shard);
+      claims_.hold(shard, now + held_);
       ++count;
-    } else if (window_.is_ours(shard)) {
-      window_.give_up(shard);
+    } else if (claims_.is_ours(shard)) {
+      claims_.give_up(shard);
     }
   }
   if (held_shards_.value() != count || instances_.value() != static_cast<std::int64_t>(living.size())) {
@@ -85,13 +85,13 @@ std::vector<std::string> Leases::announce() {
 }
 
 void Leases::give_up(unsigned shard) {
-  window_.give_up(shard);
+  claims_.give_up(shard);
   servers_.run(Script::release, keys_.lease(shard), {instance_});
 }
 
 void Leases::leave() {
   for (unsigned shard = 0; shard < keys_.shards(); ++shard) {
-    if (window_.is_ours(shard)) give_up(shard);
+    if (claims_.is_ours(shard)) give_up(shard);
   }
   servers_.send(keys_.instances(), {"ZREM", keys_.instances().name, instance_});
   servers_.finish();

@@ -22,7 +22,7 @@ namespace qatime::backlog::redis {
 class Leases {
  public:
   // What it is made with outlives it.
-  Leases(const RedisConfig& config, const Keys& keys, Servers& servers, Claims& window, metrics::Registry& registry);
+  Leases(const RedisConfig& config, const Keys& keys, Servers& servers, Claims& claims, metrics::Registry& registry);
 
   // If it is time, holds what is wanted, gives up the rest, and has the window know. Returns the shards that are ours
   // and were not before.
@@ -45,7 +45,7 @@ class Leases {
   const std::string instance_;
   const Keys& keys_;
   Servers& servers_;
-  Claims& window_;
+  Claims& claims_;
   metrics::Gauge& held_shards_;
   metrics::Gauge& instances_;
   Instant next_{};

@@ -76,12 +76,12 @@ std::vector<Access> coalesce(std::string_view bytes, std::uint64_t count, unsign
 
 }  // namespace
 
-Outbox::Outbox(const BacklogConfig& config, unsigned shards, std::unique_ptr<Store> store, SharedCounters& books,
+Outbox::Outbox(const BacklogConfig& config, unsigned shards, std::unique_ptr<Store> store, SharedCounters& counters,
                metrics::Registry& registry)
     : config_{config},
       shards_{shards},
       store_{std::move(store)},
-      books_{books},
+      counters_{counters},
       committed_{registry.counter("qatime_backlog_committed_total", "Events that are kept, or were applied before")},
       memory_bytes_{registry.gauge("qatime_backlog_bytes", "Memory that the backlog takes")},
       disk_bytes_{registry.gauge("qatime_backlog_disk_bytes", "What the log of the backlog takes on disk")},
@@ -108,7 +108,7 @@ void Outbox::load_existing() {
     ++unacknowledged_;
     count += row.accesses;
   }
-  books_.enter({.recovered = count, .incoming = count});
+  counters_.enter({.recovered = count, .incoming = count});
   if (count > 0) kLog.info("{} accesses of {} are handed over to Redis, some of them again", count, config_.directory);
 }
 
@@ -140,7 +140,7 @@ void Outbox::add(Events events) {
     const bool has_much = accesses_.size() >= kMuch;
     if (has_much && !std::exchange(has_much_, true)) changed_.notify_all();
   }
-  books_.enter(entry);
+  counters_.enter(entry);
 }
 
 // --- The store thread ------------------------------------------------------------------------------------------------
@@ -229,7 +229,7 @@ std::vector<std::shared_ptr<Batch>> Outbox::cut() {
     }
   }
   const auto lost = static_cast<std::int64_t>(count - accesses.size());
-  books_.enter({.coalesced = lost, .incoming = -lost});
+  counters_.enter({.coalesced = lost, .incoming = -lost});
   return batches;
 }
 
@@ -349,7 +349,7 @@ void Outbox::lose(std::uint64_t sequence) {
     --unacknowledged_;
     rows_.erase(sequence);
   }
-  books_.enter({.lost = accesses, .incoming = -accesses});
+  counters_.enter({.lost = accesses, .incoming = -accesses});
 }
 
 void Outbox::set_trouble(Trouble trouble) {
@@ -408,7 +408,7 @@ void Outbox::acknowledged(std::uint64_t sequence, std::uint64_t added) {
     if (!not_loaded_.empty() && loaded_bytes_ < kLoaded / 2 && !std::exchange(has_much_, true)) changed_.notify_all();
   }
   const auto taken = static_cast<std::int64_t>(added);
-  books_.enter({.coalesced = accesses - taken, .handed_over = taken, .incoming = -accesses});
+  counters_.enter({.coalesced = accesses - taken, .handed_over = taken, .incoming = -accesses});
 }
 
 void Outbox::hand_out_again(bool all) {
@@ -428,7 +428,7 @@ void Outbox::hand_out_again(bool all) {
     }
     if (again > 0 && !std::exchange(has_much_, true)) changed_.notify_all();
   }
-  books_.enter({.recovered = again, .incoming = again});
+  counters_.enter({.recovered = again, .incoming = again});
 }
 
 bool Outbox::is_empty() const {

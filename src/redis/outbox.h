@@ -46,7 +46,7 @@ class Outbox {
   static constexpr std::chrono::seconds kKept{60};
 
   // Reads what the store has. `config.directory` is that of the store; `books` and `registry` outlive it.
-  Outbox(const BacklogConfig& config, unsigned shards, std::unique_ptr<Store> store, SharedCounters& books,
+  Outbox(const BacklogConfig& config, unsigned shards, std::unique_ptr<Store> store, SharedCounters& counters,
          metrics::Registry& registry);
   Outbox(const Outbox&) = delete;
   Outbox& operator=(const Outbox&) = delete;
@@ -108,7 +108,7 @@ class Outbox {
   const BacklogConfig config_;
   const unsigned shards_;
   std::unique_ptr<Store> store_;
-  SharedCounters& books_;
+  SharedCounters& counters_;
   metrics::Counter& committed_;
   metrics::Gauge& memory_bytes_;
   metrics::Gauge& disk_bytes_;

@@ -18,14 +18,14 @@ constexpr auto kMostRest = 2s;
 
 }  // namespace
 
-Reader::Reader(const Keys& keys, Servers& servers, Claims& window)
-    : keys_{keys}, servers_{servers}, window_{window}, scans_(keys.shards()) {}
+Reader::Reader(const Keys& keys, Servers& servers, Claims& claims)
+    : keys_{keys}, servers_{servers}, claims_{claims}, scans_(keys.shards()) {}
 
 bool Reader::fill() {
   const auto now = std::chrono::steady_clock::now();
   std::vector<Page> pages = read_pages(now);
   read_changes();
-  window_.is_current(now);
+  claims_.is_current(now);
   bool has_found = false;
   for (Page& page : pages) {
     if (!page.found.empty()) has_found = true;
@@ -35,17 +35,17 @@ bool Reader::fill() {
 }
 
 std::vector<Reader::Page> Reader::read_pages(Instant now) {
-  const std::size_t room = window_.room();
+  const std::size_t room = claims_.room();
   std::vector<Page> pages;
   if (room >= Claims::kSize / 8) {
     const std::size_t limit = std::clamp<std::size_t>(room / keys_.shards(), 16, kPage);
     for (unsigned shard = 0; shard < keys_.shards(); ++shard) {
-      if (scans_[shard].next <= now && window_.is_ours(shard)) pages.push_back({shard, limit, {}});
+      if (scans_[shard].next <= now && claims_.is_ours(shard)) pages.push_back({shard, limit, {}});
     }
   }
   for (Page& page : pages) {
     const Scan& scan = scans_[page.shard];
-    const std::size_t begin = scan.is_whole ? scan.cursor : window_.known(page.shard);
+    const std::size_t begin = scan.is_whole ? scan.cursor : claims_.known(page.shard);
     const Key& key = keys_.pending(page.shard);
     Command command{"ZRANGE", key.name};
     command.add(static_cast<std::int64_t>(begin))
@@ -76,7 +76,7 @@ void Reader::read_changes() {
                       const auto& fields = item.list[1].list;
                       if (fields.size() < 2 || fields[0].text != "c") continue;
                       decode_changes(fields[1].text, [&](const Event& change) {
-                        window_.learn(change, arrival(leading_number(last_change_)));
+                        claims_.learn(change, arrival(leading_number(last_change_)));
                       });
                     }
                   });
@@ -87,7 +87,7 @@ void Reader::read_changes() {
 // Takes a page in, and decides what to read next of its shard.
 void Reader::read_on(Page& page) {
   Scan& scan = scans_[page.shard];
-  const auto offer = window_.offer(page.shard, page.found);
+  const auto offer = claims_.offer(page.shard, page.found);
   if (!scan.is_whole) {
     if (offer.taken < page.found.size()) scan = {.is_whole = true, .next = scan.next, .rest = scan.rest};
     return;

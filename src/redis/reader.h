@@ -21,7 +21,7 @@ namespace qatime::backlog::redis {
 class Reader {
  public:
   // What it is made with outlives it.
-  Reader(const Keys& keys, Servers& servers, Claims& window);
+  Reader(const Keys& keys, Servers& servers, Claims& claims);
 
   // Reads a page of each shard of which there may be more. Returns whether something was found.
   [[nodiscard]] bool fill();
@@ -54,7 +54,7 @@ class Reader {
 
   const Keys& keys_;
   Servers& servers_;
-  Claims& window_;
+  Claims& claims_;
   std::vector<Scan> scans_;
   std::string last_change_ = "0";
 };

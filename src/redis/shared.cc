@@ -21,33 +21,33 @@ using std::chrono::milliseconds;
 class Shared final : public SharedBacklog {
  public:
   Shared(const Config& config, const Exports& exports, const Clock& clock, metrics::Registry& registry)
-      : books_{registry},
+      : counters_{registry},
         outbox_{config.backlog, static_cast<unsigned>(config.redis.shards),
-                std::make_unique<Store>(config.backlog.directory), books_, registry},
-        window_{exports, static_cast<unsigned>(config.redis.shards), config.nfs.timeout, clock, books_, registry},
-        worker_{config.redis, window_, outbox_, registry, [this] {
+                std::make_unique<Store>(config.backlog.directory), counters_, registry},
+        claims_{exports, static_cast<unsigned>(config.redis.shards), config.nfs.timeout, clock, counters_, registry},
+        worker_{config.redis, claims_, outbox_, registry, [this] {
                   if (wake_) wake_();
                 }} {
     outbox_.on_ready([this] { worker_.poke(); });
   }
 
   void add(Events events) override { outbox_.add(events); }
-  Slice take(std::size_t export_index, std::size_t limit) override { return window_.take(export_index, limit); }
-  void take_more(Slice& slice, std::size_t limit) override { window_.take_more(slice, limit); }
-  void settle(Ticket ticket) override { window_.settle(ticket); }
+  Slice take(std::size_t export_index, std::size_t limit) override { return claims_.take(export_index, limit); }
+  void take_more(Slice& slice, std::size_t limit) override { claims_.take_more(slice, limit); }
+  void settle(Ticket ticket) override { claims_.settle(ticket); }
   void put_back(Ticket ticket, Clock::Instant not_before, Retry retry) override {
-    window_.put_back(ticket, not_before, retry);
+    claims_.put_back(ticket, not_before, retry);
   }
-  bool reconsider(Ticket ticket) override { return window_.reconsider(ticket); }
-  [[nodiscard]] bool is_ours(Ticket ticket) const override { return window_.is_held(ticket); }
-  void allow_for(Clock::Duration request) override { window_.allow_for(request); }
-  Invalidations take_invalidations() override { return window_.take_invalidations(); }
-  [[nodiscard]] std::optional<Clock::Instant> next_due() const override { return window_.next_due(); }
-  [[nodiscard]] std::size_t pending() const override { return books_.pending(); }
+  bool reconsider(Ticket ticket) override { return claims_.reconsider(ticket); }
+  [[nodiscard]] bool is_ours(Ticket ticket) const override { return claims_.is_held(ticket); }
+  void allow_for(Clock::Duration request) override { claims_.allow_for(request); }
+  Invalidations take_invalidations() override { return claims_.take_invalidations(); }
+  [[nodiscard]] std::optional<Clock::Instant> next_due() const override { return claims_.next_due(); }
+  [[nodiscard]] std::size_t pending() const override { return counters_.pending(); }
   void on_work(std::function<void()> wake) override { wake_ = std::move(wake); }
 
-  [[nodiscard]] std::size_t in_flight() const override { return window_.in_flight(); }
-  [[nodiscard]] std::chrono::seconds oldest() const override { return std::max(outbox_.oldest(), window_.oldest()); }
+  [[nodiscard]] std::size_t in_flight() const override { return claims_.in_flight(); }
+  [[nodiscard]] std::chrono::seconds oldest() const override { return std::max(outbox_.oldest(), claims_.oldest()); }
 
   void start() override {
     outbox_.start();
@@ -65,16 +65,16 @@ class Shared final : public SharedBacklog {
     return is_kept;
   }
 
-  [[nodiscard]] std::size_t kept() const override { return books_.incoming(); }
+  [[nodiscard]] std::size_t kept() const override { return counters_.incoming(); }
 
  private:
   // What Redis does not take in this time waits for the next start.
   static constexpr milliseconds kHandOver{3000};
 
   std::function<void()> wake_;
-  SharedCounters books_;
+  SharedCounters counters_;
   Outbox outbox_;
-  Claims window_;
+  Claims claims_;
   Worker worker_;
 };
 

@@ -31,7 +31,7 @@ void Sweeper::sweep() {
 // Looks for a shard of ours that is worth it.
 void Sweeper::begin() {
   forget_swept();
-  const std::size_t changes = window_.changes();
+  const std::size_t changes = claims_.changes();
   if (changes == 0) return;
   std::int64_t time = 0;
   servers_.send(keys_.changes(), {"TIME"}, [&](const Reply& reply) {
@@ -39,7 +39,7 @@ void Sweeper::begin() {
   });
   std::vector<std::int64_t> sizes(keys_.shards());
   for (unsigned shard = 0; shard < keys_.shards(); ++shard) {
-    if (!window_.is_ours(shard)) continue;
+    if (!claims_.is_ours(shard)) continue;
     servers_.send(keys_.pending(shard), {"ZCARD", keys_.pending(shard).name},
                   [&sizes, shard](const Reply& reply) { sizes[shard] = reply.number; });
   }
@@ -49,7 +49,7 @@ void Sweeper::begin() {
     const unsigned shard = std::exchange(next_shard_, (next_shard_ + 1) % keys_.shards());
     const bool is_worth = changes >= kManyChanges ||
                           static_cast<std::size_t>(sizes[shard]) * keys_.shards() <= changes * kMembersPerChange;
-    if (!window_.is_ours(shard) || !is_worth) continue;
+    if (!claims_.is_ours(shard) || !is_worth) continue;
     if (sizes[shard] > 0) {
       sweep_ = Sweep{.shard = shard, .until = until};
       return;
@@ -71,7 +71,7 @@ void Sweeper::go_on() {
       const auto& items = reply.list[1].list;
       for (std::size_t at = 0; at + 1 < items.size(); at += 2) {
         const auto score = parse_score(items[at + 1].text);
-        auto name = window_.rename(items[at].text, score.value_or(0));
+        auto name = claims_.rename(items[at].text, score.value_or(0));
         if (!name || *name == items[at].text) continue;
         arguments.add(items[at].text).add(*name);
         renamed.emplace_back(items[at].text, std::move(*name));
@@ -84,7 +84,7 @@ void Sweeper::go_on() {
       servers_.finish();
     }
     for (std::size_t at = 0; at < outcomes.size(); ++at) {
-      window_.renamed(sweep_->shard, renamed[at].first, renamed[at].second, outcomes[at] == '2');
+      claims_.renamed(sweep_->shard, renamed[at].first, renamed[at].second, outcomes[at] == '2');
     }
     if (sweep_->cursor != "0") continue;
     servers_.send(keys_.swept(), Command{"HSET", keys_.swept().name}.add(sweep_->shard).add(sweep_->until));
@@ -104,7 +104,7 @@ void Sweeper::forget_swept() {
   });
   servers_.finish();
   if (until <= 0) return;
-  window_.forget(arrival(until));
+  claims_.forget(arrival(until));
   servers_.send(keys_.changes(), Command{"XTRIM", keys_.changes().name, "MINID"}.add(until));
   servers_.finish();
 }

@@ -21,7 +21,7 @@ namespace qatime::backlog::redis {
 class Sweeper {
  public:
   // What it is made with outlives it.
-  Sweeper(const Keys& keys, Servers& servers, Claims& window) : keys_{keys}, servers_{servers}, window_{window} {}
+  Sweeper(const Keys& keys, Servers& servers, Claims& claims) : keys_{keys}, servers_{servers}, claims_{claims} {}
 
   // Goes on with the shard that it is at, or looks for one, if it is time.
   void sweep();
@@ -43,7 +43,7 @@ class Sweeper {
 
   const Keys& keys_;
   Servers& servers_;
-  Claims& window_;
+  Claims& claims_;
   std::optional<Sweep> sweep_;
   Instant next_{};
   unsigned next_shard_ = 0;

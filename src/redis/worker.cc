@@ -37,20 +37,20 @@ milliseconds io_timeout(const RedisConfig& config) { return std::clamp<milliseco
 
 }  // namespace
 
-Worker::Worker(const RedisConfig& config, Claims& window, Outbox& outbox, metrics::Registry& registry,
+Worker::Worker(const RedisConfig& config, Claims& claims, Outbox& outbox, metrics::Registry& registry,
                std::function<void()> wake)
     : keys_{config.prefix, static_cast<unsigned>(config.shards)},
       agreed_shards_{fmt::format("{{{}}}:shards", config.prefix)},
-      window_{window},
+      claims_{claims},
       outbox_{outbox},
       degraded_{registry.degraded("redis")},
       alerts_{registry.alerts()},
       reconnects_{registry.counter("qatime_redis_reconnects_total", "How often the connection to Redis was lost")},
       wake_{std::move(wake)},
       servers_{config, io_timeout(config)},
-      leases_{config, keys_, servers_, window_, registry},
-      reader_{keys_, servers_, window_},
-      sweeper_{keys_, servers_, window_},
+      leases_{config, keys_, servers_, claims_, registry},
+      reader_{keys_, servers_, claims_},
+      sweeper_{keys_, servers_, claims_},
       backoff_{kFirstRetry, kLastRetry},
       poll_{kLeastPoll} {}
 
@@ -115,7 +115,7 @@ void Worker::turn() {
   settle();
   hand_over();
   const bool has_more = reader_.fill();
-  if (window_.take_news()) wake_();
+  if (claims_.take_news()) wake_();
   sweeper_.sweep();
   poll_ = has_more ? kLeastPoll : std::min(poll_ * 3 / 2, kMostPoll);
 }
@@ -176,8 +176,8 @@ void Worker::leave() {
 // --- Outcomes --------------------------------------------------------------------------------------------------------
 
 void Worker::settle() {
-  while (!settling_.empty() || window_.has_settled()) {
-    if (settling_.empty()) settling_ = window_.take_settled(kSettled);
+  while (!settling_.empty() || claims_.has_settled()) {
+    if (settling_.empty()) settling_ = claims_.take_settled(kSettled);
     std::ranges::stable_sort(settling_, {}, &Claims::Settled::shard);
     std::string outcomes(settling_.size(), '0');
     for (std::size_t begin = 0, end = 0; begin < settling_.size(); begin = end) {
@@ -190,7 +190,7 @@ void Worker::settle() {
                    [&outcomes, begin](const Reply& reply) { outcomes.replace(begin, reply.text.size(), reply.text); });
     }
     servers_.finish();
-    for (std::size_t i = 0; i < settling_.size(); ++i) window_.finish(settling_[i], outcomes.at(i) != '2');
+    for (std::size_t i = 0; i < settling_.size(); ++i) claims_.finish(settling_[i], outcomes.at(i) != '2');
     settling_.clear();
   }
 }

@@ -33,7 +33,7 @@ namespace qatime::backlog::redis {
 class Worker {
  public:
   // What it is made with outlives it. `wake` is called when the window has something new.
-  Worker(const RedisConfig& config, Claims& window, Outbox& outbox, metrics::Registry& registry,
+  Worker(const RedisConfig& config, Claims& claims, Outbox& outbox, metrics::Registry& registry,
          std::function<void()> wake);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -63,7 +63,7 @@ class Worker {
 
   const Keys keys_;
   const Key agreed_shards_;
-  Claims& window_;
+  Claims& claims_;
   Outbox& outbox_;
   metrics::Gauge& degraded_;
   Alerts& alerts_;
