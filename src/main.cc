@@ -67,19 +67,19 @@ int dispatch(int argc, char** argv) {
   app.option_defaults()->disable_flag_override();  // else --dry-run=-1 would be none
   int status = 0;
 
-  Run run_options;
+  RunOptions run_options;
   CLI::App* run_command = add(app, "run", "Run the daemon in the foreground", run_options.config);
   add_flag(*run_command, "--dry-run", run_options.dry_run, "decide and count, but set nothing");
   run_command->callback([&] { status = run(run_options); });
 
-  Check check_options;
+  CheckOptions check_options;
   CLI::App* check_command = add(app, "check", "Check the configuration", check_options.config);
   add_flag(*check_command, "--connect", check_options.connect,
            "mount every export of every server and write the root's own atime back");
   add_text(*check_command, "--record", check_options.record, "say what would become of this line")->type_name("LINE");
   check_command->callback([&] { status = check(check_options); });
 
-  Send send_options;
+  SendOptions send_options;
   CLI::App* send_command = add(app, "send", "Send audit records, made or recorded");
   add_text(*send_command, "--to", send_options.to, "tcp://HOST:PORT or udp://HOST:PORT")->required();
   add_text(*send_command, "--rate", send_options.rate, "records per second (default: no limit)")->type_name("N");
@@ -91,7 +91,7 @@ int dispatch(int argc, char** argv) {
   add_texts(*send_command, "PATH", send_options.paths, "paths that were accessed; a directory ends in /");
   send_command->callback([&] { status = send(send_options); });
 
-  Replay replay_options;
+  ReplayOptions replay_options;
   CLI::App* replay_command = add(app, "replay", "Apply recorded audit logs", replay_options.config);
   add_flag(*replay_command, "--dry-run", replay_options.dry_run, "decide and count, but set nothing");
   add_text(*replay_command, "--patience", replay_options.patience,
@@ -100,19 +100,19 @@ int dispatch(int argc, char** argv) {
   add_texts(*replay_command, "LOG", replay_options.logs, "plain or gzip; - for standard input")->required();
   replay_command->callback([&] { status = replay(replay_options); });
 
-  Stat stat_options;
+  StatOptions stat_options;
   CLI::App* stat_command = add(app, "stat", "Print the times of paths", stat_options.config);
   add_texts(*stat_command, "PATH", stat_options.paths, "")->required();
   stat_command->callback([&] { status = qatime::commands::stat(stat_options); });
 
-  Touch touch_options;
+  TouchOptions touch_options;
   CLI::App* touch_command = add(app, "touch", "Set the atime of paths", touch_options.config);
   add_text(*touch_command, "--time", touch_options.time, "RFC 3339 (default: now)");
   add_flag(*touch_command, "--force", touch_options.force, "also to an earlier time than the server has");
   add_texts(*touch_command, "PATH", touch_options.paths, "")->required();
   touch_command->callback([&] { status = touch(touch_options); });
 
-  Status status_options;
+  StatusOptions status_options;
   CLI::App* status_command = add(app, "status", "Show what the daemon does; exit status 1 unless it works");
   add_text(*status_command, "--admin", status_options.url, "where it answers (default: admin.listen of this machine)")
       ->type_name("URL");

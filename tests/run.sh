@@ -4,8 +4,8 @@
 #
 #   sh tests/run.sh [OPTION...] [quick | all | SUITE...]
 #
-# Without an argument it runs what shows a stranger that a clone works: layering, format, headers, unit, system. `quick`
-# is for every edit: the same, with a cut of the system tests. `all` adds everything else. tests/README.md says what
+# Without an argument it runs what shows a stranger that a clone works: layering, style, format, headers, unit, system.
+# `quick` is for every edit: the same, with a cut of the system tests. `all` adds everything else. tests/README.md says what
 # each suite proves and how long it takes.
 #
 #   --long          gives the tests of endurance their long form; `all` has the suite `files`, too
@@ -23,9 +23,9 @@ cd "$(dirname "$0")/.." || exit 1
 
 # The cheapest first. Those of the second line run beside those of the first, because most of them wait; tidy is there
 # so that both lines take as long.
-COMPILING="layering format headers unit quickstart asan fuzz tsan static"
+COMPILING="layering style format headers unit quickstart asan fuzz tsan static"
 WAITING="system page deploy container system-asan system-tsan tidy"
-STRANGER="layering format headers unit system"
+STRANGER="layering style format headers unit system"
 SUITES="$COMPILING $WAITING files"
 
 LOGS=build/logs
@@ -34,6 +34,8 @@ RESULTS=$LOGS/results  # of each suite that has ended a line: its name, how many
 # --- suites ----------------------------------------------------------------------------------------------------------
 
 suite_layering() { python3 tests/layering.py --self-test && python3 tests/layering.py src; }
+
+suite_style() { python3 tests/style.py --self-test && python3 tests/style.py; }
 
 suite_format() {
   status=0

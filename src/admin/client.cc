@@ -32,13 +32,13 @@ using boost::system::error_code;
 constexpr std::chrono::seconds kLimit{10};
 constexpr std::size_t kMaxBody = 64 << 20;  // bytes
 
-struct Url {
+struct AdminUrl {
   std::string host;
   std::string port = "80";
   std::string prefix;  // of paths
 };
 
-Url parse(std::string_view text) {
+AdminUrl parse(std::string_view text) {
   constexpr std::string_view kScheme = "http://";
   const auto bad = [&] {
     return BadUrl{fmt::format("{} is no URL of a daemon, like http://127.0.0.1:9514, with a port from 1 to 65535",
@@ -46,7 +46,7 @@ Url parse(std::string_view text) {
   };
   if (!text.starts_with(kScheme)) throw bad();
   std::string_view rest = text.substr(kScheme.size());
-  Url url;
+  AdminUrl url;
   if (const std::size_t slash = rest.find('/'); slash != std::string_view::npos) {
     url.prefix = rest.substr(slash);
     rest = rest.substr(0, slash);
@@ -64,7 +64,7 @@ Url parse(std::string_view text) {
 // A connection to a daemon, whose answer has to be there in time.
 class Exchange {
  public:
-  explicit Exchange(const Url& url) {
+  explicit Exchange(const AdminUrl& url) {
     const auto endpoints = loop::TcpResolver{io_}.resolve(url.host, url.port);
     run([&](const auto& done) { asio::async_connect(socket_, endpoints, done); });
   }
@@ -108,8 +108,8 @@ class Exchange {
 
 }  // namespace
 
-Reply get(std::string_view text, std::string_view path) {
-  const Url url = parse(text);
+HttpReply get(std::string_view text, std::string_view path) {
+  const AdminUrl url = parse(text);
   try {
     Exchange exchange{url};
     exchange.send(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Asks a daemon over HTTP.
+// A client of the HTTP server of a daemon.
 #pragma once
 
 #include <stdexcept>
@@ -20,13 +20,13 @@ class BadUrl : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-struct Reply {
+struct HttpReply {
   unsigned status = 0;  // RFC 9110 section 15
   std::string body;
 };
 
 // What `path` of the daemon at `url`, "http://HOST[:PORT][/PREFIX]", has. Waits for 10 s at most, once the name of the
 // host is resolved. Throws NoAnswer and BadUrl.
-[[nodiscard]] Reply get(std::string_view url, std::string_view path);
+[[nodiscard]] HttpReply get(std::string_view url, std::string_view path);
 
 }  // namespace qatime::admin

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Everything that is counted, as text for Prometheus.
+// The metrics as text for Prometheus.
 #pragma once
 
 #include <string>

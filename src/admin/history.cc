@@ -5,7 +5,7 @@ namespace qatime::admin {
 
 void History::take(const metrics::Registry& registry) {
   if (samples_.size() >= kSamples) samples_.pop_front();
-  Sample& sample = samples_.emplace_back();
+  Snapshot& sample = samples_.emplace_back();
   sample.time = now();
   registry.visit([&](const metrics::Registry::Sample& each) {
     if (each.name == "qatime_pending_entries") sample.pending += each.value;

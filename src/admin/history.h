@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What was lately, for who begins to look now.
+// The samples of the last 15 minutes, for the page.
 #pragma once
 
 #include <chrono>
@@ -19,7 +19,7 @@ class History {
   static constexpr std::chrono::minutes kSpan{15};
   static constexpr std::size_t kSamples = kSpan / kInterval + 1;
 
-  struct Sample {
+  struct Snapshot {
     Time time;
     std::int64_t pending = 0;  // accesses that wait
     // Totals:
@@ -31,10 +31,10 @@ class History {
   void take(const metrics::Registry& registry);
 
   // The oldest first.
-  [[nodiscard]] const std::deque<Sample>& samples() const noexcept { return samples_; }
+  [[nodiscard]] const std::deque<Snapshot>& samples() const noexcept { return samples_; }
 
  private:
-  std::deque<Sample> samples_;
+  std::deque<Snapshot> samples_;
 };
 
 }  // namespace qatime::admin

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The log lines of admin/.
 #pragma once
 
 #include "base/log.h"

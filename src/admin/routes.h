@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "admin/history.h"
-#include "admin/server.h"
+#include "admin/http_server.h"
 #include "telemetry/metrics.h"
 
 namespace qatime::admin {

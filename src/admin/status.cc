@@ -116,7 +116,7 @@ json::object history_of(const History& history) {
   json::array received;
   json::array accepted;
   json::array applied;
-  for (const History::Sample& sample : history.samples()) {
+  for (const History::Snapshot& sample : history.samples()) {
     time.push_back(since_epoch(sample.time));
     pending.push_back(sample.pending);
     received.push_back(sample.received);

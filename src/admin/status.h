@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Everything that a person would want to know, as one JSON document.
+// The status of the daemon as one JSON document, for people and programs.
 #pragma once
 
 #include <string>

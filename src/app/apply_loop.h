@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The stage that applies: servers, engine, and what keeps the engine going.
+// The stage that applies: the client, the engine, and the timer that keeps it going.
 #pragma once
 
 #include <atomic>

@@ -28,8 +28,8 @@
 #include <pthread.h>
 #include <sys/resource.h>
 
+#include "admin/http_server.h"
 #include "admin/routes.h"
-#include "admin/server.h"
 #include "app/apply_loop.h"
 #include "app/service_manager.h"
 #include "app/watchdog.h"
@@ -390,7 +390,7 @@ class Daemon {
     look_timer_.async_wait([this](boost::system::error_code) { look_every_few_seconds(); });
   }
 
-  void open_admin(const AdminConfig::Listener& listener) {
+  void open_admin(const AdminConfig::ListenAddress& listener) {
     admin::Health health;
     health.refresh = [this] { oldest_.set(backlog_.oldest().count()); };
     health.not_alive = [this] {
@@ -401,8 +401,8 @@ class Daemon {
       return is_stopping_ ? std::vector<std::string>{"it is stopping"} : std::vector<std::string>{};
     };
     routes_ = std::make_unique<admin::Routes>(metrics_, std::move(health));
-    server_ = std::make_unique<admin::Server>(
-        main_, listener, [this](std::string_view path) { return routes_->answer(path); }, admin::Server::Limits{});
+    server_ = std::make_unique<admin::HttpServer>(
+        main_, listener, [this](std::string_view path) { return routes_->answer(path); }, admin::HttpServer::Limits{});
   }
 
   // One of the loops ended with an exception: so does run().
@@ -453,7 +453,7 @@ class Daemon {
   loop::Timer watchdog_timer_{main_};
   loop::Timer look_timer_{main_};
   std::unique_ptr<admin::Routes> routes_;
-  std::unique_ptr<admin::Server> server_;
+  std::unique_ptr<admin::HttpServer> server_;
 };
 
 }  // namespace

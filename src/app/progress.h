@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How far a command is, for who waits at a terminal.
+// The progress of a command, for a person at a terminal.
 #pragma once
 
 #include <chrono>

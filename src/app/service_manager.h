@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What qatime tells the service manager that started it: sd_notify(3) and sd_watchdog_enabled(3).
+// Messages to the service manager that started qatime: sd_notify(3) and sd_watchdog_enabled(3).
 #pragma once
 
 #include <chrono>

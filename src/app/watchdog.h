@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Whether loops that run on other threads still turn.
+// A watch on loops of other threads: whether they still turn.
 #pragma once
 
 #include <algorithm>

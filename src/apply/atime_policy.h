@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Whether an access moves the atime that the server has.
+// The policy for times: whether an access moves the atime that the server has.
 #pragma once
 
 #include <chrono>

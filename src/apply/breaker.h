@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tells what concerns one file from what concerns an export.
+// The circuit breaker of an export: it parts failures of one file from those of the export.
 #pragma once
 
 #include <array>

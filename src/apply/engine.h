@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Decides: takes accesses from the backlog, finds their objects, sets atime forward, and what fails is judged.
+// The engine: it takes accesses from the backlog, finds their objects and sets their atimes.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the log and the metrics say about the state of an export.
+// The state of an export, as the log and the metrics report it.
 #pragma once
 
 #include <array>

@@ -5,22 +5,23 @@
 
 namespace qatime::apply {
 
-HotFileCache::HotFileCache() : known_{std::make_unique<PathCache<Known>>(kCapacity, kTtl)} {}
+HotFileCache::HotFileCache() : known_{std::make_unique<PathCache<HotFile>>(kCapacity, kTtl)} {}
 
 HotFileCache::~HotFileCache() = default;
 
-const HotFileCache::Known* HotFileCache::find(std::string_view directory, std::string_view name, Clock::Instant now) {
+const HotFileCache::HotFile* HotFileCache::find(std::string_view directory, std::string_view name, Clock::Instant now) {
   if (known_->size() == 0) return nullptr;
   return known_->find(key(directory, name), now);
 }
 
-void HotFileCache::learn(std::string_view directory, std::string_view name, const Known& known, Clock::Instant looked) {
+void HotFileCache::learn(std::string_view directory, std::string_view name, const HotFile& known,
+                         Clock::Instant looked) {
   known_->insert(key(directory, name), known, looked);
 }
 
 void HotFileCache::renew(std::string_view directory, std::string_view name, const nfs::Attributes& attributes,
                          Clock::Instant now) {
-  if (Known* const known = known_->find(key(directory, name), now)) known->attributes = attributes;
+  if (HotFile* const known = known_->find(key(directory, name), now)) known->attributes = attributes;
 }
 
 void HotFileCache::drop(std::string_view directory, std::string_view name) {

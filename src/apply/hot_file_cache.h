@@ -30,7 +30,7 @@ class HotFileCache {
   static constexpr std::chrono::seconds kTtl{2};
   static constexpr std::size_t kCapacity = 10'000;  // files, some 5 MB
 
-  struct Known {
+  struct HotFile {
     nfs::Handle handle;
     nfs::Attributes attributes;
   };
@@ -39,10 +39,10 @@ class HotFileCache {
   ~HotFileCache();
 
   // What is known of `name` in `directory`, or null. Valid until the next call.
-  [[nodiscard]] const Known* find(std::string_view directory, std::string_view name, Clock::Instant now);
+  [[nodiscard]] const HotFile* find(std::string_view directory, std::string_view name, Clock::Instant now);
 
   // `looked` is when `known.handle` was found under its name.
-  void learn(std::string_view directory, std::string_view name, const Known& known, Clock::Instant looked);
+  void learn(std::string_view directory, std::string_view name, const HotFile& known, Clock::Instant looked);
   // The attributes of what is known, if something is, after another SETATTR.
   void renew(std::string_view directory, std::string_view name, const nfs::Attributes& attributes, Clock::Instant now);
 
@@ -55,7 +55,7 @@ class HotFileCache {
   // The key of what is asked for, in memory that is used again.
   const std::string& key(std::string_view directory, std::string_view name);
 
-  const std::unique_ptr<PathCache<Known>> known_;
+  const std::unique_ptr<PathCache<HotFile>> known_;
   std::string key_;
 };
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The log lines of apply/.
 #pragma once
 
 #include "base/log.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the status of a request means for the entry that it was made for.
+// The meaning of a status for the entry that a request was made for.
 #pragma once
 
 #include <cstdint>

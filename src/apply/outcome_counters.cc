@@ -30,7 +30,7 @@ OutcomeCounters::OutcomeCounters(metrics::Registry& registry)
   }
 }
 
-OutcomeCounters::Failure& OutcomeCounters::failure(nfs::Status status) {
+OutcomeCounters::FailureCounter& OutcomeCounters::failure(nfs::Status status) {
   const auto [at, added] = failures_.try_emplace(status);
   if (added) {
     at->second.counter = &registry_.counter("qatime_failed_total", "Entries given up, by the status of the server.",

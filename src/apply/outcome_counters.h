@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Counts how entries end.
+// The counters of how entries end.
 #pragma once
 
 #include <array>
@@ -26,17 +26,17 @@ class OutcomeCounters {
   void failed(nfs::Status status, std::string_view directory, std::string_view name);
 
  private:
-  struct Failure {
+  struct FailureCounter {
     metrics::Counter* counter;
     log::Throttle throttle;
   };
-  Failure& failure(nfs::Status status);
+  FailureCounter& failure(nfs::Status status);
 
   metrics::Registry& registry_;
   Alerts& alerts_;
   metrics::Counter& applied_;
   metrics::Counter& unchanged_;
-  std::map<nfs::Status, Failure> failures_;
+  std::map<nfs::Status, FailureCounter> failures_;
 };
 
 }  // namespace qatime::apply

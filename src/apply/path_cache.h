@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is known of paths, as far as it is known.
+// A bounded cache of values by path, the least recently used ones leaving first.
 #pragma once
 
 #include <cstddef>
@@ -27,27 +27,27 @@ class PathCache {
 
   // What `path` has, or null. Valid until the next call; a change to it does not make it younger.
   [[nodiscard]] Value* find(std::string_view path, Clock::Instant now) {
-    auto& names = entries_.template get<Name>();
+    auto& names = entries_.template get<ByPath>();
     const auto found = names.find(path);
     if (found == names.end()) return nullptr;
     if (now - found->learned >= ttl_) {
       names.erase(found);
       return nullptr;
     }
-    auto& recency = entries_.template get<Recency>();
-    recency.relocate(recency.begin(), entries_.template project<Recency>(found));
+    auto& recency = entries_.template get<ByRecency>();
+    recency.relocate(recency.begin(), entries_.template project<ByRecency>(found));
     return &found->value;
   }
 
   void insert(std::string_view path, Value value, Clock::Instant now) {
     drop(path);
-    auto& recency = entries_.template get<Recency>();
+    auto& recency = entries_.template get<ByRecency>();
     if (recency.size() >= capacity_) recency.pop_back();
     recency.push_front({std::string{path}, std::move(value), now});
   }
 
   void drop(std::string_view path) {
-    auto& names = entries_.template get<Name>();
+    auto& names = entries_.template get<ByPath>();
     if (const auto found = names.find(path); found != names.end()) names.erase(found);
   }
 
@@ -55,7 +55,7 @@ class PathCache {
   void drop_subtree(std::string_view path) {
     if (path == "/") return entries_.clear();
     drop(path);
-    auto& order = entries_.template get<Order>();
+    auto& order = entries_.template get<InOrder>();
     std::string bound{path};
     bound += '/';
     const auto begin = order.lower_bound(bound);
@@ -66,21 +66,21 @@ class PathCache {
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
 
  private:
-  struct Entry {
+  struct CachedPath {
     std::string path;
     mutable Value value;  // the elements of the container are const for the sake of its keys
     Clock::Instant learned;
   };
-  struct Recency {};
-  struct Name {};
-  struct Order {};
-  using Path = boost::multi_index::member<Entry, std::string, &Entry::path>;
+  struct ByRecency {};
+  struct ByPath {};
+  struct InOrder {};
+  using Path = boost::multi_index::member<CachedPath, std::string, &CachedPath::path>;
   using Entries = boost::multi_index_container<
-      Entry, boost::multi_index::indexed_by<
-                 boost::multi_index::sequenced<boost::multi_index::tag<Recency>>,
-                 boost::multi_index::hashed_unique<boost::multi_index::tag<Name>, Path, std::hash<std::string_view>,
-                                                   std::equal_to<>>,
-                 boost::multi_index::ordered_unique<boost::multi_index::tag<Order>, Path, std::less<>>>>;
+      CachedPath, boost::multi_index::indexed_by<
+                      boost::multi_index::sequenced<boost::multi_index::tag<ByRecency>>,
+                      boost::multi_index::hashed_unique<boost::multi_index::tag<ByPath>, Path,
+                                                        std::hash<std::string_view>, std::equal_to<>>,
+                      boost::multi_index::ordered_unique<boost::multi_index::tag<InOrder>, Path, std::less<>>>>;
 
   std::size_t capacity_;
   Clock::Duration ttl_;

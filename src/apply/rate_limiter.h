@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// When the next update may go: nfs.max_rate.
+// The limiter of updates per second: nfs.max_rate.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Directory paths to handles, component by component.
+// The resolver of directory paths to handles, component by component.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// An entry in flight, and how far it has come.
+// The task of one entry in flight: its steps so far.
 #pragma once
 
 #include <cstddef>

@@ -205,13 +205,13 @@ void Engine::was_set(Task& task, Status status, const std::optional<nfs::Attribu
 bool Engine::took(const Task& task, Time reported) {
   auto& time_delta = states_[task.export_index].time_delta;
   switch (time_delta.observe(task.entry.time, reported)) {
-    case TimeDelta::Report::as_expected:
+    case TimeDelta::Observation::as_expected:
       return true;
-    case TimeDelta::Report::rounded:
+    case TimeDelta::Observation::rounded:
       kLog.info("export of {}: the server keeps access times to {}: newer ones within that are unchanged",
                 log::field("path", exports_.path(task.export_index)), log::field("unit", time_delta.name()));
       return true;
-    case TimeDelta::Report::different:
+    case TimeDelta::Observation::different:
       break;
   }
   return reported != task.found;

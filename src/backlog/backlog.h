@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The seam between what was seen and what is done: accesses that are not yet on the server.
+// The seam between ingest and apply: accesses that are not yet on the server.
 #pragma once
 
 #include <chrono>

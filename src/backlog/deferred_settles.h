@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is settled while another thread is busy with the backlog.
+// The settlements that wait while another thread is busy with the backlog.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The end of a thread that keeps a backlog: its limit and its outcome.
 #pragma once
 
 #include <chrono>

@@ -76,7 +76,7 @@ bool StoreThread::stop(std::chrono::milliseconds limit) {
 // Changes of the last minute concern what comes from now on, too.
 void StoreThread::load_existing() {
   const Time since = now() - local_.limits().retention;
-  for (const Store::Row& row : store_->rows()) {
+  for (const Store::StoredRow& row : store_->rows()) {
     local_.load_existing(row.sequence, row.written, row.accesses, row.changes, row.bytes);
     existing_ += row.accesses;
     if (row.changes == 0 || row.written < since) continue;

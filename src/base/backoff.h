@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How long to wait before trying again.
+// The delays between attempts: exponential, with jitter.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// A search for bytes, 64 at a time.
 #pragma once
 
 #include <algorithm>

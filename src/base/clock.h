@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Elapsed time, as a seam: what waits for a moment asks a Clock, and a test turns its hands.
+// A clock of elapsed time, as a seam: tests have one that they turn themselves.
 #pragma once
 
 #include <chrono>

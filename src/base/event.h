@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What an audit record means for access times.
+// The meaning of an audit record for access times.
 #pragma once
 
 #include <span>

@@ -20,17 +20,17 @@
 namespace qatime::log {
 namespace {
 
-struct Name {
+struct LevelName {
   Level level;
   std::string_view text;
   spdlog::level::level_enum spdlog;
 };
 
 constexpr std::array kNames{
-    Name{Level::debug, "debug", spdlog::level::debug},
-    Name{Level::info, "info", spdlog::level::info},
-    Name{Level::warning, "warning", spdlog::level::warn},
-    Name{Level::error, "error", spdlog::level::err},
+    LevelName{Level::debug, "debug", spdlog::level::debug},
+    LevelName{Level::info, "info", spdlog::level::info},
+    LevelName{Level::warning, "warning", spdlog::level::warn},
+    LevelName{Level::error, "error", spdlog::level::err},
 };
 
 spdlog::level::level_enum to_spdlog(Level level) noexcept { return kNames.at(static_cast<std::size_t>(level)).spdlog; }
@@ -152,7 +152,7 @@ std::string json_line(Level level, const char* stage, std::string_view message, 
 }  // namespace
 
 std::optional<Level> parse_level(std::string_view name) noexcept {
-  for (const Name& known : kNames) {
+  for (const LevelName& known : kNames) {
     if (known.text == name) return known.level;
   }
   return std::nullopt;

@@ -27,9 +27,9 @@ class PosixZoneReader {
   seconds offset() noexcept { return -time(24); }
 
   // A date and perhaps a time: ,M3.5.0/3
-  PosixZone::Change change() noexcept {
-    using Kind = PosixZone::Change::Kind;
-    PosixZone::Change read;
+  PosixZone::Rule change() noexcept {
+    using Kind = PosixZone::Rule::Kind;
+    PosixZone::Rule read;
     expect(',');
     if (skip('M')) {
       read.month = number(1, 12);
@@ -111,7 +111,7 @@ std::optional<PosixZone> PosixZone::parse(std::string_view text) noexcept {
   return zone;
 }
 
-local_seconds PosixZone::Change::in(year year) const noexcept {
+local_seconds PosixZone::Rule::in(year year) const noexcept {
   const local_days new_year{year / January / 1};
   switch (kind) {
     case Kind::common_day:

@@ -24,7 +24,7 @@ class PosixZone {
   friend class PosixZoneReader;
 
   // A day of every year and the time on it, by the clock that was in force before.
-  struct Change {
+  struct Rule {
     enum class Kind : std::uint8_t {
       weekday,     // Mm.w.d: weekday `day`, from 0 for Sunday, for the `week`th time in `month`, 5: for the last
       common_day,  // Jn: day 1 to 365 of a year without 29 February
@@ -40,8 +40,8 @@ class PosixZone {
   };
   struct Saving {
     std::chrono::seconds offset;
-    Change begin;
-    Change end;
+    Rule begin;
+    Rule end;
   };
 
   std::chrono::seconds standard_{};

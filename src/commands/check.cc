@@ -48,7 +48,7 @@ bool print_backlog(const BacklogConfig& config) {
 
 }  // namespace
 
-int check(const Check& options) {
+int check(const CheckOptions& options) {
   const Config config = options.config.load(log::Level::warning);
   if (config.syslog.uses_tls()) ingest::TlsSettings{config};  // throws if its files are not right
   if (options.record) print_explanation(*options.record, config);

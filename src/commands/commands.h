@@ -32,22 +32,22 @@ struct ConfigSource {
 };
 
 // The daemon, until a signal ends it.
-struct Run {
+struct RunOptions {
   ConfigSource config;
   bool dry_run = false;  // decide and count, but set nothing
 };
-int run(const Run& options);
+int run(const RunOptions& options);
 
 // Whether the configuration is right; with more, whether it works.
-struct Check {
+struct CheckOptions {
   ConfigSource config;
   bool connect = false;               // try every server and export
   std::optional<std::string> record;  // what would become of this line
 };
-int check(const Check& options);
+int check(const CheckOptions& options);
 
 // Audit records, made or recorded, to a syslog listener.
-struct Send {
+struct SendOptions {
   std::string to;                    // tcp://HOST:PORT or udp://HOST:PORT
   std::string rate = "0";            // records per second, 0.001 to 1e9; 0: as fast as possible
   std::optional<std::string> count;  // records, 1 to 1e12; none: one for each path or line
@@ -56,41 +56,41 @@ struct Send {
   std::vector<std::string> paths;
   std::string file;  // recorded lines instead of paths; "-": standard input
 };
-int send(const Send& options);
+int send(const SendOptions& options);
 
 // Recorded audit logs, through the stages of the daemon.
-struct Replay {
+struct ReplayOptions {
   ConfigSource config;
   bool dry_run = false;           // decide and count, but set nothing
   std::string patience = "10m";   // without anything done; "0s": for ever
   std::vector<std::string> logs;  // files, plain or gzip; "-": standard input
 };
-int replay(const Replay& options);
+int replay(const ReplayOptions& options);
 
 // Path, file id, atime, mtime and ctime of each path.
-struct Stat {
+struct StatOptions {
   ConfigSource config;
   std::vector<std::string> paths;
 };
-int stat(const Stat& options);
+int stat(const StatOptions& options);
 
 // Sets atime.
-struct Touch {
+struct TouchOptions {
   ConfigSource config;
   std::optional<std::string> time;  // RFC 3339; none: now
   bool force = false;               // also to an earlier time than the server has
   std::vector<std::string> paths;
 };
-int touch(const Touch& options);
+int touch(const TouchOptions& options);
 
 // What the daemon says about itself.
-struct Status {
+struct StatusOptions {
   std::string url;       // of the daemon; empty: where that of this machine listens
   bool watch = false;    // again and again
   bool as_json = false;  // as the daemon says it
   bool ready = false;    // only whether records may be sent to it
 };
-int status(const Status& options);
+int status(const StatusOptions& options);
 
 int version();
 

@@ -10,7 +10,7 @@
 
 namespace qatime::commands {
 
-int replay(const Replay& options) {
+int replay(const ReplayOptions& options) {
   const Config config = options.config.load(log::Level::warning);
   const auto patience = parse_duration(options.patience);
   if (!patience) throw UsageError{"--patience must be a duration, like 10m, or 0s to wait for ever"};

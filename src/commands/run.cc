@@ -4,7 +4,7 @@
 
 namespace qatime::commands {
 
-int run(const Run& options) {
+int run(const RunOptions& options) {
   run_daemon(options.config.load(), [&] { return options.config.read(); }, options.dry_run);
   return 0;
 }

@@ -150,14 +150,14 @@ std::string in_quotes(std::string_view text) {
 }
 
 // As a cluster sends it (RFC 5424 with a CSV body), from a client whose address nobody has (RFC 5737).
-std::string make_record(const Send& options, const std::string& path) {
+std::string make_record(const SendOptions& options, const std::string& path) {
   return fmt::format("<14>1 {} qatime-1 qumulo - - - 192.0.2.1,\"qatime\",nfs3,{},ok,,{},\"\"",
                      format_rfc3339(parse_time_option(options.time)), options.operation, in_quotes(path));
 }
 
 using SendMessage = std::function<void(std::string_view)>;
 
-std::uint64_t send_made(const Send& options, std::optional<std::uint64_t> most, const SendMessage& send) {
+std::uint64_t send_made(const SendOptions& options, std::optional<std::uint64_t> most, const SendMessage& send) {
   for (const std::string& path : options.paths) {
     if (path.find_first_of("\r\n") != std::string::npos) {
       throw UsageError{fmt::format("{}: an audit record has no line breaks", log::escaped(path))};
@@ -168,7 +168,7 @@ std::uint64_t send_made(const Send& options, std::optional<std::uint64_t> most, 
   return count;
 }
 
-std::uint64_t send_recorded(const Send& options, std::optional<std::uint64_t> most, const SendMessage& send) {
+std::uint64_t send_recorded(const SendOptions& options, std::optional<std::uint64_t> most, const SendMessage& send) {
   std::ifstream file;
   if (options.file != "-") {
     file.open(options.file, std::ios::binary);
@@ -183,7 +183,7 @@ std::uint64_t send_recorded(const Send& options, std::optional<std::uint64_t> mo
 
 }  // namespace
 
-int send(const Send& options) {
+int send(const SendOptions& options) {
   if (options.paths.empty() == options.file.empty()) throw UsageError{"send takes paths or --file, one of them"};
   const double rate = parse_rate(options.rate);
   const auto most = parse_count(options.count);

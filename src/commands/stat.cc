@@ -15,7 +15,7 @@ std::string shown(const std::string& path, bool terminal) { return terminal ? lo
 
 }  // namespace
 
-int stat(const Stat& options) {
+int stat(const StatOptions& options) {
   const Config config = options.config.load(log::Level::warning);
   const bool terminal = isatty(STDOUT_FILENO) == 1;
   if (terminal) fmt::print("path\tfile id\tatime\tmtime\tctime\n");

@@ -201,7 +201,7 @@ class View {
 
 // Where the daemon of this machine listens, as far as its file says so.
 std::string default_url() {
-  std::optional<AdminConfig::Listener> listener;
+  std::optional<AdminConfig::ListenAddress> listener;
   try {
     listener = load_config({}, {}).admin.listen;
   } catch (const ConfigError&) {  // that is for the daemon to say
@@ -216,7 +216,7 @@ std::string default_url() {
 }
 
 int print_ready(const std::string& url) {
-  const admin::Reply reply = admin::get(url, "/readyz");
+  const admin::HttpReply reply = admin::get(url, "/readyz");
   if (reply.status == 200) {
     fmt::print("ready\n");
     return 0;
@@ -231,7 +231,7 @@ int print_ready(const std::string& url) {
 }
 
 json::value ask(const std::string& url) {
-  const admin::Reply reply = admin::get(url, "/status.json");
+  const admin::HttpReply reply = admin::get(url, "/status.json");
   if (reply.status != 200) throw admin::NoAnswer{fmt::format("{} answers {}", log::escaped(url), reply.status)};
   return json::parse(reply.body);
 }
@@ -252,7 +252,7 @@ void watch(const std::string& url) {
 
 }  // namespace
 
-int status(const Status& options) try {
+int status(const StatusOptions& options) try {
   const std::string url = options.url.empty() ? default_url() : options.url;
   if (options.ready) return print_ready(url);
   if (options.watch) watch(url);

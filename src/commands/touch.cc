@@ -9,7 +9,7 @@
 
 namespace qatime::commands {
 
-int touch(const Touch& options) {
+int touch(const TouchOptions& options) {
   const Time time = parse_time_option(options.time);
   return for_each_object(options.config.load(log::Level::warning).nfs, options.paths,
                          [&](nfs::Session& session, const std::string& path, const nfs::Object& object) {

@@ -18,9 +18,9 @@ namespace qatime {
 namespace {
 
 // Where a setting comes from, for messages: a file, or the text of one --set.
-class Source {
+class TomlSource {
  public:
-  explicit Source(std::string name, bool has_lines) : name_{std::move(name)}, has_lines_{has_lines} {}
+  explicit TomlSource(std::string name, bool has_lines) : name_{std::move(name)}, has_lines_{has_lines} {}
 
   // As messages begin.
   [[nodiscard]] std::string place(const toml::source_position& at) const {
@@ -36,7 +36,7 @@ class Source {
   bool has_lines_;
 };
 
-void read(const toml::table& table, const std::string& prefix, const Source& source, Config& config) {
+void read(const toml::table& table, const std::string& prefix, const TomlSource& source, Config& config) {
   for (auto&& [key, node] : table) {
     const std::string name = prefix + std::string{key.str()};
     if (const Key* const known = find_key(name); known != nullptr) {
@@ -54,16 +54,16 @@ void read(const toml::table& table, const std::string& prefix, const Source& sou
 
 void read_file(const std::string& file, Config& config) {
   try {
-    read(toml::parse_file(file), "", Source{file, true}, config);
+    read(toml::parse_file(file), "", TomlSource{file, true}, config);
   } catch (const toml::parse_error& error) {
     const auto& at = error.source().begin;
     if (at.line == 0) throw ConfigError{fmt::format("{}: cannot be read: {}", file, error.description())};
-    Source{file, true}.fail(at, error.description());
+    TomlSource{file, true}.fail(at, error.description());
   }
 }
 
 // The value of a --set: TOML, or else a bare word, which stands for a string.
-toml::table parse_setting(const std::string& key, const std::string& value, const Source& source) {
+toml::table parse_setting(const std::string& key, const std::string& value, const TomlSource& source) {
   try {
     return toml::parse(fmt::format("{} = {}\n", key, value));
   } catch (const toml::parse_error&) {
@@ -87,7 +87,7 @@ std::string shown_setting(std::string setting) {
 
 void read_setting(const std::string& setting, Config& config) {
   const std::size_t equals = setting.find('=');
-  const Source source{shown_setting(setting), false};
+  const TomlSource source{shown_setting(setting), false};
   if (equals == std::string::npos || equals == 0) source.fail({}, "must be key=value, like nfs.port=2049");
   read(parse_setting(setting.substr(0, equals), setting.substr(equals + 1), source), "", source, config);
 }
@@ -152,15 +152,15 @@ std::vector<std::string> config_keys() {
 
 bool is_reloadable(std::string_view key) {
   const Key* const known = find_key(key);
-  return known != nullptr && known->effect == Effect::at_reload;
+  return known != nullptr && known->in_force == InForce::at_reload;
 }
 
 ConfigChanges reconfigure(Config& current, Config next) {
   ConfigChanges changes;
   for (const Key& key : all_keys()) {
     if (key.is_same(current, next)) continue;
-    (key.effect == Effect::at_reload ? changes.in_force : changes.at_restart).emplace_back(key.name);
-    if (key.effect == Effect::at_start) key.copy(current, next);
+    (key.in_force == InForce::at_reload ? changes.in_force : changes.at_restart).emplace_back(key.name);
+    if (key.in_force == InForce::at_start) key.copy(current, next);
   }
   current = std::move(next);
   return changes;

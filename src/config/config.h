@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What an administrator can set: the keys of qatime.toml, their defaults and units.
+// The configuration: the keys of qatime.toml, their defaults and units.
 #pragma once
 
 #include <chrono>
@@ -80,22 +80,22 @@ struct BacklogConfig {
 
 // The shared backlog, where BacklogConfig::kind is redis.
 struct RedisConfig {
-  struct Server {
+  struct Endpoint {
     std::string host;
     std::uint16_t port;
-    friend bool operator==(const Server&, const Server&) = default;
+    friend bool operator==(const Endpoint&, const Endpoint&) = default;
   };
   // What `redis.url` says.
   struct Url {
-    Server server{"127.0.0.1", 6379};
+    Endpoint server{"127.0.0.1", 6379};
     unsigned database = 0;
     bool uses_tls = false;
     friend bool operator==(const Url&, const Url&) = default;
   };
   Url url;
-  std::string user;               // "": the default one
-  std::string password_file;      // its first line; "": no password
-  std::vector<Server> sentinels;  // who know where the master is; empty: it is that of `url`
+  std::string user;                 // "": the default one
+  std::string password_file;        // its first line; "": no password
+  std::vector<Endpoint> sentinels;  // who know where the master is; empty: it is that of `url`
   std::string master = "mymaster";
   std::string prefix = "qatime";                               // of all keys
   std::size_t shards = 64;                                     // 1 to 1,024; the same for all who share a backlog
@@ -135,12 +135,12 @@ struct NfsConfig {
 };
 
 struct AdminConfig {
-  struct Listener {
+  struct ListenAddress {
     std::string address;  // numeric, IPv4 or IPv6
     std::uint16_t port;   // 0: any free one
-    friend bool operator==(const Listener&, const Listener&) = default;
+    friend bool operator==(const ListenAddress&, const ListenAddress&) = default;
   };
-  std::optional<Listener> listen{Listener{"127.0.0.1", 9514}};  // of HTTP; none: off
+  std::optional<ListenAddress> listen{ListenAddress{"127.0.0.1", 9514}};  // of HTTP; none: off
 };
 
 struct LogConfig {

@@ -13,12 +13,12 @@
 namespace qatime {
 
 // When a changed value comes into force.
-enum class Effect : std::uint8_t { at_start, at_reload };
+enum class InForce : std::uint8_t { at_start, at_reload };
 
 // A key, and how its value gets from a file into a Config and from one Config into another.
 struct Key {
   std::string_view name;  // dotted
-  Effect effect;
+  InForce in_force;
   std::string_view allowed;  // completes "must be"
   // Stores what a node says and returns null, or returns the node that is not what the key allows.
   const toml::node* (*read)(const toml::node&, Config&);

@@ -20,10 +20,10 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
   return port ? std::optional{static_cast<std::uint16_t>(*port)} : std::nullopt;
 }
 
-std::optional<RedisConfig::Server> parse_redis_server(std::string_view text, std::uint16_t usual_port) {
+std::optional<RedisConfig::Endpoint> parse_redis_server(std::string_view text, std::uint16_t usual_port) {
   const auto endpoint = parse_host_port(text);
   if (!endpoint || endpoint->port == 0) return std::nullopt;
-  return RedisConfig::Server{endpoint->host, endpoint->port.value_or(usual_port)};
+  return RedisConfig::Endpoint{endpoint->host, endpoint->port.value_or(usual_port)};
 }
 
 }  // namespace
@@ -68,10 +68,10 @@ std::optional<SyslogConfig::Listener> parse_listener(std::string_view text) {
   return SyslogConfig::Listener{transport->second, endpoint->host, *endpoint->port};
 }
 
-std::optional<AdminConfig::Listener> parse_admin_listener(std::string_view text) {
+std::optional<AdminConfig::ListenAddress> parse_admin_listener(std::string_view text) {
   const auto endpoint = parse_host_port(text);
   if (!endpoint || !endpoint->port || !is_address(endpoint->host)) return std::nullopt;
-  return AdminConfig::Listener{endpoint->host, *endpoint->port};
+  return AdminConfig::ListenAddress{endpoint->host, *endpoint->port};
 }
 
 std::optional<NfsConfig::Server> parse_server(const std::string& text) {
@@ -102,7 +102,7 @@ std::optional<RedisConfig::Url> parse_redis_url(std::string_view text) {
   return url;
 }
 
-std::optional<RedisConfig::Server> parse_sentinel(const std::string& text) {
+std::optional<RedisConfig::Endpoint> parse_sentinel(const std::string& text) {
   constexpr std::uint16_t kPort = 26'379;
   return parse_redis_server(text, kPort);
 }

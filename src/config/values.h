@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the strings of a configuration stand for. Each function gives nothing for a string that is not allowed.
+// The parsers of strings in a configuration. Each returns nothing for a string that is not allowed.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@ struct HostPort {
 [[nodiscard]] std::optional<SyslogConfig::Listener> parse_listener(std::string_view text);
 
 // "ADDRESS:PORT".
-[[nodiscard]] std::optional<AdminConfig::Listener> parse_admin_listener(std::string_view text);
+[[nodiscard]] std::optional<AdminConfig::ListenAddress> parse_admin_listener(std::string_view text);
 
 // As parse_host_port(); port 0 is none.
 [[nodiscard]] std::optional<NfsConfig::Server> parse_server(const std::string& text);
@@ -39,7 +39,7 @@ struct HostPort {
 [[nodiscard]] std::optional<RedisConfig::Url> parse_redis_url(std::string_view text);
 
 // As parse_server(), with the usual port of a sentinel.
-[[nodiscard]] std::optional<RedisConfig::Server> parse_sentinel(const std::string& text);
+[[nodiscard]] std::optional<RedisConfig::Endpoint> parse_sentinel(const std::string& text);
 
 // What may stand in front of all keys of Redis: braces would change their slots in a Cluster.
 [[nodiscard]] std::optional<std::string> parse_redis_prefix(std::string_view text);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Which cluster a record is of.
+// The cluster that a record comes from, by its header.
 #pragma once
 
 #include <string>

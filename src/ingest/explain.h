@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What would become of one line of an audit log, and why.
+// The explanation of one line of an audit log: its outcome, and why.
 #pragma once
 
 #include <string>
@@ -12,13 +12,13 @@
 namespace qatime::ingest {
 
 struct Explanation {
-  struct Field {
+  struct ReadField {
     std::string_view name;
     std::string value;  // bytes of the line: escape them before they reach a terminal
   };
   // form, time, host, client, user, protocol, operation, status, file_id, path, target: as far as the line was
   // readable.
-  std::vector<Field> fields;
+  std::vector<ReadField> fields;
   std::string_view outcome;  // accepted, move, removal, ignored or malformed
   std::string_view reason;   // the label under which it is counted if it is ignored or malformed, else empty
   std::string why;           // one sentence for a person

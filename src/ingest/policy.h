@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Which records are accesses, moves and removals.
+// The policy for records: which of them are accesses, moves and removals.
 #pragma once
 
 #include <cstdint>

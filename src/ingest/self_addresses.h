@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Which addresses are ours.
+// The addresses of our own, by which we know our requests in the audit stream.
 #pragma once
 
 #include <mutex>

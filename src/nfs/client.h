@@ -59,13 +59,13 @@ struct Page {
     std::uint64_t cookie = 0;
     std::uint64_t verifier = 0;  // opaque
   };
-  struct Entry {
+  struct DirectoryEntry {
     std::string_view name;         // in `names`
     std::optional<Handle> handle;  // a server may leave it out, and likewise
     std::optional<Attributes> attributes;
   };
 
-  std::vector<Entry> entries;
+  std::vector<DirectoryEntry> entries;
   std::vector<char> names;
   Position end;      // where the next page begins
   bool eof = false;  // there is none

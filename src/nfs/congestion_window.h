@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How many requests one server may have at once.
+// The limit on requests in flight to one server, by additive increase and multiplicative decrease.
 #pragma once
 
 #include <array>

@@ -49,10 +49,10 @@ void Connection::mount(std::vector<std::size_t> exports) {
   mount_retry_.cancel();
   mounted_at_ = std::chrono::steady_clock::now();
   mount_ = std::make_unique<Mount>(client_context_, peer_.endpoint, std::move(exports),
-                                   [this](const Mount::Result& result) { take_mounts(result); });
+                                   [this](const Mount::Mounted& result) { take_mounts(result); });
 }
 
-void Connection::take_mounts(const Mount::Result& result) {
+void Connection::take_mounts(const Mount::Mounted& result) {
   mount_.reset();
   if (!result.failure.empty() && rpc_ == nullptr) return lose(result.failure);
   bool changed = false;
@@ -109,7 +109,7 @@ void Connection::doubt_roots() {
   begin();
 }
 
-void Connection::connect(const Mount::Result& result) {
+void Connection::connect(const Mount::Mounted& result) {
   rpc_ = std::make_unique<Rpc>(
       client_context_, boost::asio::ip::tcp::endpoint{peer_.endpoint.address(), result.nfs_port}, [this] { greet(); },
       [this, port = result.nfs_port](const std::string& why) { lose(fmt::format("NFS, port {}: {}", port, why)); });

@@ -68,10 +68,10 @@ class Connection {
 
   void begin();
   void mount(std::vector<std::size_t> exports);
-  void take_mounts(const Mount::Result& result);
+  void take_mounts(const Mount::Mounted& result);
   [[nodiscard]] bool take_root(const Mount::Root& root);
   void retry_refused();
-  void connect(const Mount::Result& result);
+  void connect(const Mount::Mounted& result);
   void greet();
   void become_ready();
   void lose(const std::string& why);

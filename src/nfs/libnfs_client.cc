@@ -35,9 +35,9 @@ Status name_status(std::string_view name) {
 }
 
 // A request on its way, and what its end tells about the server.
-class Sent {
+class Awaited {
  public:
-  Sent(Connection& connection, const Handle& object, CongestionWindow::Kind kind)
+  Awaited(Connection& connection, const Handle& object, CongestionWindow::Kind kind)
       : connection_{connection},
         was_root_{connection.is_root(object)},
         kind_{kind},
@@ -89,8 +89,8 @@ struct LibnfsClient::Host {
   log::Throttle failed;
 };
 
-struct LibnfsClient::Server {
-  Server(const tcp::endpoint& endpoint, const std::string& label, std::size_t most, metrics::Registry& registry)
+struct LibnfsClient::ResolvedServer {
+  ResolvedServer(const tcp::endpoint& endpoint, const std::string& label, std::size_t most, metrics::Registry& registry)
       : peer{endpoint,
              label,
              registry.gauge("qatime_server_up", "Whether an NFS server answers.", {"server", label}),
@@ -188,7 +188,7 @@ void LibnfsClient::resolve_later(Host& host) {
 
 // Makes the servers those that the hosts' addresses name, but for one that is gone from its name and still answers.
 void LibnfsClient::add_new_servers() {
-  const auto is_wanted = [this](const std::unique_ptr<Server>& server) {
+  const auto is_wanted = [this](const std::unique_ptr<ResolvedServer>& server) {
     return std::any_of(hosts_.begin(), hosts_.end(), [&](const auto& host) {
       return host->port == server->peer.endpoint.port() &&
              std::count(host->addresses.begin(), host->addresses.end(), server->peer.endpoint.address()) != 0;
@@ -208,8 +208,8 @@ void LibnfsClient::add_server(const Host& host, const asio::ip::address& address
   const tcp::endpoint endpoint{address, host.port};
   const auto is_same = [&](const auto& server) { return server->peer.endpoint == endpoint; };
   if (std::any_of(servers_.begin(), servers_.end(), is_same)) return;
-  auto& server = *servers_.emplace_back(std::make_unique<Server>(endpoint, server_label(address.to_string(), host.port),
-                                                                 client_context_->config.max_in_flight, registry_));
+  auto& server = *servers_.emplace_back(std::make_unique<ResolvedServer>(
+      endpoint, server_label(address.to_string(), host.port), client_context_->config.max_in_flight, registry_));
   for (std::size_t count = 0; count < client_context_->config.connections; ++count) {
     server.connections.push_back(
         std::make_unique<Connection>(*client_context_, server.peer, [this] { take_change(); }));
@@ -254,7 +254,7 @@ std::size_t LibnfsClient::room() const {
 
 // Where the next request goes: the least busy connection of the server with the most room.
 Connection* LibnfsClient::roomiest() const {
-  const Server* best = nullptr;
+  const ResolvedServer* best = nullptr;
   std::size_t most = 0;
   for (const auto& server : servers_) {
     if (const auto room = server->room(); room > most) {
@@ -292,7 +292,7 @@ void LibnfsClient::lookup(const Handle& directory, std::string_view name, Object
   Connection* const connection = roomiest();
   const Status status = connection == nullptr ? Status::lost : name_status(name);
   if (status != Status::ok) return post([status, done = std::move(done)] { done(status, {}); });
-  const Sent sent{*connection, directory, CongestionWindow::Kind::read};
+  const Awaited sent{*connection, directory, CongestionWindow::Kind::read};
   connection->rpc().lookup(directory, name, [sent, done = std::move(done)](const Reply& reply) {
     sent.ended(reply.status);
     done(reply.status, {reply.handle, reply.attributes});
@@ -302,7 +302,7 @@ void LibnfsClient::lookup(const Handle& directory, std::string_view name, Object
 void LibnfsClient::getattr(const Handle& object, AttributesDone done) {
   Connection* const connection = roomiest();
   if (connection == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
-  const Sent sent{*connection, object, CongestionWindow::Kind::read};
+  const Awaited sent{*connection, object, CongestionWindow::Kind::read};
   connection->rpc().getattr(object, [sent, done = std::move(done)](const Reply& reply) {
     sent.ended(reply.status);
     done(reply.status, reply.attributes);
@@ -312,7 +312,7 @@ void LibnfsClient::getattr(const Handle& object, AttributesDone done) {
 void LibnfsClient::set_atime(const Handle& object, Time atime, std::optional<Time> guard, AttributesDone done) {
   Connection* const connection = roomiest();
   if (connection == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
-  const Sent sent{*connection, object, CongestionWindow::Kind::update};
+  const Awaited sent{*connection, object, CongestionWindow::Kind::update};
   connection->rpc().set_atime(object, atime, guard, [sent, done = std::move(done)](const Reply& reply) {
     sent.ended(reply.status);
     done(reply.status, reply.attributes);
@@ -323,7 +323,7 @@ void LibnfsClient::readdirplus(const Handle& directory, const Page::Position& be
                                PageDone done) {
   Connection* const connection = roomiest();
   if (connection == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
-  const Sent sent{*connection, directory, CongestionWindow::Kind::read};
+  const Awaited sent{*connection, directory, CongestionWindow::Kind::read};
   connection->rpc().readdirplus(directory, begin, size, [sent, done = std::move(done)](const Reply& reply) {
     sent.ended(reply.status);
     const Page none;

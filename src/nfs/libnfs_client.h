@@ -69,8 +69,8 @@ class LibnfsClient final : public Client {
   [[nodiscard]] std::optional<std::string> trouble(std::size_t export_index) const;
 
  private:
-  struct Host;    // one entry of nfs.servers
-  struct Server;  // one address
+  struct Host;            // one entry of nfs.servers
+  struct ResolvedServer;  // one address
 
   void resolve(Host& host);
   void resolve_later(Host& host);
@@ -87,7 +87,7 @@ class LibnfsClient final : public Client {
   std::function<void(const std::vector<boost::asio::ip::address>&)> local_addresses_changed_;
   std::vector<boost::asio::ip::address> local_addresses_;
   std::vector<std::unique_ptr<Host>> hosts_;
-  std::vector<std::unique_ptr<Server>> servers_;
+  std::vector<std::unique_ptr<ResolvedServer>> servers_;
   std::shared_ptr<char> life_;  // what is posted looks whether we still live
 };
 

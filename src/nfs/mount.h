@@ -27,12 +27,12 @@ class Mount {
     Status status = Status::ok;
     Handle handle;
   };
-  struct Result {
+  struct Mounted {
     std::string failure;  // why the server could not be asked, and what to do; empty if it could
     std::uint16_t nfs_port = 0;
     std::vector<Root> roots;  // in the order of `exports`
   };
-  using Done = std::function<void(const Result&)>;
+  using Done = std::function<void(const Mounted&)>;
 
   // Calls `done` once, on the loop, not inside the constructor; it may destroy the Mount. The port of `server` is that
   // of NFS, 0 if the portmapper is to tell it. `exports` are their indexes.
@@ -53,7 +53,7 @@ class Mount {
   std::uint16_t mount_port_;
   std::vector<std::size_t> exports_;
   Done done_;
-  Result result_;
+  Mounted result_;
   std::size_t outstanding_ = 0;
   std::unique_ptr<Rpc> rpc_;
 };

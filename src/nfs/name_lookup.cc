@@ -66,7 +66,7 @@ void NameLookup::ask(const std::shared_ptr<Question>& question) {
   const int cause = errno;
   const AddressList list{found, ::freeaddrinfo};
 
-  Result result{addresses_of(list), {}};
+  Resolved result{addresses_of(list), {}};
   if (error != 0) {
     const auto why = error == EAI_SYSTEM ? std::generic_category().message(cause) : ::gai_strerror(error);
     result.failure = failure(question->name, why);
@@ -74,7 +74,7 @@ void NameLookup::ask(const std::shared_ptr<Question>& question) {
   answer(question, std::move(result));
 }
 
-void NameLookup::answer(const std::shared_ptr<Question>& question, Result result) {
+void NameLookup::answer(const std::shared_ptr<Question>& question, Resolved result) {
   const std::lock_guard lock{question->mutex};
   if (question->io == nullptr) return;
   asio::post(*question->io, [question, result = std::move(result)] {

@@ -17,11 +17,11 @@ namespace qatime::nfs {
 // for the thread that asks: that may outlive the NameLookup, the loop and main(). All else on the thread of the loop.
 class NameLookup {
  public:
-  struct Result {
+  struct Resolved {
     std::vector<boost::asio::ip::address> addresses;  // each once
     std::string failure;                              // why there are none; empty if there are
   };
-  using Done = std::function<void(const Result&)>;
+  using Done = std::function<void(const Resolved&)>;
 
   // Calls `done` once, on the loop, which has work as long as we live; `done` may destroy us. Destroying us forgets the
   // question. `io` outlives us.
@@ -36,7 +36,7 @@ class NameLookup {
  private:
   struct Question;
   static void ask(const std::shared_ptr<Question>& question);
-  static void answer(const std::shared_ptr<Question>& question, Result result);
+  static void answer(const std::shared_ptr<Question>& question, Resolved result);
 
   std::shared_ptr<Question> question_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;

@@ -65,7 +65,8 @@ void expect_writable(const NfsConfig& config) {
 
 namespace {
 
-ProbeReport try_export(Session& session, const std::string& server, std::size_t export_index, const std::string& target) {
+ProbeReport try_export(Session& session, const std::string& server, std::size_t export_index,
+                       const std::string& target) {
   ProbeReport report{server, target, false, {}};
   try {
     report.message = try_root(session, export_index);
@@ -80,10 +81,10 @@ ProbeReport try_export(Session& session, const std::string& server, std::size_t 
   return report;
 }
 
-NameLookup::Result find_addresses(const NfsConfig& config, const std::string& host) {
-  NameLookup::Result result{{}, NameLookup::no_answer(host)};
+NameLookup::Resolved find_addresses(const NfsConfig& config, const std::string& host) {
+  NameLookup::Resolved result{{}, NameLookup::no_answer(host)};
   asio::io_context io;
-  const NameLookup lookup{io, host, [&result](const NameLookup::Result& found) { result = found; }};
+  const NameLookup lookup{io, host, [&result](const NameLookup::Resolved& found) { result = found; }};
   io.run_one_for(config.timeout);
   return result;
 }

@@ -120,7 +120,7 @@ Reply decode(const SETATTR3res& result) {
 
 // Names point into the result, which is gone after the callback: they are copied.
 void add(Page& page, const entryplus3& from) {
-  Page::Entry& entry = page.entries.emplace_back();
+  Page::DirectoryEntry& entry = page.entries.emplace_back();
   const std::string_view name{from.name};
   const auto& handle = from.name_handle.post_op_fh3_u.handle.data;
   page.names.insert(page.names.end(), name.begin(), name.end());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Replies by many instead of one by one.
+// A delay of reads, so that replies come by many instead of one by one.
 #pragma once
 
 #include <algorithm>

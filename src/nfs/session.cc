@@ -50,10 +50,10 @@ void Session::run_until(const bool& done) {
   while (!done) io_->run_one();
 }
 
-Session::Walk Session::walk(std::string_view path) {
+Session::Found Session::walk(std::string_view path) {
   const auto place = exports_.place(path);
   if (!place) throw Unreachable{fmt::format("no path of [[nfs.exports]] holds {}", log::escaped(path))};
-  Walk walk;
+  Found walk;
   walk.object.handle = root(place->export_index);
   std::string_view rest =
       path.substr(exports_.path(place->export_index) == "/" ? 0 : exports_.path(place->export_index).size());
@@ -65,15 +65,15 @@ Session::Walk Session::walk(std::string_view path) {
     rest.remove_prefix(component.size());
   }
   if (!walk.object.attributes) {
-    const Outcome outcome = getattr(walk.object.handle);
+    const Result outcome = getattr(walk.object.handle);
     walk.status = outcome.status;
     walk.object.attributes = outcome.attributes;
   }
   return walk;
 }
 
-Session::Walk Session::lookup(const Handle& directory, std::string_view name) {
-  Walk walk{Status::ok, std::string{name}, {}};
+Session::Found Session::lookup(const Handle& directory, std::string_view name) {
+  Found walk{Status::ok, std::string{name}, {}};
   bool done = false;
   client_->lookup(directory, name, [&](Status status, const Object& object) {
     walk.status = status;
@@ -84,8 +84,8 @@ Session::Walk Session::lookup(const Handle& directory, std::string_view name) {
   return walk;
 }
 
-Session::Outcome Session::getattr(const Handle& object) {
-  Outcome outcome;
+Session::Result Session::getattr(const Handle& object) {
+  Result outcome;
   bool done = false;
   client_->getattr(object, [&](Status status, const std::optional<Attributes>& attributes) {
     outcome = {status, attributes};
@@ -95,8 +95,8 @@ Session::Outcome Session::getattr(const Handle& object) {
   return outcome;
 }
 
-Session::Outcome Session::set_atime(const Handle& object, Time atime, std::optional<Time> guard) {
-  Outcome outcome;
+Session::Result Session::set_atime(const Handle& object, Time atime, std::optional<Time> guard) {
+  Result outcome;
   bool done = false;
   client_->set_atime(object, atime, guard, [&](Status status, const std::optional<Attributes>& attributes) {
     outcome = {status, attributes};
@@ -110,11 +110,11 @@ Session::Outcome Session::set_atime(const Handle& object, Time atime, std::optio
 bool Session::took(const Object& object, Time before, Time asked, std::optional<Attributes> after) {
   if (!after) after = getattr(object.handle).attributes;
   if (!after || after->atime != before) return true;
-  return TimeDelta{}.observe(asked, before) != TimeDelta::Report::different;
+  return TimeDelta{}.observe(asked, before) != TimeDelta::Observation::different;
 }
 
 Status Session::update_atime(const Object& object, const Choose& choose) {
-  Outcome found{Status::ok, object.attributes};
+  Result found{Status::ok, object.attributes};
   bool guarded = true;
   for (int not_syncs = 0;;) {
     if (!found.attributes) found = getattr(object.handle);

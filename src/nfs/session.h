@@ -38,21 +38,21 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  struct Walk {
+  struct Found {
     Status status = Status::ok;
     std::string component;  // where it ended unless ok: a name, empty for the root of the export
     Object object;          // with attributes, if ok
   };
   // Resolves a normal path, name by name, following no symlink. Throws Unreachable, also for a path below no export.
-  [[nodiscard]] Walk walk(std::string_view path);
+  [[nodiscard]] Found walk(std::string_view path);
 
-  struct Outcome {
+  struct Result {
     Status status = Status::ok;
     std::optional<Attributes> attributes;
   };
-  [[nodiscard]] Outcome getattr(const Handle& object);
+  [[nodiscard]] Result getattr(const Handle& object);
   // As Client::set_atime.
-  [[nodiscard]] Outcome set_atime(const Handle& object, Time atime, std::optional<Time> guard);
+  [[nodiscard]] Result set_atime(const Handle& object, Time atime, std::optional<Time> guard);
 
   // Which atime an object with these attributes is to get; nothing to leave it as it is.
   using Choose = std::function<std::optional<Time>(const Attributes&)>;
@@ -65,7 +65,7 @@ class Session {
   [[nodiscard]] Handle root(std::size_t export_index);
 
  private:
-  [[nodiscard]] Walk lookup(const Handle& directory, std::string_view name);
+  [[nodiscard]] Found lookup(const Handle& directory, std::string_view name);
   [[nodiscard]] bool took(const Object& object, Time before, Time asked, std::optional<Attributes> after);
   void run_until(const bool& done);
 

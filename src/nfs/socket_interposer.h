@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Many messages of libnfs in one system call.
+// An interposer between libnfs and its socket: many messages in one system call.
 #pragma once
 
 #include <cstddef>

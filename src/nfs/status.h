@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How an NFS request ended.
+// The status of an NFS request.
 #pragma once
 
 #include <cstdint>

@@ -29,15 +29,15 @@ Time round_down(Time time, nanoseconds unit) noexcept { return time - time.time_
 
 }  // namespace
 
-TimeDelta::Report TimeDelta::observe(Time asked, Time reported) noexcept {
-  if (reported == kept(asked)) return Report::as_expected;
+TimeDelta::Observation TimeDelta::observe(Time asked, Time reported) noexcept {
+  if (reported == kept(asked)) return Observation::as_expected;
   const auto* const grid = std::find_if(kGrids.begin(), kGrids.end(),
                                         [&](const Grid& each) { return reported == round_down(asked, each.unit); });
-  if (grid == kGrids.end()) return Report::different;
+  if (grid == kGrids.end()) return Observation::different;
   unit_ = grid->unit;
-  if (unit_ <= coarsest_) return Report::as_expected;
+  if (unit_ <= coarsest_) return Observation::as_expected;
   coarsest_ = unit_;
-  return Report::rounded;
+  return Observation::rounded;
 }
 
 Time TimeDelta::kept(Time time) const noexcept { return round_down(time, unit_); }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How finely a server keeps times.
+// The granularity of the times of a server (time_delta, RFC 1813 section 3.3.19).
 #pragma once
 
 #include <chrono>
@@ -14,13 +14,13 @@ namespace qatime {
 // One thread.
 class TimeDelta {
  public:
-  enum class Report {
+  enum class Observation {
     as_expected,
     rounded,    // more coarsely than any report before
     different,  // neither what was asked for nor that rounded down
   };
   // The server was asked for the time `asked` and says that the object has `reported` now.
-  Report observe(Time asked, Time reported) noexcept;
+  Observation observe(Time asked, Time reported) noexcept;
 
   // What the server makes of a time. Times of nfstime3.
   [[nodiscard]] Time kept(Time time) const noexcept;

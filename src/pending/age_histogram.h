@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// When the oldest of many came, to the second.
+// The number of entries by the second of their arrival, for the age of the oldest.
 #pragma once
 
 #include <cassert>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How much of the past is kept, for what is heard of later than it happened.
+// The limits of history: how long and how much of it is kept for events that come late.
 #pragma once
 
 #include <chrono>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The list of path prefixes whose names may mean other objects now, bounded.
 #pragma once
 
 #include <algorithm>

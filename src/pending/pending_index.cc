@@ -166,7 +166,7 @@ void PendingIndex::remember_cancelled(CancelledAccesses::Cancelled cancelled) {
   if (used_bytes() < memory_ - memory_ / 8) cancelled_.remember(std::move(cancelled), now_);
 }
 
-PendingIndex::Known PendingIndex::known(const PendingTable::Withdrawn& withdrawn) const {
+PendingIndex::OriginalAccess PendingIndex::known(const PendingTable::Withdrawn& withdrawn) const {
   return {history_.origin(withdrawn.path, withdrawn.time), withdrawn.time, withdrawn.superseded};
 }
 

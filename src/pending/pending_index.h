@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is pending by all accesses, moves and removals that have come, in whatever order they came.
+// The index of what is pending: each access at its object's current path, whatever the order of arrival.
 #pragma once
 
 #include <chrono>
@@ -112,12 +112,12 @@ class PendingIndex {
 
  private:
   // An access as it came.
-  struct Known {
+  struct OriginalAccess {
     std::string path;
     Time time;
     bool counted;  // as coalesced or cancelled
   };
-  using Affected = std::vector<Known>;
+  using Affected = std::vector<OriginalAccess>;
 
   template <class Change>
   [[nodiscard]] bool is_new(const Change& change);
@@ -126,7 +126,7 @@ class PendingIndex {
   void count(PendingTable::Added added, bool counted);
   void end(std::string_view path, bool subtree, Order by);
   void remember_cancelled(CancelledAccesses::Cancelled cancelled);
-  [[nodiscard]] Known known(const PendingTable::Withdrawn& withdrawn) const;
+  [[nodiscard]] OriginalAccess known(const PendingTable::Withdrawn& withdrawn) const;
   void collect(std::string_view path, bool subtree, Time until, Affected& affected);
   void revive(std::string_view path, Time until, Affected& affected);
   void arrive_again(const Affected& affected);

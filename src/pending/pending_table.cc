@@ -130,7 +130,7 @@ void PendingTable::settle(Ticket ticket) {
   const Slot slot = find_flight(ticket);
   if (slot == kNoSlot) return;
   Item& item = items_[slot];
-  if (item.state == State::in_flight) return remove(slot);
+  if (item.state == ItemState::in_flight) return remove(slot);
   --newer_;
   land(slot);
   set_history(item, {});
@@ -145,14 +145,14 @@ bool PendingTable::put_back(Ticket ticket, Clock::Instant not_before, Retry retr
   const Slot slot = find_flight(ticket);
   if (slot == kNoSlot) return false;
   Item& item = items_[slot];
-  const bool coalesces = item.state == State::in_flight_newer;
+  const bool coalesces = item.state == ItemState::in_flight_newer;
   if (coalesces) {
     --newer_;
     supersede(item, flights_[item.position].time);
   }
   land(slot);
   set_history(item, {std::min(retry.attempts, kMaxAttempts), retry.since, retry.missed && !coalesces});
-  item.state = State::delayed;
+  item.state = ItemState::delayed;
   due_.insert(not_before, slot);
   return coalesces;
 }
@@ -212,13 +212,13 @@ PendingTable::Added PendingTable::merge(Slot slot, Time time) {
     return Added::coalesced;
   }
   const Time older = std::exchange(item.time, time);
-  if (item.state != State::in_flight) supersede(item, older);
+  if (item.state != ItemState::in_flight) supersede(item, older);
   if (item.history != kNoSlot) histories_[item.history].retry.missed = false;  // that was said of an earlier access
   note(slot);
   Directory& directory = directories_[item.directory];
   directory.newest = std::max(directory.newest, time);
-  if (item.state != State::in_flight) return Added::coalesced;
-  item.state = State::in_flight_newer;
+  if (item.state != ItemState::in_flight) return Added::coalesced;
+  item.state = ItemState::in_flight_newer;
   ++newer_;
   return Added::waits;
 }
@@ -243,10 +243,10 @@ Slot PendingTable::create(Slot directory, std::string_view name, std::uint64_t h
 
 void PendingTable::remove(Slot slot) {
   Item& item = items_[slot];
-  assert(item.state != State::in_flight_newer);
+  assert(item.state != ItemState::in_flight_newer);
   unlink_item(slot);
-  if (item.state == State::in_flight) land(slot);
-  if (item.state == State::delayed) due_.erase(slot);
+  if (item.state == ItemState::in_flight) land(slot);
+  if (item.state == ItemState::delayed) due_.erase(slot);
   by_name_.erase(hash(item), slot);
   arrivals_.remove(item.second);
   name_bytes_ -= item.name.heap_bytes();
@@ -273,7 +273,7 @@ void PendingTable::set_history(Item& item, const Retry& retry) {
 // An item that is in no list waits, as the last of its directory.
 void PendingTable::wait(Slot slot) {
   Item& item = items_[slot];
-  item.state = State::waiting;
+  item.state = ItemState::waiting;
   Directory& directory = directories_[item.directory];
   const bool is_first = directory.waiting.empty();
   append(items_, directory.waiting, slot);
@@ -284,7 +284,7 @@ void PendingTable::wait(Slot slot) {
 void PendingTable::unlink_item(Slot slot) {
   const Item& item = items_[slot];
   Directory& directory = directories_[item.directory];
-  if (item.state != State::waiting) return unlink(items_, directory.apart, slot);
+  if (item.state != ItemState::waiting) return unlink(items_, directory.apart, slot);
   unlink(items_, directory.waiting, slot);
   --directory.count;
   if (directory.waiting.empty()) dequeue(item.directory);
@@ -319,7 +319,7 @@ Slot PendingTable::find_flight(Ticket ticket) const noexcept {
 Entry PendingTable::depart(Slot slot, std::uint64_t mark) {
   unlink_item(slot);
   Item& item = items_[slot];
-  item.state = State::in_flight;
+  item.state = ItemState::in_flight;
   by_name_.prefetch(hash(item));  // for settle()
   append(items_, directories_[item.directory].apart, slot);
   item.position = flights_.allocate();
@@ -339,7 +339,7 @@ void PendingTable::land(Slot slot) {
 // Takes the newer time from an item in flight.
 Time PendingTable::end_newer(Slot slot) {
   Item& item = items_[slot];
-  item.state = State::in_flight;
+  item.state = ItemState::in_flight;
   --newer_;
   return std::exchange(item.time, flights_[item.position].time);
 }
@@ -365,7 +365,7 @@ void PendingTable::leave_flights(Slot moved, const std::string& old_path, std::s
     next = item.next;
     if (!is_in_flight(item)) continue;
     std::optional<Time> newer;
-    if (item.state == State::in_flight_newer) newer = end_newer(slot);
+    if (item.state == ItemState::in_flight_newer) newer = end_newer(slot);
     if (old == kNoSlot) old = directories_.insert(old_path, Directories::hash(old_path), old_export);
     by_name_.erase(hash(item), slot);
     unlink_item(slot);
@@ -410,11 +410,11 @@ void PendingTable::withdraw_list(Slot first, Time until, const Take& take) {
 
 void PendingTable::withdraw_item(Slot slot, Time until, const Take& take) {
   const Item& item = items_[slot];
-  const bool goes = item.time <= until && item.state != State::in_flight;
+  const bool goes = item.time <= until && item.state != ItemState::in_flight;
   if (goes) take({join(directories_[item.directory].path, item.name.view()), item.time, false});
   withdraw_earlier(slot, until, take);
   if (!goes) return;
-  if (item.state == State::in_flight_newer) {
+  if (item.state == ItemState::in_flight_newer) {
     end_newer(slot);
   } else {
     remove(slot);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is pending, on two levels: directories, and in each of them names with their newest time.
+// The table of what is pending, on two levels: directories, and in each of them names with their newest time.
 #pragma once
 
 #include <chrono>
@@ -146,7 +146,7 @@ class PendingTable {
   [[nodiscard]] std::chrono::seconds oldest(Clock::Instant now) const;
 
  private:
-  enum class State : std::uint8_t {
+  enum class ItemState : std::uint8_t {
     waiting,          // in Directory::waiting; the others are in Directory::apart
     delayed,          // put back for later, in due_
     in_flight,        // `time` is that of the flight
@@ -164,13 +164,13 @@ class PendingTable {
     std::uint32_t second = 0;  // of arrival
     Slot row = kNoSlot;        // of the log, in which its access is, or an older one
     Slot history = kNoSlot;    // in histories_; kNoSlot: nothing was tried
-    State state = State::waiting;
+    ItemState state = ItemState::waiting;
     bool is_unwritten = false;  // in unwritten_, or was, because `time` is in no row
     Name name;
   };
   static_assert(sizeof(Item) == 64);
 
-  struct History {
+  struct TriedBefore {
     Slot next = kNoSlot;
     Retry retry;
   };
@@ -190,7 +190,7 @@ class PendingTable {
   [[nodiscard]] std::uint64_t hash(const Item& item) const { return hash(item.directory, item.name.view()); }
   [[nodiscard]] Slot find(Slot directory, std::string_view name, std::uint64_t hash) const;
   [[nodiscard]] Slot find(const Place& place) const;
-  static bool is_in_flight(const Item& item) noexcept { return item.state >= State::in_flight; }
+  static bool is_in_flight(const Item& item) noexcept { return item.state >= ItemState::in_flight; }
   [[nodiscard]] std::uint32_t second(Clock::Instant now) const noexcept;
 
   Added merge(Slot slot, Time time);
@@ -226,7 +226,7 @@ class PendingTable {
   Directories directories_;
   Slab<Item> items_;
   SlotSet by_name_;
-  Slab<History> histories_;
+  Slab<TriedBefore> histories_;
   std::vector<SlotList> queues_;  // of directories, by export
   Slab<InFlight> flights_;
   std::uint32_t generation_ = 0;  // of the flight that began last

@@ -24,7 +24,7 @@ void PendingTable::write_one(Slot slot, Slot row, bool evicts, const Write& writ
   Item& item = items_[slot];
   item.is_unwritten = false;
   --count_unwritten_;
-  const bool stays = !evicts || item.state != State::waiting || item.history != kNoSlot;
+  const bool stays = !evicts || item.state != ItemState::waiting || item.history != kNoSlot;
   write({directories_[item.directory].path, item.name.view(), item.time, stays});
   set_row(item, stays ? row : kNoSlot);
   if (!stays) remove(slot);

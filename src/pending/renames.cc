@@ -46,21 +46,21 @@ Order after(Time time) { return {time, ~std::uint64_t{0}}; }
 }  // namespace
 
 bool RenameHistory::knows(const Move& move) const {
-  return has_effect(move.path, move.time, Effect::Kind::moves, move.target);
+  return has_effect(move.path, move.time, NameEffect::Kind::moves, move.target);
 }
 
 bool RenameHistory::knows(const Removal& removal) const {
-  const auto kind = removal.subtree ? Effect::Kind::removes_subtree : Effect::Kind::removes_one;
+  const auto kind = removal.subtree ? NameEffect::Kind::removes_subtree : NameEffect::Kind::removes_one;
   return has_effect(removal.path, removal.time, kind, {});
 }
 
 // `other` is the target of what moves.
-bool RenameHistory::has_effect(std::string_view path, Time time, Effect::Kind kind, std::string_view other) const {
+bool RenameHistory::has_effect(std::string_view path, Time time, NameEffect::Kind kind, std::string_view other) const {
   const auto name = names_.find(path);
   if (name == names_.end()) return false;
-  const Effects& effects = name->second;
+  const NameEffects& effects = name->second;
   for (auto at = effects.lower_bound({time}); at != effects.end() && at->first.time == time; ++at) {
-    if (at->second.kind == kind && (kind != Effect::Kind::moves || *at->second.other == other)) return true;
+    if (at->second.kind == kind && (kind != NameEffect::Kind::moves || *at->second.other == other)) return true;
   }
   return false;
 }
@@ -70,16 +70,16 @@ Order RenameHistory::remember(const Move& move, Clock::Instant now) {
   const Order order = next(move.time);
   const auto path = name(move.path);
   const auto target = name(move.target);
-  path->second.emplace(order, Effect{Effect::Kind::moves, &target->first});
-  target->second.emplace(order, Effect{Effect::Kind::replaces, &path->first});
+  path->second.emplace(order, NameEffect{NameEffect::Kind::moves, &target->first});
+  target->second.emplace(order, NameEffect{NameEffect::Kind::replaces, &path->first});
   return add_change({now, path, target}, move.time);
 }
 
 Order RenameHistory::remember(const Removal& removal, Clock::Instant now) {
   trim();
   const auto path = name(removal.path);
-  const auto kind = removal.subtree ? Effect::Kind::removes_subtree : Effect::Kind::removes_one;
-  path->second.emplace(next(removal.time), Effect{kind, nullptr});
+  const auto kind = removal.subtree ? NameEffect::Kind::removes_subtree : NameEffect::Kind::removes_one;
+  path->second.emplace(next(removal.time), NameEffect{kind, nullptr});
   return add_change({now, path, std::nullopt}, removal.time);
 }
 
@@ -102,7 +102,7 @@ Resolution RenameHistory::follow(std::string_view path, Time time) const {
   if (changes_.empty() || changes_.rbegin()->first.time < time) return resolution;
   Order from{time};
   while (const auto step = first_step(path, from, false)) {
-    if (step->effect.kind != Effect::Kind::moves) return {Resolution::Kind::ends, {}, step->order};
+    if (step->effect.kind != NameEffect::Kind::moves) return {Resolution::Kind::ends, {}, step->order};
     resolution = {Resolution::Kind::moves, rebase(path, path.substr(0, step->size), *step->effect.other), step->order};
     path = resolution.path;
     from = {step->order.time, step->order.sequence + 1};
@@ -124,9 +124,9 @@ std::string RenameHistory::origin(std::string_view path, Time time, std::uint64_
 bool RenameHistory::untouched_since(std::string_view path, Time time) const {
   if (changes_.empty() || changes_.rbegin()->first.time <= time) return true;
   bool touched = false;
-  const auto look = [&](const Effects& effects) { touched = touched || effects.rbegin()->first.time > time; };
-  visit_prefixes(path, [&](std::size_t, const Effects& effects) { look(effects); });
-  visit_below(path, [&](const Effects& effects) { look(effects); });
+  const auto look = [&](const NameEffects& effects) { touched = touched || effects.rbegin()->first.time > time; };
+  visit_prefixes(path, [&](std::size_t, const NameEffects& effects) { look(effects); });
+  visit_below(path, [&](const NameEffects& effects) { look(effects); });
   return !touched;
 }
 
@@ -141,7 +141,7 @@ class RenameHistory::Trace {
       const Piece piece = pieces_[next_++];
       const auto whole = changes_.first_step(piece.path, piece.at, true);
       const Order end = whole ? whole->order : kEnd;
-      add_parts(piece.path, Effect::Kind::moves, piece.at, end, false);
+      add_parts(piece.path, NameEffect::Kind::moves, piece.at, end, false);
       if (whole) {
         add_whole(piece.path, *whole, {end.time, end.sequence + 1});
       } else {
@@ -157,7 +157,7 @@ class RenameHistory::Trace {
       const Piece piece = pieces_[next_++];
       const auto whole = changes_.last_move_here(piece.path, {Time::min()}, piece.at, kAll);
       const Order begin = whole ? whole->order : Order{Time::min()};
-      add_parts(piece.path, Effect::Kind::replaces, begin, piece.at, true);
+      add_parts(piece.path, NameEffect::Kind::replaces, begin, piece.at, true);
       if (whole) add_whole(piece.path, *whole, begin);
       found.push_back(piece.path);
     }
@@ -176,13 +176,13 @@ class RenameHistory::Trace {
     if (known_.insert(piece).second) pieces_.push_back(std::move(piece));
   }
 
-  void add_whole(std::string_view path, const Step& step, Order at) {
+  void add_whole(std::string_view path, const PrefixEffect& step, Order at) {
     add(rebase(path, path.substr(0, step.size), *step.effect.other), at);
   }
 
   // What changes of `kind` in [from, until) carry away from below `path`, or have brought there.
-  void add_parts(std::string_view path, Effect::Kind kind, Order from, Order until, bool before) {
-    changes_.visit_below(path, [&](const Effects& effects) {
+  void add_parts(std::string_view path, NameEffect::Kind kind, Order from, Order until, bool before) {
+    changes_.visit_below(path, [&](const NameEffects& effects) {
       for (auto at = effects.lower_bound(from); at != effects.end() && at->first < until; ++at) {
         const auto& [order, effect] = *at;
         if (effect.kind == kind) add(*effect.other, before ? order : Order{order.time, order.sequence + 1});
@@ -223,14 +223,15 @@ void RenameHistory::visit_below(std::string_view path, const Visit& visit) const
 }
 
 // The first effect from `from` on upon the object at `path`, or the first move.
-std::optional<RenameHistory::Step> RenameHistory::first_step(std::string_view path, Order from, bool moves_only) const {
-  std::optional<Step> first;
-  visit_prefixes(path, [&](std::size_t size, const Effects& effects) {
+std::optional<RenameHistory::PrefixEffect> RenameHistory::first_step(std::string_view path, Order from,
+                                                                     bool moves_only) const {
+  std::optional<PrefixEffect> first;
+  visit_prefixes(path, [&](std::size_t size, const NameEffects& effects) {
     for (auto at = effects.lower_bound(from); at != effects.end() && !(first && first->order < at->first); ++at) {
       const auto kind = at->second.kind;
-      if (moves_only && kind != Effect::Kind::moves) continue;
-      if (kind == Effect::Kind::removes_one && size < path.size()) continue;
-      first = Step{at->first, size, at->second};
+      if (moves_only && kind != NameEffect::Kind::moves) continue;
+      if (kind == NameEffect::Kind::removes_one && size < path.size()) continue;
+      first = PrefixEffect{at->first, size, at->second};
       break;
     }
   });
@@ -238,15 +239,15 @@ std::optional<RenameHistory::Step> RenameHistory::first_step(std::string_view pa
 }
 
 // The last move in [from, until) up to the sequence `seen` that has brought what is at `path`.
-std::optional<RenameHistory::Step> RenameHistory::last_move_here(std::string_view path, Order from, Order until,
-                                                                 std::uint64_t seen) const {
-  std::optional<Step> last;
-  visit_prefixes(path, [&](std::size_t size, const Effects& effects) {
+std::optional<RenameHistory::PrefixEffect> RenameHistory::last_move_here(std::string_view path, Order from, Order until,
+                                                                         std::uint64_t seen) const {
+  std::optional<PrefixEffect> last;
+  visit_prefixes(path, [&](std::size_t size, const NameEffects& effects) {
     for (auto at = effects.lower_bound(until); at != effects.begin();) {
       --at;
       if (at->first < from || (last && at->first < last->order)) break;
-      if (at->second.kind != Effect::Kind::replaces || at->first.sequence > seen) continue;
-      last = Step{at->first, size, at->second};
+      if (at->second.kind != NameEffect::Kind::replaces || at->first.sequence > seen) continue;
+      last = PrefixEffect{at->first, size, at->second};
       break;
     }
   });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The moves and removals of the last minute, for what is heard of later than it happened.
+// The moves and removals of the last minute, for events that come later than they happened.
 #pragma once
 
 #include <compare>
@@ -95,22 +95,22 @@ class RenameHistory {
  private:
   static constexpr std::uint64_t kAll = ~std::uint64_t{0};
 
-  struct Effect {
+  struct NameEffect {
     enum class Kind { moves, replaces, removes_one, removes_subtree };
     Kind kind;
     const std::string* other;  // the target of what moves, the path of what replaces; a key of names_
   };
-  using Effects = std::map<Order, Effect>;
-  using Names = std::map<std::string, Effects, std::less<>>;
+  using NameEffects = std::map<Order, NameEffect>;
+  using Names = std::map<std::string, NameEffects, std::less<>>;
   struct Change {
     Clock::Instant arrival;
     Names::iterator path;
     std::optional<Names::iterator> target;
   };
-  struct Step {
+  struct PrefixEffect {
     Order order;
     std::size_t size;  // of the prefix that it concerns
-    Effect effect;
+    NameEffect effect;
   };
   struct Arrival {
     Clock::Instant moment;
@@ -118,7 +118,7 @@ class RenameHistory {
   };
   class Trace;
 
-  [[nodiscard]] bool has_effect(std::string_view path, Time time, Effect::Kind kind, std::string_view other) const;
+  [[nodiscard]] bool has_effect(std::string_view path, Time time, NameEffect::Kind kind, std::string_view other) const;
   Names::iterator name(std::string_view path);
   void drop_name(Names::iterator name, Order order);
   Order add_change(const Change& change, Time time);
@@ -129,9 +129,9 @@ class RenameHistory {
   void visit_prefixes(std::string_view path, const Visit& visit) const;
   template <class Visit>
   void visit_below(std::string_view path, const Visit& visit) const;
-  [[nodiscard]] std::optional<Step> first_step(std::string_view path, Order from, bool moves_only) const;
-  [[nodiscard]] std::optional<Step> last_move_here(std::string_view path, Order from, Order until,
-                                                   std::uint64_t seen) const;
+  [[nodiscard]] std::optional<PrefixEffect> first_step(std::string_view path, Order from, bool moves_only) const;
+  [[nodiscard]] std::optional<PrefixEffect> last_move_here(std::string_view path, Order from, Order until,
+                                                           std::uint64_t seen) const;
 
   HistoryLimits limits_;
   std::size_t bytes_ = 0;

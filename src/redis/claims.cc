@@ -22,16 +22,16 @@ constexpr std::chrono::seconds kStale{1};
 
 }  // namespace
 
-class Claims::Call {
+class Claims::LockedCall {
  public:
-  explicit Call(Claims& claims) : claims_{claims}, lock_{claims.mutex_} {}
-  Call(const Call&) = delete;
-  Call& operator=(const Call&) = delete;
-  ~Call() {
+  explicit LockedCall(Claims& claims) : claims_{claims}, lock_{claims.mutex_} {}
+  LockedCall(const LockedCall&) = delete;
+  LockedCall& operator=(const LockedCall&) = delete;
+  ~LockedCall() {
     const std::size_t pending = claims_.table_.pending();
     claims_.entry_.outgoing = static_cast<std::int64_t>(pending) - static_cast<std::int64_t>(claims_.entered_pending_);
     claims_.entered_pending_ = pending;
-    claims_.counters_.enter(std::exchange(claims_.entry_, {}));
+    claims_.counters_.add(std::exchange(claims_.entry_, {}));
     claims_.in_flight_gauge_.set(static_cast<std::int64_t>(claims_.table_.in_flight()));
   }
 
@@ -58,7 +58,7 @@ Claims::Claims(const Exports& exports, unsigned shards, Clock::Duration request,
 // --- For the engine --------------------------------------------------------------------------------------------------
 
 Slice Claims::take(std::size_t export_index, std::size_t limit) {
-  const Call call{*this};
+  const LockedCall call{*this};
   table_.advance(clock_.now());
   Slice slice = table_.take(export_index, limit, 0);
   depart(slice, 0);
@@ -66,7 +66,7 @@ Slice Claims::take(std::size_t export_index, std::size_t limit) {
 }
 
 void Claims::take_more(Slice& slice, std::size_t limit) {
-  const Call call{*this};
+  const LockedCall call{*this};
   const std::size_t begin = slice.entries.size();
   table_.take_more(slice, limit, 0);
   depart(slice, begin);
@@ -79,11 +79,11 @@ void Claims::depart(const Slice& slice, std::size_t begin) {
 }
 
 void Claims::settle(Ticket ticket) {
-  const Call call{*this};
+  const LockedCall call{*this};
   const auto flight = table_.flight(ticket);
   assert(flight);
   const auto entry = entries_.find(flight->path);
-  std::erase_if(entry->second.sources, [&](const Source& source) {
+  std::erase_if(entry->second.sources, [&](const ClaimedMember& source) {
     const bool has_outcome = from_score(source.score) <= flight->time;
     if (has_outcome) end(source);
     return has_outcome;
@@ -94,7 +94,7 @@ void Claims::settle(Ticket ticket) {
 }
 
 void Claims::put_back(Ticket ticket, Clock::Instant not_before, Retry retry) {
-  const Call call{*this};
+  const LockedCall call{*this};
   const auto flight = table_.flight(ticket);
   assert(flight);
   const std::size_t pending = table_.pending();
@@ -109,14 +109,14 @@ void Claims::put_back(Ticket ticket, Clock::Instant not_before, Retry retry) {
 }
 
 bool Claims::reconsider(Ticket ticket) {
-  const Call call{*this};
+  const LockedCall call{*this};
   const auto flight = table_.flight(ticket);
   assert(flight);
   const auto entry = entries_.find(flight->path);
   const bool is_stale = clock_.now() - current_ > kStale;
   if (!is_stale && !has_changed(*entry)) return false;
   if (is_stale) {
-    for (const Source& source : entry->second.sources) {
+    for (const ClaimedMember& source : entry->second.sources) {
       shards_[source.shard].members.at(source.member->first) = ClaimState::released;
     }
   }
@@ -133,7 +133,7 @@ bool Claims::is_held(Ticket ticket) const {
   if (!flight) return true;
   const auto latest = clock_.now() + request_;
   return std::ranges::all_of(entries_.find(flight->path)->second.sources,
-                             [&](const Source& source) { return shards_[source.shard].until > latest; });
+                             [&](const ClaimedMember& source) { return shards_[source.shard].until > latest; });
 }
 
 void Claims::allow_for(Clock::Duration request) {
@@ -169,12 +169,13 @@ void Claims::hold(unsigned shard, Clock::Instant until) {
 }
 
 void Claims::give_up(unsigned shard) {
-  const Call call{*this};
+  const LockedCall call{*this};
   shards_.at(shard).until = Clock::Instant::min();
   for (auto next = entries_.begin(); next != entries_.end();) {
     const auto entry = next++;
     const auto& sources = entry->second.sources;
-    const bool is_concerned = std::ranges::any_of(sources, [&](const Source& each) { return each.shard == shard; });
+    const bool is_concerned =
+        std::ranges::any_of(sources, [&](const ClaimedMember& each) { return each.shard == shard; });
     if (is_concerned) place_again(entry, table_.pending());
   }
 }
@@ -184,12 +185,12 @@ bool Claims::is_ours(unsigned shard) const {
   return is_ours_now(shard);
 }
 
-Claims::Offer Claims::offer(unsigned shard, const std::vector<Found>& found) {
-  const Call call{*this};
+Claims::Offer Claims::offer(unsigned shard, const std::vector<FoundMember>& found) {
+  const LockedCall call{*this};
   Offer result;
   table_.advance(clock_.now());
   auto& members = shards_.at(shard).members;
-  for (const Found& each : found) {
+  for (const FoundMember& each : found) {
     if (members.contains(each.member)) {
       ++result.known;
       continue;
@@ -197,7 +198,7 @@ Claims::Offer Claims::offer(unsigned shard, const std::vector<Found>& found) {
     const auto member = parse_member(each.member);
     const auto place = member ? exports_.place(member->name) : std::nullopt;
     if (place && by_export_[place->export_index] >= kSize / exports_.size()) continue;
-    const Source source{shard, &*members.emplace(each.member, ClaimState::held).first, each.score};
+    const ClaimedMember source{shard, &*members.emplace(each.member, ClaimState::held).first, each.score};
     ++entry_.claimed;
     ++result.taken;
     if (member) {
@@ -211,7 +212,7 @@ Claims::Offer Claims::offer(unsigned shard, const std::vector<Found>& found) {
 }
 
 // Puts a source where its object is.
-void Claims::place(const Source& source) {
+void Claims::place(const ClaimedMember& source) {
   const auto path = path_of(source);
   const auto place = path ? exports_.place(*path) : std::nullopt;
   if (!place) {
@@ -232,16 +233,16 @@ void Claims::place(const Source& source) {
 void Claims::place_again(Entries::iterator entry, std::size_t pending_before) {
   auto& sources = entry->second.sources;
   const auto flight = entry->second.flight;
-  const auto leaving = std::stable_partition(sources.begin(), sources.end(), [&](const Source& source) {
+  const auto leaving = std::stable_partition(sources.begin(), sources.end(), [&](const ClaimedMember& source) {
     return flight && from_score(source.score) <= *flight;
   });
-  const std::vector<Source> moving(leaving, sources.end());
+  const std::vector<ClaimedMember> moving(leaving, sources.end());
   sources.erase(leaving, sources.end());
   table_.withdraw(entry->first, false, Time::max(), [](const PendingTable::Withdrawn&) {});
   const std::size_t removed = pending_before - table_.pending();
   entry_.recovered += static_cast<std::int64_t>(moving.size()) - static_cast<std::int64_t>(removed);
   drop_if_spent(entry);
-  for (const Source& source : moving) {
+  for (const ClaimedMember& source : moving) {
     if (is_ours_now(source.shard) && source.member->second == ClaimState::held) {
       place(source);
     } else {
@@ -256,9 +257,11 @@ void Claims::drop_if_spent(Entries::iterator entry) {
   entries_.erase(entry);
 }
 
-void Claims::end(const Source& source) { settled_.push_back({source.shard, source.member->first, source.score}); }
+void Claims::end(const ClaimedMember& source) {
+  settled_.push_back({source.shard, source.member->first, source.score});
+}
 
-void Claims::hand_back(const Source& source) {
+void Claims::hand_back(const ClaimedMember& source) {
   ++(source.member->second == ClaimState::gone ? entry_.coalesced : entry_.handed_over);
   shards_[source.shard].members.erase(source.member->first);
 }
@@ -288,7 +291,7 @@ bool Claims::has_settled() const {
 }
 
 void Claims::finish(const Settled& settled, bool is_removed) {
-  const Call call{*this};
+  const LockedCall call{*this};
   shards_.at(settled.shard).members.erase(settled.member);
   if (is_removed) return;
   ++entry_.recovered;
@@ -303,7 +306,7 @@ bool Claims::take_news() {
 // --- Changes of names ------------------------------------------------------------------------------------------------
 
 void Claims::learn(const Event& change, Clock::Instant arrival) {
-  const Call call{*this};
+  const LockedCall call{*this};
   table_.advance(clock_.now());
   if (const auto* const move = std::get_if<Move>(&change)) {
     if (is_within(move->path, move->target) || is_within(move->target, move->path) || !is_new(*move)) return;
@@ -346,12 +349,12 @@ void Claims::look_at(std::string_view path, bool subtree) {
 
 // Whether sources have to leave an entry: they have another path now, or are not ours under this name.
 bool Claims::has_changed(const Entries::value_type& entry) const {
-  return std::ranges::any_of(entry.second.sources, [&](const Source& source) {
+  return std::ranges::any_of(entry.second.sources, [&](const ClaimedMember& source) {
     return !is_ours_now(source.shard) || source.member->second != ClaimState::held || path_of(source) != entry.first;
   });
 }
 
-std::optional<std::string> Claims::path_of(const Source& source) const {
+std::optional<std::string> Claims::path_of(const ClaimedMember& source) const {
   const auto member = parse_member(source.member->first);
   assert(member);  // no other is placed
   const Resolution resolution = history_.follow(member->name, member->as_of.value_or(from_score(source.score)));
@@ -370,7 +373,7 @@ std::optional<std::string> Claims::rename(std::string_view text, std::int64_t sc
 }
 
 void Claims::renamed(unsigned shard, const std::string& member, std::string_view name, bool is_gone) {
-  const Call call{*this};
+  const LockedCall call{*this};
   auto& members = shards_.at(shard).members;
   const auto known = members.find(member);
   if (known == members.end()) {

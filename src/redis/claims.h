@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What an instance has of the shared backlog, to be applied.
+// The members of the shared backlog that this instance has claimed.
 #pragma once
 
 #include <chrono>
@@ -67,7 +67,7 @@ class Claims {
   void give_up(unsigned shard);
   [[nodiscard]] bool is_ours(unsigned shard) const;
 
-  struct Found {
+  struct FoundMember {
     std::string member;
     std::int64_t score;
   };
@@ -76,7 +76,7 @@ class Claims {
     std::size_t known = 0;  // that were here already
   };
   // Members of a shard as Redis has them, the oldest first.
-  Offer offer(unsigned shard, const std::vector<Found>& found);
+  Offer offer(unsigned shard, const std::vector<FoundMember>& found);
 
   // How many more entries have room, and how many of a shard are here.
   [[nodiscard]] std::size_t room() const;
@@ -121,30 +121,30 @@ class Claims {
     Clock::Instant until = Clock::Instant::min();
     Members members;  // that are here or have not been removed from Redis yet
   };
-  struct Source {
+  struct ClaimedMember {
     unsigned shard;
     const Members::value_type* member;
     std::int64_t score;
   };
   // What the entry of a path in the table comes from.
-  struct Entry {
-    std::vector<Source> sources;
+  struct Claim {
+    std::vector<ClaimedMember> sources;
     std::optional<Time> flight;  // those up to this time are in flight
     std::size_t export_index = 0;
   };
-  using Entries = std::map<std::string, Entry, std::less<>>;
+  using Entries = std::map<std::string, Claim, std::less<>>;
   // Has the lock, and enters what has changed at its end.
-  class Call;
+  class LockedCall;
 
-  void place(const Source& source);
+  void place(const ClaimedMember& source);
   void place_again(Entries::iterator entry, std::size_t pending_before);
   template <class Change>
   [[nodiscard]] bool is_new(const Change& change);
   void look_at(std::string_view path, bool subtree);
-  void end(const Source& source);
-  void hand_back(const Source& source);
+  void end(const ClaimedMember& source);
+  void hand_back(const ClaimedMember& source);
   [[nodiscard]] bool has_changed(const Entries::value_type& entry) const;
-  [[nodiscard]] std::optional<std::string> path_of(const Source& source) const;
+  [[nodiscard]] std::optional<std::string> path_of(const ClaimedMember& source) const;
   [[nodiscard]] bool is_ours_now(unsigned shard) const { return shards_[shard].until > clock_.now(); }
   void depart(const Slice& slice, std::size_t begin);
   void drop_if_spent(Entries::iterator entry);
@@ -166,7 +166,7 @@ class Claims {
   std::vector<Settled> settled_;
   RenameHistory history_;
   InvalidationList invalidations_;
-  SharedCounters::Entry entry_;  // to be entered when the call ends
+  SharedCounters::Claim entry_;  // to be entered when the call ends
   std::size_t entered_pending_ = 0;
 };
 

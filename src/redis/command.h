@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// A command for Redis.
 #pragma once
 
 #include <array>

@@ -18,22 +18,22 @@ timeval to_timeval(std::chrono::milliseconds time) {
   return value;
 }
 
-Reply convert(const redisReply& from) {
-  Reply reply;
+RedisReply convert(const redisReply& from) {
+  RedisReply reply;
   switch (from.type) {
     case REDIS_REPLY_INTEGER:
-      reply.kind = Reply::Kind::number;
+      reply.kind = RedisReply::Kind::number;
       reply.number = from.integer;
       break;
     case REDIS_REPLY_ARRAY:
-      reply.kind = Reply::Kind::list;
+      reply.kind = RedisReply::Kind::list;
       reply.list.reserve(from.elements);
       for (std::size_t i = 0; i < from.elements; ++i) reply.list.push_back(convert(*from.element[i]));
       break;
     case REDIS_REPLY_NIL:
       break;
     default:
-      reply.kind = from.type == REDIS_REPLY_ERROR ? Reply::Kind::error : Reply::Kind::text;
+      reply.kind = from.type == REDIS_REPLY_ERROR ? RedisReply::Kind::error : RedisReply::Kind::text;
       reply.text.assign(from.str, static_cast<std::size_t>(from.len));
   }
   return reply;
@@ -41,13 +41,13 @@ Reply convert(const redisReply& from) {
 
 }  // namespace
 
-std::string Endpoint::text() const {
+std::string RedisAddress::text() const {
   return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port) : fmt::format("[{}]:{}", host, port);
 }
 
-void Connection::Free::operator()(redisContext* context) const noexcept { redisFree(context); }
+void RedisConnection::Free::operator()(redisContext* context) const noexcept { redisFree(context); }
 
-Connection::Connection(Endpoint endpoint, std::chrono::milliseconds timeout, bool uses_tls)
+RedisConnection::RedisConnection(RedisAddress endpoint, std::chrono::milliseconds timeout, bool uses_tls)
     : endpoint_{std::move(endpoint)},
       context_{redisConnectWithTimeout(endpoint_.host.c_str(), endpoint_.port, to_timeval(timeout))} {
   (void)std::signal(SIGPIPE, SIG_IGN);
@@ -59,30 +59,30 @@ Connection::Connection(Endpoint endpoint, std::chrono::milliseconds timeout, boo
   if (!problem.empty()) throw Unavailable{fmt::format("{}: TLS: {}", endpoint_.text(), problem)};
 }
 
-void Connection::append(std::string_view command) {
+void RedisConnection::append(std::string_view command) {
   if (redisAppendFormattedCommand(context_.get(), command.data(), command.size()) != REDIS_OK) fail();
 }
 
-void Connection::flush() {
+void RedisConnection::flush() {
   for (int done = 0; done == 0;) {
     if (redisBufferWrite(context_.get(), &done) != REDIS_OK) fail();
   }
 }
 
-Reply Connection::receive() {
+RedisReply RedisConnection::receive() {
   void* raw = nullptr;
   if (redisGetReply(context_.get(), &raw) != REDIS_OK) fail();
   const std::unique_ptr<void, decltype(&freeReplyObject)> owner{raw, &freeReplyObject};
   return convert(*static_cast<const redisReply*>(raw));
 }
 
-Reply Connection::call(Command command) {
+RedisReply RedisConnection::call(Command command) {
   append(command.bytes());
   return receive();
 }
 
 // A timeout is EAGAIN to hiredis.
-void Connection::fail() const {
+void RedisConnection::fail() const {
   const std::string what = context_->errstr;
   throw Unavailable{
       fmt::format("{}: {}", endpoint_.text(), what == "Resource temporarily unavailable" ? "no answer in time" : what)};

@@ -17,10 +17,10 @@ struct redisContext;  // of hiredis, NOLINT(readability-identifier-naming)
 
 namespace qatime::backlog::redis {
 
-struct Endpoint {
+struct RedisAddress {
   std::string host;
   std::uint16_t port = 0;
-  friend auto operator<=>(const Endpoint&, const Endpoint&) = default;
+  friend auto operator<=>(const RedisAddress&, const RedisAddress&) = default;
 
   [[nodiscard]] std::string text() const;  // as people write it
 };
@@ -34,9 +34,9 @@ class Unavailable : public std::runtime_error {
 // One connection, on which answers come in the order of the commands. What fails throws Unavailable, and leaves a
 // connection of which nothing can be expected any more. One thread, which waits for the network for `timeout` at most
 // in each call. Ignores SIGPIPE in the whole process, since hiredis writes to sockets that may be closed.
-class Connection {
+class RedisConnection {
  public:
-  Connection(Endpoint endpoint, std::chrono::milliseconds timeout, bool uses_tls);
+  RedisConnection(RedisAddress endpoint, std::chrono::milliseconds timeout, bool uses_tls);
 
   // Adds a command to what is to be sent.
   void append(std::string_view command);
@@ -45,11 +45,11 @@ class Connection {
   void flush();
 
   // Sends what is to be sent, and returns the next answer.
-  [[nodiscard]] Reply receive();
+  [[nodiscard]] RedisReply receive();
 
-  [[nodiscard]] Reply call(Command command);
+  [[nodiscard]] RedisReply call(Command command);
 
-  [[nodiscard]] const Endpoint& endpoint() const noexcept { return endpoint_; }
+  [[nodiscard]] const RedisAddress& endpoint() const noexcept { return endpoint_; }
 
  private:
   struct Free {
@@ -57,7 +57,7 @@ class Connection {
   };
   [[noreturn]] void fail() const;
 
-  Endpoint endpoint_;
+  RedisAddress endpoint_;
   std::unique_ptr<redisContext, Free> context_;
 };
 

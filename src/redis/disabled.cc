@@ -15,6 +15,6 @@ std::unique_ptr<SharedBacklog> open(const Config& config, const Exports& /*expor
   return nullptr;
 }
 
-std::vector<Report> probe(const RedisConfig& /*config*/) { return {}; }
+std::vector<RedisReport> probe(const RedisConfig& /*config*/) { return {}; }
 
 }  // namespace qatime::backlog::redis

@@ -24,11 +24,13 @@ constexpr std::array<std::uint16_t, 256> make_crc_table() {
 
 constexpr auto kCrc = make_crc_table();
 
-Key shard_key(const std::string& prefix, unsigned shard, const char* what) {
-  return Key{fmt::format("{{{}:{}}}:{}", prefix, shard, what)};
+RedisKey shard_key(const std::string& prefix, unsigned shard, const char* what) {
+  return RedisKey{fmt::format("{{{}:{}}}:{}", prefix, shard, what)};
 }
 
-Key common_key(const std::string& prefix, const char* what) { return Key{fmt::format("{{{}}}:{}", prefix, what)}; }
+RedisKey common_key(const std::string& prefix, const char* what) {
+  return RedisKey{fmt::format("{{{}}}:{}", prefix, what)};
+}
 
 }  // namespace
 

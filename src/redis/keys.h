@@ -22,8 +22,8 @@ namespace qatime::backlog::redis {
 // The shard of all that lies in `directory`: FNV-1a over its bytes in 64 bits, both halves folded, modulo `shards`.
 [[nodiscard]] unsigned shard_of(std::string_view directory, unsigned shards) noexcept;
 
-struct Key {
-  explicit Key(std::string text) : name{std::move(text)}, slot{slot_of(name)} {}
+struct RedisKey {
+  explicit RedisKey(std::string text) : name{std::move(text)}, slot{slot_of(name)} {}
   std::string name;
   unsigned slot;
 };
@@ -35,22 +35,22 @@ class Keys {
 
   [[nodiscard]] unsigned shards() const noexcept { return static_cast<unsigned>(pending_.size()); }
   // A sorted set of what waits: members as below, scores as below.
-  [[nodiscard]] const Key& pending(unsigned shard) const { return pending_.at(shard); }
+  [[nodiscard]] const RedisKey& pending(unsigned shard) const { return pending_.at(shard); }
   // A string: which instance works on the shard. It expires.
-  [[nodiscard]] const Key& lease(unsigned shard) const { return lease_.at(shard); }
+  [[nodiscard]] const RedisKey& lease(unsigned shard) const { return lease_.at(shard); }
   // A sorted set: instances, and until when they are taken for living (the server's clock, milliseconds).
-  [[nodiscard]] const Key& instances() const noexcept { return instances_; }
+  [[nodiscard]] const RedisKey& instances() const noexcept { return instances_; }
   // A stream of moves and removals; the field "c" has them as codec.h writes them.
-  [[nodiscard]] const Key& changes() const noexcept { return changes_; }
+  [[nodiscard]] const RedisKey& changes() const noexcept { return changes_; }
   // A hash: by shard, the last of the changes that its members have all been through.
-  [[nodiscard]] const Key& swept() const noexcept { return swept_; }
+  [[nodiscard]] const RedisKey& swept() const noexcept { return swept_; }
 
  private:
-  std::vector<Key> pending_;
-  std::vector<Key> lease_;
-  Key instances_;
-  Key changes_;
-  Key swept_;
+  std::vector<RedisKey> pending_;
+  std::vector<RedisKey> lease_;
+  RedisKey instances_;
+  RedisKey changes_;
+  RedisKey swept_;
 };
 
 // A member of a sorted set of what waits: an access under the name that its object had at a moment. As a member, "/a/b"

@@ -48,7 +48,7 @@ std::vector<unsigned> Leases::hold() {
   for (unsigned shard = 0; shard < keys_.shards(); ++shard) {
     if (shard % living.size() == rank) {
       servers_.run(Script::hold, keys_.lease(shard), arguments,
-                   [&is_held, shard](const Reply& reply) { is_held[shard] = reply.number == 1; });
+                   [&is_held, shard](const RedisReply& reply) { is_held[shard] = reply.number == 1; });
     } else if (claims_.is_ours(shard)) {
       give_up(shard);
     }
@@ -77,8 +77,8 @@ std::vector<unsigned> Leases::hold() {
 std::vector<std::string> Leases::announce() {
   std::vector<std::string> living;
   servers_.run(Script::announce, keys_.instances(), Command{instance_}.add((lease_ / 2).count()),
-               [&](const Reply& reply) {
-                 for (const Reply& each : reply.list) living.push_back(each.text);
+               [&](const RedisReply& reply) {
+                 for (const RedisReply& each : reply.list) living.push_back(each.text);
                });
   servers_.finish();
   return living;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Which shards this instance works on.
+// The leases of shards: those that this instance works on.
 #pragma once
 
 #include <chrono>

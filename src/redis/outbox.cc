@@ -24,29 +24,31 @@ constexpr std::size_t kMaxBatch = 1 << 20;  // bytes
 constexpr std::size_t kLoaded = 16 << 20;   // bytes of batches that wait in memory for Redis
 constexpr auto kRetry = 500ms;
 
-struct Access {
+struct ShardedAccess {
   std::string_view directory;
   std::string_view name;
   Time time;
   unsigned shard;
 };
 
-struct Name {
+struct HashedName {
   std::uint64_t hash;
   std::string_view directory;
   std::string_view name;
-  friend bool operator==(const Name& a, const Name& b) { return a.name == b.name && a.directory == b.directory; }
+  friend bool operator==(const HashedName& a, const HashedName& b) {
+    return a.name == b.name && a.directory == b.directory;
+  }
 };
 struct NameHash {
   using is_avalanching = void;
-  std::size_t operator()(const Name& name) const noexcept { return name.hash; }
+  std::size_t operator()(const HashedName& name) const noexcept { return name.hash; }
 };
 
 // The newest access of each path, by shards.
-std::vector<Access> coalesce(std::string_view bytes, std::uint64_t count, unsigned shards) {
-  std::vector<Access> found;
+std::vector<ShardedAccess> coalesce(std::string_view bytes, std::uint64_t count, unsigned shards) {
+  std::vector<ShardedAccess> found;
   found.reserve(count);
-  boost::unordered_flat_map<Name, std::uint32_t, NameHash> known;
+  boost::unordered_flat_map<HashedName, std::uint32_t, NameHash> known;
   known.reserve(count);
   std::vector<std::uint32_t> sizes(shards + 1);
   AccessDecoder decoder{bytes};
@@ -59,7 +61,7 @@ std::vector<Access> coalesce(std::string_view bytes, std::uint64_t count, unsign
       hash = hash_bytes(directory);
       shard = shard_of(directory, shards);
     }
-    const Name name{hash_bytes(decoder.name(), hash), directory, decoder.name()};
+    const HashedName name{hash_bytes(decoder.name(), hash), directory, decoder.name()};
     const auto [at, is_new] = known.try_emplace(name, static_cast<std::uint32_t>(found.size()));
     if (is_new) {
       found.push_back({directory, decoder.name(), decoder.time(), shard});
@@ -69,8 +71,8 @@ std::vector<Access> coalesce(std::string_view bytes, std::uint64_t count, unsign
     }
   }
   for (unsigned i = 0; i < shards; ++i) sizes[i + 1] += sizes[i];
-  std::vector<Access> sorted(found.size());
-  for (const Access& access : found) sorted[sizes[access.shard]++] = access;
+  std::vector<ShardedAccess> sorted(found.size());
+  for (const ShardedAccess& access : found) sorted[sizes[access.shard]++] = access;
   return sorted;
 }
 
@@ -100,28 +102,28 @@ Outbox::~Outbox() {
 
 void Outbox::load_existing() {
   std::int64_t count = 0;
-  for (const Store::Row& row : store_->rows()) {
-    rows_.emplace(row.sequence, Row{row.accesses, row.bytes, row.written, State::waiting, {}, nullptr});
+  for (const Store::StoredRow& row : store_->rows()) {
+    rows_.emplace(row.sequence, OutboxRow{row.accesses, row.bytes, row.written, OutboxState::waiting, {}, nullptr});
     not_loaded_.insert(row.sequence);
     row_bytes_ += row.bytes;
     last_sequence_ = row.sequence;
     ++unacknowledged_;
     count += row.accesses;
   }
-  counters_.enter({.recovered = count, .incoming = count});
+  counters_.add({.recovered = count, .incoming = count});
   if (count > 0) kLog.info("{} accesses of {} are handed over to Redis, some of them again", count, config_.directory);
 }
 
 // --- The intake thread -----------------------------------------------------------------------------------------------
 
 void Outbox::add(Events events) {
-  SharedCounters::Entry entry;
+  SharedCounters::Delta entry;
   {
     const std::lock_guard lock{mutex_};
     for (const Event& event : events) {
       if (const auto* const access = std::get_if<qatime::Access>(&event)) {
         if (accesses_.size() + changes_.size() >= config_.memory) {
-          ++(trouble_ == Trouble::full ? entry.refused : entry.failed);
+          ++(trouble_ == OutboxTrouble::full ? entry.refused : entry.failed);
           continue;
         }
         const std::size_t slash = access->path.rfind('/');
@@ -140,7 +142,7 @@ void Outbox::add(Events events) {
     const bool has_much = accesses_.size() >= kMuch;
     if (has_much && !std::exchange(has_much_, true)) changed_.notify_all();
   }
-  counters_.enter(entry);
+  counters_.add(entry);
 }
 
 // --- The store thread ------------------------------------------------------------------------------------------------
@@ -186,7 +188,7 @@ bool Outbox::pass() {
     if (commit(batches)) {
       load();
       publish();
-      return trouble_ == Trouble::none;
+      return trouble_ == OutboxTrouble::none;
     }
   } while (may_try_again());
   return false;
@@ -229,7 +231,7 @@ std::vector<std::shared_ptr<Batch>> Outbox::cut() {
     }
   }
   const auto lost = static_cast<std::int64_t>(count - accesses.size());
-  counters_.enter({.coalesced = lost, .incoming = -lost});
+  counters_.add({.coalesced = lost, .incoming = -lost});
   return batches;
 }
 
@@ -241,9 +243,9 @@ bool Outbox::commit(const std::vector<std::shared_ptr<Batch>>& batches) {
     const auto now = std::chrono::steady_clock::now();
     std::size_t bytes = row_bytes_;
     for (auto& [sequence, row] : rows_) {
-      if (row.state < State::acknowledged) continue;
+      if (row.state < OutboxState::acknowledged) continue;
       if (now - row.acknowledged < kKept && bytes < config_.disk / 2) continue;
-      row.state = State::doomed;
+      row.state = OutboxState::doomed;
       unneeded.push_back(sequence);
       bytes -= row.bytes;
     }
@@ -258,7 +260,7 @@ bool Outbox::commit(const std::vector<std::shared_ptr<Batch>>& batches) {
       commit_seconds_.observe(std::chrono::steady_clock::now() - begin);
     }
   } catch (const StoreError& error) {
-    set_trouble(Trouble::failed);
+    set_trouble(OutboxTrouble::failed);
     if (const auto times = refused_.admit()) {
       kLog.error("the backlog cannot be written ({} times), what comes waits in memory: {}", *times, error.what());
     }
@@ -273,8 +275,8 @@ bool Outbox::commit(const std::vector<std::shared_ptr<Batch>>& batches) {
       rows_.erase(sequence);
     }
     for (const auto& batch : batches) {
-      Row& row = rows_[batch->sequence];
-      row = {batch->accesses, batch->entries.size() + batch->changes.size(), batch->written, State::waiting, {},
+      OutboxRow& row = rows_[batch->sequence];
+      row = {batch->accesses, batch->entries.size() + batch->changes.size(), batch->written, OutboxState::waiting, {},
              nullptr};
       row_bytes_ += row.bytes;
       ++unacknowledged_;
@@ -292,7 +294,7 @@ bool Outbox::commit(const std::vector<std::shared_ptr<Batch>>& batches) {
   std::uint64_t events = 0;
   for (const auto& batch : batches) events += batch->accesses + batch->changes_count;
   committed_.add(events);
-  set_trouble(is_full ? Trouble::full : Trouble::none);
+  set_trouble(is_full ? OutboxTrouble::full : OutboxTrouble::none);
   if (is_full) {
     if (const auto times = full_.admit()) {
       kLog.error(
@@ -327,7 +329,7 @@ void Outbox::load() {
       const std::lock_guard lock{mutex_};
       not_loaded_.erase(sequence);
       if (batch) {
-        Row& row = rows_.at(sequence);
+        OutboxRow& row = rows_.at(sequence);
         row.batch = std::make_shared<const Batch>(std::move(*batch));
         loaded_bytes_ += row.bytes;
         ready_.push_back(sequence);
@@ -343,23 +345,23 @@ void Outbox::lose(std::uint64_t sequence) {
   std::int64_t accesses = 0;
   {
     const std::lock_guard lock{mutex_};
-    const Row& row = rows_.at(sequence);
+    const OutboxRow& row = rows_.at(sequence);
     accesses = row.accesses;
     row_bytes_ -= row.bytes;
     --unacknowledged_;
     rows_.erase(sequence);
   }
-  counters_.enter({.lost = accesses, .incoming = -accesses});
+  counters_.add({.lost = accesses, .incoming = -accesses});
 }
 
-void Outbox::set_trouble(Trouble trouble) {
+void Outbox::set_trouble(OutboxTrouble trouble) {
   const std::lock_guard lock{mutex_};
-  if (trouble_ == Trouble::failed && trouble != Trouble::failed) kLog.info("the backlog is written again");
+  if (trouble_ == OutboxTrouble::failed && trouble != OutboxTrouble::failed) kLog.info("the backlog is written again");
   trouble_ = trouble;
-  degraded_.set(trouble == Trouble::none ? 0 : 1);
-  if (trouble == Trouble::none) {
+  degraded_.set(trouble == OutboxTrouble::none ? 0 : 1);
+  if (trouble == OutboxTrouble::none) {
     alerts_.resolve("backlog", "backlog.directory");
-  } else if (trouble == Trouble::failed) {
+  } else if (trouble == OutboxTrouble::failed) {
     alerts_.raise("backlog", "backlog.directory", "it cannot be written: the log says why", Alerts::Effect::unready);
   } else {
     alerts_.raise("backlog", "backlog.directory",
@@ -384,14 +386,14 @@ void Outbox::publish() {
 std::shared_ptr<const Batch> Outbox::next() {
   const std::lock_guard lock{mutex_};
   if (ready_.empty()) return nullptr;
-  Row& row = rows_.at(ready_.front());
+  OutboxRow& row = rows_.at(ready_.front());
   ready_.pop_front();
-  row.state = State::handed_out;
+  row.state = OutboxState::handed_out;
   return row.batch;
 }
 
-void Outbox::acknowledge(Row& row) {
-  row.state = State::acknowledged;
+void Outbox::acknowledge(OutboxRow& row) {
+  row.state = OutboxState::acknowledged;
   row.acknowledged = std::chrono::steady_clock::now();
   row.batch.reset();
   loaded_bytes_ -= row.bytes;
@@ -402,13 +404,13 @@ void Outbox::acknowledged(std::uint64_t sequence, std::uint64_t added) {
   std::int64_t accesses = 0;
   {
     const std::lock_guard lock{mutex_};
-    Row& row = rows_.at(sequence);
+    OutboxRow& row = rows_.at(sequence);
     accesses = row.accesses;
     acknowledge(row);
     if (!not_loaded_.empty() && loaded_bytes_ < kLoaded / 2 && !std::exchange(has_much_, true)) changed_.notify_all();
   }
   const auto taken = static_cast<std::int64_t>(added);
-  counters_.enter({.coalesced = accesses - taken, .handed_over = taken, .incoming = -accesses});
+  counters_.add({.coalesced = accesses - taken, .handed_over = taken, .incoming = -accesses});
 }
 
 void Outbox::hand_out_again(bool all) {
@@ -416,11 +418,11 @@ void Outbox::hand_out_again(bool all) {
   {
     const std::lock_guard lock{mutex_};
     for (auto& [sequence, row] : rows_) {
-      if (row.state == State::handed_out) {
-        row.state = State::waiting;
+      if (row.state == OutboxState::handed_out) {
+        row.state = OutboxState::waiting;
         ready_.push_back(sequence);
-      } else if (row.state == State::acknowledged && all) {
-        row.state = State::waiting;
+      } else if (row.state == OutboxState::acknowledged && all) {
+        row.state = OutboxState::waiting;
         not_loaded_.insert(sequence);
         ++unacknowledged_;
         again += row.accesses;
@@ -428,7 +430,7 @@ void Outbox::hand_out_again(bool all) {
     }
     if (again > 0 && !std::exchange(has_much_, true)) changed_.notify_all();
   }
-  counters_.enter({.recovered = again, .incoming = again});
+  counters_.add({.recovered = again, .incoming = again});
 }
 
 bool Outbox::is_empty() const {
@@ -439,7 +441,8 @@ bool Outbox::is_empty() const {
 std::chrono::seconds Outbox::oldest() const {
   const std::lock_guard lock{mutex_};
   for (const auto& [sequence, row] : rows_) {
-    if (row.state < State::acknowledged) return std::chrono::duration_cast<std::chrono::seconds>(now() - row.written);
+    if (row.state < OutboxState::acknowledged)
+      return std::chrono::duration_cast<std::chrono::seconds>(now() - row.written);
   }
   return {};
 }

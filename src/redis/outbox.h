@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What has come and is not safely in Redis.
+// The accesses and changes that are not yet safely in Redis.
 #pragma once
 
 #include <chrono>
@@ -80,17 +80,17 @@ class Outbox {
 
  private:
   using Instant = std::chrono::steady_clock::time_point;
-  enum class State : std::uint8_t { waiting, handed_out, acknowledged, doomed };
-  struct Row {
+  enum class OutboxState : std::uint8_t { waiting, handed_out, acknowledged, doomed };
+  struct OutboxRow {
     std::uint32_t accesses = 0;
     std::size_t bytes = 0;
     Time written{};
-    State state = State::waiting;
+    OutboxState state = OutboxState::waiting;
     Instant acknowledged{};
     std::shared_ptr<const Batch> batch;  // while it is in memory
   };
   // Why nothing can be written, if so.
-  enum class Trouble : std::uint8_t { none, full, failed };
+  enum class OutboxTrouble : std::uint8_t { none, full, failed };
 
   void load_existing();
   void run();
@@ -100,8 +100,8 @@ class Outbox {
   [[nodiscard]] bool commit(const std::vector<std::shared_ptr<Batch>>& batches);
   void load();
   void lose(std::uint64_t sequence);
-  void set_trouble(Trouble trouble);
-  void acknowledge(Row& row);
+  void set_trouble(OutboxTrouble trouble);
+  void acknowledge(OutboxRow& row);
   void publish();
   [[nodiscard]] bool may_try_again();
 
@@ -128,13 +128,13 @@ class Outbox {
   std::uint64_t count_ = 0;  // in accesses_
   std::string changes_;
   std::uint32_t changes_count_ = 0;
-  std::map<std::uint64_t, Row> rows_;
+  std::map<std::uint64_t, OutboxRow> rows_;
   std::deque<std::uint64_t> ready_;     // waiting and in memory
   std::set<std::uint64_t> not_loaded_;  // waiting, on disk alone
   std::size_t loaded_bytes_ = 0;
   std::size_t row_bytes_ = 0;
   std::size_t unacknowledged_ = 0;  // rows
-  Trouble trouble_ = Trouble::none;
+  OutboxTrouble trouble_ = OutboxTrouble::none;
   bool has_much_ = false;
   Shutdown shutdown_;
 

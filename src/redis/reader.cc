@@ -23,35 +23,35 @@ Reader::Reader(const Keys& keys, Servers& servers, Claims& claims)
 
 bool Reader::fill() {
   const auto now = std::chrono::steady_clock::now();
-  std::vector<Page> pages = read_pages(now);
+  std::vector<ShardPage> pages = read_pages(now);
   read_changes();
   claims_.is_current(now);
   bool has_found = false;
-  for (Page& page : pages) {
+  for (ShardPage& page : pages) {
     if (!page.found.empty()) has_found = true;
     read_on(page);
   }
   return has_found;
 }
 
-std::vector<Reader::Page> Reader::read_pages(Instant now) {
+std::vector<Reader::ShardPage> Reader::read_pages(Instant now) {
   const std::size_t room = claims_.room();
-  std::vector<Page> pages;
+  std::vector<ShardPage> pages;
   if (room >= Claims::kSize / 8) {
     const std::size_t limit = std::clamp<std::size_t>(room / keys_.shards(), 16, kPage);
     for (unsigned shard = 0; shard < keys_.shards(); ++shard) {
       if (scans_[shard].next <= now && claims_.is_ours(shard)) pages.push_back({shard, limit, {}});
     }
   }
-  for (Page& page : pages) {
+  for (ShardPage& page : pages) {
     const Scan& scan = scans_[page.shard];
     const std::size_t begin = scan.is_whole ? scan.cursor : claims_.known(page.shard);
-    const Key& key = keys_.pending(page.shard);
+    const RedisKey& key = keys_.pending(page.shard);
     Command command{"ZRANGE", key.name};
     command.add(static_cast<std::int64_t>(begin))
         .add(static_cast<std::int64_t>(begin + page.limit - 1))
         .add("WITHSCORES");
-    servers_.send(key, std::move(command), [&page](const Reply& reply) {
+    servers_.send(key, std::move(command), [&page](const RedisReply& reply) {
       for (std::size_t i = 0; i + 1 < reply.list.size(); i += 2) {
         const auto score = parse_score(reply.list[i + 1].text);
         if (score) page.found.push_back({reply.list[i].text, *score});
@@ -67,9 +67,9 @@ void Reader::read_changes() {
   for (bool more = true; more;) {
     more = false;
     servers_.send(keys_.changes(), {"XREAD", "COUNT", "1000", "STREAMS", keys_.changes().name, last_change_},
-                  [&](const Reply& reply) {
+                  [&](const RedisReply& reply) {
                     if (reply.list.empty() || reply.list[0].list.size() < 2) return;
-                    for (const Reply& item : reply.list[0].list[1].list) {
+                    for (const RedisReply& item : reply.list[0].list[1].list) {
                       if (item.list.size() < 2) continue;
                       more = true;
                       last_change_ = item.list[0].text;
@@ -85,7 +85,7 @@ void Reader::read_changes() {
 }
 
 // Takes a page in, and decides what to read next of its shard.
-void Reader::read_on(Page& page) {
+void Reader::read_on(ShardPage& page) {
   Scan& scan = scans_[page.shard];
   const auto offer = claims_.offer(page.shard, page.found);
   if (!scan.is_whole) {

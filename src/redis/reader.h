@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// From Redis into the window.
+// The reader of pending members, from Redis into the claims.
 #pragma once
 
 #include <chrono>
@@ -42,15 +42,15 @@ class Reader {
     Instant next{};
     std::chrono::milliseconds rest{};
   };
-  struct Page {
+  struct ShardPage {
     unsigned shard;
     std::size_t limit;
-    std::vector<Claims::Found> found;
+    std::vector<Claims::FoundMember> found;
   };
 
-  [[nodiscard]] std::vector<Page> read_pages(Instant now);
+  [[nodiscard]] std::vector<ShardPage> read_pages(Instant now);
   void read_changes();
-  void read_on(Page& page);
+  void read_on(ShardPage& page);
 
   const Keys& keys_;
   Servers& servers_;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// A reply of Redis.
 #pragma once
 
 #include <cstdint>
@@ -8,12 +9,12 @@
 namespace qatime::backlog::redis {
 
 // What Redis answers (RESP2: redis.io/docs/reference/protocol-spec).
-struct Reply {
+struct RedisReply {
   enum class Kind : std::uint8_t { nil, number, text, list, error };
   Kind kind = Kind::nil;
   std::int64_t number = 0;
   std::string text;  // of an error, too, which begins with its code
-  std::vector<Reply> list;
+  std::vector<RedisReply> list;
 
   [[nodiscard]] bool is_error() const noexcept { return kind == Kind::error; }
 };

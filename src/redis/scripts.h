@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What Redis does as one step. Each script has one key, so that it runs in any Cluster.
+// The scripts that Redis runs as one step. Each has one key, so that it runs in any Cluster.
 #pragma once
 
 #include <array>

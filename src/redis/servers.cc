@@ -44,9 +44,9 @@ unsigned version_of(std::string_view text) {
 }
 
 // "HOST:PORT" at the end of a redirection; a host that is not named is that of who says it.
-std::optional<Endpoint> parse_endpoint(std::string_view text, const std::string& same_host) {
+std::optional<RedisAddress> parse_endpoint(std::string_view text, const std::string& same_host) {
   const std::size_t colon = text.rfind(':');
-  Endpoint endpoint;
+  RedisAddress endpoint;
   if (colon == std::string_view::npos) return std::nullopt;
   endpoint.host = colon == 0 ? same_host : std::string{text.substr(0, colon)};
   const auto* const end = text.data() + text.size();
@@ -71,7 +71,7 @@ const char* advice(std::string_view error) {
   return found == kAdvice.end() ? "" : found->second;
 }
 
-[[noreturn]] void refuse(const Endpoint& endpoint, const std::string& error, const char* hint = "") {
+[[noreturn]] void refuse(const RedisAddress& endpoint, const std::string& error, const char* hint = "") {
   const char* const more = *hint != '\0' ? hint : advice(error);
   throw Unavailable{fmt::format("{}: {}{}{}", endpoint.text(), error, *more != '\0' ? ": " : "", more)};
 }
@@ -92,9 +92,9 @@ bool Servers::take_news() noexcept { return std::exchange(has_news_, false); }
 void Servers::connect() {
   if (is_connected()) return;
   std::string problem;
-  for (const Endpoint& endpoint : candidates()) {
+  for (const RedisAddress& endpoint : candidates()) {
     try {
-      Node node = open(endpoint);
+      RedisNode node = open(endpoint);
       if (!node.is_master && !node.is_cluster) {
         throw Unavailable{fmt::format("{} is a replica: {}", endpoint.text(),
                                       config_.sentinels.empty() ? "name its master in redis.url, or set redis.sentinels"
@@ -113,11 +113,11 @@ void Servers::connect() {
 }
 
 // Where the master may be, or a member of the Cluster.
-std::vector<Endpoint> Servers::candidates() {
-  std::vector<Endpoint> found;
+std::vector<RedisAddress> Servers::candidates() {
+  std::vector<RedisAddress> found;
   if (config_.sentinels.empty()) {
     found.push_back({config_.url.server.host, config_.url.server.port});
-    for (const Endpoint& seed : seeds_) {
+    for (const RedisAddress& seed : seeds_) {
       if (seed != found.front()) found.push_back(seed);
     }
     return found;
@@ -135,10 +135,10 @@ std::vector<Endpoint> Servers::candidates() {
   return found;
 }
 
-std::optional<Endpoint> Servers::ask_sentinel(const RedisConfig::Server& sentinel) {
-  Connection connection{{sentinel.host, sentinel.port}, timeout_, config_.url.uses_tls};
+std::optional<RedisAddress> Servers::ask_sentinel(const RedisConfig::Endpoint& sentinel) {
+  RedisConnection connection{{sentinel.host, sentinel.port}, timeout_, config_.url.uses_tls};
   const Command question{"SENTINEL", "get-master-addr-by-name", config_.master};
-  Reply reply = connection.call(question);
+  RedisReply reply = connection.call(question);
   if (reply.is_error() && reply.text.starts_with("NOAUTH")) {
     authenticate(connection, password());
     reply = connection.call(question);
@@ -151,8 +151,8 @@ std::optional<Endpoint> Servers::ask_sentinel(const RedisConfig::Server& sentine
   return parse_endpoint(fmt::format("{}:{}", reply.list[0].text, reply.list[1].text), sentinel.host);
 }
 
-Servers::Node Servers::open(const Endpoint& endpoint) {
-  Node node{Connection{endpoint, timeout_, config_.url.uses_tls}};
+Servers::RedisNode Servers::open(const RedisAddress& endpoint) {
+  RedisNode node{RedisConnection{endpoint, timeout_, config_.url.uses_tls}};
   if (const std::string secret = password(); !secret.empty()) authenticate(node.connection, secret);
   if (config_.url.database != 0) {
     (void)expect(node.connection, Command{"SELECT"}.add(config_.url.database), "see the database of redis.url");
@@ -162,7 +162,7 @@ Servers::Node Servers::open(const Endpoint& endpoint) {
   return node;
 }
 
-void Servers::authenticate(Connection& connection, const std::string& password) {
+void Servers::authenticate(RedisConnection& connection, const std::string& password) {
   Command command{"AUTH"};
   if (!config_.user.empty()) command.add(config_.user);
   (void)expect(connection, command.add(password));
@@ -179,16 +179,16 @@ std::string Servers::password() const {
   return line;
 }
 
-Reply Servers::expect(Connection& connection, Command command, const char* hint) const {
-  Reply reply = connection.call(std::move(command));
+RedisReply Servers::expect(RedisConnection& connection, Command command, const char* hint) const {
+  RedisReply reply = connection.call(std::move(command));
   if (reply.is_error()) refuse(connection.endpoint(), reply.text, hint);
   return reply;
 }
 
 // Whether this server can be used at all.
-void Servers::look_at(Node& node) {
+void Servers::look_at(RedisNode& node) {
   const std::string info = expect(node.connection, {"INFO"}).text;
-  const Endpoint& endpoint = node.connection.endpoint();
+  const RedisAddress& endpoint = node.connection.endpoint();
   const std::string_view version = field(info, "redis_version");
   const std::string_view policy = field(info, "maxmemory_policy");
   node.is_cluster = field(info, "redis_mode") == "cluster";
@@ -209,25 +209,25 @@ void Servers::look_at(Node& node) {
   if (node.is_master && run_ids_.emplace(field(info, "run_id")).second) has_news_ = true;
 }
 
-void Servers::load_scripts(Node& node) {
+void Servers::load_scripts(RedisNode& node) {
   for (std::size_t i = 0; i < kScriptCount; ++i) {
     node.digests.at(i) = expect(node.connection, {"SCRIPT", "LOAD", kScripts.at(i)}).text;
   }
 }
 
 // CLUSTER SLOTS: ranges of first slot, last slot, master, replicas.
-void Servers::map_slots(Node& node) {
-  const Endpoint& here = node.connection.endpoint();
-  const Reply ranges = expect(node.connection, {"CLUSTER", "SLOTS"});
+void Servers::map_slots(RedisNode& node) {
+  const RedisAddress& here = node.connection.endpoint();
+  const RedisReply ranges = expect(node.connection, {"CLUSTER", "SLOTS"});
   std::int64_t next = 0;
-  std::map<unsigned, Endpoint> found;
-  for (const Reply& range : ranges.list) {
+  std::map<unsigned, RedisAddress> found;
+  for (const RedisReply& range : ranges.list) {
     if (range.list.size() < 3) continue;
     for (std::size_t i = 2; i < range.list.size(); ++i) {
       const auto& server = range.list[i].list;
       if (server.size() < 2) continue;
-      const Endpoint endpoint{server[0].text.empty() ? here.host : server[0].text,
-                              static_cast<std::uint16_t>(server[1].number)};
+      const RedisAddress endpoint{server[0].text.empty() ? here.host : server[0].text,
+                                  static_cast<std::uint16_t>(server[1].number)};
       seeds_.insert(endpoint);
       if (i == 2) found.emplace(static_cast<unsigned>(range.list[1].number), endpoint);
     }
@@ -248,19 +248,19 @@ std::vector<std::string> Servers::describe() {
 
 // --- Commands --------------------------------------------------------------------------------------------------------
 
-Servers::Node& Servers::node_at(const Endpoint& endpoint) {
+Servers::RedisNode& Servers::node_at(const RedisAddress& endpoint) {
   const auto known = nodes_.find(endpoint);
   if (known != nodes_.end()) return known->second;
   return nodes_.try_emplace(endpoint, open(endpoint)).first->second;
 }
 
-Servers::Node& Servers::node_of(const Key& key) {
+Servers::RedisNode& Servers::node_of(const RedisKey& key) {
   if (nodes_.empty()) throw Unavailable{"not connected"};
   if (slots_.empty()) return nodes_.begin()->second;
   return node_at(slots_.lower_bound(key.slot)->second);
 }
 
-void Servers::send(const Key& key, Command command, Handler handler) {
+void Servers::send(const RedisKey& key, Command command, Handler handler) {
   try {
     dispatch(node_of(key), {&key, std::move(command), std::nullopt, std::move(handler)});
   } catch (const Unavailable&) {
@@ -269,7 +269,7 @@ void Servers::send(const Key& key, Command command, Handler handler) {
   }
 }
 
-void Servers::run(Script script, const Key& key, const Command& arguments, Handler handler) {
+void Servers::run(Script script, const RedisKey& key, const Command& arguments, Handler handler) {
   Command command{"1", key.name};
   command.append(arguments);
   try {
@@ -280,7 +280,7 @@ void Servers::run(Script script, const Key& key, const Command& arguments, Handl
   }
 }
 
-void Servers::dispatch(Node& node, Sent sent) {
+void Servers::dispatch(RedisNode& node, SentCommand sent) {
   if (sent.script) {
     Command whole{"EVALSHA", node.digests.at(static_cast<std::size_t>(*sent.script))};
     node.connection.append(whole.append(sent.command).bytes());
@@ -304,9 +304,9 @@ void Servers::finish() {
   }
 }
 
-void Servers::receive_one(Node& node) {
-  const Reply reply = node.connection.receive();
-  Sent sent = std::move(node.sent.front());
+void Servers::receive_one(RedisNode& node) {
+  const RedisReply reply = node.connection.receive();
+  SentCommand sent = std::move(node.sent.front());
   node.sent.pop_front();
   if (sent.is_preface) return;
   if (!reply.is_error()) {
@@ -326,15 +326,15 @@ void Servers::receive_one(Node& node) {
 }
 
 // "MOVED SLOT HOST:PORT": there from now on. "ASK SLOT HOST:PORT": there this once, after ASKING.
-void Servers::redirect(Sent sent, const std::string& where, const Endpoint& from) {
+void Servers::redirect(SentCommand sent, const std::string& where, const RedisAddress& from) {
   const auto target = parse_endpoint(std::string_view{where}.substr(where.rfind(' ') + 1), from.host);
   if (!target || ++sent.redirections > kMaxRedirections) refuse(from, where);
-  Node& node = node_at(*target);
+  RedisNode& node = node_at(*target);
   if (where.starts_with("ASK ")) {
     dispatch(node, {sent.key, Command{"ASKING"}, std::nullopt, {}, 0, true});
   } else if (!slots_.empty()) {
     const unsigned slot = sent.key->slot;
-    const Endpoint before = slots_.lower_bound(slot)->second;
+    const RedisAddress before = slots_.lower_bound(slot)->second;
     if (slot > 0) slots_.try_emplace(slot - 1, before);
     slots_.insert_or_assign(slot, *target);
   }
@@ -350,7 +350,7 @@ std::string Servers::wait_for_replicas() {
       if (!node.was_written) continue;
       Command command{"WAIT"};
       command.add(wanted).add(std::min(kReplicaPatience, timeout_ / 2).count());
-      const Reply reply = expect(node.connection, command);
+      const RedisReply reply = expect(node.connection, command);
       node.was_written = reply.number < wanted;
       if (node.was_written) {
         missing += fmt::format("{}{}: {} of {} replicas (redis.wait_replicas) acknowledged in time",

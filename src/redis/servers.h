@@ -31,7 +31,7 @@ namespace qatime::backlog::redis {
 // One thread, which waits for the network in every call.
 class Servers {
  public:
-  using Handler = std::function<void(const Reply&)>;
+  using Handler = std::function<void(const RedisReply&)>;
 
   Servers(const RedisConfig& config, std::chrono::milliseconds timeout);
 
@@ -39,9 +39,9 @@ class Servers {
   void connect();
   [[nodiscard]] bool is_connected() const noexcept { return !nodes_.empty(); }
 
-  void send(const Key& key, Command command, Handler handler = {});
+  void send(const RedisKey& key, Command command, Handler handler = {});
   // With `arguments` behind the key.
-  void run(Script script, const Key& key, const Command& arguments, Handler handler = {});
+  void run(Script script, const RedisKey& key, const Command& arguments, Handler handler = {});
 
   // Waits until everything that was sent is answered.
   void finish();
@@ -61,18 +61,18 @@ class Servers {
  private:
   static constexpr std::size_t kScriptCount = kScripts.size();
 
-  struct Sent {
-    const Key* key;
+  struct SentCommand {
+    const RedisKey* key;
     Command command;
     std::optional<Script> script;
     Handler handler;
     unsigned redirections = 0;
     bool is_preface = false;  // ASKING, whose answer is of no interest
   };
-  struct Node {
-    explicit Node(Connection made) : connection{std::move(made)} {}
-    Connection connection;
-    std::deque<Sent> sent;
+  struct RedisNode {
+    explicit RedisNode(RedisConnection made) : connection{std::move(made)} {}
+    RedisConnection connection;
+    std::deque<SentCommand> sent;
     std::array<std::string, kScriptCount> digests;
     std::string description;
     bool is_master = true;
@@ -80,26 +80,26 @@ class Servers {
     bool was_written = false;  // since replicas were waited for
   };
 
-  Node open(const Endpoint& endpoint);
-  void authenticate(Connection& connection, const std::string& password);
-  void look_at(Node& node);
-  void load_scripts(Node& node);
-  [[nodiscard]] std::vector<Endpoint> candidates();
-  [[nodiscard]] std::optional<Endpoint> ask_sentinel(const RedisConfig::Server& sentinel);
-  void map_slots(Node& node);
-  Node& node_at(const Endpoint& endpoint);
-  Node& node_of(const Key& key);
-  void dispatch(Node& node, Sent sent);
-  void receive_one(Node& node);
-  void redirect(Sent sent, const std::string& where, const Endpoint& from);
+  RedisNode open(const RedisAddress& endpoint);
+  void authenticate(RedisConnection& connection, const std::string& password);
+  void look_at(RedisNode& node);
+  void load_scripts(RedisNode& node);
+  [[nodiscard]] std::vector<RedisAddress> candidates();
+  [[nodiscard]] std::optional<RedisAddress> ask_sentinel(const RedisConfig::Endpoint& sentinel);
+  void map_slots(RedisNode& node);
+  RedisNode& node_at(const RedisAddress& endpoint);
+  RedisNode& node_of(const RedisKey& key);
+  void dispatch(RedisNode& node, SentCommand sent);
+  void receive_one(RedisNode& node);
+  void redirect(SentCommand sent, const std::string& where, const RedisAddress& from);
   [[nodiscard]] std::string password() const;
-  [[nodiscard]] Reply expect(Connection& connection, Command command, const char* hint = "") const;
+  [[nodiscard]] RedisReply expect(RedisConnection& connection, Command command, const char* hint = "") const;
 
   const RedisConfig config_;
   const std::chrono::milliseconds timeout_;
-  std::map<Endpoint, Node> nodes_;
-  std::map<unsigned, Endpoint> slots_;  // of a Cluster: by the last slot of each range
-  std::set<Endpoint> seeds_;            // other members of the Cluster, as far as they were known once
+  std::map<RedisAddress, RedisNode> nodes_;
+  std::map<unsigned, RedisAddress> slots_;  // of a Cluster: by the last slot of each range
+  std::set<RedisAddress> seeds_;            // other members of the Cluster, as far as they were known once
   std::set<std::string> run_ids_;
   bool has_news_ = false;
 };

@@ -94,12 +94,12 @@ std::unique_ptr<SharedBacklog> open(const Config& config, const Exports& exports
   return std::make_unique<Shared>(config, exports, clock, registry);
 }
 
-std::vector<Report> probe(const RedisConfig& config) {
-  std::vector<Report> reports;
+std::vector<RedisReport> probe(const RedisConfig& config) {
+  std::vector<RedisReport> reports;
   try {
     Servers servers{config, std::chrono::seconds{5}};
     for (const auto& line : servers.describe()) reports.push_back({true, line});
-    const Key key{fmt::format("{{{}}}:probe", config.prefix)};
+    const RedisKey key{fmt::format("{{{}}}:probe", config.prefix)};
     servers.send(key, {"SET", key.name, "1", "PX", "1000"});
     servers.finish();
     const std::string missing = servers.wait_for_replicas();

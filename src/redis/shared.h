@@ -25,11 +25,11 @@ class SharedBacklog : public Backlog, public Durability {};
 [[nodiscard]] std::unique_ptr<SharedBacklog> open(const Config& config, const Exports& exports, const Clock& clock,
                                                   metrics::Registry& registry);
 
-struct Report {
+struct RedisReport {
   bool ok;
   std::string message;  // a line
 };
 // Connects, and says what is there.
-[[nodiscard]] std::vector<Report> probe(const RedisConfig& config);
+[[nodiscard]] std::vector<RedisReport> probe(const RedisConfig& config);
 
 }  // namespace qatime::backlog::redis

@@ -28,7 +28,7 @@ SharedCounters::SharedCounters(metrics::Registry& registry)
 
 // What comes in first, what has an outcome last: whoever reads the counters in between finds outcomes for less than
 // came in, never for more.
-void SharedCounters::enter(const Entry& entry) {
+void SharedCounters::add(const Delta& delta) {
   const auto add = [](metrics::Counter& counter, std::int64_t count) {
     if (count > 0) counter.add(static_cast<std::uint64_t>(count));
   };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What became of accesses on both sides of the shared backlog.
+// The counters of accesses on both sides of the shared backlog.
 #pragma once
 
 #include <cstddef>
@@ -23,7 +23,7 @@ class SharedCounters {
   SharedCounters(const SharedCounters&) = delete;
   SharedCounters& operator=(const SharedCounters&) = delete;
 
-  struct Entry {
+  struct Delta {
     std::int64_t recovered = 0;
     std::int64_t coalesced = 0;
     std::int64_t cancelled = 0;
@@ -37,7 +37,7 @@ class SharedCounters {
     std::int64_t outgoing = 0;  // change of what is claimed and has no outcome
   };
   // Adds it up. Any thread.
-  void enter(const Entry& entry);
+  void add(const Delta& delta);
 
   // Without outcome: on this side of Redis, and on that.
   [[nodiscard]] std::size_t incoming() const;

@@ -34,14 +34,14 @@ void Sweeper::begin() {
   const std::size_t changes = claims_.changes();
   if (changes == 0) return;
   std::int64_t time = 0;
-  servers_.send(keys_.changes(), {"TIME"}, [&](const Reply& reply) {
+  servers_.send(keys_.changes(), {"TIME"}, [&](const RedisReply& reply) {
     if (!reply.list.empty()) time = leading_number(reply.list[0].text) * 1000;
   });
   std::vector<std::int64_t> sizes(keys_.shards());
   for (unsigned shard = 0; shard < keys_.shards(); ++shard) {
     if (!claims_.is_ours(shard)) continue;
     servers_.send(keys_.pending(shard), {"ZCARD", keys_.pending(shard).name},
-                  [&sizes, shard](const Reply& reply) { sizes[shard] = reply.number; });
+                  [&sizes, shard](const RedisReply& reply) { sizes[shard] = reply.number; });
   }
   servers_.finish();
   const std::int64_t until = time - std::chrono::milliseconds{kLateness}.count();
@@ -61,11 +61,11 @@ void Sweeper::begin() {
 
 void Sweeper::go_on() {
   assert(sweep_);
-  const Key& key = keys_.pending(sweep_->shard);
+  const RedisKey& key = keys_.pending(sweep_->shard);
   for (int i = 0; i < kScansPerTurn && sweep_; ++i) {
     std::vector<std::pair<std::string, std::string>> renamed;
     Command arguments{};
-    servers_.send(key, {"ZSCAN", key.name, sweep_->cursor, "COUNT", "200"}, [&](const Reply& reply) {
+    servers_.send(key, {"ZSCAN", key.name, sweep_->cursor, "COUNT", "200"}, [&](const RedisReply& reply) {
       if (reply.list.size() < 2) return;
       sweep_->cursor = reply.list[0].text;
       const auto& items = reply.list[1].list;
@@ -80,7 +80,7 @@ void Sweeper::go_on() {
     servers_.finish();
     std::string outcomes;
     if (!renamed.empty()) {
-      servers_.run(Script::rename, key, arguments, [&](const Reply& reply) { outcomes = reply.text; });
+      servers_.run(Script::rename, key, arguments, [&](const RedisReply& reply) { outcomes = reply.text; });
       servers_.finish();
     }
     for (std::size_t at = 0; at < outcomes.size(); ++at) {
@@ -97,10 +97,10 @@ void Sweeper::go_on() {
 // Cuts the log off before what any shard still needs.
 void Sweeper::forget_swept() {
   std::int64_t until = 0;
-  servers_.send(keys_.swept(), {"HVALS", keys_.swept().name}, [&](const Reply& reply) {
+  servers_.send(keys_.swept(), {"HVALS", keys_.swept().name}, [&](const RedisReply& reply) {
     if (reply.list.size() < keys_.shards()) return;
     until = leading_number(reply.list[0].text);
-    for (const Reply& each : reply.list) until = std::min(until, leading_number(each.text));
+    for (const RedisReply& each : reply.list) until = std::min(until, leading_number(each.text));
   });
   servers_.finish();
   if (until <= 0) return;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Forgetting changes of names.
+// The sweeper, which ends the memory of changes that are old enough.
 #pragma once
 
 #include <chrono>

@@ -136,7 +136,7 @@ void Worker::connect() {
 void Worker::agree_on_shards() {
   std::string agreed;
   servers_.send(agreed_shards_, Command{"SET", agreed_shards_.name}.add(keys_.shards()).add("NX"));
-  servers_.send(agreed_shards_, {"GET", agreed_shards_.name}, [&](const Reply& reply) { agreed = reply.text; });
+  servers_.send(agreed_shards_, {"GET", agreed_shards_.name}, [&](const RedisReply& reply) { agreed = reply.text; });
   servers_.finish();
   if (agreed == std::to_string(keys_.shards())) return;
   servers_.disconnect();
@@ -186,8 +186,9 @@ void Worker::settle() {
       for (; end < settling_.size() && end - begin < kMembers && settling_[end].shard == shard; ++end) {
         arguments.add(settling_[end].member).add(settling_[end].score);
       }
-      servers_.run(Script::settle, keys_.pending(shard), arguments,
-                   [&outcomes, begin](const Reply& reply) { outcomes.replace(begin, reply.text.size(), reply.text); });
+      servers_.run(Script::settle, keys_.pending(shard), arguments, [&outcomes, begin](const RedisReply& reply) {
+        outcomes.replace(begin, reply.text.size(), reply.text);
+      });
     }
     servers_.finish();
     for (std::size_t i = 0; i < settling_.size(); ++i) claims_.finish(settling_[i], outcomes.at(i) != '2');
@@ -199,12 +200,12 @@ void Worker::settle() {
 
 void Worker::hand_over() {
   if (std::chrono::steady_clock::now() < hand_over_after_) return;
-  struct Sent {
+  struct HandedOver {
     std::shared_ptr<const Batch> batch;
     std::uint64_t added = 0;
   };
   while (true) {
-    std::deque<Sent> sent;
+    std::deque<HandedOver> sent;
     std::size_t bytes = 0;
     while (bytes < kHandedOver) {
       auto batch = outbox_.next();
@@ -226,7 +227,7 @@ void Worker::hand_over() {
       return;
     }
     if (std::exchange(is_behind_, false)) tell_trouble({});
-    for (const Sent& each : sent) outbox_.acknowledged(each.batch->sequence, each.added);
+    for (const HandedOver& each : sent) outbox_.acknowledged(each.batch->sequence, each.added);
   }
 }
 
@@ -245,7 +246,7 @@ void Worker::hand_over(const Batch& batch, std::uint64_t& added) {
   const auto send = [&] {
     if (!command) return;
     servers_.send(keys_.pending(command_shard), std::move(*command),
-                  [&added](const Reply& reply) { added += static_cast<std::uint64_t>(reply.number); });
+                  [&added](const RedisReply& reply) { added += static_cast<std::uint64_t>(reply.number); });
     command.reset();
   };
   while (accesses.next()) {

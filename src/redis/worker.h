@@ -62,7 +62,7 @@ class Worker {
   void hand_over(const Batch& batch, std::uint64_t& added);
 
   const Keys keys_;
-  const Key agreed_shards_;
+  const RedisKey agreed_shards_;
   Claims& claims_;
   Outbox& outbox_;
   metrics::Gauge& degraded_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is committed at once.
+// A batch: everything of one commit.
 #pragma once
 
 #include <cstdint>

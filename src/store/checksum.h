@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// A checksum of bytes.
 #pragma once
 
 #include <cstdint>

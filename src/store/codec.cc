@@ -27,9 +27,9 @@ void put(std::string& bytes, std::string_view path) {
 }
 
 // Reads what put() has written; nothing more once something could not be read.
-class Reader {
+class BlobReader {
  public:
-  explicit Reader(std::string_view bytes) : bytes_{bytes} {}
+  explicit BlobReader(std::string_view bytes) : bytes_{bytes} {}
 
   [[nodiscard]] bool at_end() const noexcept { return bytes_.empty(); }
   [[nodiscard]] bool failed() const noexcept { return failed_; }
@@ -67,7 +67,7 @@ class Reader {
   bool failed_ = false;
 };
 
-std::optional<Event> read_change(Reader& reader) {
+std::optional<Event> read_change(BlobReader& reader) {
   const char tag = reader.tag();
   const Time time = reader.time();
   const std::string_view path = reader.path();
@@ -91,7 +91,7 @@ void AccessEncoder::add(std::string_view directory, std::string_view name, Time 
 }
 
 bool AccessDecoder::next() {
-  Reader reader{rest_};
+  BlobReader reader{rest_};
   char tag = reader.tag();
   if (tag == 'D') {
     directory_ = reader.path();
@@ -119,7 +119,7 @@ void encode(const Removal& removal, std::string& bytes) {
 }
 
 void decode_changes(std::string_view bytes, const std::function<void(const Event& change)>& visit) {
-  Reader reader{bytes};
+  BlobReader reader{bytes};
   while (!reader.at_end()) {
     const auto change = read_change(reader);
     if (!change || reader.failed()) return;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// An open file, closed by its destructor.
 #pragma once
 
 #include <cerrno>
@@ -22,18 +23,18 @@ namespace qatime::backlog {
 }
 
 // An open file.
-class Descriptor {
+class FileDescriptor {
  public:
   // What is created is for its owner alone. Throws StoreError.
-  Descriptor(const std::string& file, int flags) : number_{::open(file.c_str(), flags | O_CLOEXEC, 0600)} {
+  FileDescriptor(const std::string& file, int flags) : number_{::open(file.c_str(), flags | O_CLOEXEC, 0600)} {
     if (number_ < 0) throw system_error(file);
   }
-  Descriptor(Descriptor&& other) noexcept : number_{std::exchange(other.number_, -1)} {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
+  FileDescriptor(FileDescriptor&& other) noexcept : number_{std::exchange(other.number_, -1)} {}
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept {
     std::swap(number_, other.number_);
     return *this;
   }
-  ~Descriptor() {
+  ~FileDescriptor() {
     if (number_ >= 0) ::close(number_);
   }
 

@@ -121,8 +121,8 @@ LogFile::LogFile(const std::string& file)
       shrink_{database_, fmt::format("PRAGMA incremental_vacuum({})", kPagesPerCommit)},
       page_size_{static_cast<std::size_t>(database_.number("PRAGMA page_size"))} {}
 
-std::vector<LogFile::Row> LogFile::rows() {
-  std::vector<Row> all;
+std::vector<LogFile::StoredRow> LogFile::rows() {
+  std::vector<StoredRow> all;
   sqlite::Rows row = list_.with();
   while (row.next()) {
     const Batch batch = header(row);
@@ -132,10 +132,10 @@ std::vector<LogFile::Row> LogFile::rows() {
   return all;
 }
 
-std::optional<LogFile::Found> LogFile::read(std::uint64_t sequence) {
+std::optional<LogFile::StoredBatch> LogFile::read(std::uint64_t sequence) {
   sqlite::Rows row = read_.with(sequence);
   if (!row.next()) return std::nullopt;
-  Found found{header(row), false};
+  StoredBatch found{header(row), false};
   Batch& batch = found.batch;
   batch.changes = row.blob(5);
   batch.entries = row.blob(7);
@@ -143,10 +143,10 @@ std::optional<LogFile::Found> LogFile::read(std::uint64_t sequence) {
   return found;
 }
 
-std::optional<LogFile::Found> LogFile::read_changes(std::uint64_t sequence) {
+std::optional<LogFile::StoredBatch> LogFile::read_changes(std::uint64_t sequence) {
   sqlite::Rows row = read_changes_.with(sequence);
   if (!row.next()) return std::nullopt;
-  Found found{header(row), false};
+  StoredBatch found{header(row), false};
   found.batch.changes = row.blob(5);
   found.right = checksum(found.batch, found.batch.changes) == row.number(4);
   return found;

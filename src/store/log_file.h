@@ -29,7 +29,7 @@ namespace qatime::backlog {
 
 class LogFile {
  public:
-  struct Row {
+  struct StoredRow {
     std::uint64_t sequence;
     Time written;
     std::uint32_t accesses;
@@ -42,16 +42,16 @@ class LogFile {
   explicit LogFile(const std::string& file);
 
   // In order of sequence, without reading the blobs.
-  [[nodiscard]] std::vector<Row> rows();
+  [[nodiscard]] std::vector<StoredRow> rows();
 
   // A row as it was found, `right` if its checksums say so.
-  struct Found {
+  struct StoredBatch {
     Batch batch;
     bool right;
   };
-  [[nodiscard]] std::optional<Found> read(std::uint64_t sequence);
+  [[nodiscard]] std::optional<StoredBatch> read(std::uint64_t sequence);
   // The same without its entries, and without reading them.
-  [[nodiscard]] std::optional<Found> read_changes(std::uint64_t sequence);
+  [[nodiscard]] std::optional<StoredBatch> read_changes(std::uint64_t sequence);
 
   // In a transaction:
   void insert(const Batch& batch);  // replaces one of the same sequence

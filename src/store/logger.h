@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The log lines of store/, backlog/ and redis/.
 #pragma once
 
 #include "base/log.h"

@@ -67,7 +67,7 @@ class RawFile {
  private:
   std::string path_;
   Unreadable unreadable_;
-  std::optional<Descriptor> descriptor_;
+  std::optional<FileDescriptor> descriptor_;
   std::uint64_t size_ = 0;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What can be read of a log file without SQLite, however damaged it is.
+// The salvage of a damaged log file: rows that can be read without SQLite.
 #pragma once
 
 #include <cstddef>

@@ -76,14 +76,14 @@ std::string checked(const std::string& path) {
 }
 
 // Who has the lock, as it wrote it there.
-std::string owner(const Descriptor& lock) {
+std::string owner(const FileDescriptor& lock) {
   std::array<char, 32> text{};
   const ssize_t size = ::pread(lock.number(), text.data(), text.size(), 0);
   const std::string_view number{text.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
   return std::string{number.substr(0, number.find('\n'))};
 }
 
-void take_lock(const Descriptor& lock, const std::string& path) {
+void take_lock(const FileDescriptor& lock, const std::string& path) {
   if (::flock(lock.number(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) throw system_error(path + "/lock");
     throw ConfigError{fmt::format("{} (backlog.directory) is in use by another qatime, process {}", path, owner(lock))};

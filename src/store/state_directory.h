@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Where a daemon keeps what has to survive it.
+// The directory for what has to survive the daemon.
 #pragma once
 
 #include <string>
@@ -26,7 +26,7 @@ class StateDirectory {
 
  private:
   std::string lock_path_;
-  Descriptor lock_;
+  FileDescriptor lock_;
 };
 
 }  // namespace qatime::backlog

@@ -20,7 +20,7 @@ constexpr const char* kSuffixes[] = {"", "-wal", "-journal"};  // of the files t
 
 // SQLite gives its other files the permissions of this one.
 std::string private_file(const std::string& file) {
-  const Descriptor descriptor{file, O_RDWR | O_CREAT};
+  const FileDescriptor descriptor{file, O_RDWR | O_CREAT};
   (void)::fchmod(descriptor.number(), 0600);
   return file;
 }
@@ -31,7 +31,7 @@ void rename_file(const std::string& from, const std::string& to) {
 
 // Of a file or a directory.
 void sync_to_disk(const std::string& path) {
-  const Descriptor descriptor{path, O_RDONLY};
+  const FileDescriptor descriptor{path, O_RDONLY};
   if (::fsync(descriptor.number()) != 0) throw system_error(path);
 }
 
@@ -88,7 +88,7 @@ auto Store::despite_damage(const Call& call) {
   return call();
 }
 
-std::vector<Store::Row> Store::rows() {
+std::vector<Store::StoredRow> Store::rows() {
   return despite_damage([this] { return file().rows(); });
 }
 
@@ -231,7 +231,7 @@ void Store::set_aside(std::uint64_t sequence) {
       batch.sequence, format_rfc3339(batch.written), batch.accesses, batch.entries.size(), batch.changes_count,
       batch.changes.size(), batch.changes, batch.entries);
   {
-    const Descriptor kept{damaged_rows_, O_WRONLY | O_CREAT | O_APPEND};
+    const FileDescriptor kept{damaged_rows_, O_WRONLY | O_CREAT | O_APPEND};
     if (::write(kept.number(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
         ::fsync(kept.number()) != 0) {
       throw system_error(damaged_rows_);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The store: the log file, and what is done when it is damaged or refuses.
 #pragma once
 
 #include <cstddef>
@@ -28,7 +29,7 @@ namespace qatime::backlog {
 // made again, with all that was in it.
 class Store {
  public:
-  using Row = LogFile::Row;
+  using StoredRow = LogFile::StoredRow;
 
   // Opens DIRECTORY/backlog.db, and makes it and the directory where they are missing (StateDirectory says more).
   // Throws ConfigError for what an administrator has to decide, else StoreError.
@@ -38,7 +39,7 @@ class Store {
   ~Store() = default;
 
   // In order of sequence, without reading what is in them.
-  [[nodiscard]] std::vector<Row> rows();
+  [[nodiscard]] std::vector<StoredRow> rows();
 
   // Adds `batches` and deletes the rows `unneeded`, some of which may be gone: all or nothing. It survives a loss
   // of power once this returns. After a StoreError others with the same sequences may be added.

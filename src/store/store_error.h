@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The error of a disk that refuses.
 #pragma once
 
 #include <stdexcept>

@@ -18,7 +18,7 @@ namespace {
 constexpr std::string_view kMagic{"SQLite format 3\0", 16};
 
 bool is_database(const std::string& file) {
-  const Descriptor descriptor{file, O_RDONLY};
+  const FileDescriptor descriptor{file, O_RDONLY};
   std::string beginning(kMagic.size(), '\0');
   const ssize_t size = ::pread(descriptor.number(), beginning.data(), beginning.size(), 0);
   return size == 0 || beginning == kMagic;
@@ -34,7 +34,7 @@ std::uintmax_t bytes_in(const std::string& file) {
 Verification verify(const std::string& directory) {
   const std::string file = directory + "/backlog.db";
   if (!identity(file)) return {};
-  std::optional<Descriptor> lock;  // keeps a daemon from starting meanwhile
+  std::optional<FileDescriptor> lock;  // keeps a daemon from starting meanwhile
   if (identity(directory + "/lock")) lock.emplace(directory + "/lock", O_RDONLY);
   if (lock && ::flock(lock->number(), LOCK_SH | LOCK_NB) != 0) {
     return {true, fmt::format("the backlog in {} is in use by a daemon, and was not read", directory)};

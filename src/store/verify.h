@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// A verification of a backlog that no daemon uses.
 #pragma once
 
 #include <string>

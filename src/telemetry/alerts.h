@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What an administrator should know and numbers do not say: what is wrong now, and what failed last.
+// The active alerts and the last failures, for an administrator.
 #pragma once
 
 #include <cstddef>

@@ -12,11 +12,11 @@ namespace {
 
 using namespace std::chrono_literals;
 using std::chrono::nanoseconds;
-using Report = TimeDelta::Report;
+using Observation = TimeDelta::Observation;
 
 TEST_CASE("AServerThatKeepsNanosecondsIsExpected", "[apply]") {
   TimeDelta time_delta;
-  CHECK(time_delta.observe(at(1) + 123456789ns, at(1) + 123456789ns) == Report::as_expected);
+  CHECK(time_delta.observe(at(1) + 123456789ns, at(1) + 123456789ns) == Observation::as_expected);
   CHECK(time_delta.kept(at(1) + 123456789ns) == at(1) + 123456789ns);
   CHECK(time_delta.kept(Time{}) == Time{});
 }
@@ -27,35 +27,35 @@ TEST_CASE("EachGridIsRecognisedOnce", "[apply]") {
   const Time asked = at(1) + 999'999'999ns;  // an odd second
   const Time reported = asked - asked.time_since_epoch() % unit;
   TimeDelta time_delta;
-  CHECK(time_delta.observe(asked, reported) == Report::rounded);
+  CHECK(time_delta.observe(asked, reported) == Observation::rounded);
   CHECK(time_delta.name() == name);
   CHECK(time_delta.kept(asked) == reported);
-  CHECK(time_delta.observe(asked, reported) == Report::as_expected);
+  CHECK(time_delta.observe(asked, reported) == Observation::as_expected);
 }
 
 TEST_CASE("ACoarserGridIsSaidToo", "[apply]") {
   TimeDelta time_delta;
-  CHECK(time_delta.observe(at(1) + 500us, at(1)) == Report::rounded);
+  CHECK(time_delta.observe(at(1) + 500us, at(1)) == Observation::rounded);
   CHECK(time_delta.name() == "1 ms");
-  CHECK(time_delta.observe(at(1) + 700ms, at(1)) == Report::rounded);
+  CHECK(time_delta.observe(at(1) + 700ms, at(1)) == Observation::rounded);
   CHECK(time_delta.name() == "1 s");
 }
 
 TEST_CASE("AFinerTimeTakesBackWhatWasLearned", "[apply]") {
   TimeDelta time_delta;
-  CHECK(time_delta.observe(at(1) + 700ms, at(1)) == Report::rounded);
-  CHECK(time_delta.observe(at(2), at(2)) == Report::as_expected);  // tells nothing
+  CHECK(time_delta.observe(at(1) + 700ms, at(1)) == Observation::rounded);
+  CHECK(time_delta.observe(at(2), at(2)) == Observation::as_expected);  // tells nothing
   CHECK(time_delta.kept(at(3) + 700ms) == at(3));
-  CHECK(time_delta.observe(at(2) + 700ms, at(2) + 700ms) == Report::as_expected);
+  CHECK(time_delta.observe(at(2) + 700ms, at(2) + 700ms) == Observation::as_expected);
   CHECK(time_delta.kept(at(3) + 700ms) == at(3) + 700ms);
-  CHECK(time_delta.observe(at(4) + 700ms, at(4)) == Report::as_expected);  // and again, but it was said
+  CHECK(time_delta.observe(at(4) + 700ms, at(4)) == Observation::as_expected);  // and again, but it was said
   CHECK(time_delta.kept(at(3) + 700ms) == at(3));
 }
 
 TEST_CASE("AnotherTimeIsNoRounding", "[apply]") {
   TimeDelta time_delta;
   for (const Time reported : {at(0), at(3), at(2) + 1ns, Time{}}) {
-    CHECK(time_delta.observe(at(1) + 300ms, reported + 300ms) == Report::different);
+    CHECK(time_delta.observe(at(1) + 300ms, reported + 300ms) == Observation::different);
   }
   CHECK(time_delta.kept(at(1) + 300ms) == at(1) + 300ms);
 }

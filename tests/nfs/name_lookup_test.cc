@@ -19,9 +19,9 @@ using testing::kSlowName;
 using testing::Loop;
 using testing::SlowNames;
 
-NameLookup::Result find(const std::string& name) {
+NameLookup::Resolved find(const std::string& name) {
   Loop loop;
-  std::optional<NameLookup::Result> result;
+  std::optional<NameLookup::Resolved> result;
   const NameLookup lookup{loop.io(), name, [&](const auto& found) { result = found; }};
   REQUIRE(loop.run_until([&] { return result.has_value(); }));
   return *result;

@@ -40,7 +40,7 @@ inline void commit(Store& store, const Batch& one) { store.commit(&one, {}); }
 
 inline std::vector<std::uint64_t> sequences(Store& store) {
   std::vector<std::uint64_t> all;
-  for (const Store::Row& row : store.rows()) all.push_back(row.sequence);
+  for (const Store::StoredRow& row : store.rows()) all.push_back(row.sequence);
   return all;
 }
 

@@ -46,8 +46,8 @@ std::string peer_of(const loop::TcpSocket& socket) {
 
 }  // namespace
 
-struct Connections::Connection {
-  Connection(loop::TcpSocket accepted, std::size_t max_message, Transport transport, Intake& intake)
+struct Connections::SyslogConnection {
+  SyslogConnection(loop::TcpSocket accepted, std::size_t max_message, Transport transport, Intake& intake)
       : socket{std::move(accepted)}, stream{max_message, transport, intake} {}
 
   loop::TcpSocket socket;
@@ -85,7 +85,7 @@ void Connections::reconfigure(const SyslogConfig& config) {
 }
 
 void Connections::close_strangers(const List& connections) {
-  const std::vector<std::shared_ptr<Connection>> all{connections.begin(), connections.end()};
+  const std::vector<std::shared_ptr<SyslogConnection>> all{connections.begin(), connections.end()};
   for (const auto& connection : all) {
     if (!is_allowed(connection->socket).value_or(true)) close(*connection);
   }
@@ -115,7 +115,7 @@ bool Connections::make_room() {
   return !is_refused;
 }
 
-metrics::Gauge& Connections::open_like(const Connection& connection) noexcept {
+metrics::Gauge& Connections::open_like(const SyslogConnection& connection) noexcept {
   return connection.tls ? open_tls_ : open_tcp_;
 }
 
@@ -124,7 +124,7 @@ void Connections::admit(loop::TcpSocket socket, Transport transport) {
   error_code ignored;  // a peer that has gone already shows at the first read
   socket.non_blocking(true, ignored);
   socket.set_option(boost::asio::socket_base::keep_alive{true}, ignored);
-  const auto connection = std::make_shared<Connection>(std::move(socket), max_message_, transport, intake_);
+  const auto connection = std::make_shared<SyslogConnection>(std::move(socket), max_message_, transport, intake_);
   connection->place = unproven_.insert(unproven_.end(), connection);
   if (transport == Transport::tls) {
     connection->tls = std::make_unique<TlsStream>(tls_, connection->socket.native_handle());
@@ -135,13 +135,13 @@ void Connections::admit(loop::TcpSocket socket, Transport transport) {
   await_turn(connection, false);
 }
 
-void Connections::tell(const char* what, const Connection& connection) const {
+void Connections::tell(const char* what, const SyslogConnection& connection) const {
   if (!log::enabled(log::Level::debug)) return;
   kLog.debug("connection with {} {}, {} in all", log::field("peer", peer_of(connection.socket)), what,
              log::field("connections", size()));
 }
 
-void Connections::limit_handshake(const std::shared_ptr<Connection>& connection) {
+void Connections::limit_handshake(const std::shared_ptr<SyslogConnection>& connection) {
   auto& limit = connection->handshake.emplace(connection->socket.get_executor(), handshake_limit_);
   limit.async_wait([this, connection](const error_code&) {
     if (!connection->handshake) return;
@@ -151,7 +151,7 @@ void Connections::limit_handshake(const std::shared_ptr<Connection>& connection)
 }
 
 // Returns whether it is done.
-bool Connections::shake_hands(Connection& connection, Turn& turn) {
+bool Connections::shake_hands(SyslogConnection& connection, Turn& turn) {
   const TlsStream::Handshake state = connection.tls->shake_hands();
   if (state == TlsStream::Handshake::unfinished) return false;
   connection.handshake.reset();
@@ -164,7 +164,7 @@ bool Connections::shake_hands(Connection& connection, Turn& turn) {
   return false;
 }
 
-void Connections::refuse_tls(Connection& connection, Refused reason, std::string_view why) {
+void Connections::refuse_tls(SyslogConnection& connection, Refused reason, std::string_view why) {
   count(reason);
   kLog.warning(failures_, "no TLS connection with {}: {}", log::field("peer", peer_of(connection.socket)),
                log::field("why", why));
@@ -172,7 +172,7 @@ void Connections::refuse_tls(Connection& connection, Refused reason, std::string
 
 // When there is something to read, or behind the turns of the others if there is more already: the socket does not say
 // so of what the TLS stream holds.
-void Connections::await_turn(const std::shared_ptr<Connection>& connection, bool is_more) {
+void Connections::await_turn(const std::shared_ptr<SyslogConnection>& connection, bool is_more) {
   auto take_turn = [this, connection](const error_code& = {}) {
     if (!connection->socket.is_open()) return;
     const Turn turn = read(*connection);
@@ -192,7 +192,7 @@ void Connections::await_turn(const std::shared_ptr<Connection>& connection, bool
   }
 }
 
-Connections::Turn Connections::read(Connection& connection) {
+Connections::Turn Connections::read(SyslogConnection& connection) {
   Turn turn;
   if (connection.handshake && !shake_hands(connection, turn)) return turn;
   turn.is_more = true;
@@ -201,7 +201,7 @@ Connections::Turn Connections::read(Connection& connection) {
 }
 
 // Returns whether there may be more.
-bool Connections::read_once(Connection& connection, Turn& turn) {
+bool Connections::read_once(SyslogConnection& connection, Turn& turn) {
   const std::span<char> space = connection.stream.writable();
   error_code error;
   const std::size_t size = connection.tls
@@ -219,7 +219,7 @@ bool Connections::read_once(Connection& connection, Turn& turn) {
   return false;
 }
 
-void Connections::end_turn(Connection& connection) {
+void Connections::end_turn(SyslogConnection& connection) {
   connection.stream.trim();
   unfinished_ += connection.stream.memory() - connection.unfinished;
   connection.unfinished = connection.stream.memory();
@@ -227,8 +227,8 @@ void Connections::end_turn(Connection& connection) {
 }
 
 // Drops the largest unfinished message of all; `latest` has one.
-void Connections::bound_unfinished(Connection& latest) {
-  Connection* largest = &latest;
+void Connections::bound_unfinished(SyslogConnection& latest) {
+  SyslogConnection* largest = &latest;
   for (const List* const list : {&unproven_, &proven_}) {
     for (const auto& connection : *list) {
       if (connection->unfinished > largest->unfinished) largest = connection.get();
@@ -239,12 +239,12 @@ void Connections::bound_unfinished(Connection& latest) {
   largest->unfinished = largest->stream.memory();
 }
 
-void Connections::prove(Connection& connection) {
+void Connections::prove(SyslogConnection& connection) {
   connection.proven = true;
   proven_.splice(proven_.end(), unproven_, connection.place);
 }
 
-void Connections::close(Connection& connection) {
+void Connections::close(SyslogConnection& connection) {
   error_code ignored;
   connection.handshake.reset();
   if (connection.tls) connection.tls->close();
@@ -273,7 +273,7 @@ void Connections::drain_and_close() {
 bool Connections::drain(List& connections) {
   bool is_any = false;
   // A turn may move its connection to the other list, or end it.
-  const std::vector<std::shared_ptr<Connection>> all{connections.begin(), connections.end()};
+  const std::vector<std::shared_ptr<SyslogConnection>> all{connections.begin(), connections.end()};
   for (const auto& connection : all) {
     const Turn turn = read(*connection);
     is_any = is_any || turn.bytes > 0;

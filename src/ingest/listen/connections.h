@@ -62,8 +62,8 @@ class Connections {
   void drain_and_close();
 
  private:
-  struct Connection;
-  using List = std::list<std::shared_ptr<Connection>>;
+  struct SyslogConnection;
+  using List = std::list<std::shared_ptr<SyslogConnection>>;
   struct Turn {
     std::size_t bytes = 0;  // read in this turn
     bool is_more = false;   // to be read at once
@@ -74,19 +74,19 @@ class Connections {
   [[nodiscard]] std::optional<bool> is_allowed(const loop::TcpSocket& socket);
   void close_strangers(const List& connections);
   [[nodiscard]] bool make_room();
-  void limit_handshake(const std::shared_ptr<Connection>& connection);
-  bool shake_hands(Connection& connection, Turn& turn);
-  void refuse_tls(Connection& connection, Refused reason, std::string_view why);
-  void await_turn(const std::shared_ptr<Connection>& connection, bool is_more);
-  Turn read(Connection& connection);
-  bool read_once(Connection& connection, Turn& turn);
-  void end_turn(Connection& connection);
-  void bound_unfinished(Connection& latest);
-  void prove(Connection& connection);
-  void close(Connection& connection);
-  void tell(const char* what, const Connection& connection) const;
+  void limit_handshake(const std::shared_ptr<SyslogConnection>& connection);
+  bool shake_hands(SyslogConnection& connection, Turn& turn);
+  void refuse_tls(SyslogConnection& connection, Refused reason, std::string_view why);
+  void await_turn(const std::shared_ptr<SyslogConnection>& connection, bool is_more);
+  Turn read(SyslogConnection& connection);
+  bool read_once(SyslogConnection& connection, Turn& turn);
+  void end_turn(SyslogConnection& connection);
+  void bound_unfinished(SyslogConnection& latest);
+  void prove(SyslogConnection& connection);
+  void close(SyslogConnection& connection);
+  void tell(const char* what, const SyslogConnection& connection) const;
   void count(Refused reason) noexcept { refused_[static_cast<std::size_t>(reason)]->add(); }
-  [[nodiscard]] metrics::Gauge& open_like(const Connection& connection) noexcept;
+  [[nodiscard]] metrics::Gauge& open_like(const SyslogConnection& connection) noexcept;
   void close_all();
   bool drain(List& connections);
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The error of a socket that cannot be opened.
 #pragma once
 
 #include <string>

@@ -40,7 +40,7 @@ constexpr int kRests = 4;  // after such a turn: senders have bursts, whose firs
 }  // namespace
 
 // The buffers of one recvmmsg.
-class UdpListener::Batch {
+class UdpListener::Datagrams {
  public:
   struct Datagram {
     std::string_view bytes;
@@ -48,7 +48,7 @@ class UdpListener::Batch {
   };
 
   // The kernel tells the senders only if they are wanted: it takes time.
-  Batch(std::size_t max_message, bool with_senders) : with_senders_{with_senders} {
+  Datagrams(std::size_t max_message, bool with_senders) : with_senders_{with_senders} {
     const std::size_t size = std::min(max_message, kMaxDatagram) + 1;  // its terminator
     // A stride that is no power of two, or all the datagrams would share a few sets of the caches.
     const std::size_t stride = size + 320;
@@ -96,7 +96,7 @@ UdpListener::UdpListener(boost::asio::io_context& context, const SyslogConfig::L
       wanted_buffer_{config.udp_receive_buffer},
       allow_{config.allow},
       intake_{intake},
-      batch_{std::make_unique<Batch>(config.max_message, !config.allow.empty())},
+      batch_{std::make_unique<Datagrams>(config.max_message, !config.allow.empty())},
       buffer_bytes_{registry.gauge("qatime_udp_buffer_bytes", "Receive buffer of the UDP sockets.")},
       buffer_used_{registry.gauge("qatime_udp_buffer_used_bytes",
                                   "How much of qatime_udp_buffer_bytes holds datagrams, looked at once a second.")},
@@ -118,7 +118,7 @@ std::uint16_t UdpListener::port() const { return endpoint_.port(); }
 
 void UdpListener::reconfigure(const SyslogConfig& config) {
   if (max_message_ != config.max_message || allow_.empty() != config.allow.empty()) {
-    batch_ = std::make_unique<Batch>(config.max_message, !config.allow.empty());
+    batch_ = std::make_unique<Datagrams>(config.max_message, !config.allow.empty());
   }
   max_message_ = config.max_message;
   allow_ = config.allow;
@@ -206,7 +206,7 @@ std::size_t UdpListener::receive() {
   for (std::size_t i = 0; i < size; ++i) bytes += (*batch_)[i].bytes.size();
   intake_.begin(Transport::udp, bytes);
   for (std::size_t i = 0; i < size; ++i) {
-    const Batch::Datagram datagram = (*batch_)[i];
+    const Datagrams::Datagram datagram = (*batch_)[i];
     const std::string_view message = strip_trailer(datagram.bytes);
     if (message.empty()) continue;
     if (!allow_.empty() && !is_allowed(batch_->sender(i))) {

@@ -40,7 +40,7 @@ class UdpListener {
   void drain_and_close();
 
  private:
-  class Batch;
+  class Datagrams;
 
   void open(const SyslogConfig::Listener& listener);
   void size_buffer();
@@ -66,7 +66,7 @@ class UdpListener {
   std::size_t wanted_buffer_;  // bytes
   std::vector<Network> allow_;
   Intake& intake_;
-  std::unique_ptr<Batch> batch_;
+  std::unique_ptr<Datagrams> batch_;
   metrics::Gauge& buffer_bytes_;
   metrics::Gauge& buffer_used_;
   metrics::Counter& drops_;

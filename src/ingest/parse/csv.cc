@@ -24,9 +24,9 @@ std::string_view unescape(std::string_view text, Escape escape, std::pmr::memory
 }
 
 // Reads the fields from left to right; once something did not fit, everything after fails too.
-class Reader {
+class CsvReader {
  public:
-  Reader(std::string_view body, Escape escape, std::pmr::memory_resource& scratch) noexcept
+  CsvReader(std::string_view body, Escape escape, std::pmr::memory_resource& scratch) noexcept
       : body_{body}, commas_{body, ','}, quotes_{body, '"'}, escape_{escape}, scratch_{scratch} {}
 
   // A field without quotes, and the comma behind it.
@@ -108,7 +108,7 @@ class Reader {
 };
 
 Parsed<Record> parse_fields(std::string_view body, Escape escape, std::pmr::memory_resource& scratch) {
-  Reader fields{body, escape, scratch};
+  CsvReader fields{body, escape, scratch};
   const Record record{.client = fields.bare(),
                       .user = fields.quoted(),
                       .written_user = fields.written(),

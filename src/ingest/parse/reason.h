@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Why a message becomes no event. Every reason is the label of a counter.
+// The reasons why a message becomes no event. Each is the label of a counter.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The fields of an audit record, before anything is decided.
 #pragma once
 
 #include <string_view>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What an object on the heap takes in truth, for bounds on memory.
+// The true size of an object on the heap, for bounds on memory.
 #pragma once
 
 #include <algorithm>

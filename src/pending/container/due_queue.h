@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Which of many objects comes first. One owner.
+// A queue of objects by the moment at which they are due. One owner.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Memory that will be needed soon, wanted in the caches by then.
+// A hint to the processor: memory that will be needed soon.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Finds the slot of an object by a key that is part of the object. One owner.
+// A set of slots, found by a key that is part of the object. One owner.
 #pragma once
 
 #include <array>

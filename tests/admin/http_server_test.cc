@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "admin/server.h"
+#include "admin/http_server.h"
 
 #include <chrono>
 #include <optional>
@@ -12,7 +12,7 @@
 
 #include "catch.h"
 
-namespace qatime::admin::server_test {
+namespace qatime::admin::http_server_test {
 namespace {
 
 using boost::asio::ip::tcp;
@@ -23,7 +23,7 @@ constexpr std::size_t kLarge = 5 << 20;
 constexpr int kReceiveBuffer = 64 << 10;
 
 // So long that none of them ends a test, however slow the machine.
-constexpr Server::Limits kNoHurry{1h, 1h, 1h};
+constexpr HttpServer::Limits kNoHurry{1h, 1h, 1h};
 
 // A server, and peers of it in the same thread.
 struct Fixture {
@@ -37,7 +37,7 @@ struct Fixture {
 
   tcp::socket connect() { return connect(server); }
 
-  tcp::socket connect(const Server& to) {
+  tcp::socket connect(const HttpServer& to) {
     tcp::socket peer{io, tcp::v4()};
     peer.set_option(tcp::socket::receive_buffer_size{kReceiveBuffer});
     peer.connect({boost::asio::ip::make_address("127.0.0.1"), to.port()});
@@ -78,18 +78,19 @@ struct Fixture {
 
   boost::asio::io_context io{1};
   std::string body = "hello";
-  Server server{io,
-                {"127.0.0.1", 0},
-                [this](std::string_view path) {
-                  return path == "/here" ? Response{200, "text/plain", body} : Response{404, "text/plain", "no"};
-                },
-                kNoHurry};
+  HttpServer server{io,
+                    {"127.0.0.1", 0},
+                    [this](std::string_view path) {
+                      return path == "/here" ? Response{200, "text/plain", body} : Response{404, "text/plain", "no"};
+                    },
+                    kNoHurry};
 };
 
 // A fixture whose limits are over in a moment.
 struct HurriedFixture : Fixture {
-  static constexpr Server::Limits kLimits{100ms, 100ms, 100ms};
-  Server hurried{io, {"127.0.0.1", 0}, [this](std::string_view) { return Response{200, "text/plain", body}; }, kLimits};
+  static constexpr HttpServer::Limits kLimits{100ms, 100ms, 100ms};
+  HttpServer hurried{
+      io, {"127.0.0.1", 0}, [this](std::string_view) { return Response{200, "text/plain", body}; }, kLimits};
 };
 
 }  // namespace
@@ -140,7 +141,7 @@ TEST_CASE("On loopback, it answers to an address and to localhost alone") {
 
 TEST_CASE("A header over the limit is refused") {
   Fixture f;
-  const std::string answer = f.ask("GET /here HTTP/1.1\r\nX: " + std::string(Server::kMaxHeader, 'x') + "\r\n\r\n");
+  const std::string answer = f.ask("GET /here HTTP/1.1\r\nX: " + std::string(HttpServer::kMaxHeader, 'x') + "\r\n\r\n");
   CHECK(answer.starts_with("HTTP/1.1 431 "));
 }
 
@@ -156,7 +157,7 @@ TEST_CASE("A connection serves one request after the other") {
 TEST_CASE("When there are too many connections, the one that has been idle longest makes room") {
   Fixture f;
   std::vector<tcp::socket> idle;
-  for (std::size_t i = 0; i < Server::kMaxConnections; ++i) idle.push_back(f.connect());
+  for (std::size_t i = 0; i < HttpServer::kMaxConnections; ++i) idle.push_back(f.connect());
   boost::asio::write(idle[0], boost::asio::buffer(std::string{"GET /here HTTP/1.1\r\nHost: localhost\r\n\r\n"}));
   CHECK(f.receive(idle[0], "hello").starts_with("HTTP/1.1 200 "));
   CHECK(f.ask(Fixture::get("/here")).ends_with("hello"));
@@ -169,7 +170,7 @@ TEST_CASE("Who is idle makes room before who is being served") {
   Fixture f;
   f.body.assign(kLarge, 'x');
   std::vector<tcp::socket> served;
-  for (std::size_t i = 0; i + 1 < Server::kMaxConnections; ++i) {
+  for (std::size_t i = 0; i + 1 < HttpServer::kMaxConnections; ++i) {
     served.push_back(f.connect());
     boost::asio::write(served.back(), boost::asio::buffer(Fixture::get("/here")));
     f.io.run_for(1ms);
@@ -186,7 +187,7 @@ TEST_CASE("Who does not read what was asked for makes room like who asks for not
   Fixture f;
   f.body.assign(kLarge, 'x');
   std::vector<tcp::socket> stalled;
-  for (std::size_t i = 0; i < 3 * Server::kMaxConnections; ++i) {
+  for (std::size_t i = 0; i < 3 * HttpServer::kMaxConnections; ++i) {
     stalled.push_back(f.connect());
     boost::asio::write(stalled.back(), boost::asio::buffer(Fixture::get("/here")));
     f.io.run_for(1ms);
@@ -223,9 +224,9 @@ TEST_CASE("Who asks for nothing more is closed after a while") {
 
 TEST_CASE("A port that is in use is an error of the configuration") {
   Fixture f;
-  const AdminConfig::Listener same{"127.0.0.1", f.server.port()};
+  const AdminConfig::ListenAddress same{"127.0.0.1", f.server.port()};
   try {
-    const Server second{f.io, same, [](std::string_view) { return Response{}; }, {}};
+    const HttpServer second{f.io, same, [](std::string_view) { return Response{}; }, {}};
     FAIL("no error");
   } catch (const ConfigError& error) {
     CHECK(std::string{error.what()} ==
@@ -233,4 +234,4 @@ TEST_CASE("A port that is in use is an error of the configuration") {
   }
 }
 
-}  // namespace qatime::admin::server_test
+}  // namespace qatime::admin::http_server_test

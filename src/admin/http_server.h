@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// HTTP for administrators.
+// The HTTP server for administrators.
 #pragma once
 
 #include <chrono>
@@ -30,7 +30,7 @@ struct Response {
 // new one, the header of a request, and the time that a peer may take for a request or a response.
 //
 // Lives on the thread that runs the io_context, and is destroyed when that no longer runs.
-class Server {
+class HttpServer {
  public:
   static constexpr std::size_t kMaxConnections = 32;
   static constexpr std::size_t kMaxHeader = 8 << 10;  // bytes
@@ -44,18 +44,19 @@ class Server {
   using Answer = std::function<Response(std::string_view path)>;
 
   // Listens from here on. Throws ConfigError.
-  Server(boost::asio::io_context& io, const AdminConfig::Listener& listener, Answer answer, const Limits& limits);
-  ~Server();
-  Server(const Server&) = delete;
-  Server& operator=(const Server&) = delete;
+  HttpServer(boost::asio::io_context& io, const AdminConfig::ListenAddress& listener, Answer answer,
+             const Limits& limits);
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
 
   [[nodiscard]] std::uint16_t port() const;
 
  private:
-  struct Connection;
-  class Connections;
+  struct HttpConnection;
+  class HttpConnections;
 
-  std::unique_ptr<Connections> connections_;
+  std::unique_ptr<HttpConnections> connections_;
 };
 
 }  // namespace qatime::admin

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "admin/server.h"
+#include "admin/http_server.h"
 
 #include <algorithm>
 #include <array>
@@ -52,8 +52,8 @@ bool is_local(std::string_view field) {
 
 // One peer: reads a request, writes the response, and again. What is started shares the ownership of it; once it is
 // closed, that ends with an error.
-struct Server::Connection : std::enable_shared_from_this<Connection> {
-  Connection(loop::TcpSocket peer, Connections& all_of_them)
+struct HttpServer::HttpConnection : std::enable_shared_from_this<HttpConnection> {
+  HttpConnection(loop::TcpSocket peer, HttpConnections& all_of_them)
       : socket{std::move(peer)}, timer{socket.get_executor()}, all{all_of_them} {}
 
   void limit(std::chrono::milliseconds time);
@@ -66,19 +66,19 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
 
   loop::TcpSocket socket;
   loop::Timer timer;
-  Connections& all;
+  HttpConnections& all;
   std::array<char, 2 * kMaxHeader> bytes{};  // received
   std::size_t size = 0;                      // of them, not parsed
   std::string message;                       // the response, being written
   std::optional<http::request_parser<http::empty_body>> parser;
   bool is_idle = true;  // it owes us a request
   bool is_closed = false;
-  std::list<std::shared_ptr<Connection>>::iterator place;
+  std::list<std::shared_ptr<HttpConnection>>::iterator place;
 };
 
-class Server::Connections {
+class HttpServer::HttpConnections {
  public:
-  Connections(asio::io_context& io, const AdminConfig::Listener& listener, Answer answer, const Limits& limits)
+  HttpConnections(asio::io_context& io, const AdminConfig::ListenAddress& listener, Answer answer, const Limits& limits)
       : answer_{std::move(answer)}, limits_{limits}, acceptor_{io}, pause_{io} {
     const bool is_v6 = listener.address.find(':') != std::string::npos;
     const std::string where = fmt::format("{}{}{}:", is_v6 ? "[" : "", listener.address, is_v6 ? "]" : "");
@@ -97,11 +97,11 @@ class Server::Connections {
     accept();
   }
 
-  ~Connections() {
+  ~HttpConnections() {
     while (!open_.empty()) close(*open_.front());
   }
-  Connections(const Connections&) = delete;
-  Connections& operator=(const Connections&) = delete;
+  HttpConnections(const HttpConnections&) = delete;
+  HttpConnections& operator=(const HttpConnections&) = delete;
 
   [[nodiscard]] std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
   [[nodiscard]] const Limits& limits() const noexcept { return limits_; }
@@ -109,12 +109,12 @@ class Server::Connections {
   [[nodiscard]] bool is_loopback() const { return acceptor_.local_endpoint().address().is_loopback(); }
 
   // It has its response and may ask for more: the others have been idle for longer.
-  void rest(Connection& connection) {
+  void rest(HttpConnection& connection) {
     connection.is_idle = true;
     open_.splice(open_.end(), open_, connection.place);
   }
 
-  void close(Connection& connection) {
+  void close(HttpConnection& connection) {
     if (std::exchange(connection.is_closed, true)) return;
     error_code ignored;
     connection.socket.close(ignored);
@@ -147,7 +147,7 @@ class Server::Connections {
     }
     error_code ignored;
     socket.set_option(tcp::no_delay{true}, ignored);
-    const auto connection = std::make_shared<Connection>(std::move(socket), *this);
+    const auto connection = std::make_shared<HttpConnection>(std::move(socket), *this);
     connection->place = open_.insert(open_.end(), connection);
     connection->read(limits_.first_request);
   }
@@ -157,11 +157,11 @@ class Server::Connections {
   loop::TcpAcceptor acceptor_;
   loop::Timer pause_;
   log::Throttle accept_errors_;
-  std::list<std::shared_ptr<Connection>> open_;  // the one that has been idle longest first
+  std::list<std::shared_ptr<HttpConnection>> open_;  // the one that has been idle longest first
 };
 
 // Closes the connection if what begins now takes longer.
-void Server::Connection::limit(std::chrono::milliseconds time) {
+void HttpServer::HttpConnection::limit(std::chrono::milliseconds time) {
   timer.expires_after(time);
   timer.async_wait([self = shared_from_this()](const error_code& error) {
     if (error || self->is_closed || self->timer.expiry() > std::chrono::steady_clock::now()) return;
@@ -169,14 +169,14 @@ void Server::Connection::limit(std::chrono::milliseconds time) {
   });
 }
 
-void Server::Connection::read(std::chrono::milliseconds time) {
+void HttpServer::HttpConnection::read(std::chrono::milliseconds time) {
   parser.emplace();
   parser->header_limit(kMaxHeader);
   limit(time);
   size > 0 ? parse() : receive();  // the next request may have come with the last one
 }
 
-void Server::Connection::receive() {
+void HttpServer::HttpConnection::receive() {
   socket.async_read_some(asio::buffer(bytes) + size,
                          [self = shared_from_this()](const error_code& error, std::size_t received) {
                            if (self->is_closed) return;
@@ -186,7 +186,7 @@ void Server::Connection::receive() {
                          });
 }
 
-void Server::Connection::parse() {
+void HttpServer::HttpConnection::parse() {
   assert(parser);
   error_code error;
   const std::size_t parsed = parser->put(asio::buffer(bytes, size), error);
@@ -195,7 +195,7 @@ void Server::Connection::parse() {
   error == http::error::need_more ? receive() : respond(error);
 }
 
-void Server::Connection::respond(const error_code& error) {
+void HttpServer::HttpConnection::respond(const error_code& error) {
   is_idle = false;
   if (error == http::error::header_limit) {
     return write(plain(http::status::request_header_fields_too_large, "the header of the request is too large"), false,
@@ -221,7 +221,7 @@ void Server::Connection::respond(const error_code& error) {
   write(all.answer(path), keep_alive, !is_head);
 }
 
-void Server::Connection::write(const Response& response, bool keep_alive, bool with_body) {
+void HttpServer::HttpConnection::write(const Response& response, bool keep_alive, bool with_body) {
   const auto reason = http::obsolete_reason(static_cast<http::status>(response.status));
   const bool is_not_allowed = response.status == static_cast<unsigned>(http::status::method_not_allowed);
   message = fmt::format(
@@ -242,17 +242,18 @@ void Server::Connection::write(const Response& response, bool keep_alive, bool w
                     });
 }
 
-void Server::Connection::end() {
+void HttpServer::HttpConnection::end() {
   error_code ignored;
   socket.shutdown(loop::TcpSocket::shutdown_send, ignored);
   all.close(*this);
 }
 
-Server::Server(asio::io_context& io, const AdminConfig::Listener& listener, Answer answer, const Limits& limits)
-    : connections_{std::make_unique<Connections>(io, listener, std::move(answer), limits)} {}
+HttpServer::HttpServer(asio::io_context& io, const AdminConfig::ListenAddress& listener, Answer answer,
+                       const Limits& limits)
+    : connections_{std::make_unique<HttpConnections>(io, listener, std::move(answer), limits)} {}
 
-Server::~Server() = default;
+HttpServer::~HttpServer() = default;
 
-std::uint16_t Server::port() const { return connections_->port(); }
+std::uint16_t HttpServer::port() const { return connections_->port(); }
 
 }  // namespace qatime::admin

@@ -1,0 +1,119 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Words of the source and width of the documents.
+
+`style.py [ROOT]` prints each fault and ends with status 1 if there is one. `style.py --self-test` shows that each kind
+of fault is found.
+
+- No two types of src/ have one name, nested ones included, because one word stands for one thing. `Kind` is exempt: it
+  is always read with its class.
+- The second line of each header of src/ says in a noun phrase what the header holds.
+- No line of prose in a README or another document is over 120 columns; tables and code may be.
+- No sentence there begins with What, Who, Whoever or That, because an English reader has to parse such a sentence.
+"""
+
+import collections
+import pathlib
+import re
+import sys
+import tempfile
+
+EXEMPT = {"Kind"}
+WIDTH = 120
+
+TYPE_OR_BRACE = re.compile(
+    r"\b(?:class|struct|union|enum(?: class)?)\s+(?:alignas\(\w+\)\s+|\[\[\w+\]\]\s+)*(?P<name>[\w:]+)"
+    r"\s*(?:final\s*)?(?::[^;{()]*)?\{")
+COMMENT_OR_TEXT = re.compile(r"//[^\n]*|R\"\((?:.|\n)*?\)\"|\"(?:\\.|[^\"\\\n])*\"|(?<!\w)'(?:\\.|[^'\\\n])+'")
+
+# First words that make no noun phrase: of a question, or a verb.
+NO_NOUN = {"What", "How", "Which", "Whether", "Who", "Whose", "Whoever", "That", "When", "Where", "Why", "If", "Has", "Is",
+           "Are", "Does", "Finds", "Tells", "Counts", "Decides", "Asks", "Reads", "Writes", "Keeps", "Gives", "Makes",
+           "Forgetting", "Reading", "Writing", "Having"}
+HEADLESS = re.compile(r"(?:^|[.!?]\s+|\*\*\s*|[-*] )(What|Who|Whoever|That)\b")
+
+
+def types(text):
+    """The names of the types that a source defines."""
+    return [match["name"].split("::")[-1] for match in TYPE_OR_BRACE.finditer(COMMENT_OR_TEXT.sub(" ", text))]
+
+
+def faults_of_types(root):
+    places = collections.defaultdict(list)
+    for path in sorted((root / "src").rglob("*")):
+        if path.suffix in {".h", ".cc"}:
+            for name in types(path.read_text()):
+                places[name].append(path.relative_to(root))
+    for name, paths in sorted(places.items()):
+        if len(paths) > 1 and name not in EXEMPT:
+            yield f"{name}: {len(paths)} types have this name: {', '.join(map(str, paths))}"
+
+
+def faults_of_headers(root):
+    for path in sorted((root / "src").rglob("*.h")):
+        line = path.read_text().split("\n")[1]
+        if not line.startswith("// "):
+            yield f"{path.relative_to(root)}:2: says not what the header holds"
+        elif line.split()[1].rstrip(",") in NO_NOUN:
+            yield f"{path.relative_to(root)}:2: begins with no noun phrase: {line}"
+
+
+def prose(text):
+    """The lines of a Markdown document that are neither code nor of a table, with their numbers."""
+    is_code = False
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.lstrip().startswith("```"):
+            is_code = not is_code
+        elif not is_code and not line.lstrip().startswith("|"):
+            yield number, line
+
+
+def faults_of_documents(root):
+    documents = [*root.glob("*.md"), *root.glob(".github/*.md"),
+                 *(path for folder in ("src", "tests", "conf") for path in (root / folder).rglob("*.md"))]
+    for path in sorted(documents):
+        for number, line in prose(path.read_text()):
+            if len(line) > WIDTH:
+                yield f"{path.relative_to(root)}:{number}: {len(line)} columns, over {WIDTH}"
+            if match := HEADLESS.search(line):
+                yield f"{path.relative_to(root)}:{number}: a sentence begins with {match[1]}"
+
+
+def faults(root):
+    yield from faults_of_types(root)
+    yield from faults_of_headers(root)
+    yield from faults_of_documents(root)
+
+
+def expect(found, *words):
+    for word in words:
+        if not any(word in fault for fault in found):
+            sys.exit(f"style: the self-test did not find {word!r} in {found}")
+    if len(found) != len(words):
+        sys.exit(f"style: the self-test found {found} instead of {len(words)} faults")
+
+
+def self_test():
+    """One fault of each kind is found, and its right form is not."""
+    with tempfile.TemporaryDirectory() as name:
+        root = pathlib.Path(name)
+        (root / "src").mkdir()
+        head = "// SPDX-License-Identifier: MIT\n"
+        (root / "src/a.h").write_text(f"{head}// A thing.\nclass Thing;\nstruct Thing {{ enum class Kind {{ a }}; }};\n")
+        (root / "src/b.h").write_text(f"{head}// Other things.\nclass Other {{ struct Kind {{}}; Thing thing; }};\n")
+        (root / "README.md").write_text(f"Short.\n| {'x' * 130} |\n```\n{'x' * 130}\n```\n")
+        expect([*faults(root)])
+        (root / "src/c.h").write_text(f"{head}// What things are.\nnamespace {{ class B final : public A {{}}; }}\n")
+        (root / "src/d.h").write_text(f"{head}#pragma once\n// struct No {{}};\nstruct A {{ struct Thing {{}}; }};\n")
+        (root / "README.md").write_text(f"Short.\n{'x' * 121}\nSo it is. What is not so is wrong.\n")
+        expect([*faults(root)], "Thing: 2 types", "c.h:2: begins", "d.h:2: says not", "README.md:2: 121",
+               "README.md:3: a sentence")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--self-test"]:
+        self_test()
+        sys.exit()
+    found = [*faults(pathlib.Path(sys.argv[1] if sys.argv[1:] else "."))]
+    print(*found, sep="\n", end="\n" if found else "")
+    sys.exit(bool(found))
