@@ -5,8 +5,8 @@
 #   sh tests/run.sh [OPTION...] [quick | all | SUITE...]
 #
 # Without an argument it runs what shows a stranger that a clone works: layering, style, format, headers, unit, system.
-# `quick` is for every edit: the same, with a cut of the system tests. `all` adds everything else. tests/README.md says what
-# each suite proves and how long it takes.
+# `quick` is for every edit: the same, with a cut of the system tests. `all` adds everything else. tests/README.md says
+# what each suite proves and how long it takes.
 #
 #   --long          gives the tests of endurance their long form; `all` has the suite `files`, too
 #   --fail-fast     ends at the first failure
