@@ -6,7 +6,24 @@
 #include <cstddef>
 #include <optional>
 
+#include "telemetry/metrics.h"
+
 namespace qatime::backlog {
+
+// The metrics of a log on disk, whichever backlog has it.
+struct LogMetrics {
+  explicit LogMetrics(metrics::Registry& registry)
+      : committed{registry.counter("qatime_backlog_committed_total",
+                                   "Events that survive the process: committed to disk, or applied before")},
+        disk_bytes{registry.gauge("qatime_backlog_disk_bytes", "Size of the backlog's log on disk")},
+        commit_seconds{registry.histogram("qatime_backlog_commit_seconds", "Duration of a commit to disk")},
+        degraded{registry.degraded("backlog")} {}
+
+  metrics::Counter& committed;
+  metrics::Gauge& disk_bytes;
+  metrics::Histogram& commit_seconds;
+  metrics::Gauge& degraded;
+};
 
 // Keeps what a backlog has taken in for the next start. One owner, one thread.
 class Durability {

@@ -28,14 +28,7 @@ constexpr auto kRetry = 500ms;
 
 StoreThread::StoreThread(const BacklogConfig& config, std::unique_ptr<Store> store, Local& local,
                          metrics::Registry& registry)
-    : config_{config},
-      store_{std::move(store)},
-      local_{local},
-      committed_{registry.counter("qatime_backlog_committed_total", "Events that survive the process")},
-      disk_bytes_{registry.gauge("qatime_backlog_disk_bytes", "What the log of the backlog holds")},
-      commit_seconds_{registry.histogram("qatime_backlog_commit_seconds", "What a commit to the disk took")},
-      degraded_{registry.degraded("backlog")},
-      alerts_{registry.alerts()} {
+    : config_{config}, store_{std::move(store)}, local_{local}, metrics_{registry}, alerts_{registry.alerts()} {
   local_.on_much_unwritten([this] {
     const std::lock_guard lock{mutex_};
     has_much_ = true;
@@ -122,7 +115,7 @@ bool StoreThread::pass() {
     while (more && draft.bytes < kMaxDraft) more = local_.write_some(pass, draft);
     if (!commit(draft, more ? std::vector<Slot>{} : pass.unneeded)) return false;
   }
-  if (pass.events > committed_.value()) committed_.add(pass.events - committed_.value());
+  if (pass.events > metrics_.committed.value()) metrics_.committed.add(pass.events - metrics_.committed.value());
   is_full_ = pass.is_full;
   tell_trouble();
   if (is_full_) {
@@ -130,7 +123,7 @@ bool StoreThread::pass() {
                "the backlog has reached backlog.disk, what comes waits in memory while there is room: see why the "
                "servers take nothing, or raise it");
   }
-  disk_bytes_.set(static_cast<std::int64_t>(local_.disk_bytes()));
+  metrics_.disk_bytes.set(static_cast<std::int64_t>(local_.disk_bytes()));
   local_.renew();
   return true;
 }
@@ -146,7 +139,7 @@ bool StoreThread::commit(const Local::Draft& draft, const std::vector<Slot>& unn
     try {
       const auto begin = std::chrono::steady_clock::now();
       store_->commit(batches, sequences);
-      commit_seconds_.observe(std::chrono::steady_clock::now() - begin);
+      metrics_.commit_seconds.observe(std::chrono::steady_clock::now() - begin);
       local_.committed(draft, unneeded);
       taken(writing_);
       return true;
@@ -270,7 +263,7 @@ void StoreThread::taken(Direction& direction) {
 void StoreThread::tell_trouble() {
   const Local::Trouble full = is_full_ ? Local::Trouble::disk_full : Local::Trouble::none;
   local_.set_trouble(writing_.is_refused ? Local::Trouble::disk_failed : full);
-  degraded_.set(writing_.is_refused || reading_.is_refused || is_full_ ? 1 : 0);
+  metrics_.degraded.set(writing_.is_refused || reading_.is_refused || is_full_ ? 1 : 0);
   update_alert();
 }
 

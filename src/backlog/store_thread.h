@@ -82,10 +82,7 @@ class StoreThread final : public Durability {
   const BacklogConfig config_;
   std::unique_ptr<Store> store_;
   Local& local_;
-  metrics::Counter& committed_;
-  metrics::Gauge& disk_bytes_;
-  metrics::Histogram& commit_seconds_;
-  metrics::Gauge& degraded_;
+  LogMetrics metrics_;
   Alerts& alerts_;
   Direction writing_{"written", "what comes waits in memory"};
   Direction reading_{"read", "what is away waits"};

@@ -116,7 +116,7 @@ struct LibnfsClient::ResolvedServer {
     return waiting < share ? std::min(room, share - waiting) : 0;
   }
 
-  // What is wrong with this export here, `untried` while nothing is known.
+  // Why this server does not give this export; nothing while that is not known.
   [[nodiscard]] std::optional<std::string> trouble(std::size_t export_index, const std::string& target) const {
     for (const auto& connection : connections) {
       if (!connection->failure().empty()) return fmt::format("{}: {}", peer.label, connection->failure());

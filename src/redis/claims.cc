@@ -3,7 +3,7 @@
 // Members of Redis keep the name under which they came; which object that is now, is asked of the changes each time
 // that the answer may have changed: when a member is offered, when a change comes, and when the object was not there.
 // So the order in which changes and accesses come does not matter, and no member has to be moved in Redis because of a
-// move; sweeps (worker.cc) do it some time, so that changes can be forgotten.
+// move; a sweep (sweeper.cc) does it some time, so that changes can be forgotten.
 //
 // Several members may lead to one path: a file that was renamed, and is accessed under its new name as well. They are
 // one entry of the table, with the newest time.

@@ -84,11 +84,8 @@ Outbox::Outbox(const BacklogConfig& config, unsigned shards, std::unique_ptr<Sto
       shards_{shards},
       store_{std::move(store)},
       counters_{counters},
-      committed_{registry.counter("qatime_backlog_committed_total", "Events that are kept, or were applied before")},
       memory_bytes_{registry.gauge("qatime_backlog_bytes", "Memory that the backlog takes")},
-      disk_bytes_{registry.gauge("qatime_backlog_disk_bytes", "What the log of the backlog takes on disk")},
-      commit_seconds_{registry.histogram("qatime_backlog_commit_seconds", "What a commit to the disk took")},
-      degraded_{registry.degraded("backlog")},
+      metrics_{registry},
       alerts_{registry.alerts()},
       encoder_{std::make_unique<AccessEncoder>(accesses_)} {
   load_existing();
@@ -257,7 +254,7 @@ bool Outbox::commit(const std::vector<std::shared_ptr<Batch>>& batches) {
     if (!views.empty() || !unneeded.empty()) {
       const auto begin = std::chrono::steady_clock::now();
       store_->commit(views, unneeded);
-      commit_seconds_.observe(std::chrono::steady_clock::now() - begin);
+      metrics_.commit_seconds.observe(std::chrono::steady_clock::now() - begin);
     }
   } catch (const StoreError& error) {
     set_trouble(OutboxTrouble::failed);
@@ -293,7 +290,7 @@ bool Outbox::commit(const std::vector<std::shared_ptr<Batch>>& batches) {
   }
   std::uint64_t events = 0;
   for (const auto& batch : batches) events += batch->accesses + batch->changes_count;
-  committed_.add(events);
+  metrics_.committed.add(events);
   set_trouble(is_full ? OutboxTrouble::full : OutboxTrouble::none);
   if (is_full) {
     if (const auto times = full_.admit()) {
@@ -358,7 +355,7 @@ void Outbox::set_trouble(OutboxTrouble trouble) {
   const std::lock_guard lock{mutex_};
   if (trouble_ == OutboxTrouble::failed && trouble != OutboxTrouble::failed) kLog.info("the backlog is written again");
   trouble_ = trouble;
-  degraded_.set(trouble == OutboxTrouble::none ? 0 : 1);
+  metrics_.degraded.set(trouble == OutboxTrouble::none ? 0 : 1);
   if (trouble == OutboxTrouble::none) {
     alerts_.resolve("backlog", "backlog.directory");
   } else if (trouble == OutboxTrouble::failed) {
@@ -378,7 +375,7 @@ bool Outbox::may_try_again() {
 void Outbox::publish() {
   const std::lock_guard lock{mutex_};
   memory_bytes_.set(static_cast<std::int64_t>(accesses_.capacity() + changes_.capacity() + loaded_bytes_));
-  disk_bytes_.set(static_cast<std::int64_t>(row_bytes_));
+  metrics_.disk_bytes.set(static_cast<std::int64_t>(row_bytes_));
 }
 
 // --- The thread of Redis ---------------------------------------------------------------------------------------------

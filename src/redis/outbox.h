@@ -109,11 +109,8 @@ class Outbox {
   const unsigned shards_;
   std::unique_ptr<Store> store_;
   SharedCounters& counters_;
-  metrics::Counter& committed_;
   metrics::Gauge& memory_bytes_;
-  metrics::Gauge& disk_bytes_;
-  metrics::Histogram& commit_seconds_;
-  metrics::Gauge& degraded_;
+  LogMetrics metrics_;
   Alerts& alerts_;
   std::function<void()> wake_;
   log::Throttle refused_;

@@ -69,7 +69,7 @@ Registry::Series& Registry::series(std::string_view name, std::string_view help,
   const std::lock_guard lock{mutex_};
   auto family = std::ranges::find(families_, name, &Family::name);
   if (family == families_.end()) family = families_.insert(families_.end(), Family{name, help, type, {}});
-  assert(family->type == type);
+  assert(family->type == type && family->help == help);  // one name, one meaning
   auto& all = family->series;
   const auto known = std::ranges::find_if(
       all, [&](const Series& each) { return each.label.value == label.value && each.second.value == second.value; });

@@ -69,61 +69,14 @@ TEST_CASE("An empty file leaves the defaults") {
 
 TEST_CASE("The sample configuration says exactly the defaults") {
   const Config sample = load_config(QATIME_SAMPLE_CONFIG, {});
-  const Config defaults;
-  CHECK(sample.syslog.listen == defaults.syslog.listen);
-  CHECK(sample.syslog.allow == defaults.syslog.allow);
-  CHECK(sample.syslog.max_message == defaults.syslog.max_message);
-  CHECK(sample.syslog.max_connections == defaults.syslog.max_connections);
-  CHECK(sample.syslog.udp_receive_buffer == defaults.syslog.udp_receive_buffer);
-  CHECK(sample.syslog.rfc3164_timezone.name() == defaults.syslog.rfc3164_timezone.name());
-  CHECK(sample.syslog.tls.certificate == defaults.syslog.tls.certificate);
-  CHECK(sample.syslog.tls.key == defaults.syslog.tls.key);
-  CHECK(sample.syslog.tls.client_ca == defaults.syslog.tls.client_ca);
-  CHECK(sample.syslog.tls.permitted_peers == defaults.syslog.tls.permitted_peers);
-  CHECK(sample.policy.clusters == defaults.policy.clusters);
-  CHECK(sample.policy.operations == defaults.policy.operations);
-  CHECK(sample.policy.include_paths == defaults.policy.include_paths);
-  CHECK(sample.policy.exclude_paths == defaults.policy.exclude_paths);
-  CHECK(sample.policy.include_users == defaults.policy.include_users);
-  CHECK(sample.policy.exclude_users == defaults.policy.exclude_users);
-  CHECK(sample.policy.include_clients == defaults.policy.include_clients);
-  CHECK(sample.policy.exclude_clients == defaults.policy.exclude_clients);
-  CHECK(sample.policy.include_protocols == defaults.policy.include_protocols);
-  CHECK(sample.policy.exclude_protocols == defaults.policy.exclude_protocols);
-  CHECK(sample.policy.self == defaults.policy.self);
-  CHECK(sample.policy.mode == defaults.policy.mode);
-  CHECK(sample.policy.threshold == defaults.policy.threshold);
-  CHECK(sample.policy.granularity == defaults.policy.granularity);
-  CHECK(sample.policy.future_limit == defaults.policy.future_limit);
-  CHECK(sample.backlog.kind == defaults.backlog.kind);
-  CHECK(sample.backlog.directory == defaults.backlog.directory);
-  CHECK(sample.backlog.commit == defaults.backlog.commit);
-  CHECK(sample.backlog.memory == defaults.backlog.memory);
-  CHECK(sample.backlog.disk == defaults.backlog.disk);
-  CHECK(sample.redis.url == defaults.redis.url);
-  CHECK(sample.redis.user == defaults.redis.user);
-  CHECK(sample.redis.password_file == defaults.redis.password_file);
-  CHECK(sample.redis.sentinels == defaults.redis.sentinels);
-  CHECK(sample.redis.master == defaults.redis.master);
-  CHECK(sample.redis.prefix == defaults.redis.prefix);
-  CHECK(sample.redis.shards == defaults.redis.shards);
-  CHECK(sample.redis.lease == defaults.redis.lease);
-  CHECK(sample.redis.wait_replicas == defaults.redis.wait_replicas);
-  CHECK(sample.nfs.servers == defaults.nfs.servers);
-  CHECK(sample.nfs.port == defaults.nfs.port);
-  CHECK(sample.nfs.mount_port == defaults.nfs.mount_port);
-  CHECK(sample.nfs.uid == defaults.nfs.uid);
-  CHECK(sample.nfs.gid == defaults.nfs.gid);
-  CHECK(sample.nfs.connections == defaults.nfs.connections);
-  CHECK(sample.nfs.max_in_flight == defaults.nfs.max_in_flight);
-  CHECK(sample.nfs.max_rate == defaults.nfs.max_rate);
-  CHECK(sample.nfs.timeout == defaults.nfs.timeout);
-  CHECK(sample.nfs.handle_cache == defaults.nfs.handle_cache);
-  CHECK(sample.nfs.handle_ttl == defaults.nfs.handle_ttl);
-  CHECK(sample.nfs.readdirplus == defaults.nfs.readdirplus);
-  CHECK(sample.nfs.exports == defaults.nfs.exports);
-  CHECK(sample.log.level == defaults.log.level);
-  CHECK(sample.log.format == defaults.log.format);
+  for (const std::string& key : config_keys()) {
+    CAPTURE(key);
+    CHECK(sample.places.contains(key));
+  }
+  Config defaults;
+  const ConfigChanges changes = reconfigure(defaults, sample);
+  CHECK(changes.in_force == std::vector<std::string>{});
+  CHECK(changes.at_restart == std::vector<std::string>{});
 }
 
 TEST_CASE("TLS is configured by files and names") {

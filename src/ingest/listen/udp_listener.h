@@ -36,7 +36,7 @@ class UdpListener {
   // Goes by the limits of `config` from the next read on.
   void reconfigure(const SyslogConfig& config);
 
-  // Takes in what has arrived, for a second at most, then closes. Blocks the thread.
+  // Takes in what has arrived, for kDrainLimit at most, then closes. Blocks the thread.
   void drain_and_close();
 
  private:
