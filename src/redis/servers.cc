@@ -59,7 +59,7 @@ const char* advice(std::string_view error) {
   constexpr std::array<std::pair<std::string_view, const char*>, 8> kAdvice{{
       {"NOAUTH", "set redis.password_file, and redis.user if it is not the default one"},
       {"WRONGPASS", "see redis.user and redis.password_file"},
-      {"NOPERM", "the user of redis.user needs the commands and keys that README names"},
+      {"NOPERM", "the user of redis.user needs the commands and keys that conf/README.md names"},
       {"OOM", "it is full: raise its maxmemory, or see why the servers take nothing"},
       {"READONLY", "it is a replica now: looking for the master"},
       {"LOADING", "it has just started"},

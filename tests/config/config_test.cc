@@ -143,9 +143,8 @@ TEST_CASE("The sample configuration names every key, and marks what SIGHUP chang
   }
 }
 
-TEST_CASE("README lists the keys that SIGHUP changes") {
-  const std::string readme =
-      text_of(std::filesystem::path{QATIME_SAMPLE_CONFIG}.parent_path().parent_path() / "README.md");
+TEST_CASE("conf/README.md lists the keys that SIGHUP changes") {
+  const std::string readme = text_of(std::filesystem::path{QATIME_SAMPLE_CONFIG}.parent_path() / "README.md");
   const std::size_t begin = readme.find("\n### Reload\n");
   REQUIRE(begin != std::string::npos);
   const std::string section = readme.substr(begin, readme.find("\n### ", begin + 1) - begin);

@@ -35,9 +35,9 @@ HARDENED = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
 NETWORK = "--network=slirp4netns:allow_host_loopback=true"
 PUBLISHED, PORTS = lab.own_address(), itertools.count(10000)  # since a port for UDP cannot be held
 HOST = "10.0.2.2"  # the host's loopback, as slirp4netns shows it
-BUILD, RUN = readme.commands("### Container")
-_, REMOVE = readme.commands("## Upgrade, uninstall")
-REMOVE_VOLUME = re.search(r"`(podman volume rm .*?)`", readme.TEXT)[1].split()
+BUILD, RUN = readme.commands(readme.FRONT, "### Container")
+_, REMOVE = readme.commands(readme.MANUAL, "## Upgrade")
+REMOVE_VOLUME = re.search(r"`(podman volume rm .*?)`", readme.MANUAL)[1].split()
 
 
 def as_root(*command):
@@ -142,7 +142,7 @@ class Container(Case):
         wait_until(lambda: "ready:" in self.log("qatime"), "qatime to be ready")
 
     def test_what_waits_outlives_its_container_and_goes_with_its_volume(self):
-        """By the commands of README as they are there; their server is nowhere, so everything waits."""
+        """By the commands of the documents as they are there; their server is nowhere, so everything waits."""
         self.addCleanup(self.podman, "rm", "--force", "--ignore", "qatime")
         volumes = self.podman("volume", "ls", "--quiet")
         paths, time, port = self.make_files("one", "two"), now(), next(PORTS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The forwarder snippets of conf/, and of README for TLS: what rsyslog and syslog-ng make of a record on its way.
+"""Records on their way through rsyslog and syslog-ng, with the files of conf/ and the lines for TLS of its README.md.
 
 The daemons are those of the system or, since Debian does not install both, unpacked from its packages, which are kept
 in build/forwarders. They run in the foreground as an ordinary user, with the snippet as it is but for ports and paths.
@@ -226,8 +226,9 @@ class RewritingSyslogNg(Rewriting, SyslogNg):
 
 
 def for_tls(begin, files, **changes):
-    """The lines of README that begin so, with what is other here; `files` replace its names of files in their order."""
-    text = re.search(rf"^```\n( *{re.escape(begin)}.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)[1]
+    """The lines of conf/README.md that begin so, with `changes`; `files` replace its names of files in their order."""
+    manual = (ROOT / "conf" / "README.md").read_text()
+    text = re.search(rf"^```\n( *{re.escape(begin)}.*?)^```", manual, re.M | re.S)[1]
     for old, new in zip(re.findall(r'"(/[^"]*)"', text), files, strict=True):
         text = adapted(text, {old: str(new)})
     return adapted(text, changes)

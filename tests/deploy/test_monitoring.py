@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What conf/ has for Prometheus and Grafana, and README: it is valid, fires when it should, and speaks of metrics that
-there are.
-"""
+"""Alerts, dashboard and README.md of conf/: they are valid, fire when they should, and name metrics that exist."""
 
 import json
 import pathlib
@@ -20,7 +18,7 @@ from redis_lab import Redis
 
 RULES = ROOT / "conf" / "prometheus-rules.yaml"
 DASHBOARD = ROOT / "conf" / "grafana-dashboard.json"
-README = ROOT / "README.md"
+README = ROOT / "conf" / "README.md"
 CASES = pathlib.Path(__file__).with_name("prometheus_rules.yaml")
 README_ROW = re.compile(r"^\| (`\w+`(?:, `\w+`)*) \| [^|]*\| .*\|$", re.MULTILINE)  # of the table of metrics
 NAME = re.compile(r"\b(?:qatime|process)_\w+")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""README's commands for a cluster: Qumulo's command-line tool would take them."""
+"""The commands of conf/README.md for a cluster: Qumulo's command-line tool would take them."""
 
 import argparse
 import unittest

@@ -14,12 +14,12 @@ OPTIONS = {"save": "", "appendonly": "yes", "appendfsync": "always", "bind": "12
            "repl-diskless-sync-delay": "0", "repl-timeout": "5"}
 
 
-README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
-IN_CLUSTERS = {"cluster|slots", "asking"}  # of what qatime may do, by README, all that a Cluster alone needs
+README = pathlib.Path(__file__).resolve().parents[2] / "conf" / "README.md"
+IN_CLUSTERS = {"cluster|slots", "asking"}  # of what qatime may do, by conf/README.md, all that a Cluster alone needs
 
 
 def user_of_readme(password):
-    """The words of README's command that makes a user of Redis, and the commands that it allows him."""
+    """The words of the command in conf/README.md that makes a user of Redis, and the commands that it allows him."""
     command = re.search(r"^ *redis-cli (ACL SETUSER .*?)```", README.read_text(), re.MULTILINE | re.DOTALL)[1]
     words = [word.replace("PASSWORD", password) for word in shlex.split(command.replace("\\\n", " "))]
     return words, {word.removeprefix("+") for word in words if word.startswith("+")}
