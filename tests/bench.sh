@@ -4,21 +4,9 @@
 #
 #   sh tests/bench.sh [updates] [apply] [ingest] [backlog] [redis] [admin] [startup]
 #
-#   updates   access times set per second, beside a client that sets one after the other
-#   apply     the engine alone, by kinds of work, beside a raw client, the plain loop of libnfs and one nfs_utimes after
-#             the other; and the time from a record to its access time. Half an hour; PAIRS=3 for a quick look
-#   ingest    records per second and CPU time per record over TCP and UDP, beside rsyslog with a filter on the operation
-#             and programs that only read; what is lost over UDP
-#   backlog   what keeping the backlog on disk costs, how much it carries, up to ten million accesses, and how fast it is
-#             read back; beside rsyslog's disk queue. Takes 4 GB of disk
-#   redis     handing over to the shared backlog, beside bare pipelined ZADDs and beside one SET per record; claiming from
-#             it, by two qatimes beside one; what a path takes there
-#   admin     what a scrape of a thousand nodes takes, and what scrapes cost the thread that receives
-#   startup   time until the program has said its version, and until the daemon listens, beside /bin/true; of the static
-#             program if there is one in build/static
-#
-# Absolute figures differ from machine to machine and from hour to hour; the ratios are what to trust. Each is a median
-# of several alternating runs. tests/bench/bench.py says how they are measured.
+# tests/bench/README.md says what each measures, beside which peer, how, and what came out. `apply` takes half an hour,
+# PAIRS=3 gives a quick look; `backlog` takes 4 GB of disk. Figures differ from machine to machine and from hour to hour;
+# the ratios are what to trust.
 
 cd "$(dirname "$0")/.." || exit 1
 . tests/packages.sh
