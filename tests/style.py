@@ -9,6 +9,7 @@ of fault is found.
   is always read with its class.
 - The second line of each header of src/ says in a noun phrase what the header holds.
 - No line of prose in a README or another document is over 120 columns; tables and code may be.
+- Comments and documents name only files that exist: a renamed file has left its old name nowhere.
 - No sentence there begins with What, Who, Whoever or That, because an English reader has to parse such a sentence.
 """
 
@@ -30,6 +31,8 @@ COMMENT_OR_TEXT = re.compile(r"//[^\n]*|R\"\((?:.|\n)*?\)\"|\"(?:\\.|[^\"\\\n])*
 NO_NOUN = {"What", "How", "Which", "Whether", "Who", "Whose", "Whoever", "That", "When", "Where", "Why", "If", "Has", "Is",
            "Are", "Does", "Finds", "Tells", "Counts", "Decides", "Asks", "Reads", "Writes", "Keeps", "Gives", "Makes",
            "Forgetting", "Reading", "Writing", "Having"}
+FILE = re.compile(r"\b[\w/]*\w\.(?:h|cc)\b")
+FOREIGN = {"libnfs.h"}  # of libraries
 HEADLESS = re.compile(r"(?:^|[.!?]\s+|\*\*\s*|[-*] )(What|Who|Whoever|That)\b")
 
 
@@ -68,10 +71,13 @@ def prose(text):
             yield number, line
 
 
+def documents(root):
+    return sorted([*root.glob("*.md"), *root.glob(".github/*.md"),
+                   *(path for folder in ("src", "tests", "conf") for path in (root / folder).rglob("*.md"))])
+
+
 def faults_of_documents(root):
-    documents = [*root.glob("*.md"), *root.glob(".github/*.md"),
-                 *(path for folder in ("src", "tests", "conf") for path in (root / folder).rglob("*.md"))]
-    for path in sorted(documents):
+    for path in documents(root):
         for number, line in prose(path.read_text()):
             if len(line) > WIDTH:
                 yield f"{path.relative_to(root)}:{number}: {len(line)} columns, over {WIDTH}"
@@ -79,7 +85,26 @@ def faults_of_documents(root):
                 yield f"{path.relative_to(root)}:{number}: a sentence begins with {match[1]}"
 
 
+def sources(root):
+    """The sources and the documents, each with a pattern of what people read in a line of it."""
+    for folder in ("src", "tests"):
+        for path in sorted((root / folder).rglob("*")):
+            if path.suffix in {".h", ".cc"}:
+                yield path, re.compile(r"//(.*)")
+    yield from ((path, re.compile(r"(.*)")) for path in documents(root))
+
+
+def faults_of_names(root):
+    names = {path.name for path in root.rglob("*") if "build" not in path.parts} | FOREIGN
+    for path, comment in sources(root):
+        for number, line in enumerate(path.read_text().split("\n"), 1):
+            for word in FILE.findall(match[1] if (match := comment.search(line)) else ""):
+                if word.split("/")[-1] not in names:
+                    yield f"{path.relative_to(root)}:{number}: names {word}, which does not exist"
+
+
 def faults(root):
+    yield from faults_of_names(root)
     yield from faults_of_types(root)
     yield from faults_of_headers(root)
     yield from faults_of_documents(root)
@@ -105,8 +130,9 @@ def self_test():
         expect([*faults(root)])
         (root / "src/c.h").write_text(f"{head}// What things are.\nnamespace {{ class B final : public A {{}}; }}\n")
         (root / "src/d.h").write_text(f"{head}#pragma once\n// struct No {{}};\nstruct A {{ struct Thing {{}}; }};\n")
+        (root / "src/e.h").write_text(f"{head}// More things: a.h, gone.h.\n#include <other.h>\n")
         (root / "README.md").write_text(f"Short.\n{'x' * 121}\nSo it is. What is not so is wrong.\n")
-        expect([*faults(root)], "Thing: 2 types", "c.h:2: begins", "d.h:2: says not", "README.md:2: 121",
+        expect([*faults(root)], "e.h:2: names gone.h", "Thing: 2 types", "c.h:2: begins", "d.h:2: says not", "README.md:2: 121",
                "README.md:3: a sentence")
 
 

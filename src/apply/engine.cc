@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is taken up when; the way that each entry goes then is in way.cc.
+// The turns of work: which entries are taken up, and when. The steps of each entry are in update.cc.
 //
 // Nothing recurses: a completion moves its task to its next request, which waits in the pipeline, and then starts what
 // there is room for.

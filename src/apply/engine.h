@@ -83,7 +83,7 @@ class Engine {
   void probe_root(std::size_t export_index, Clock::Instant now);
   void carry_out(const Breaker::Verdicts& verdicts);
 
-  // The way of a task: way.cc.
+  // The steps of a task: update.cc.
   Task& begin(std::size_t export_index, std::shared_ptr<const std::string> directory, backlog::Entry entry);
   void locate(Task& task);
   void scanned(const DirectoryScan& scan, const backlog::Entry& entry, const nfs::Object* object);

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
-// The way of an entry: the handle of its directory (resolver.h) - LOOKUP of its name, freshly, since names change
-// hands - GETATTR if the server left the attributes out - does it move (forward.h)? - SETATTR guarded with the ctime
-// just seen - its outcome. The root of an export has no name: GETATTR takes the place of LOOKUP.
+// The steps of an update:
 //
-// Where several names of one directory wait, they go by way of a scan first (directory_scan.h): what its pages show is
-// as good as looked up, the rest is looked up.
+// 1. The resolver gets the handle of the entry's directory (resolver.h).
+// 2. LOOKUP finds the object, each time, because names change hands. An export's root has no name: GETATTR stands in.
+//    Where several names of one directory are pending, a scan finds most of them instead (directory_scan.h).
+// 3. GETATTR gets the attributes, if the server left them out.
+// 4. The policy decides whether the atime moves (atime_policy.h).
+// 5. SETATTR sets it, guarded with the ctime just seen.
+// 6. The status becomes the entry's outcome (outcome.h).
 //
-// A file that is accessed again and again is not looked up each time: recent.h.
+// A file that is accessed again and again is not looked up each time: hot_file_cache.h.
 //
 // Several names can lead to one object. While a SETATTR of it is on its way, all others who come to it wait and look
 // again afterwards: servers keep no order among requests, so two at once could leave the older time.

@@ -10,7 +10,8 @@
 namespace qatime::nfs {
 
 // Falls while the server is slower than it was, and grows again: additive increase, multiplicative decrease, with the
-// slow start of TCP (V. Jacobson, "Congestion Avoidance and Control", 1988). window.cc says what "slower" means.
+// slow start of TCP (V. Jacobson, "Congestion Avoidance and Control", 1988). congestion_window.cc says what "slower"
+// means.
 //
 // Requests are told of as they end. Those that were started before the last decrease say nothing new and are passed
 // over. Pure policy: time is an argument.

@@ -351,8 +351,8 @@ std::string Rpc::failure() const {
 
 // Exports may demand a source port below 1024 ("secure"), and libnfs takes one, where it may, that this does not know.
 // The one of the C library may ask a directory service, and hang in it, before each connection. So the program has its
-// own, as stream.cc has recv(): services keep what the kernel's clients leave them (sunrpc.min_resvport), and some
-// more.
+// own, as socket_interposer.cc has recv(): services keep what the kernel's clients leave them (sunrpc.min_resvport),
+// and some more.
 servent* getservbyport(int port, const char* /*protocol*/) {
   constexpr std::uint16_t kFirst = 665;
   constexpr std::array<std::uint16_t, 9> kServices{749, 783, 853, 873, 953, 990, 992, 993, 995};

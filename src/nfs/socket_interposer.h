@@ -11,7 +11,7 @@
 
 namespace qatime::nfs {
 
-// The bytes of one connection between libnfs and the kernel. stream.cc says how, and why. One thread.
+// The bytes of one connection between libnfs and the kernel. socket_interposer.cc says how, and why. One thread.
 class SocketInterposer {
  public:
   static constexpr std::size_t kSmallRecord = 64 << 10;  // bytes: more than any reply but a page has

@@ -165,7 +165,7 @@ void Store::move_back() {
   std::size_t count = 0;
   replace([&](LogFile& fresh) {
     Filling filling{fresh};
-    for (const Row& row : file_->rows()) {
+    for (const StoredRow& row : file_->rows()) {
       if (const auto found = file_->read(row.sequence); found && found->right) filling.add(found->batch);
       ++count;
     }
