@@ -85,7 +85,8 @@ class Container(Case):
         made = cls.scratch.directory("context")
         for name in ("Containerfile", "LICENSE", "meson.build", "meson_options.txt"):
             shutil.copy(ROOT / name, made)
-        shutil.copytree(ROOT / "src", made / "src")
+        for folder in ("src", "conf"):
+            shutil.copytree(ROOT / folder, made / folder)
         return made
 
     def settings(self):

@@ -93,7 +93,8 @@ class Made(unittest.TestCase):
         source.mkdir(parents=True)
         for name in ("meson.build", "meson_options.txt"):
             shutil.copy2(ROOT / name, source)
-        shutil.copytree(ROOT / "src", source / "src")
+        for folder in ("src", "conf"):
+            shutil.copytree(ROOT / folder, source / folder)
         build(source, scratch.path / "of" / "objects", CCACHE_DISABLE="1", TZ="Asia/Tokyo", LC_ALL="C")
         self.assertEqual((scratch.path / "of" / "objects" / "src" / "qatime").read_bytes(), PROGRAM.read_bytes())
 
