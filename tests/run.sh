@@ -87,7 +87,9 @@ suite_page() { build_gcc && python_tests page test_page; }
 
 suite_quickstart() { sh conf/quickstart.sh; }
 
-suite_deploy() { build_gcc && python_tests deploy test_service test_forwarders test_wraps test_monitoring test_qq test_man; }
+suite_deploy() {
+  build_gcc && python_tests deploy test_service test_forwarders test_wraps test_monitoring test_qq test_man
+}
 
 suite_static() { build_gcc && python_tests deploy test_static; }
 

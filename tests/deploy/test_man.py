@@ -49,7 +49,7 @@ def literals(text):
     return re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed$", text, re.MULTILINE | re.DOTALL)
 
 
-# --- keys --------------------------------------------------------------------------------------------------------------
+# --- keys ------------------------------------------------------------------------------------------------------------
 
 
 def sample():
@@ -65,7 +65,8 @@ def sample():
 
 def entries():
     """[(key, its default as the page has it, the text of its entry)] of the page."""
-    return re.findall(r"^\.It Cm (\S+) No = ([^\n]*)\n(.*?)(?=^\.It |^\.El$)", source(KEYS_PAGE), re.MULTILINE | re.DOTALL)
+    return re.findall(r"^\.It Cm (\S+) No = ([^\n]*)\n(.*?)(?=^\.It |^\.El$)", source(KEYS_PAGE),
+                      re.MULTILINE | re.DOTALL)
 
 
 def option_of(key):
@@ -151,7 +152,7 @@ class Keys(unittest.TestCase):
         self.assertEqual((said, status), ("the configuration is right\n", 0))
 
 
-# --- commands and options ----------------------------------------------------------------------------------------------
+# --- commands and options --------------------------------------------------------------------------------------------
 
 
 def help_of(*command):
