@@ -29,9 +29,9 @@ class Claims::LockedCall {
   LockedCall& operator=(const LockedCall&) = delete;
   ~LockedCall() {
     const std::size_t pending = claims_.table_.pending();
-    claims_.entry_.outgoing = static_cast<std::int64_t>(pending) - static_cast<std::int64_t>(claims_.entered_pending_);
+    claims_.delta_.outgoing = static_cast<std::int64_t>(pending) - static_cast<std::int64_t>(claims_.entered_pending_);
     claims_.entered_pending_ = pending;
-    claims_.counters_.add(std::exchange(claims_.entry_, {}));
+    claims_.counters_.add(std::exchange(claims_.delta_, {}));
     claims_.in_flight_gauge_.set(static_cast<std::int64_t>(claims_.table_.in_flight()));
   }
 
@@ -104,7 +104,7 @@ void Claims::put_back(Ticket ticket, Clock::Instant not_before, Retry retry) {
     table_.settle(ticket);
     place_again(entry, pending);
   } else if (table_.put_back(ticket, not_before, retry)) {
-    ++entry_.coalesced;
+    ++delta_.coalesced;
   }
 }
 
@@ -199,12 +199,12 @@ Claims::Offer Claims::offer(unsigned shard, const std::vector<FoundMember>& foun
     const auto place = member ? exports_.place(member->name) : std::nullopt;
     if (place && by_export_[place->export_index] >= kSize / exports_.size()) continue;
     const ClaimedMember source{shard, &*members.emplace(each.member, ClaimState::held).first, each.score};
-    ++entry_.claimed;
+    ++delta_.claimed;
     ++result.taken;
     if (member) {
       this->place(source);
     } else {
-      ++entry_.lost;
+      ++delta_.lost;
       end(source);
     }
   }
@@ -216,7 +216,7 @@ void Claims::place(const ClaimedMember& source) {
   const auto path = path_of(source);
   const auto place = path ? exports_.place(*path) : std::nullopt;
   if (!place) {
-    ++(path ? entry_.outside : entry_.cancelled);
+    ++(path ? delta_.outside : delta_.cancelled);
     return end(source);
   }
   const auto [entry, is_new] = entries_.try_emplace(*path);
@@ -225,7 +225,7 @@ void Claims::place(const ClaimedMember& source) {
     ++by_export_[place->export_index];
   }
   entry->second.sources.push_back(source);
-  if (table_.add(*place, from_score(source.score), true) == PendingTable::Added::coalesced) ++entry_.coalesced;
+  if (table_.add(*place, from_score(source.score), true) == PendingTable::Added::coalesced) ++delta_.coalesced;
 }
 
 // Puts all sources of an entry that are not in flight where their objects are. There were `pending_before` entries in
@@ -240,7 +240,7 @@ void Claims::place_again(Entries::iterator entry, std::size_t pending_before) {
   sources.erase(leaving, sources.end());
   table_.withdraw(entry->first, false, Time::max(), [](const PendingTable::Withdrawn&) {});
   const std::size_t removed = pending_before - table_.pending();
-  entry_.recovered += static_cast<std::int64_t>(moving.size()) - static_cast<std::int64_t>(removed);
+  delta_.recovered += static_cast<std::int64_t>(moving.size()) - static_cast<std::int64_t>(removed);
   drop_if_spent(entry);
   for (const ClaimedMember& source : moving) {
     if (is_ours_now(source.shard) && source.member->second == ClaimState::held) {
@@ -262,7 +262,7 @@ void Claims::end(const ClaimedMember& source) {
 }
 
 void Claims::hand_back(const ClaimedMember& source) {
-  ++(source.member->second == ClaimState::gone ? entry_.coalesced : entry_.handed_over);
+  ++(source.member->second == ClaimState::gone ? delta_.coalesced : delta_.handed_over);
   shards_[source.shard].members.erase(source.member->first);
 }
 
@@ -294,8 +294,8 @@ void Claims::finish(const Settled& settled, bool is_removed) {
   const LockedCall call{*this};
   shards_.at(settled.shard).members.erase(settled.member);
   if (is_removed) return;
-  ++entry_.recovered;
-  ++entry_.handed_over;
+  ++delta_.recovered;
+  ++delta_.handed_over;
 }
 
 bool Claims::take_news() {
@@ -378,8 +378,8 @@ void Claims::renamed(unsigned shard, const std::string& member, std::string_view
   const auto known = members.find(member);
   if (known == members.end()) {
     if (is_gone) {
-      ++entry_.claimed;
-      ++(name.empty() ? entry_.cancelled : entry_.coalesced);
+      ++delta_.claimed;
+      ++(name.empty() ? delta_.cancelled : delta_.coalesced);
     }
     return;
   }

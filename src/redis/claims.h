@@ -166,7 +166,7 @@ class Claims {
   std::vector<Settled> settled_;
   RenameHistory history_;
   InvalidationList invalidations_;
-  SharedCounters::Claim entry_;  // to be entered when the call ends
+  SharedCounters::Delta delta_;  // to be entered when the call ends
   std::size_t entered_pending_ = 0;
 };
 

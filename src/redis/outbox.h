@@ -17,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "backlog/durability.h"
 #include "backlog/shutdown.h"
 #include "base/event.h"
 #include "base/log.h"

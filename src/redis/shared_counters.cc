@@ -33,18 +33,18 @@ void SharedCounters::add(const Delta& delta) {
     if (count > 0) counter.add(static_cast<std::uint64_t>(count));
   };
   const std::lock_guard lock{mutex_};
-  add(recovered_, entry.recovered);
-  add(claimed_, entry.claimed);
-  incoming_ += entry.incoming;
-  outgoing_ += entry.outgoing;
+  add(recovered_, delta.recovered);
+  add(claimed_, delta.claimed);
+  incoming_ += delta.incoming;
+  outgoing_ += delta.outgoing;
   pending_.set(incoming_ + outgoing_);
-  add(coalesced_, entry.coalesced);
-  add(cancelled_, entry.cancelled);
-  add(handed_over_, entry.handed_over);
-  add(lost_, entry.lost);
-  add(outside_, entry.outside);
-  add(refused_, entry.refused);
-  add(failed_, entry.failed);
+  add(coalesced_, delta.coalesced);
+  add(cancelled_, delta.cancelled);
+  add(handed_over_, delta.handed_over);
+  add(lost_, delta.lost);
+  add(outside_, delta.outside);
+  add(refused_, delta.refused);
+  add(failed_, delta.failed);
 }
 
 std::size_t SharedCounters::incoming() const {

@@ -15,7 +15,7 @@
 
 #include "catch.h"
 
-namespace qatime::notify_test {
+namespace qatime::service_manager_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -194,4 +194,4 @@ TEST_CASE("The watchdog's timeout is that of the environment") {
 }
 
 }  // namespace
-}  // namespace qatime::notify_test
+}  // namespace qatime::service_manager_test

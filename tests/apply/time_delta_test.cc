@@ -7,7 +7,7 @@
 #include "apply/stage.h"
 #include "catch.h"
 
-namespace qatime::apply::precision_test {
+namespace qatime::apply::time_delta_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -124,4 +124,4 @@ TEST_CASE("ATimeThatSomebodyElseSetRightAfterwardsIsOurs", "[apply]") {
 }
 
 }  // namespace
-}  // namespace qatime::apply::precision_test
+}  // namespace qatime::apply::time_delta_test

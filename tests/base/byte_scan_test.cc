@@ -6,7 +6,7 @@
 
 #include "catch.h"
 
-namespace qatime::marks_test {
+namespace qatime::byte_scan_test {
 
 TEST_CASE("Marks are where find() has them, in texts shorter and longer than what is looked at at once") {
   std::minstd_rand random{1};
@@ -26,4 +26,4 @@ TEST_CASE("A text without a mark has none") {
   }
 }
 
-}  // namespace qatime::marks_test
+}  // namespace qatime::byte_scan_test

@@ -125,7 +125,7 @@ void zadd(std::uint16_t port, const std::vector<std::string>& paths) {
   const redis::Keys keys{"qatime", 64};
   const Meter meter;
   for (std::size_t begin = 0; begin < paths.size(); begin += 100) {
-    const redis::Key& key = keys.pending(static_cast<unsigned>(begin / 100 % keys.shards()));
+    const redis::RedisKey& key = keys.pending(static_cast<unsigned>(begin / 100 % keys.shards()));
     redis::Command command{"ZADD", key.name, "GT"};
     for (std::size_t i = begin; i < std::min(begin + 100, paths.size()); ++i) {
       command.add(static_cast<std::int64_t>(kStart / 1000 + static_cast<std::int64_t>(i))).add(paths[i]);
@@ -138,7 +138,7 @@ void zadd(std::uint16_t port, const std::vector<std::string>& paths) {
 
 // As the Python qatime does it: a request for each record, and its answer.
 void set(std::uint16_t port, const std::vector<std::string>& paths) {
-  redis::Connection connection{{"127.0.0.1", port}, 5s, false};
+  redis::RedisConnection connection{{"127.0.0.1", port}, 5s, false};
   const Meter meter;
   for (const std::string& path : paths) (void)connection.call({"SET", path, "1700000000.123456"});
   meter.report(paths.size());

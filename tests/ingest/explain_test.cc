@@ -14,7 +14,7 @@ Explanation explain_body(const std::string& body) {
 }
 
 std::string field(const Explanation& explanation, std::string_view name) {
-  for (const Explanation::Field& one : explanation.fields) {
+  for (const Explanation::ReadField& one : explanation.fields) {
     if (one.name == name) return one.value;
   }
   return "none";

@@ -42,10 +42,10 @@ std::size_t open_descriptors() {
 struct Lab {
   explicit Lab(const NfsConfig& config) : client_context{loop.io(), config, registry} {}
 
-  [[nodiscard]] Mount::Result mount(std::uint16_t nfs_port, std::uint16_t portmapper_port) {
-    std::optional<Mount::Result> result;
+  [[nodiscard]] Mount::Mounted mount(std::uint16_t nfs_port, std::uint16_t portmapper_port) {
+    std::optional<Mount::Mounted> result;
     Mount mount{
-        client_context, endpoint_of(nfs_port), {0}, [&](const Mount::Result& got) { result = got; }, portmapper_port};
+        client_context, endpoint_of(nfs_port), {0}, [&](const Mount::Mounted& got) { result = got; }, portmapper_port};
     REQUIRE(loop.run_until([&] { return result.has_value(); }));
     return *result;
   }

@@ -5,7 +5,7 @@
 
 #include "catch.h"
 
-namespace qatime::backlog::changes_test {
+namespace qatime::backlog::renames_test {
 
 using namespace std::chrono_literals;
 
@@ -225,4 +225,4 @@ TEST_CASE("PathsOfManyComponentsTakeTimeByTheirLength", "[one-thread]") {
   }
 }
 
-}  // namespace qatime::backlog::changes_test
+}  // namespace qatime::backlog::renames_test

@@ -5,7 +5,7 @@
 
 #include "catch.h"
 
-namespace qatime::bulletin_test {
+namespace qatime::alerts_test {
 
 TEST_CASE("A trouble stays one while its text changes, and goes when it is solved") {
   Alerts alerts;
@@ -42,4 +42,4 @@ TEST_CASE("Of a long subject the beginning is kept") {
   CHECK(alerts.failures().at(0).subject.size() == Alerts::kLongest);
 }
 
-}  // namespace qatime::bulletin_test
+}  // namespace qatime::alerts_test

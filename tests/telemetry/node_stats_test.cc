@@ -6,7 +6,7 @@
 
 #include "catch.h"
 
-namespace qatime::nodes_test {
+namespace qatime::node_stats_test {
 
 using namespace std::chrono_literals;
 
@@ -61,4 +61,4 @@ TEST_CASE("The newest time of a node is that of its records, and never ahead of 
   CHECK(node.records(RecordOutcome::malformed) == 0);
 }
 
-}  // namespace qatime::nodes_test
+}  // namespace qatime::node_stats_test
