@@ -7,6 +7,7 @@ of fault is found.
 
 - No two types of src/ have one name, nested ones included, because one word stands for one thing. `Kind` is exempt: it
   is always read with its class.
+- No folder of src/ has over 28 files, and none with its subfolders over 16 % of the lines: a drawer is no room.
 - The second line of each header of src/ says in a noun phrase what the header holds.
 - No line of prose in a README or another document is over 120 columns; tables and code may be.
 - Comments and documents name only files that exist: a renamed file has left its old name nowhere.
@@ -21,6 +22,8 @@ import tempfile
 
 EXEMPT = {"Kind"}
 WIDTH = 120
+FOLDER, SHARE = 28, 0.16
+ENOUGH = 1000  # lines, for shares to mean something
 
 TYPE_OR_BRACE = re.compile(
     r"\b(?:class|struct|union|enum(?: class)?)\s+(?:alignas\(\w+\)\s+|\[\[\w+\]\]\s+)*(?P<name>[\w:]+)"
@@ -50,6 +53,19 @@ def faults_of_types(root):
     for name, paths in sorted(places.items()):
         if len(paths) > 1 and name not in EXEMPT:
             yield f"{name}: {len(paths)} types have this name: {', '.join(map(str, paths))}"
+
+
+def faults_of_folders(root):
+    files = [path for path in (root / "src").rglob("*") if path.suffix in {".h", ".cc"}]
+    lines = collections.Counter()
+    for path in files:
+        lines[path.relative_to(root / "src").parts[0]] += path.read_text().count("\n")
+    for folder, count in sorted(collections.Counter(path.parent.relative_to(root) for path in files).items()):
+        if count > FOLDER:
+            yield f"{folder}: {count} files, over {FOLDER}"
+    for room, count in sorted(lines.items()):
+        if lines.total() > ENOUGH and count > SHARE * lines.total():
+            yield f"src/{room}: {count / lines.total():.0%} of the lines, over {SHARE:.0%}"
 
 
 def faults_of_headers(root):
@@ -106,6 +122,7 @@ def faults_of_names(root):
 def faults(root):
     yield from faults_of_names(root)
     yield from faults_of_types(root)
+    yield from faults_of_folders(root)
     yield from faults_of_headers(root)
     yield from faults_of_documents(root)
 
@@ -134,6 +151,18 @@ def self_test():
         (root / "README.md").write_text(f"Short.\n{'x' * 121}\nSo it is. What is not so is wrong.\n")
         expect([*faults(root)], "e.h:2: names gone.h", "Thing: 2 types", "c.h:2: begins", "d.h:2: says not", "README.md:2: 121",
                "README.md:3: a sentence")
+
+    with tempfile.TemporaryDirectory() as name:
+        root = pathlib.Path(name)
+        for number in range(29):
+            (root / f"src/{number % 9}").mkdir(parents=True, exist_ok=True)
+            (root / "src/a").mkdir(exist_ok=True)
+            (root / f"src/a/{number}.cc").write_text("\n")
+        for number in range(9):
+            (root / f"src/{number}/b.cc").write_text("\n" * 120)
+        expect([*faults(root)], "src/a: 29 files")
+        (root / "src/0/b.cc").write_text("\n" * 220)
+        expect([*faults(root)], "src/a: 29 files", "src/0: 18%")
 
 
 if __name__ == "__main__":
