@@ -3,7 +3,8 @@
 // Four threads: intake (sockets to backlog), apply (backlog to servers), store (backlog to disk and back) and main
 // (signals, the minute's counters, the service manager, HTTP). All but store have a loop and wait for nothing else, but
 // that intake is held back where the disk is too slow and no memory is left.
-// They share the backlog, the counters and our own addresses, nothing else; a shared backlog has a fifth, for Redis.
+// They share the backlog, the metrics, alerts and statistics, and our own addresses, nothing else. A shared backlog has
+// a fifth, for Redis.
 // The order of the members is the order of the stages; each thread is joined before anything that it uses goes away.
 #include "app/daemon.h"
 

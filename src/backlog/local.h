@@ -49,7 +49,7 @@ class Local final : public Backlog {
  public:
   enum class Log { none, kept };
 
-  // `clock` and `registry` outlive it. What comes late is understood as far back as `remembrance` says; each kind of
+  // `clock` and `registry` outlive it. What comes late is understood as far back as `limits` says; each kind of
   // things to remember takes an eighth of `backlog.memory` at most.
   Local(const BacklogConfig& config, Exports exports, const Clock& clock, metrics::Registry& registry,
         HistoryLimits limits = {}, Log log = Log::none);

@@ -75,7 +75,7 @@ struct BacklogConfig {
   std::size_t memory = 256 << 20;           // bytes, at least 1 MiB
   std::size_t disk = std::size_t{8} << 30;  // bytes, at least 16 MiB
   std::chrono::milliseconds commit{100};    // until what is new is on disk, 10 ms to 10 s
-  std::string directory{};                  // absolute; "": as backlog/state_directory.h says
+  std::string directory{};                  // absolute; "": as store/state_directory.h says
 };
 
 // The shared backlog, where BacklogConfig::kind is redis.
@@ -149,7 +149,7 @@ struct LogConfig {
 };
 
 // One line that says where (file, line, column or the --set that is wrong), which key, what is wrong and what is
-// allowed. Nobody catches it below main, but for who reads the configuration again.
+// allowed. It ends the program, or the reload.
 class ConfigError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

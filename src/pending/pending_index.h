@@ -22,7 +22,7 @@
 
 namespace qatime::backlog {
 
-// When something of the log was written, for the index that repeats it.
+// The moment at which a row of the log was written, for an index that repeats it.
 [[nodiscard]] inline Clock::Instant moment(Time written) {
   return Clock::Instant{std::chrono::duration_cast<Clock::Duration>(written.time_since_epoch())};
 }
@@ -42,7 +42,7 @@ namespace qatime::backlog {
 class PendingIndex {
  public:
   // `memory` is what the owner wants it to take, in bytes: accesses to new paths are refused beyond it. What comes late
-  // is understood as far back as `remembrance` says; each kind of things to remember takes an eighth at most.
+  // is understood as far back as `limits` says; each kind of things to remember takes an eighth at most.
   // `rows` are those of the table.
   PendingIndex(const Exports& exports, std::size_t memory, Clock::Instant now, const HistoryLimits& limits,
                LogIndex* rows = nullptr);

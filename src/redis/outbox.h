@@ -46,7 +46,7 @@ class Outbox {
   // A batch may be needed for so long after it was acknowledged: a failover of Redis loses what came last.
   static constexpr std::chrono::seconds kKept{60};
 
-  // Reads what the store has. `config.directory` is that of the store; `books` and `registry` outlive it.
+  // Reads what the store has. `config.directory` is that of the store; `counters` and `registry` outlive it.
   Outbox(const BacklogConfig& config, unsigned shards, std::unique_ptr<Store> store, SharedCounters& counters,
          metrics::Registry& registry);
   Outbox(const Outbox&) = delete;

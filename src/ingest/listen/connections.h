@@ -26,8 +26,8 @@
 namespace qatime::ingest {
 
 // A peer outside `syslog.allow` is closed at once. Of the others it reads whatever comes, whether or not there is use
-// for it: a cluster is never made to wait. When max_connections are open, the oldest that never sent a record makes
-// room for a new one; if all did, the new one is refused.
+// for it, so that a cluster waits only where the backlog has no room. When max_connections are open, the oldest that
+// never sent a record makes room for a new one; if all did, the new one is refused.
 //
 // Lives on the thread that runs the io_context of the sockets, and is destroyed when that no longer runs.
 class Connections {
