@@ -3,11 +3,11 @@
 #pragma once
 
 #include <cstddef>
-#include <mutex>
 #include <utility>
 #include <vector>
 
 #include "backlog/backlog.h"
+#include "base/mutex.h"
 #include "telemetry/metrics.h"
 
 namespace qatime::backlog {
@@ -19,11 +19,11 @@ class DeferredSettles {
  public:
   // By who has the lock of the backlog: leave() takes tickets until close(), which returns them.
   void open() {
-    const std::lock_guard lock{mutex_};
+    const MutexLock lock{mutex_};
     is_open_ = true;
   }
   [[nodiscard]] std::vector<Ticket> close() {
-    const std::lock_guard lock{mutex_};
+    const MutexLock lock{mutex_};
     is_open_ = false;
     return std::exchange(tickets_, {});
   }
@@ -31,7 +31,7 @@ class DeferredSettles {
   // Whether the ticket was taken; else it is up to the caller, who waits for the lock. What was taken does not count as
   // `pending` any more; who has the lock tells anew how much is once he has closed this, and not before.
   [[nodiscard]] bool leave(Ticket ticket, metrics::Gauge& pending) {
-    const std::lock_guard lock{mutex_};
+    const MutexLock lock{mutex_};
     if (!is_open_ || tickets_.size() >= kMost) return false;
     tickets_.push_back(ticket);
     pending.add(-1);
@@ -41,10 +41,9 @@ class DeferredSettles {
  private:
   static constexpr std::size_t kMost = 1024;
 
-  std::mutex mutex_;
-  // guarded by mutex_:
-  bool is_open_ = false;
-  std::vector<Ticket> tickets_;
+  Mutex mutex_;
+  bool is_open_ QATIME_GUARDED_BY(mutex_) = false;
+  std::vector<Ticket> tickets_ QATIME_GUARDED_BY(mutex_);
 };
 
 }  // namespace qatime::backlog

@@ -40,10 +40,11 @@ Local::Local(const BacklogConfig& config, Exports exports, const Clock& clock, m
       pending_{registry.gauge("qatime_pending_entries", "Accesses without outcome yet, waiting or in flight")},
       in_flight_{registry.gauge("qatime_in_flight", "Paths that are being worked on")},
       bytes_{registry.gauge("qatime_backlog_bytes", "Memory that the backlog takes")} {
-  index_.on_change([this](const Event& change) { learn(change); });
+  index_.on_change([this](const Event& change) QATIME_REQUIRES(mutex_) { learn(change); });
   if (has_log_) {
     index_.set_limit(memory_ + kBurst);
-    index_.set_overflow(high_water_, [this](const Place& place, Time time) { return overflow(place, time); });
+    index_.set_overflow(
+        high_water_, [this](const Place& place, Time time) QATIME_REQUIRES(mutex_) { return overflow(place, time); });
   }
   for (std::size_t i = 0; i < dropped_.size(); ++i) {
     dropped_.at(i) =
@@ -57,10 +58,10 @@ Local::Local(const BacklogConfig& config, Exports exports, const Clock& clock, m
 void Local::add(Events events) {
   bool news = false;
   bool much_unwritten = false;
-  index_.locate(events, places_);
+  PendingIndex::locate(exports_, events, places_);
   {
-    std::unique_lock lock{mutex_};
-    wait_for_room(lock);
+    const MutexLock lock{mutex_};
+    wait_for_room();
     const std::size_t unwritten = unwritten_now();
     take_in(events);
     news = index_.table().take_news();
@@ -71,10 +72,11 @@ void Local::add(Events events) {
 }
 
 // Who brings accesses faster than the disk takes them is slowed down before any is lost.
-void Local::wait_for_room(std::unique_lock<std::mutex>& lock) {
+void Local::wait_for_room() {
   if (has_room() || !is_patient_ || trouble_ != Trouble::none) return;
   if (wake_store_thread_) wake_store_thread_();
-  is_patient_ = room_made_.wait_for(lock, kPatience, [this] { return has_room() || trouble_ != Trouble::none; });
+  is_patient_ = room_made_.wait_for(
+      mutex_, kPatience, [this]() QATIME_REQUIRES(mutex_) { return has_room() || trouble_ != Trouble::none; });
 }
 
 // For what one add() brings. It needs none in the table, however full that is, as long as it may overflow.
@@ -108,7 +110,7 @@ void Local::learn(const Event& change) {
 }
 
 Slice Local::take(std::size_t export_index, std::size_t limit) {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   index_.table().advance(clock_.now());
   Slice slice = index_.table().take(export_index, limit, index_.mark());
   publish();
@@ -116,66 +118,66 @@ Slice Local::take(std::size_t export_index, std::size_t limit) {
 }
 
 void Local::take_more(Slice& slice, std::size_t limit) {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   index_.table().take_more(slice, limit, index_.mark());
   publish();
 }
 
 void Local::settle(Ticket ticket) {
   if (deferred_settles_.leave(ticket, pending_)) return;
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   assert(index_.table().flight(ticket));
   index_.table().settle(ticket);
   publish();
 }
 
 void Local::put_back(Ticket ticket, Clock::Instant not_before, Retry retry) {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   if (!index_.follow_flight(ticket) && index_.table().put_back(ticket, not_before, retry)) coalesced_.add();
   publish();
 }
 
 bool Local::reconsider(Ticket ticket) {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   const bool explained = index_.follow_flight(ticket);
   publish();
   return explained;
 }
 
 Invalidations Local::take_invalidations() {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return invalidations_.take();
 }
 
 std::optional<Clock::Instant> Local::next_due() const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return index_.table().next_due();
 }
 
 std::size_t Local::pending() const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return pending_now();
 }
 
 void Local::set_trouble(Trouble trouble) {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   trouble_ = trouble;
   index_.set_limit(memory_ + (trouble == Trouble::none ? kBurst : 0));
   room_made_.notify_all();
 }
 
 bool Local::is_full() const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return index_.bytes() >= memory_;
 }
 
 std::size_t Local::in_flight() const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return index_.table().in_flight();
 }
 
 std::chrono::seconds Local::oldest() const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   const auto here = index_.table().oldest(clock_.now());
   for (const auto& [sequence, row] : log_index_.order()) {
     if (log_index_[row].on_disk == 0 && !log_index_[row].is_returning) continue;

@@ -4,12 +4,10 @@
 
 #include <array>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,6 +17,7 @@
 #include "backlog/backlog.h"
 #include "backlog/deferred_settles.h"
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/path.h"
 #include "config/config.h"
 #include "pending/history_limits.h"
@@ -176,10 +175,11 @@ class Local final : public Backlog {
   // Who has the lock, for longer: what is settled meanwhile is carried out at the end, and told.
   class Busy {
    public:
-    explicit Busy(Local& local) : local_{local} { local_.deferred_settles_.open(); }
+    explicit Busy(Local& local) QATIME_REQUIRES(local.mutex_) : local_{local} { local_.deferred_settles_.open(); }
     Busy(const Busy&) = delete;
     Busy& operator=(const Busy&) = delete;
     ~Busy() {
+      local_.mutex_.assert_held();  // as the constructor required: clang does not know that local_ is its argument
       for (const Ticket ticket : local_.deferred_settles_.close()) local_.index_.table().settle(ticket);
       local_.publish();
     }
@@ -188,19 +188,19 @@ class Local final : public Backlog {
     Local& local_;
   };
 
-  void wait_for_room(std::unique_lock<std::mutex>& lock);
-  [[nodiscard]] bool has_room() const noexcept;
-  void take_in(Events events);
-  void learn(const Event& change);
-  Draft::Part& open_part(Draft& draft);
-  bool overflow(const Place& place, Time time);
-  void end_overflow();
-  void write_overflow(Draft& draft);
-  [[nodiscard]] std::size_t bytes() const noexcept;
-  [[nodiscard]] std::size_t pending_now() const noexcept;
-  [[nodiscard]] std::size_t unwritten_now() const noexcept;
-  void count(const PendingIndex::Counts& counts);
-  void publish();
+  void wait_for_room() QATIME_REQUIRES(mutex_);
+  [[nodiscard]] bool has_room() const noexcept QATIME_REQUIRES(mutex_);
+  void take_in(Events events) QATIME_REQUIRES(mutex_);
+  void learn(const Event& change) QATIME_REQUIRES(mutex_);
+  Draft::Part& open_part(Draft& draft) QATIME_REQUIRES(mutex_);
+  bool overflow(const Place& place, Time time) QATIME_REQUIRES(mutex_);
+  void end_overflow() QATIME_REQUIRES(mutex_);
+  void write_overflow(Draft& draft) QATIME_REQUIRES(mutex_);
+  [[nodiscard]] std::size_t bytes() const noexcept QATIME_REQUIRES(mutex_);
+  [[nodiscard]] std::size_t pending_now() const noexcept QATIME_REQUIRES(mutex_);
+  [[nodiscard]] std::size_t unwritten_now() const noexcept QATIME_REQUIRES(mutex_);
+  void count(const PendingIndex::Counts& counts) QATIME_REQUIRES(mutex_);
+  void publish() QATIME_REQUIRES(mutex_);
 
   const std::size_t memory_;
   const std::size_t disk_;
@@ -216,38 +216,37 @@ class Local final : public Backlog {
   std::vector<HashedPlace> places_;  // of the events of one add()
 
   DeferredSettles deferred_settles_;
-  mutable std::mutex mutex_;
-  // guarded by mutex_:
-  LogIndex log_index_;
-  PendingIndex index_;
-  InvalidationList invalidations_;
-  std::uint64_t sequence_ = 0;  // of the row that was opened last
-  std::string changes_;         // that are in no row yet
-  std::uint32_t changes_count_ = 0;
-  std::uint64_t events_ = 0;  // that were taken in and not dropped
+  mutable Mutex mutex_;
+  LogIndex log_index_ QATIME_GUARDED_BY(mutex_);
+  PendingIndex index_ QATIME_GUARDED_BY(mutex_);
+  InvalidationList invalidations_ QATIME_GUARDED_BY(mutex_);
+  std::uint64_t sequence_ QATIME_GUARDED_BY(mutex_) = 0;  // of the row that was opened last
+  std::string changes_ QATIME_GUARDED_BY(mutex_);         // that are in no row yet
+  std::uint32_t changes_count_ QATIME_GUARDED_BY(mutex_) = 0;
+  std::uint64_t events_ QATIME_GUARDED_BY(mutex_) = 0;  // that were taken in and not dropped
   // Accesses for the disk alone, which were never in the table and are in no row yet: each of these is to be one.
   struct Overflow {
     std::string entries;
     std::uint32_t accesses;
   };
-  std::deque<Overflow> overflows_;
-  std::string overflow_;  // the next of them
-  AccessEncoder overflow_encoder_{overflow_};
-  std::uint32_t overflow_count_ = 0;
-  std::size_t overflow_bytes_ = 0;     // of all
-  std::size_t overflow_accesses_ = 0;  // in all
-  std::condition_variable room_made_;
-  bool is_patient_ = true;     // nobody has waited for it in vain since the last commit
-  std::size_t returning_ = 0;  // accesses that are neither on disk alone nor in the index
-  Trouble trouble_ = Trouble::none;
-  metrics::Counter& recovered_;
-  metrics::Counter& coalesced_;
-  metrics::Counter& cancelled_;
-  metrics::Counter& repeated_;
-  std::array<metrics::Counter*, 5> dropped_;  // by Dropped
-  metrics::Gauge& pending_;
-  metrics::Gauge& in_flight_;
-  metrics::Gauge& bytes_;
+  std::deque<Overflow> overflows_ QATIME_GUARDED_BY(mutex_);
+  std::string overflow_ QATIME_GUARDED_BY(mutex_);  // the next of them
+  AccessEncoder overflow_encoder_ QATIME_GUARDED_BY(mutex_){overflow_};
+  std::uint32_t overflow_count_ QATIME_GUARDED_BY(mutex_) = 0;
+  std::size_t overflow_bytes_ QATIME_GUARDED_BY(mutex_) = 0;     // of all
+  std::size_t overflow_accesses_ QATIME_GUARDED_BY(mutex_) = 0;  // in all
+  ConditionVariable room_made_;
+  bool is_patient_ QATIME_GUARDED_BY(mutex_) = true;     // nobody has waited for it in vain since the last commit
+  std::size_t returning_ QATIME_GUARDED_BY(mutex_) = 0;  // accesses that are neither on disk alone nor in the index
+  Trouble trouble_ QATIME_GUARDED_BY(mutex_) = Trouble::none;
+  metrics::Counter& recovered_ QATIME_GUARDED_BY(mutex_);
+  metrics::Counter& coalesced_ QATIME_GUARDED_BY(mutex_);
+  metrics::Counter& cancelled_ QATIME_GUARDED_BY(mutex_);
+  metrics::Counter& repeated_ QATIME_GUARDED_BY(mutex_);
+  std::array<metrics::Counter*, 5> dropped_ QATIME_GUARDED_BY(mutex_);  // by Dropped
+  metrics::Gauge& pending_;  // written under mutex_, or by deferred_settles_ while a Busy lives
+  metrics::Gauge& in_flight_ QATIME_GUARDED_BY(mutex_);
+  metrics::Gauge& bytes_ QATIME_GUARDED_BY(mutex_);
 };
 
 }  // namespace qatime::backlog

@@ -34,7 +34,7 @@ constexpr std::size_t kIdleRows = 1024;
 
 void Local::load_existing(std::uint64_t sequence, Time written, std::uint32_t accesses, std::uint32_t changes,
                           std::size_t bytes) {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   const Slot row = log_index_.open(sequence, written);
   log_index_[row].accesses = accesses;
   log_index_[row].changes = changes;
@@ -46,7 +46,7 @@ void Local::load_existing(std::uint64_t sequence, Time written, std::uint32_t ac
 }
 
 void Local::remember(const Event& change) {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   index_.advance(clock_.now());
   if (const auto* const move = std::get_if<Move>(&change)) index_.remember(*move);
   if (const auto* const removal = std::get_if<Removal>(&change)) index_.remember(*removal);
@@ -58,7 +58,7 @@ Local::Pass Local::begin_pass() {
   Pass pass{};
   std::deque<PendingTable::Unwritten> taken;
   {
-    const std::lock_guard lock{mutex_};
+    const MutexLock lock{mutex_};
     pass.unneeded = log_index_.unneeded(now(), limits_.retention);
     pass.is_full = unwritten_now() > 0 && log_index_.bytes() >= disk_;
     if (pass.is_full) return pass;
@@ -77,7 +77,7 @@ Local::Pass Local::begin_pass() {
 }
 
 bool Local::write_some(Pass& pass, Draft& draft) {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   const Busy busy{*this};
   if (changes_count_ > 0) end_overflow();
   // Those that came since the pass began: before changes, and besides the items, lest they fill what there is for them.
@@ -102,8 +102,8 @@ bool Local::write_some(Pass& pass, Draft& draft) {
   Draft::Part& part = goes_on ? draft.parts.back() : open_part(draft);
   const std::size_t before = part.batch.entries.size();
   AccessEncoder encoder{part.batch.entries};
-  const auto is_full = [this] { return index_.used_bytes() > high_water_; };
-  index_.table().write(part.row, items, is_full, [&](const PendingTable::Written& access) {
+  const auto is_full = [this]() QATIME_REQUIRES(mutex_) { return index_.used_bytes() > high_water_; };
+  index_.table().write(part.row, items, is_full, [&](const PendingTable::Written& access) QATIME_REQUIRES(mutex_) {
     encoder.add(access.directory, access.name, access.time);
     log_index_.append(part.row, !access.stays);
   });
@@ -160,7 +160,7 @@ Local::Draft::Part& Local::open_part(Draft& draft) {
 }
 
 std::vector<std::uint64_t> Local::sequences(const std::vector<Slot>& rows) const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   std::vector<std::uint64_t> found;
   found.reserve(rows.size());
   for (const Slot row : rows) found.push_back(log_index_[row].sequence);
@@ -168,7 +168,7 @@ std::vector<std::uint64_t> Local::sequences(const std::vector<Slot>& rows) const
 }
 
 void Local::committed(const Draft& draft, const std::vector<Slot>& unneeded) {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   for (const auto& part : draft.parts) {
     log_index_.commit(part.row, part.batch.entries.size() + part.batch.changes.size());
   }
@@ -180,7 +180,7 @@ void Local::committed(const Draft& draft, const std::vector<Slot>& unneeded) {
 void Local::renew() {
   std::vector<bool> is_sparse;  // by row
   {
-    const std::lock_guard lock{mutex_};
+    const MutexLock lock{mutex_};
     std::size_t needed = 0;
     std::size_t many = 0;  // that might be none
     const Time old = now() - limits_.retention;
@@ -202,13 +202,13 @@ void Local::renew() {
   if (is_sparse.empty()) return;
   bool more = true;
   for (Slot begin = 0; more; begin += kSlice) {
-    const std::lock_guard lock{mutex_};
+    const MutexLock lock{mutex_};
     more = index_.table().renew(begin, kSlice, [&](Slot row) { return row < is_sparse.size() && is_sparse[row]; });
   }
 }
 
 Local::Return Local::begin_return() const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   Return returning;
   const bool has_room = index_.used_bytes() <= memory_ / 2 || index_.table().pending() < kSlice;
   returning.is_merger = !has_room && log_index_.rows_on_disk() > kIdleRows;
@@ -216,8 +216,8 @@ Local::Return Local::begin_return() const {
   const auto may_come = [&](const LogIndex::Row& row) {
     return row.is_committed && row.on_disk > 0 && (!returning.is_merger || row.bytes < max_row_ / 8);
   };
-  const auto first =
-      std::ranges::find_if(log_index_.order(), [&](const auto& row) { return may_come(log_index_[row.second]); });
+  const auto first = std::ranges::find_if(
+      log_index_.order(), [&](const auto& row) QATIME_REQUIRES(mutex_) { return may_come(log_index_[row.second]); });
   if (first == log_index_.order().end()) return returning;
   const Time since = log_index_[first->second].written - limits_.retention;
   std::size_t room = memory_ / 8;
@@ -238,7 +238,7 @@ bool Local::bring_directly(const Return::Step& step, AccessDecoder& accesses, bo
   bool news = false;
   bool more = true;
   {
-    const std::lock_guard lock{mutex_};
+    const MutexLock lock{mutex_};
     LogIndex::Row& row = log_index_[step.row];
     if (!row.is_returning) {
       returning_ = row.on_disk;
@@ -269,8 +269,9 @@ bool Local::bring_directly(const Return::Step& step, AccessDecoder& accesses, bo
 
 bool Local::bring_some(Return& returning, PendingIndex& index) {
   bool news = false;
+  bool more = false;
   {
-    const std::lock_guard lock{mutex_};
+    const MutexLock lock{mutex_};
     if (!std::exchange(returning.has_begun, true)) {
       for (const auto& step : returning.steps) {
         if (!step.is_returning || log_index_[step.row].is_returning) continue;
@@ -299,15 +300,16 @@ bool Local::bring_some(Return& returning, PendingIndex& index) {
         if (step.is_returning) log_index_[step.row].is_returning = false;
       }
     }
+    more = returning_ > 0;
     publish();
     news = index_.table().take_news();
   }
   if (news && wake_) wake_();
-  return returning_ > 0;
+  return more;
 }
 
 void Local::lose(Slot row) {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   const std::size_t lost = log_index_[row].on_disk;
   log_index_.set_on_disk(row, 0);
   log_index_.close(row);
@@ -316,22 +318,22 @@ void Local::lose(Slot row) {
 }
 
 void Local::drop_outside(std::uint32_t count) {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   dropped_.at(static_cast<std::size_t>(Dropped::outside))->add(count);
 }
 
 std::size_t Local::disk_bytes() const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return log_index_.bytes();
 }
 
 std::size_t Local::rows() const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return log_index_.order().size();
 }
 
 std::size_t Local::on_disk() const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return log_index_.on_disk() + returning_;
 }
 

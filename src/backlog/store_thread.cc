@@ -30,7 +30,7 @@ StoreThread::StoreThread(const BacklogConfig& config, std::unique_ptr<Store> sto
                          metrics::Registry& registry)
     : config_{config}, store_{std::move(store)}, local_{local}, metrics_{registry}, alerts_{registry.alerts()} {
   local_.on_much_unwritten([this] {
-    const std::lock_guard lock{mutex_};
+    const MutexLock lock{mutex_};
     has_much_ = true;
     changed_.notify_all();
   });
@@ -49,20 +49,21 @@ void StoreThread::start() {
 }
 
 void StoreThread::begin_stop(std::chrono::milliseconds limit) {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   shutdown_.request(limit);
   changed_.notify_all();
 }
 
 std::optional<bool> StoreThread::outcome() {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return shutdown_.outcome();
 }
 
 bool StoreThread::stop(std::chrono::milliseconds limit) {
   begin_stop(limit);
-  std::unique_lock lock{mutex_};
-  changed_.wait_until(lock, shutdown_.deadline(), [this] { return shutdown_.outcome().has_value(); });
+  const MutexLock lock{mutex_};
+  changed_.wait_until(mutex_, shutdown_.deadline(),
+                      [this]() QATIME_REQUIRES(mutex_) { return shutdown_.outcome().has_value(); });
   return shutdown_.outcome().value_or(false);
 }
 
@@ -94,15 +95,16 @@ void StoreThread::run() {
     is_complete = is_stopping ? pass() : turn();
   }
   is_complete = is_complete && pass();  // what that left without need is deleted
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   shutdown_.finish(is_complete);
   changed_.notify_all();
 }
 
 // Returns whether it is time to stop.
 bool StoreThread::wait_for_work() {
-  std::unique_lock lock{mutex_};
-  changed_.wait_for(lock, config_.commit, [this] { return has_much_ || shutdown_.is_requested(); });
+  const MutexLock lock{mutex_};
+  changed_.wait_for(mutex_, config_.commit,
+                    [this]() QATIME_REQUIRES(mutex_) { return has_much_ || shutdown_.is_requested(); });
   has_much_ = false;
   return shutdown_.is_requested();
 }
@@ -285,8 +287,8 @@ void StoreThread::update_alert() {
 
 // Waits for a moment; not if it is too late.
 bool StoreThread::may_try_again() {
-  std::unique_lock lock{mutex_};
-  changed_.wait_for(lock, kRetry, [this] { return shutdown_.is_late(); });
+  const MutexLock lock{mutex_};
+  changed_.wait_for(mutex_, kRetry, [this]() QATIME_REQUIRES(mutex_) { return shutdown_.is_late(); });
   return !shutdown_.is_late();
 }
 

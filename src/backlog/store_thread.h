@@ -3,11 +3,9 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -17,6 +15,7 @@
 #include "backlog/local.h"
 #include "backlog/shutdown.h"
 #include "base/log.h"
+#include "base/mutex.h"
 #include "config/config.h"
 #include "store/store.h"
 #include "telemetry/alerts.h"
@@ -55,7 +54,7 @@ class StoreThread final : public Durability {
 
   void load_existing();
   void run();
-  bool wait_for_work();
+  bool wait_for_work() QATIME_EXCLUDES(mutex_);
   bool pass();
   bool commit(const Local::Draft& draft, const std::vector<Slot>& unneeded);
   bool bring_back();
@@ -77,7 +76,7 @@ class StoreThread final : public Durability {
   void taken(Direction& direction);
   void tell_trouble();
   void update_alert();
-  [[nodiscard]] bool may_try_again();
+  [[nodiscard]] bool may_try_again() QATIME_EXCLUDES(mutex_);
 
   const BacklogConfig config_;
   std::unique_ptr<Store> store_;
@@ -91,11 +90,10 @@ class StoreThread final : public Durability {
   std::size_t existing_ = 0;  // accesses that are to be reported once they are back
   Instant began_{};
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  // guarded by mutex_:
-  bool has_much_ = false;
-  Shutdown shutdown_;
+  Mutex mutex_;
+  ConditionVariable changed_;
+  bool has_much_ QATIME_GUARDED_BY(mutex_) = false;
+  Shutdown shutdown_ QATIME_GUARDED_BY(mutex_);
 
   std::thread thread_;
 };

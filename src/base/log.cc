@@ -6,7 +6,6 @@
 #include <atomic>
 #include <cstdio>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 
@@ -40,7 +39,7 @@ spdlog::level::level_enum to_spdlog(Level level) noexcept { return kNames.at(sta
 class StandardError final : public spdlog::sinks::sink {
  public:
   void log(const spdlog::details::log_msg& message) override {
-    const std::lock_guard lock{mutex_};
+    const MutexLock lock{mutex_};
     line_.assign(begin_);
     line_.append(message.payload.data(), message.payload.size()).append(1, '\n');
     (void)std::fwrite(line_.data(), 1, line_.size(), stderr);
@@ -50,7 +49,7 @@ class StandardError final : public spdlog::sinks::sink {
   void flush() override {}
 
   void set_begin(const char* text) {
-    const std::lock_guard lock{mutex_};
+    const MutexLock lock{mutex_};
     begin_ = text;
   }
 
@@ -58,9 +57,9 @@ class StandardError final : public spdlog::sinks::sink {
   void set_formatter(std::unique_ptr<spdlog::formatter> /*unused*/) override {}
 
  private:
-  std::mutex mutex_;
-  std::string begin_;  // of each line
-  std::string line_;   // keeps its memory from line to line
+  Mutex mutex_;
+  std::string begin_ QATIME_GUARDED_BY(mutex_);  // of each line
+  std::string line_ QATIME_GUARDED_BY(mutex_);   // keeps its memory from line to line
 };
 
 std::atomic<Format>& current_format() noexcept {
@@ -199,7 +198,7 @@ std::string printable(std::string_view line) { return escape(line, {}); }
 
 std::optional<std::uint64_t> Throttle::admit() {
   const auto now = std::chrono::steady_clock::now();
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   ++count_;
   if (now < next_) return std::nullopt;
   next_ = now + kInterval;

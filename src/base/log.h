@@ -20,7 +20,6 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,6 +28,8 @@
 #include <variant>
 
 #include <fmt/core.h>
+
+#include "base/mutex.h"
 
 namespace qatime::log {
 
@@ -91,10 +92,9 @@ class Throttle {
   [[nodiscard]] std::optional<std::uint64_t> admit();
 
  private:
-  std::mutex mutex_;
-  // guarded by mutex_:
-  std::chrono::steady_clock::time_point next_{};
-  std::uint64_t count_ = 0;
+  Mutex mutex_;
+  std::chrono::steady_clock::time_point next_ QATIME_GUARDED_BY(mutex_){};
+  std::uint64_t count_ QATIME_GUARDED_BY(mutex_) = 0;
 };
 
 // The voice of one stage. Arguments are what fmt takes, or fields.

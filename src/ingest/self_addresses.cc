@@ -13,12 +13,12 @@ void SelfAddresses::set(const std::vector<boost::asio::ip::address>& addresses) 
   for (const address& one : addresses) {
     converted.push_back((one.is_v4() ? make_address_v6(v4_mapped, one.to_v4()) : one.to_v6()).to_bytes());
   }
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   addresses_ = std::move(converted);
 }
 
 bool SelfAddresses::contains(const Address& address) const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return std::ranges::find(addresses_, address) != addresses_.end();
 }
 

@@ -2,12 +2,12 @@
 // The addresses of our own, by which we know our requests in the audit stream.
 #pragma once
 
-#include <mutex>
 #include <vector>
 
 #include <boost/asio/ip/address.hpp>
 
 #include "base/address.h"
+#include "base/mutex.h"
 
 namespace qatime::ingest {
 
@@ -20,9 +20,8 @@ class SelfAddresses {
   [[nodiscard]] bool contains(const Address& address) const;
 
  private:
-  mutable std::mutex mutex_;
-  // guarded by mutex_:
-  std::vector<Address> addresses_;
+  mutable Mutex mutex_;
+  std::vector<Address> addresses_ QATIME_GUARDED_BY(mutex_);
 };
 
 }  // namespace qatime::ingest

@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <mutex>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -22,6 +21,7 @@
 #include <netdb.h>
 
 #include "base/log.h"
+#include "base/mutex.h"
 
 namespace qatime::nfs {
 
@@ -31,9 +31,8 @@ struct NameLookup::Question {
   std::string name;
   // of the loop's thread:
   Done done;
-  std::mutex mutex;
-  // guarded by mutex:
-  asio::io_context* io;  // null: nobody asks any more
+  Mutex mutex;
+  asio::io_context* io QATIME_GUARDED_BY(mutex);  // null: nobody asks any more
 };
 
 namespace {
@@ -75,7 +74,7 @@ void NameLookup::ask(const std::shared_ptr<Question>& question) {
 }
 
 void NameLookup::answer(const std::shared_ptr<Question>& question, Resolved result) {
-  const std::lock_guard lock{question->mutex};
+  const MutexLock lock{question->mutex};
   if (question->io == nullptr) return;
   asio::post(*question->io, [question, result = std::move(result)] {
     if (const auto done = std::exchange(question->done, nullptr)) done(result);
@@ -93,7 +92,7 @@ NameLookup::NameLookup(asio::io_context& io, const std::string& host, Done done)
 
 NameLookup::~NameLookup() {
   question_->done = nullptr;
-  const std::lock_guard lock{question_->mutex};
+  const MutexLock lock{question_->mutex};
   question_->io = nullptr;
 }
 

@@ -84,11 +84,11 @@ void PendingIndex::take_in(const Event& event) {
   std::visit([this](const auto& what) { take_in(what); }, event);
 }
 
-void PendingIndex::locate(Events events, std::vector<HashedPlace>& places) const {
+void PendingIndex::locate(const Exports& exports, Events events, std::vector<HashedPlace>& places) {
   places.clear();
   for (const Event& event : events) {
     const auto* const access = std::get_if<Access>(&event);
-    const auto place = access != nullptr ? exports_.place(access->path) : std::nullopt;
+    const auto place = access != nullptr ? exports.place(access->path) : std::nullopt;
     places.push_back(place ? HashedPlace{*place} : HashedPlace{});
   }
 }

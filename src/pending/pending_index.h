@@ -70,8 +70,8 @@ class PendingIndex {
   void take_in(const Event& event);
 
   // Where the accesses of `events` belong while no change concerns them; HashedPlace{} for what is no access or below
-  // no export. It looks at nothing that is pending: any thread.
-  void locate(Events events, std::vector<HashedPlace>& places) const;
+  // no export. Any thread.
+  static void locate(const Exports& exports, Events events, std::vector<HashedPlace>& places);
 
   // Events in their order of arrival, with what locate() says of them; much faster than one by one.
   void take_in(Events events, std::span<const HashedPlace> places);

@@ -22,12 +22,13 @@ constexpr std::chrono::seconds kStale{1};
 
 }  // namespace
 
-class Claims::LockedCall {
+class QATIME_SCOPED Claims::LockedCall {
  public:
-  explicit LockedCall(Claims& claims) : claims_{claims}, lock_{claims.mutex_} {}
+  explicit LockedCall(Claims& claims) QATIME_ACQUIRE(claims.mutex_) : claims_{claims}, lock_{claims.mutex_} {}
   LockedCall(const LockedCall&) = delete;
   LockedCall& operator=(const LockedCall&) = delete;
-  ~LockedCall() {
+  ~LockedCall() QATIME_RELEASE() {
+    claims_.mutex_.assert_held();  // lock_ does, until after this body
     const std::size_t pending = claims_.table_.pending();
     claims_.delta_.outgoing = static_cast<std::int64_t>(pending) - static_cast<std::int64_t>(claims_.entered_pending_);
     claims_.entered_pending_ = pending;
@@ -37,7 +38,7 @@ class Claims::LockedCall {
 
  private:
   Claims& claims_;
-  std::lock_guard<std::mutex> lock_;
+  MutexLock lock_;
 };
 
 Claims::Claims(const Exports& exports, unsigned shards, Clock::Duration request, const Clock& clock,
@@ -83,7 +84,7 @@ void Claims::settle(Ticket ticket) {
   const auto flight = table_.flight(ticket);
   assert(flight);
   const auto entry = entries_.find(flight->path);
-  std::erase_if(entry->second.sources, [&](const ClaimedMember& source) {
+  std::erase_if(entry->second.sources, [&](const ClaimedMember& source) QATIME_REQUIRES(mutex_) {
     const bool has_outcome = from_score(source.score) <= flight->time;
     if (has_outcome) end(source);
     return has_outcome;
@@ -128,43 +129,44 @@ bool Claims::reconsider(Ticket ticket) {
 }
 
 bool Claims::is_held(Ticket ticket) const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   const auto flight = table_.flight(ticket);
   if (!flight) return true;
   const auto latest = clock_.now() + request_;
   return std::ranges::all_of(entries_.find(flight->path)->second.sources,
-                             [&](const ClaimedMember& source) { return shards_[source.shard].until > latest; });
+                             [&](const ClaimedMember& source)
+                                 QATIME_REQUIRES(mutex_) { return shards_[source.shard].until > latest; });
 }
 
 void Claims::allow_for(Clock::Duration request) {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   request_ = request;
 }
 
 Invalidations Claims::take_invalidations() {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return invalidations_.take();
 }
 
 std::optional<Clock::Instant> Claims::next_due() const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return table_.next_due();
 }
 
 std::size_t Claims::in_flight() const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return table_.in_flight();
 }
 
 std::chrono::seconds Claims::oldest() const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return table_.oldest(clock_.now());
 }
 
 // --- Shards and members ----------------------------------------------------------------------------------------------
 
 void Claims::hold(unsigned shard, Clock::Instant until) {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   shards_.at(shard).until = until;
 }
 
@@ -181,7 +183,7 @@ void Claims::give_up(unsigned shard) {
 }
 
 bool Claims::is_ours(unsigned shard) const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return is_ours_now(shard);
 }
 
@@ -267,17 +269,17 @@ void Claims::hand_back(const ClaimedMember& source) {
 }
 
 std::size_t Claims::room() const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return kSize - std::min(kSize, entries_.size());
 }
 
 std::size_t Claims::known(unsigned shard) const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return shards_.at(shard).members.size();
 }
 
 std::vector<Claims::Settled> Claims::take_settled(std::size_t limit) {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   if (settled_.size() <= limit) return std::exchange(settled_, {});
   const auto begin = settled_.end() - static_cast<std::ptrdiff_t>(limit);
   std::vector<Settled> taken(begin, settled_.end());
@@ -286,7 +288,7 @@ std::vector<Claims::Settled> Claims::take_settled(std::size_t limit) {
 }
 
 bool Claims::has_settled() const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return !settled_.empty();
 }
 
@@ -299,7 +301,7 @@ void Claims::finish(const Settled& settled, bool is_removed) {
 }
 
 bool Claims::take_news() {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return table_.take_news();
 }
 
@@ -333,7 +335,7 @@ bool Claims::is_new(const Change& change) {
 // What waits at a path or, with `subtree`, below it goes where a change has moved it.
 void Claims::look_at(std::string_view path, bool subtree) {
   std::vector<std::string> found;
-  const auto visit = [&](const Entries::value_type& entry) {
+  const auto visit = [&](const Entries::value_type& entry) QATIME_REQUIRES(mutex_) {
     if (has_changed(entry)) found.push_back(entry.first);
   };
   if (const auto itself = entries_.find(path); itself != entries_.end()) visit(*itself);
@@ -349,7 +351,7 @@ void Claims::look_at(std::string_view path, bool subtree) {
 
 // Whether sources have to leave an entry: they have another path now, or are not ours under this name.
 bool Claims::has_changed(const Entries::value_type& entry) const {
-  return std::ranges::any_of(entry.second.sources, [&](const ClaimedMember& source) {
+  return std::ranges::any_of(entry.second.sources, [&](const ClaimedMember& source) QATIME_REQUIRES(mutex_) {
     return !is_ours_now(source.shard) || source.member->second != ClaimState::held || path_of(source) != entry.first;
   });
 }
@@ -365,7 +367,7 @@ std::optional<std::string> Claims::path_of(const ClaimedMember& source) const {
 std::optional<std::string> Claims::rename(std::string_view text, std::int64_t score) const {
   const auto member = parse_member(text);
   if (!member) return "";
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   const Resolution resolution = history_.follow(member->name, member->as_of.value_or(from_score(score)));
   if (resolution.kind == Resolution::Kind::ends) return "";
   if (resolution.kind == Resolution::Kind::stays) return std::nullopt;
@@ -390,17 +392,17 @@ void Claims::renamed(unsigned shard, const std::string& member, std::string_view
 }
 
 void Claims::is_current(Clock::Instant moment) {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   current_ = moment;
 }
 
 void Claims::forget(Clock::Instant arrival) {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   history_.forget(arrival + kChanges.retention);
 }
 
 std::size_t Claims::changes() const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return history_.size();
 }
 

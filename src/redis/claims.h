@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +17,7 @@
 #include "backlog/backlog.h"
 #include "base/clock.h"
 #include "base/event.h"
+#include "base/mutex.h"
 #include "base/path.h"
 #include "pending/invalidations.h"
 #include "pending/pending_table.h"
@@ -136,18 +136,20 @@ class Claims {
   // Has the lock, and enters what has changed at its end.
   class LockedCall;
 
-  void place(const ClaimedMember& source);
-  void place_again(Entries::iterator entry, std::size_t pending_before);
+  void place(const ClaimedMember& source) QATIME_REQUIRES(mutex_);
+  void place_again(Entries::iterator entry, std::size_t pending_before) QATIME_REQUIRES(mutex_);
   template <class Change>
-  [[nodiscard]] bool is_new(const Change& change);
-  void look_at(std::string_view path, bool subtree);
-  void end(const ClaimedMember& source);
-  void hand_back(const ClaimedMember& source);
-  [[nodiscard]] bool has_changed(const Entries::value_type& entry) const;
-  [[nodiscard]] std::optional<std::string> path_of(const ClaimedMember& source) const;
-  [[nodiscard]] bool is_ours_now(unsigned shard) const { return shards_[shard].until > clock_.now(); }
-  void depart(const Slice& slice, std::size_t begin);
-  void drop_if_spent(Entries::iterator entry);
+  [[nodiscard]] bool is_new(const Change& change) QATIME_REQUIRES(mutex_);
+  void look_at(std::string_view path, bool subtree) QATIME_REQUIRES(mutex_);
+  void end(const ClaimedMember& source) QATIME_REQUIRES(mutex_);
+  void hand_back(const ClaimedMember& source) QATIME_REQUIRES(mutex_);
+  [[nodiscard]] bool has_changed(const Entries::value_type& entry) const QATIME_REQUIRES(mutex_);
+  [[nodiscard]] std::optional<std::string> path_of(const ClaimedMember& source) const QATIME_REQUIRES(mutex_);
+  [[nodiscard]] bool is_ours_now(unsigned shard) const QATIME_REQUIRES(mutex_) {
+    return shards_[shard].until > clock_.now();
+  }
+  void depart(const Slice& slice, std::size_t begin) QATIME_REQUIRES(mutex_);
+  void drop_if_spent(Entries::iterator entry) QATIME_REQUIRES(mutex_);
 
   const Exports& exports_;
   const Clock& clock_;
@@ -155,19 +157,18 @@ class Claims {
   metrics::Gauge& in_flight_gauge_;
   metrics::Counter& repeated_;
 
-  mutable std::mutex mutex_;
-  // guarded by mutex_:
-  Clock::Duration request_;
-  Clock::Instant current_;  // as of when the changes are known
-  PendingTable table_;
-  Entries entries_;                     // by the path under which they are in the table
-  std::vector<std::size_t> by_export_;  // how many
-  std::vector<Shard> shards_;
-  std::vector<Settled> settled_;
-  RenameHistory history_;
-  InvalidationList invalidations_;
-  SharedCounters::Delta delta_;  // to be entered when the call ends
-  std::size_t entered_pending_ = 0;
+  mutable Mutex mutex_;
+  Clock::Duration request_ QATIME_GUARDED_BY(mutex_);
+  Clock::Instant current_ QATIME_GUARDED_BY(mutex_);  // as of when the changes are known
+  PendingTable table_ QATIME_GUARDED_BY(mutex_);
+  Entries entries_ QATIME_GUARDED_BY(mutex_);                     // by the path under which they are in the table
+  std::vector<std::size_t> by_export_ QATIME_GUARDED_BY(mutex_);  // how many
+  std::vector<Shard> shards_ QATIME_GUARDED_BY(mutex_);
+  std::vector<Settled> settled_ QATIME_GUARDED_BY(mutex_);
+  RenameHistory history_ QATIME_GUARDED_BY(mutex_);
+  InvalidationList invalidations_ QATIME_GUARDED_BY(mutex_);
+  SharedCounters::Delta delta_ QATIME_GUARDED_BY(mutex_);  // to be entered when the call ends
+  std::size_t entered_pending_ QATIME_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace qatime::backlog::redis

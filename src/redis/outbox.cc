@@ -98,6 +98,7 @@ Outbox::~Outbox() {
 }
 
 void Outbox::load_existing() {
+  const MutexLock lock{mutex_};
   std::int64_t count = 0;
   for (const Store::StoredRow& row : store_->rows()) {
     rows_.emplace(row.sequence, OutboxRow{row.accesses, row.bytes, row.written, OutboxState::waiting, {}, nullptr});
@@ -116,7 +117,7 @@ void Outbox::load_existing() {
 void Outbox::add(Events events) {
   SharedCounters::Delta entry;
   {
-    const std::lock_guard lock{mutex_};
+    const MutexLock lock{mutex_};
     for (const Event& event : events) {
       if (const auto* const access = std::get_if<qatime::Access>(&event)) {
         if (accesses_.size() + changes_.size() >= config_.memory) {
@@ -155,26 +156,27 @@ void Outbox::run() {
     is_stopping = wait_for_work();
     is_complete = pass();
   }
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   shutdown_.finish(is_complete);
   changed_.notify_all();
 }
 
 bool Outbox::wait_for_work() {
-  std::unique_lock lock{mutex_};
-  changed_.wait_for(lock, config_.commit, [this] { return has_much_ || shutdown_.is_requested(); });
+  const MutexLock lock{mutex_};
+  changed_.wait_for(mutex_, config_.commit,
+                    [this]() QATIME_REQUIRES(mutex_) { return has_much_ || shutdown_.is_requested(); });
   has_much_ = false;
   return shutdown_.is_requested();
 }
 
 void Outbox::begin_stop(std::chrono::milliseconds limit) {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   shutdown_.request(limit);
   changed_.notify_all();
 }
 
 std::optional<bool> Outbox::outcome() {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return shutdown_.outcome();
 }
 
@@ -185,6 +187,7 @@ bool Outbox::pass() {
     if (commit(batches)) {
       load();
       publish();
+      const MutexLock lock{mutex_};
       return trouble_ == OutboxTrouble::none;
     }
   } while (may_try_again());
@@ -198,7 +201,7 @@ std::vector<std::shared_ptr<Batch>> Outbox::cut() {
   std::uint64_t count = 0;
   std::uint32_t changes_count = 0;
   {
-    const std::lock_guard lock{mutex_};
+    const MutexLock lock{mutex_};
     if (row_bytes_ >= config_.disk) return {};
     bytes = std::exchange(accesses_, {});
     encoder_ = std::make_unique<AccessEncoder>(accesses_);
@@ -236,7 +239,7 @@ std::vector<std::shared_ptr<Batch>> Outbox::cut() {
 bool Outbox::commit(const std::vector<std::shared_ptr<Batch>>& batches) {
   std::vector<std::uint64_t> unneeded;
   {
-    const std::lock_guard lock{mutex_};
+    const MutexLock lock{mutex_};
     const auto now = std::chrono::steady_clock::now();
     std::size_t bytes = row_bytes_;
     for (auto& [sequence, row] : rows_) {
@@ -266,7 +269,7 @@ bool Outbox::commit(const std::vector<std::shared_ptr<Batch>>& batches) {
   bool is_full = false;
   bool has_news = false;
   {
-    const std::lock_guard lock{mutex_};
+    const MutexLock lock{mutex_};
     for (const auto sequence : unneeded) {
       row_bytes_ -= rows_.at(sequence).bytes;
       rows_.erase(sequence);
@@ -309,7 +312,7 @@ void Outbox::load() {
   while (true) {
     std::uint64_t sequence = 0;
     {
-      const std::lock_guard lock{mutex_};
+      const MutexLock lock{mutex_};
       if (not_loaded_.empty() || loaded_bytes_ >= kLoaded) return;
       sequence = *not_loaded_.begin();
     }
@@ -323,7 +326,7 @@ void Outbox::load() {
       return;
     }
     {
-      const std::lock_guard lock{mutex_};
+      const MutexLock lock{mutex_};
       not_loaded_.erase(sequence);
       if (batch) {
         OutboxRow& row = rows_.at(sequence);
@@ -341,7 +344,7 @@ void Outbox::load() {
 void Outbox::lose(std::uint64_t sequence) {
   std::int64_t accesses = 0;
   {
-    const std::lock_guard lock{mutex_};
+    const MutexLock lock{mutex_};
     const OutboxRow& row = rows_.at(sequence);
     accesses = row.accesses;
     row_bytes_ -= row.bytes;
@@ -352,7 +355,7 @@ void Outbox::lose(std::uint64_t sequence) {
 }
 
 void Outbox::set_trouble(OutboxTrouble trouble) {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   if (trouble_ == OutboxTrouble::failed && trouble != OutboxTrouble::failed) kLog.info("the backlog is written again");
   trouble_ = trouble;
   metrics_.degraded.set(trouble == OutboxTrouble::none ? 0 : 1);
@@ -367,13 +370,13 @@ void Outbox::set_trouble(OutboxTrouble trouble) {
 }
 
 bool Outbox::may_try_again() {
-  std::unique_lock lock{mutex_};
-  changed_.wait_for(lock, kRetry, [this] { return shutdown_.is_late(); });
+  const MutexLock lock{mutex_};
+  changed_.wait_for(mutex_, kRetry, [this]() QATIME_REQUIRES(mutex_) { return shutdown_.is_late(); });
   return !shutdown_.is_late();
 }
 
 void Outbox::publish() {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   memory_bytes_.set(static_cast<std::int64_t>(accesses_.capacity() + changes_.capacity() + loaded_bytes_));
   metrics_.disk_bytes.set(static_cast<std::int64_t>(row_bytes_));
 }
@@ -381,7 +384,7 @@ void Outbox::publish() {
 // --- The thread of Redis ---------------------------------------------------------------------------------------------
 
 std::shared_ptr<const Batch> Outbox::next() {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   if (ready_.empty()) return nullptr;
   OutboxRow& row = rows_.at(ready_.front());
   ready_.pop_front();
@@ -400,7 +403,7 @@ void Outbox::acknowledge(OutboxRow& row) {
 void Outbox::acknowledged(std::uint64_t sequence, std::uint64_t added) {
   std::int64_t accesses = 0;
   {
-    const std::lock_guard lock{mutex_};
+    const MutexLock lock{mutex_};
     OutboxRow& row = rows_.at(sequence);
     accesses = row.accesses;
     acknowledge(row);
@@ -413,7 +416,7 @@ void Outbox::acknowledged(std::uint64_t sequence, std::uint64_t added) {
 void Outbox::hand_out_again(bool all) {
   std::int64_t again = 0;
   {
-    const std::lock_guard lock{mutex_};
+    const MutexLock lock{mutex_};
     for (auto& [sequence, row] : rows_) {
       if (row.state == OutboxState::handed_out) {
         row.state = OutboxState::waiting;
@@ -431,12 +434,12 @@ void Outbox::hand_out_again(bool all) {
 }
 
 bool Outbox::is_empty() const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return unacknowledged_ == 0;
 }
 
 std::chrono::seconds Outbox::oldest() const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   for (const auto& [sequence, row] : rows_) {
     if (row.state < OutboxState::acknowledged)
       return std::chrono::duration_cast<std::chrono::seconds>(now() - row.written);

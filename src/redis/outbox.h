@@ -3,14 +3,12 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -21,6 +19,7 @@
 #include "backlog/shutdown.h"
 #include "base/event.h"
 #include "base/log.h"
+#include "base/mutex.h"
 #include "config/config.h"
 #include "redis/shared_counters.h"
 #include "store/batch.h"
@@ -95,16 +94,16 @@ class Outbox {
 
   void load_existing();
   void run();
-  bool wait_for_work();
+  bool wait_for_work() QATIME_EXCLUDES(mutex_);
   bool pass();
-  [[nodiscard]] std::vector<std::shared_ptr<Batch>> cut();
-  [[nodiscard]] bool commit(const std::vector<std::shared_ptr<Batch>>& batches);
-  void load();
-  void lose(std::uint64_t sequence);
-  void set_trouble(OutboxTrouble trouble);
-  void acknowledge(OutboxRow& row);
-  void publish();
-  [[nodiscard]] bool may_try_again();
+  [[nodiscard]] std::vector<std::shared_ptr<Batch>> cut() QATIME_EXCLUDES(mutex_);
+  [[nodiscard]] bool commit(const std::vector<std::shared_ptr<Batch>>& batches) QATIME_EXCLUDES(mutex_);
+  void load() QATIME_EXCLUDES(mutex_);
+  void lose(std::uint64_t sequence) QATIME_EXCLUDES(mutex_);
+  void set_trouble(OutboxTrouble trouble) QATIME_EXCLUDES(mutex_);
+  void acknowledge(OutboxRow& row) QATIME_REQUIRES(mutex_);
+  void publish() QATIME_EXCLUDES(mutex_);
+  [[nodiscard]] bool may_try_again() QATIME_EXCLUDES(mutex_);
 
   const BacklogConfig config_;
   const unsigned shards_;
@@ -118,23 +117,22 @@ class Outbox {
   log::Throttle full_;
   std::uint64_t last_sequence_ = 0;
 
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  // guarded by mutex_:
-  std::string accesses_;  // as they came
-  std::unique_ptr<AccessEncoder> encoder_;
-  std::uint64_t count_ = 0;  // in accesses_
-  std::string changes_;
-  std::uint32_t changes_count_ = 0;
-  std::map<std::uint64_t, OutboxRow> rows_;
-  std::deque<std::uint64_t> ready_;     // waiting and in memory
-  std::set<std::uint64_t> not_loaded_;  // waiting, on disk alone
-  std::size_t loaded_bytes_ = 0;
-  std::size_t row_bytes_ = 0;
-  std::size_t unacknowledged_ = 0;  // rows
-  OutboxTrouble trouble_ = OutboxTrouble::none;
-  bool has_much_ = false;
-  Shutdown shutdown_;
+  mutable Mutex mutex_;
+  ConditionVariable changed_;
+  std::string accesses_ QATIME_GUARDED_BY(mutex_);  // as they came
+  std::unique_ptr<AccessEncoder> encoder_ QATIME_GUARDED_BY(mutex_);
+  std::uint64_t count_ QATIME_GUARDED_BY(mutex_) = 0;  // in accesses_
+  std::string changes_ QATIME_GUARDED_BY(mutex_);
+  std::uint32_t changes_count_ QATIME_GUARDED_BY(mutex_) = 0;
+  std::map<std::uint64_t, OutboxRow> rows_ QATIME_GUARDED_BY(mutex_);
+  std::deque<std::uint64_t> ready_ QATIME_GUARDED_BY(mutex_);     // waiting and in memory
+  std::set<std::uint64_t> not_loaded_ QATIME_GUARDED_BY(mutex_);  // waiting, on disk alone
+  std::size_t loaded_bytes_ QATIME_GUARDED_BY(mutex_) = 0;
+  std::size_t row_bytes_ QATIME_GUARDED_BY(mutex_) = 0;
+  std::size_t unacknowledged_ QATIME_GUARDED_BY(mutex_) = 0;  // rows
+  OutboxTrouble trouble_ QATIME_GUARDED_BY(mutex_) = OutboxTrouble::none;
+  bool has_much_ QATIME_GUARDED_BY(mutex_) = false;
+  Shutdown shutdown_ QATIME_GUARDED_BY(mutex_);
 
   std::thread thread_;
 };

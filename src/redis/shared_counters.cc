@@ -32,7 +32,7 @@ void SharedCounters::add(const Delta& delta) {
   const auto add = [](metrics::Counter& counter, std::int64_t count) {
     if (count > 0) counter.add(static_cast<std::uint64_t>(count));
   };
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   add(recovered_, delta.recovered);
   add(claimed_, delta.claimed);
   incoming_ += delta.incoming;
@@ -48,12 +48,12 @@ void SharedCounters::add(const Delta& delta) {
 }
 
 std::size_t SharedCounters::incoming() const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return static_cast<std::size_t>(incoming_);
 }
 
 std::size_t SharedCounters::pending() const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return static_cast<std::size_t>(incoming_ + outgoing_);
 }
 

@@ -4,8 +4,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 
+#include "base/mutex.h"
 #include "telemetry/metrics.h"
 
 namespace qatime::backlog::redis {
@@ -44,20 +44,19 @@ class SharedCounters {
   [[nodiscard]] std::size_t pending() const;
 
  private:
-  mutable std::mutex mutex_;
-  // guarded by mutex_:
-  std::int64_t incoming_ = 0;
-  std::int64_t outgoing_ = 0;
-  metrics::Counter& recovered_;
-  metrics::Counter& coalesced_;
-  metrics::Counter& cancelled_;
-  metrics::Counter& handed_over_;
-  metrics::Counter& claimed_;
-  metrics::Counter& lost_;
-  metrics::Counter& outside_;
-  metrics::Counter& refused_;
-  metrics::Counter& failed_;
-  metrics::Gauge& pending_;
+  mutable Mutex mutex_;
+  std::int64_t incoming_ QATIME_GUARDED_BY(mutex_) = 0;
+  std::int64_t outgoing_ QATIME_GUARDED_BY(mutex_) = 0;
+  metrics::Counter& recovered_ QATIME_GUARDED_BY(mutex_);
+  metrics::Counter& coalesced_ QATIME_GUARDED_BY(mutex_);
+  metrics::Counter& cancelled_ QATIME_GUARDED_BY(mutex_);
+  metrics::Counter& handed_over_ QATIME_GUARDED_BY(mutex_);
+  metrics::Counter& claimed_ QATIME_GUARDED_BY(mutex_);
+  metrics::Counter& lost_ QATIME_GUARDED_BY(mutex_);
+  metrics::Counter& outside_ QATIME_GUARDED_BY(mutex_);
+  metrics::Counter& refused_ QATIME_GUARDED_BY(mutex_);
+  metrics::Counter& failed_ QATIME_GUARDED_BY(mutex_);
+  metrics::Gauge& pending_ QATIME_GUARDED_BY(mutex_);
 };
 
 }  // namespace qatime::backlog::redis

@@ -65,20 +65,20 @@ void Worker::start() {
 }
 
 void Worker::poke() {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   is_poked_ = true;
   changed_.notify_all();
 }
 
 void Worker::begin_stop(milliseconds limit) {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   is_stopping_ = true;
   deadline_ = std::chrono::steady_clock::now() + limit;
   changed_.notify_all();
 }
 
 bool Worker::is_done() const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return is_done_ || (is_stopping_ && std::chrono::steady_clock::now() >= deadline_);
 }
 
@@ -93,20 +93,22 @@ void Worker::run() {
     }
   } while (wait());
   leave();
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   is_done_ = true;
 }
 
 // Returns whether to go on.
 bool Worker::wait() {
-  std::unique_lock lock{mutex_};
+  const MutexLock lock{mutex_};
   const auto pause = failures_ > 0 ? std::chrono::microseconds{backoff_.delay(failures_ - 1)} : poll_;
-  const auto is_over = [this] {
-    return is_stopping_ && (outbox_.is_empty() || std::chrono::steady_clock::now() >= deadline_);
-  };
-  changed_.wait_for(lock, pause, [&] { return (is_poked_ && failures_ == 0) || is_over(); });
+  changed_.wait_for(mutex_, pause,
+                    [this]() QATIME_REQUIRES(mutex_) { return (is_poked_ && failures_ == 0) || is_over(); });
   is_poked_ = false;
   return !is_over();
+}
+
+bool Worker::is_over() const {
+  return is_stopping_ && (outbox_.is_empty() || std::chrono::steady_clock::now() >= deadline_);
 }
 
 void Worker::turn() {

@@ -3,17 +3,16 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/backoff.h"
 #include "base/log.h"
+#include "base/mutex.h"
 #include "config/config.h"
 #include "redis/claims.h"
 #include "redis/keys.h"
@@ -50,7 +49,8 @@ class Worker {
   using Instant = std::chrono::steady_clock::time_point;
 
   void run();
-  bool wait();
+  bool wait() QATIME_EXCLUDES(mutex_);
+  [[nodiscard]] bool is_over() const QATIME_REQUIRES(mutex_);
   void turn();
   void connect();
   void agree_on_shards();
@@ -81,13 +81,12 @@ class Worker {
   std::vector<Claims::Settled> settling_;
   std::chrono::microseconds poll_{};
 
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  // guarded by mutex_:
-  bool is_poked_ = false;
-  bool is_stopping_ = false;
-  bool is_done_ = false;
-  Instant deadline_{};
+  mutable Mutex mutex_;
+  ConditionVariable changed_;
+  bool is_poked_ QATIME_GUARDED_BY(mutex_) = false;
+  bool is_stopping_ QATIME_GUARDED_BY(mutex_) = false;
+  bool is_done_ QATIME_GUARDED_BY(mutex_) = false;
+  Instant deadline_ QATIME_GUARDED_BY(mutex_){};
 
   std::thread thread_;
 };

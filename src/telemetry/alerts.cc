@@ -11,7 +11,7 @@ std::deque<Alerts::Alert>::iterator Alerts::find(std::string_view reason, std::s
 }
 
 void Alerts::raise(std::string_view reason, std::string_view subject, std::string_view text, Effect effect) {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   const auto known = find(reason, subject);
   if (known == active_.end()) {
     active_.push_back({std::string{reason}, std::string{subject}, std::string{text}, effect, now()});
@@ -22,19 +22,19 @@ void Alerts::raise(std::string_view reason, std::string_view subject, std::strin
 }
 
 void Alerts::resolve(std::string_view reason, std::string_view subject) {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   if (const auto known = find(reason, subject); known != active_.end()) active_.erase(known);
 }
 
 std::vector<Alerts::Alert> Alerts::active() const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return {active_.begin(), active_.end()};
 }
 
 // The strings of a place in the ring keep their memory.
 void Alerts::fail(std::string_view subject, std::string_view reason) {
   const Time time = now();
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   if (failures_.size() < kFailures) failures_.emplace_back();
   Failure& failure = failures_[next_];
   next_ = (next_ + 1) % kFailures;
@@ -44,7 +44,7 @@ void Alerts::fail(std::string_view subject, std::string_view reason) {
 }
 
 std::vector<Alerts::Failure> Alerts::failures() const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   std::vector<Failure> latest;
   for (std::size_t i = 1; i <= failures_.size(); ++i) {
     latest.push_back(failures_[(next_ + failures_.size() - i) % failures_.size()]);

@@ -4,11 +4,11 @@
 
 #include <cstddef>
 #include <deque>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/timestamp.h"
 
 namespace qatime {
@@ -47,13 +47,12 @@ class Alerts {
   [[nodiscard]] std::vector<Failure> failures() const;
 
  private:
-  std::deque<Alert>::iterator find(std::string_view reason, std::string_view subject);
+  std::deque<Alert>::iterator find(std::string_view reason, std::string_view subject) QATIME_REQUIRES(mutex_);
 
-  mutable std::mutex mutex_;
-  // guarded by mutex_:
-  std::deque<Alert> active_;
-  std::vector<Failure> failures_;  // a ring
-  std::size_t next_ = 0;           // its next place
+  mutable Mutex mutex_;
+  std::deque<Alert> active_ QATIME_GUARDED_BY(mutex_);
+  std::vector<Failure> failures_ QATIME_GUARDED_BY(mutex_);  // a ring
+  std::size_t next_ QATIME_GUARDED_BY(mutex_) = 0;           // its next place
 };
 
 }  // namespace qatime

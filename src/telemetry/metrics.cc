@@ -66,7 +66,7 @@ Gauge& Registry::degraded(std::string_view reason) {
 }
 
 Registry::Series& Registry::series(std::string_view name, std::string_view help, Label label, Label second, Type type) {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   auto family = std::ranges::find(families_, name, &Family::name);
   if (family == families_.end()) family = families_.insert(families_.end(), Family{name, help, type, {}});
   assert(family->type == type && family->help == help);  // one name, one meaning
@@ -94,7 +94,7 @@ std::int64_t Registry::value_of(const Family& family, const Series& series) noex
 }
 
 void Registry::visit(const std::function<void(const Sample&)>& visit) const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   std::vector<std::vector<std::int64_t>> values(families_.size());
   for (std::size_t turn = 0; turn <= kReadLast.size(); ++turn) {
     for (std::size_t i = 0; i < families_.size(); ++i) {

@@ -13,10 +13,11 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "base/mutex.h"
 
 namespace qatime {
 class Alerts;
@@ -129,14 +130,14 @@ class Registry {
     std::deque<Series> series;
   };
 
-  Series& series(std::string_view name, std::string_view help, Label label, Label second, Type type);
+  Series& series(std::string_view name, std::string_view help, Label label, Label second, Type type)
+      QATIME_EXCLUDES(mutex_);
   static std::int64_t value_of(const Family& family, const Series& series) noexcept;
 
   const std::unique_ptr<NodeStats> nodes_;
   const std::unique_ptr<Alerts> alerts_;
-  mutable std::mutex mutex_;
-  // guarded by mutex_:
-  std::deque<Family> families_;
+  mutable Mutex mutex_;
+  std::deque<Family> families_ QATIME_GUARDED_BY(mutex_);
 };
 
 }  // namespace qatime::metrics

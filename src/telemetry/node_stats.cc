@@ -26,12 +26,12 @@ Node& NodeStats::look_up(std::string_view host) {
 }
 
 Node& NodeStats::make(std::string name) {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   return nodes_.emplace_back(std::move(name));
 }
 
 std::vector<const Node*> NodeStats::all() const {
-  const std::lock_guard lock{mutex_};
+  const MutexLock lock{mutex_};
   std::vector<const Node*> all;
   all.reserve(nodes_.size());
   for (const Node& node : nodes_) all.push_back(&node);

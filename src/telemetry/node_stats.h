@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,6 +15,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include "base/mutex.h"
 #include "base/timestamp.h"
 #include "telemetry/metrics.h"
 
@@ -88,14 +88,13 @@ class NodeStats {
   }
 
   Node& look_up(std::string_view host);
-  Node& make(std::string name);
+  Node& make(std::string name) QATIME_EXCLUDES(mutex_);
 
   std::array<Recent, kRecent> recent_;
   boost::unordered_flat_map<std::string, Node*> known_;
   Node* other_ = nullptr;
-  mutable std::mutex mutex_;
-  // guarded by mutex_ (what is in a node is not):
-  std::deque<Node> nodes_;
+  mutable Mutex mutex_;
+  std::deque<Node> nodes_ QATIME_GUARDED_BY(mutex_);
 };
 
 }  // namespace qatime
