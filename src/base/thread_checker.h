@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// A check that an object stays on one thread, for assert().
+#pragma once
+
+#include <atomic>
+#include <thread>
+
+namespace qatime {
+
+// Belongs to the first thread that asks it, which need not be the one that made it: much is made on the main thread and
+// then lives on that of a loop. With NDEBUG it is empty and never says no. Any thread.
+//
+//   assert(thread_.is_current());
+class ThreadChecker {
+ public:
+#ifdef NDEBUG
+  ThreadChecker() noexcept {}  // NOLINT(modernize-use-equals-default): clang would call a member of this type unused
+  [[nodiscard]] bool is_current() const noexcept { return true; }
+  void detach() noexcept {}
+#else
+  // Whether it belongs to the calling thread.
+  [[nodiscard]] bool is_current() const noexcept {
+    const std::thread::id current = std::this_thread::get_id();
+    std::thread::id owner = owner_.load(std::memory_order_relaxed);
+    const bool is_free = owner == std::thread::id{};
+    if (is_free && owner_.compare_exchange_strong(owner, current, std::memory_order_relaxed)) return true;
+    return owner == current;
+  }
+
+  // It belongs to nobody, until a thread asks again.
+  void detach() noexcept { owner_.store({}, std::memory_order_relaxed); }
+
+ private:
+  mutable std::atomic<std::thread::id> owner_{};
+#endif
+};
+
+}  // namespace qatime
