@@ -2,6 +2,7 @@
 // One moment to wait for.
 #pragma once
 
+#include <cassert>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -10,16 +11,19 @@
 
 #include "base/clock.h"
 #include "base/loop.h"
+#include "base/thread_checker.h"
 
 namespace qatime::nfs {
 
 // Rings once, on the loop, and never after it was cancelled, set anew or destroyed. (A bare steady_timer may: its
-// handler can already be queued by then.) One thread.
+// handler can already be queued by then.) One thread, that of the loop; who sets it on another before the loop runs
+// calls detach() then.
 class Alarm {
  public:
   explicit Alarm(boost::asio::io_context& io) : timer_{io} {}
 
   void set(Clock::Instant when, std::function<void()> ring) {
+    assert(thread_.is_current());
     current_ = std::make_shared<char>();
     timer_.expires_at(when);
     timer_.async_wait(
@@ -29,11 +33,16 @@ class Alarm {
   }
 
   void cancel() {
+    assert(thread_.is_current());
     current_.reset();
     timer_.cancel();
   }
 
+  // The thread that calls next is that of the loop.
+  void detach() noexcept { thread_.detach(); }
+
  private:
+  ThreadChecker thread_;
   loop::Timer timer_;
   std::shared_ptr<char> current_;
 };

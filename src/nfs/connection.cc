@@ -2,6 +2,7 @@
 #include "nfs/connection.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 #include <fmt/core.h>
@@ -37,6 +38,7 @@ Connection::Connection(const ClientContext& client_context, Peer& peer, std::fun
       retry_{client_context.io},
       mount_retry_{client_context.io} {
   begin();
+  mount_retry_.detach();
 }
 
 void Connection::begin() {
@@ -100,11 +102,13 @@ void Connection::retry_refused() {
 }
 
 bool Connection::is_root(const Handle& handle) const noexcept {
+  assert(thread_.is_current());
   return std::any_of(mounts_.begin(), mounts_.end(),
                      [&](const MountState& export_index) { return export_index.root == handle; });
 }
 
 void Connection::doubt_roots() {
+  assert(thread_.is_current());
   if (!is_ready() || mount_ != nullptr || std::chrono::steady_clock::now() < mounted_at_ + kDoubtPause) return;
   begin();
 }

@@ -2,6 +2,7 @@
 // One connection to one NFS server, for ever.
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -13,6 +14,7 @@
 
 #include "base/backoff.h"
 #include "base/log.h"
+#include "base/thread_checker.h"
 #include "nfs/alarm.h"
 #include "nfs/congestion_window.h"
 #include "nfs/mount.h"
@@ -43,19 +45,32 @@ class Connection {
   Connection(const ClientContext& client_context, Peer& peer, std::function<void()> changed);
 
   // Whether requests may be started.
-  [[nodiscard]] bool is_ready() const noexcept { return ready_ && rpc_->is_open(); }
+  [[nodiscard]] bool is_ready() const noexcept {
+    assert(thread_.is_current());
+    return ready_ && rpc_->is_open();
+  }
   // The NFS service. Precondition: is_ready(), in this turn of the loop.
-  [[nodiscard]] Rpc& rpc() const noexcept { return *rpc_; }
+  [[nodiscard]] Rpc& rpc() const noexcept {
+    assert(thread_.is_current());
+    return *rpc_;
+  }
   [[nodiscard]] Peer& peer() const noexcept { return peer_; }
   // The root of an export, if the server has given it.
   [[nodiscard]] const std::optional<Handle>& root(std::size_t export_index) const {
+    assert(thread_.is_current());
     return mounts_.at(export_index).root;
   }
   [[nodiscard]] bool is_root(const Handle& handle) const noexcept;
   // How the export was mounted last; ok also before it was tried.
-  [[nodiscard]] Status mount_status(std::size_t export_index) const { return mounts_.at(export_index).status; }
+  [[nodiscard]] Status mount_status(std::size_t export_index) const {
+    assert(thread_.is_current());
+    return mounts_.at(export_index).status;
+  }
   // Why the last attempt to connect failed, or the connection was lost; empty before and while it is ready.
-  [[nodiscard]] const std::string& failure() const noexcept { return failure_; }
+  [[nodiscard]] const std::string& failure() const noexcept {
+    assert(thread_.is_current());
+    return failure_;
+  }
 
   // A root has gone stale: perhaps the others have, too. Asks for all again, now and then at most.
   void doubt_roots();
@@ -76,6 +91,7 @@ class Connection {
   void become_ready();
   void lose(const std::string& why);
 
+  ThreadChecker thread_;
   const ClientContext& client_context_;
   Peer& peer_;
   std::function<void()> changed_;

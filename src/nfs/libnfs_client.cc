@@ -2,6 +2,7 @@
 #include "nfs/libnfs_client.h"
 
 #include <algorithm>
+#include <cassert>
 #include <csignal>
 #include <utility>
 
@@ -151,6 +152,7 @@ LibnfsClient::LibnfsClient(asio::io_context& io, const NfsConfig& config, metric
     }
   }
   add_new_servers();
+  for (const auto& host : hosts_) host->alarm.detach();
 }
 
 LibnfsClient::~LibnfsClient() = default;
@@ -247,6 +249,7 @@ void LibnfsClient::note_local_addresses() {
 }
 
 std::size_t LibnfsClient::room() const {
+  assert(thread_.is_current());
   std::size_t room = 0;
   for (const auto& server : servers_) room += server->room();
   return room;
@@ -270,6 +273,7 @@ Connection* LibnfsClient::roomiest() const {
 }
 
 std::optional<Handle> LibnfsClient::root(std::size_t export_index) const {
+  assert(thread_.is_current());
   for (const auto& server : servers_) {
     for (const auto& connection : server->connections) {
       if (connection->is_ready() && connection->root(export_index)) return connection->root(export_index);
@@ -279,6 +283,7 @@ std::optional<Handle> LibnfsClient::root(std::size_t export_index) const {
 }
 
 Status LibnfsClient::mount_status(std::size_t export_index) const {
+  assert(thread_.is_current());
   if (root(export_index)) return Status::ok;
   for (const auto& server : servers_) {
     for (const auto& connection : server->connections) {
@@ -289,6 +294,7 @@ Status LibnfsClient::mount_status(std::size_t export_index) const {
 }
 
 void LibnfsClient::lookup(const Handle& directory, std::string_view name, ObjectDone done) {
+  assert(thread_.is_current());
   Connection* const connection = roomiest();
   const Status status = connection == nullptr ? Status::lost : name_status(name);
   if (status != Status::ok) return post([status, done = std::move(done)] { done(status, {}); });
@@ -300,6 +306,7 @@ void LibnfsClient::lookup(const Handle& directory, std::string_view name, Object
 }
 
 void LibnfsClient::getattr(const Handle& object, AttributesDone done) {
+  assert(thread_.is_current());
   Connection* const connection = roomiest();
   if (connection == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
   const Awaited sent{*connection, object, CongestionWindow::Kind::read};
@@ -310,6 +317,7 @@ void LibnfsClient::getattr(const Handle& object, AttributesDone done) {
 }
 
 void LibnfsClient::set_atime(const Handle& object, Time atime, std::optional<Time> guard, AttributesDone done) {
+  assert(thread_.is_current());
   Connection* const connection = roomiest();
   if (connection == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
   const Awaited sent{*connection, object, CongestionWindow::Kind::update};
@@ -321,6 +329,7 @@ void LibnfsClient::set_atime(const Handle& object, Time atime, std::optional<Tim
 
 void LibnfsClient::readdirplus(const Handle& directory, const Page::Position& begin, std::uint32_t size,
                                PageDone done) {
+  assert(thread_.is_current());
   Connection* const connection = roomiest();
   if (connection == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
   const Awaited sent{*connection, directory, CongestionWindow::Kind::read};
@@ -338,6 +347,7 @@ void LibnfsClient::post(std::function<void()> completion) {
 }
 
 void LibnfsClient::reconfigure(const NfsConfig& config) {
+  assert(thread_.is_current());
   client_context_->config.timeout = config.timeout;
   client_context_->config.max_in_flight = config.max_in_flight;
   for (const auto& server : servers_) server->peer.window.set_most(config.max_in_flight);
@@ -350,6 +360,7 @@ void LibnfsClient::on_local_addresses(std::function<void(const std::vector<asio:
 }
 
 std::optional<std::string> LibnfsClient::trouble(std::size_t export_index) const {
+  assert(thread_.is_current());
   if (root(export_index)) return std::nullopt;
   std::string all;
   const auto add = [&all](const std::string& one) { all += (all.empty() ? "" : "; ") + one; };

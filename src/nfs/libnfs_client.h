@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/thread_checker.h"
 #include "config/config.h"
 #include "nfs/client.h"
 #include "telemetry/metrics.h"
@@ -81,6 +82,7 @@ class LibnfsClient final : public Client {
   [[nodiscard]] Connection* roomiest() const;
   void post(std::function<void()> completion);
 
+  ThreadChecker thread_;
   std::unique_ptr<ClientContext> client_context_;
   metrics::Registry& registry_;
   std::function<void()> changed_;

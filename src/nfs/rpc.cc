@@ -105,6 +105,7 @@ Rpc::Rpc(const ClientContext& client_context, const asio::ip::tcp::endpoint& ser
   await_open();
   alarm_.set(std::chrono::steady_clock::now() + client_context_.config.timeout, [this] { expire(); });
   alarm_is_set_ = true;
+  alarm_.detach();
 }
 
 Rpc::~Rpc() { close(); }
@@ -187,11 +188,13 @@ void Rpc::flush() {
 }
 
 std::size_t Rpc::room() const noexcept {
+  assert(thread_.is_current());
   const std::size_t outstanding = waiting_.size() + abandoned_.size();
   return open_ && outstanding < kMaxOutstanding ? kMaxOutstanding - outstanding : 0;
 }
 
 std::optional<asio::ip::address> Rpc::local_address() const {
+  assert(thread_.is_current());
   if (!open_) return std::nullopt;
   asio::ip::tcp::endpoint local;
   auto size = static_cast<socklen_t>(local.capacity());
@@ -310,6 +313,7 @@ void Rpc::deliver_later() {
 }
 
 void Rpc::fail(const std::string& why) {
+  alarm_.cancel();
   close();
   complete_forgotten();
   const std::weak_ptr life{life_};
@@ -327,7 +331,6 @@ void Rpc::complete_forgotten() {
 
 void Rpc::close() noexcept {
   open_ = false;
-  alarm_.cancel();
   if (descriptor_.is_open()) (void)::close(descriptor_.release());
   assert(!in_libnfs_);
   in_libnfs_ = true;

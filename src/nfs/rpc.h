@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/loop.h"
+#include "base/thread_checker.h"
 #include "config/config.h"
 #include "nfs/alarm.h"
 #include "nfs/client.h"
@@ -85,9 +86,15 @@ class Rpc {
   Rpc(const Rpc&) = delete;
   Rpc& operator=(const Rpc&) = delete;
 
-  [[nodiscard]] bool is_open() const noexcept { return open_; }
+  [[nodiscard]] bool is_open() const noexcept {
+    assert(thread_.is_current());
+    return open_;
+  }
   // Requests that somebody waits for.
-  [[nodiscard]] std::size_t waiting() const noexcept { return waiting_.size(); }
+  [[nodiscard]] std::size_t waiting() const noexcept {
+    assert(thread_.is_current());
+    return waiting_.size();
+  }
   // How many more the connection takes.
   [[nodiscard]] std::size_t room() const noexcept;
   // Our end; nothing unless open.
@@ -121,7 +128,7 @@ class Rpc {
   // `queue` hands a call to libnfs and says whether libnfs took it.
   template <class Queue>
   void start(const ClientContext::Procedure& procedure, Done done, const Queue& queue) {
-    assert(!in_libnfs_);
+    assert(thread_.is_current() && !in_libnfs_);
     Call& call = enter(procedure, std::move(done));
     entered(call, open_ && queue(call));
   }
@@ -147,6 +154,7 @@ class Rpc {
   void close() noexcept;
   [[nodiscard]] std::string failure() const;
 
+  ThreadChecker thread_;
   const ClientContext& client_context_;
   rpc_context* context_;
   loop::Descriptor descriptor_;  // a duplicate: libnfs closes its own when it likes
