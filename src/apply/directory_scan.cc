@@ -38,6 +38,7 @@ DirectoryScans::DirectoryScans(backlog::Backlog& backlog, Pipeline& pipeline, Re
       not_before_(exports.size(), enabled ? Clock::Instant::min() : Clock::Instant::max()) {}
 
 std::optional<std::size_t> DirectoryScans::extra_entries(const backlog::Slice& slice) const {
+  assert(thread_.is_current());
   const std::size_t room = kMostEntries - entries_;
   const std::size_t taken = slice.entries.size();
   if (taken + slice.left < kFewestNames || room < std::max(taken, kFewestNames)) return std::nullopt;
@@ -46,6 +47,7 @@ std::optional<std::size_t> DirectoryScans::extra_entries(const backlog::Slice& s
 }
 
 void DirectoryScans::begin(backlog::Slice slice, Breaker::Stamp taken) {
+  assert(thread_.is_current());
   const auto scan = std::make_shared<DirectoryScan>();
   scan->export_index = slice.export_index;
   scan->directory = std::make_shared<const std::string>(std::move(slice.directory));
@@ -74,6 +76,7 @@ void DirectoryScans::go_on(const Shared& scan) {
 }
 
 bool DirectoryScans::step(std::size_t limit) {
+  assert(thread_.is_current());
   while (!ready_.empty()) {
     const Shared scan = std::move(ready_.front());
     ready_.pop_front();
@@ -187,10 +190,12 @@ void DirectoryScans::withdraw_if(Condition condition) {
 }
 
 void DirectoryScans::withdraw(std::size_t export_index) {
+  assert(thread_.is_current());
   withdraw_if([export_index](const DirectoryScan& scan) { return scan.export_index == export_index; });
 }
 
 void DirectoryScans::forget(std::string_view path) {
+  assert(thread_.is_current());
   withdraw_if([path](const DirectoryScan& scan) { return is_within(*scan.directory, path); });
   if (path == "/") return;
   const auto above = scans_.find(parent(path));

@@ -3,6 +3,7 @@
 // more.
 #pragma once
 
+#include <cassert>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -23,6 +24,7 @@
 #include "backlog/backlog.h"
 #include "base/clock.h"
 #include "base/path.h"
+#include "base/thread_checker.h"
 #include "nfs/client.h"
 
 namespace qatime::apply {
@@ -100,9 +102,15 @@ class DirectoryScans {
   // which follows the change.
   void forget(std::string_view path);
 
-  [[nodiscard]] std::size_t entries() const noexcept { return entries_; }
+  [[nodiscard]] std::size_t entries() const noexcept {
+    assert(thread_.is_current());
+    return entries_;
+  }
   // What is to be expected of the requests under way, in entries.
-  [[nodiscard]] std::size_t expected() const noexcept { return expected_; }
+  [[nodiscard]] std::size_t expected() const noexcept {
+    assert(thread_.is_current());
+    return expected_;
+  }
 
  private:
   using Shared = std::shared_ptr<DirectoryScan>;
@@ -118,6 +126,7 @@ class DirectoryScans {
   template <class Condition>
   void withdraw_if(Condition condition);
 
+  ThreadChecker thread_;
   backlog::Backlog& backlog_;
   Pipeline& pipeline_;
   Resolver& resolver_;

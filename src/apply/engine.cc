@@ -65,12 +65,14 @@ Engine::Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& cloc
 // What there is to do.
 
 void Engine::pump() {
+  assert(thread_.is_current());
   const auto now = clock_.now();
   for (std::size_t export_index = 0; export_index < states_.size(); ++export_index) watch(export_index, now);
   advance();
 }
 
 std::optional<Clock::Instant> Engine::next_deadline() const {
+  assert(thread_.is_current());
   const auto now = clock_.now();
   std::optional<Clock::Instant> next;
   auto consider = [&](std::optional<Clock::Instant> at) {
@@ -85,6 +87,7 @@ std::optional<Clock::Instant> Engine::next_deadline() const {
 }
 
 void Engine::reconfigure(const PolicyConfig& policy, std::size_t max_rate) {
+  assert(thread_.is_current());
   policy_ = AtimePolicy{policy};
   if (max_rate != max_rate_) rate_limiter_.change(max_rate, clock_.now());
   max_rate_ = max_rate;
@@ -92,6 +95,7 @@ void Engine::reconfigure(const PolicyConfig& policy, std::size_t max_rate) {
 }
 
 void Engine::stop_taking() {
+  assert(thread_.is_current());
   stopping_ = true;
   for (std::size_t export_index = 0; export_index < states_.size(); ++export_index) scans_.withdraw(export_index);
 }

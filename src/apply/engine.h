@@ -2,6 +2,7 @@
 // The engine: it takes accesses from the backlog, finds their objects and sets their atimes.
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -30,6 +31,7 @@
 #include "base/backoff.h"
 #include "base/clock.h"
 #include "base/path.h"
+#include "base/thread_checker.h"
 #include "config/config.h"
 #include "nfs/client.h"
 #include "nfs/time_delta.h"
@@ -60,7 +62,10 @@ class Engine {
   void stop_taking();
 
   // Entries in flight here.
-  [[nodiscard]] std::size_t work() const noexcept { return tasks_.size() + scans_.entries(); }
+  [[nodiscard]] std::size_t work() const noexcept {
+    assert(thread_.is_current());
+    return tasks_.size() + scans_.entries();
+  }
 
  private:
   struct ExportState {
@@ -112,6 +117,7 @@ class Engine {
   void put_back(Task& task, Clock::Duration delay, const backlog::Retry& retry);
   void fail(Task& task);
 
+  ThreadChecker thread_;
   backlog::Backlog& backlog_;
   nfs::Client& client_;
   const Clock& clock_;

@@ -2,11 +2,13 @@
 // Requests in the order in which they became ready, started while the client has room.
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <deque>
 #include <functional>
 #include <utility>
 
+#include "base/thread_checker.h"
 #include "nfs/client.h"
 
 namespace qatime::apply {
@@ -20,9 +22,13 @@ class Pipeline {
   // `go_on` is called at the end of every completion.
   Pipeline(nfs::Client& client, std::function<void()> go_on) : client_{client}, go_on_{std::move(go_on)} {}
 
-  void submit(Request request) { ready_.push_back(std::move(request)); }
+  void submit(Request request) {
+    assert(thread_.is_current());
+    ready_.push_back(std::move(request));
+  }
 
   void run() {
+    assert(thread_.is_current());
     while (!ready_.empty() && client_.room() > 0) {
       const Request request = std::move(ready_.front());
       ready_.pop_front();
@@ -32,16 +38,24 @@ class Pipeline {
   }
 
   void completed() {
+    assert(thread_.is_current());
     --outstanding_;
     go_on_();
   }
 
-  void unused() { --outstanding_; }
+  void unused() {
+    assert(thread_.is_current());
+    --outstanding_;
+  }
 
   // How many requests the client can have outstanding at once, by what it has and what it has room for.
-  [[nodiscard]] std::size_t width() const { return outstanding_ + client_.room(); }
+  [[nodiscard]] std::size_t width() const {
+    assert(thread_.is_current());
+    return outstanding_ + client_.room();
+  }
 
  private:
+  ThreadChecker thread_;
   nfs::Client& client_;
   std::function<void()> go_on_;
   std::deque<Request> ready_;

@@ -8,6 +8,7 @@
 #include "apply/resolver.h"
 
 #include <algorithm>
+#include <cassert>
 #include <optional>
 #include <utility>
 
@@ -32,6 +33,7 @@ Resolver::Resolver(const nfs::Client& client, Pipeline& pipeline, const Clock& c
 Resolver::~Resolver() = default;
 
 void Resolver::resolve(std::size_t export_index, std::string_view directory, Done done) {
+  assert(thread_.is_current());
   const std::string& top = exports_.path(export_index);
   if (directory == top) {
     const auto root = client_.root(export_index);
@@ -122,12 +124,14 @@ void Resolver::finished(Lookup& lookup, nfs::Status status, const nfs::Handle& h
 }
 
 void Resolver::distrust(std::string_view directory, const nfs::Handle& handle) {
+  assert(thread_.is_current());
   const auto* known = cache_->find(directory, clock_.now());
   if (known == nullptr || *known != handle) return;
   for (; directory != "/"; directory = parent(directory)) cache_->drop(directory);
 }
 
 void Resolver::forget(std::string_view path) {
+  assert(thread_.is_current());
   cache_->drop_subtree(path);
   auto forget_range = [this](auto begin, auto end) {
     for (auto at = begin; at != end; ++at) at->second->doubtful = true;

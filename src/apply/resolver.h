@@ -13,6 +13,7 @@
 #include "apply/pipeline.h"
 #include "base/clock.h"
 #include "base/path.h"
+#include "base/thread_checker.h"
 #include "config/config.h"
 #include "nfs/client.h"
 #include "telemetry/metrics.h"
@@ -72,6 +73,7 @@ class Resolver {
   void start(std::shared_ptr<Lookup> lookup);
   void finished(Lookup& lookup, nfs::Status status, const nfs::Handle& handle);
 
+  ThreadChecker thread_;
   const nfs::Client& client_;
   Pipeline& pipeline_;
   const Clock& clock_;
