@@ -53,12 +53,14 @@ Intake::Traffic Intake::make_traffic(metrics::Registry& registry, const char* tr
 }
 
 void Intake::reconfigure(const Policy& policy, TimeZone zone) {
+  assert(thread_.is_current());
   assert(events_.empty());
   policy_ = &policy;
   zone_ = std::move(zone);
 }
 
 void Intake::begin(Transport transport, std::size_t bytes, std::optional<Time> written) {
+  assert(thread_.is_current());
   current_ = &traffic_.at(static_cast<std::size_t>(transport));
   current_->bytes.add(bytes);
   now_ = qatime::now();
@@ -83,16 +85,19 @@ bool Intake::message(std::string_view bytes) {
 }
 
 void Intake::reject(Malformed reason) {
+  assert(thread_.is_current());
   current_->messages.add();
   count_malformed(reason, {});
 }
 
 void Intake::reject(Ignored reason) {
+  assert(thread_.is_current());
   current_->messages.add();
   current_->ignored[static_cast<std::size_t>(reason)]->add();
 }
 
 void Intake::flush() {
+  assert(thread_.is_current());
   if (!events_.empty()) sink_(events_);
   events_.clear();
   scratch_.release();

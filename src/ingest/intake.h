@@ -13,6 +13,7 @@
 
 #include "base/event.h"
 #include "base/log.h"
+#include "base/thread_checker.h"
 #include "base/timestamp.h"
 #include "base/timezone.h"
 #include "config/config.h"
@@ -86,6 +87,7 @@ class Intake {
   void count_malformed(Malformed reason, std::string_view example);
   static Traffic make_traffic(metrics::Registry& registry, const char* transport);
 
+  ThreadChecker thread_;
   const Policy* policy_;
   TimeZone zone_;
   Sink sink_;

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/message_stream.h"
 
+#include <cassert>
+
 namespace qatime::ingest {
 
 bool MessageStream::take(std::size_t size) {
+  assert(thread_.is_current());
   framer_.commit(size);
   intake_.begin(transport_, size, written_);
   bool is_record = false;
@@ -13,12 +16,14 @@ bool MessageStream::take(std::size_t size) {
 }
 
 void MessageStream::end() {
+  assert(thread_.is_current());
   intake_.begin(transport_, 0, written_);
   if (const auto frame = framer_.finish()) deliver(*frame);
   intake_.flush();
 }
 
 void MessageStream::abandon() {
+  assert(thread_.is_current());
   if (!framer_.abandon()) return;
   intake_.begin(transport_, 0, written_);
   intake_.reject(Malformed::memory);

@@ -2,10 +2,12 @@
 // A stream of bytes as messages for the intake.
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <optional>
 #include <span>
 
+#include "base/thread_checker.h"
 #include "base/timestamp.h"
 #include "ingest/intake.h"
 #include "ingest/parse/framing.h"
@@ -24,10 +26,16 @@ class MessageStream {
       : framer_{max_message}, transport_{transport}, written_{written}, intake_{intake} {}
 
   // From the unfinished message on.
-  void set_max_message(std::size_t max_message) noexcept { framer_.set_max_message(max_message); }
+  void set_max_message(std::size_t max_message) noexcept {
+    assert(thread_.is_current());
+    framer_.set_max_message(max_message);
+  }
 
   // Where the next bytes go.
-  [[nodiscard]] std::span<char> writable() { return framer_.writable(); }
+  [[nodiscard]] std::span<char> writable() {
+    assert(thread_.is_current());
+    return framer_.writable();
+  }
 
   // So many bytes were read there just now. What is complete is handed over before it returns; whether a record was
   // among it.
@@ -37,7 +45,10 @@ class MessageStream {
   void end();
 
   // Gives back what the unfinished message does not need.
-  void trim() { framer_.trim(); }
+  void trim() {
+    assert(thread_.is_current());
+    framer_.trim();
+  }
 
   // Drops the unfinished message, if there is one, and counts it as one for which there was no memory.
   void abandon();
@@ -48,6 +59,7 @@ class MessageStream {
  private:
   bool deliver(const Framer::Frame& frame);
 
+  ThreadChecker thread_;
   Framer framer_;
   const Transport transport_;
   const std::optional<Time> written_;

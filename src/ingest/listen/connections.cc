@@ -6,6 +6,7 @@
 // ownership of it and looks whether its socket is still open.
 #include "ingest/listen/connections.h"
 
+#include <cassert>
 #include <chrono>
 #include <optional>
 #include <span>
@@ -75,6 +76,7 @@ Connections::Connections(const SyslogConfig& config, Intake& intake, metrics::Re
 Connections::~Connections() { close_all(); }
 
 void Connections::reconfigure(const SyslogConfig& config) {
+  assert(thread_.is_current());
   max_message_ = config.max_message;
   max_connections_ = config.max_connections;
   allow_ = config.allow;
@@ -120,6 +122,7 @@ metrics::Gauge& Connections::open_like(const SyslogConnection& connection) noexc
 }
 
 void Connections::admit(loop::TcpSocket socket, Transport transport) {
+  assert(thread_.is_current());
   if (!is_allowed(socket).value_or(false) || !make_room()) return;
   error_code ignored;  // a peer that has gone already shows at the first read
   socket.non_blocking(true, ignored);
@@ -260,6 +263,7 @@ void Connections::close_all() {
 }
 
 void Connections::drain_and_close() {
+  assert(thread_.is_current());
   const auto deadline = std::chrono::steady_clock::now() + kDrainLimit;
   bool is_more = true;
   while (is_more && std::chrono::steady_clock::now() < deadline) {

@@ -18,6 +18,7 @@
 #include "base/address.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/thread_checker.h"
 #include "config/config.h"
 #include "ingest/intake.h"
 #include "ingest/listen/tls.h"
@@ -90,6 +91,7 @@ class Connections {
   void close_all();
   bool drain(List& connections);
 
+  ThreadChecker thread_;
   std::size_t max_message_;
   std::size_t max_connections_;
   std::vector<Network> allow_;

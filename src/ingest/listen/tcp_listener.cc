@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cerrno>
 #include <chrono>
 #include <utility>
@@ -63,6 +64,7 @@ void TcpListener::await_connection() {
 }
 
 TcpListener::Accepted TcpListener::accept_waiting() {
+  assert(thread_.is_current());
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     error_code error;
     loop::TcpSocket socket = acceptor_.accept(error);
@@ -86,6 +88,7 @@ void TcpListener::pause_accepting(const error_code& reason) {
 }
 
 void TcpListener::close() {
+  assert(thread_.is_current());
   error_code ignored;
   const auto deadline = std::chrono::steady_clock::now() + kDrainLimit;
   while (accept_waiting() == Accepted::some && std::chrono::steady_clock::now() < deadline) {

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/thread_checker.h"
 #include "config/config.h"
 #include "ingest/listen/connections.h"
 
@@ -39,6 +40,7 @@ class TcpListener {
   Accepted accept_waiting();
   void pause_accepting(const boost::system::error_code& reason);
 
+  ThreadChecker thread_;
   loop::TcpAcceptor acceptor_;
   loop::Timer accept_pause_;
   const Transport transport_;

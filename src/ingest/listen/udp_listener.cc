@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cerrno>
 #include <chrono>
 #include <climits>
@@ -117,6 +118,7 @@ UdpListener::~UdpListener() {
 std::uint16_t UdpListener::port() const { return endpoint_.port(); }
 
 void UdpListener::reconfigure(const SyslogConfig& config) {
+  assert(thread_.is_current());
   if (max_message_ != config.max_message || allow_.empty() != config.allow.empty()) {
     batch_ = std::make_unique<Datagrams>(config.max_message, !config.allow.empty());
   }
@@ -194,6 +196,7 @@ void UdpListener::take_turn() {
 
 // Returns how many datagrams came: kDatagrams if there may be more.
 std::size_t UdpListener::receive() {
+  assert(thread_.is_current());
   const int count = batch_->receive(descriptor_);
   if (count < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return 0;
@@ -255,6 +258,7 @@ void UdpListener::set_used(std::size_t bytes) {
 }
 
 void UdpListener::drain_and_close() {
+  assert(thread_.is_current());
   if (!is_open()) return;
   const auto deadline = std::chrono::steady_clock::now() + kDrainLimit;
   while (receive() == kDatagrams && std::chrono::steady_clock::now() < deadline) {

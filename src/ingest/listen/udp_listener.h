@@ -12,6 +12,7 @@
 
 #include "base/address.h"
 #include "base/loop.h"
+#include "base/thread_checker.h"
 #include "config/config.h"
 #include "ingest/intake.h"
 #include "telemetry/metrics.h"
@@ -56,6 +57,7 @@ class UdpListener {
   void set_used(std::size_t bytes);
   void close();
 
+  ThreadChecker thread_;
   loop::UdpSocket socket_;  // not open while it rests
   int descriptor_ = -1;     // of the socket, then too
   boost::asio::ip::udp::endpoint endpoint_;
