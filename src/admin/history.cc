@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "admin/history.h"
 
+#include <cassert>
+
 namespace qatime::admin {
 
 void History::take(const metrics::Registry& registry) {
+  assert(thread_.is_current());
   if (samples_.size() >= kSamples) samples_.pop_front();
   Snapshot& sample = samples_.emplace_back();
   sample.time = now();

@@ -2,11 +2,13 @@
 // The samples of the last 15 minutes, for the page.
 #pragma once
 
+#include <cassert>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 
+#include "base/thread_checker.h"
 #include "base/timestamp.h"
 #include "telemetry/metrics.h"
 
@@ -31,9 +33,13 @@ class History {
   void take(const metrics::Registry& registry);
 
   // The oldest first.
-  [[nodiscard]] const std::deque<Snapshot>& samples() const noexcept { return samples_; }
+  [[nodiscard]] const std::deque<Snapshot>& samples() const noexcept {
+    assert(thread_.is_current());
+    return samples_;
+  }
 
  private:
+  ThreadChecker thread_;
   std::deque<Snapshot> samples_;
 };
 

@@ -23,6 +23,7 @@
 
 #include "admin/logger.h"
 #include "base/loop.h"
+#include "base/thread_checker.h"
 #include "config/values.h"
 
 namespace qatime::admin {
@@ -105,11 +106,15 @@ class HttpServer::HttpConnections {
 
   [[nodiscard]] std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
   [[nodiscard]] const Limits& limits() const noexcept { return limits_; }
-  [[nodiscard]] Response answer(std::string_view path) const { return answer_(path); }
+  [[nodiscard]] Response answer(std::string_view path) const {
+    assert(thread_.is_current());
+    return answer_(path);
+  }
   [[nodiscard]] bool is_loopback() const { return acceptor_.local_endpoint().address().is_loopback(); }
 
   // It has its response and may ask for more: the others have been idle for longer.
   void rest(HttpConnection& connection) {
+    assert(thread_.is_current());
     connection.is_idle = true;
     open_.splice(open_.end(), open_, connection.place);
   }
@@ -141,6 +146,7 @@ class HttpServer::HttpConnections {
   }
 
   void admit(loop::TcpSocket socket) {
+    assert(thread_.is_current());
     if (open_.size() >= kMaxConnections) {
       const auto idle = std::ranges::find_if(open_, [](const auto& each) { return each->is_idle; });
       close(idle != open_.end() ? **idle : *open_.front());
@@ -152,6 +158,7 @@ class HttpServer::HttpConnections {
     connection->read(limits_.first_request);
   }
 
+  ThreadChecker thread_;
   const Answer answer_;
   const Limits limits_;
   loop::TcpAcceptor acceptor_;

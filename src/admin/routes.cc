@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "admin/routes.h"
 
+#include <cassert>
+
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -29,6 +31,7 @@ Response verdict(const char* what, const std::vector<std::string>& reasons) {
 }  // namespace
 
 Response Routes::answer(std::string_view path) const {
+  assert(thread_.is_current());
   if (path == "/healthz") return verdict("alive", health_.not_alive());
   if (path == "/readyz") return verdict("ready", not_ready());
   if (path == "/metrics") {

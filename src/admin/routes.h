@@ -2,6 +2,7 @@
 // The paths of the HTTP server: /, /metrics, /status.json, /healthz, /readyz.
 #pragma once
 
+#include <cassert>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -9,6 +10,7 @@
 
 #include "admin/history.h"
 #include "admin/http_server.h"
+#include "base/thread_checker.h"
 #include "telemetry/metrics.h"
 
 namespace qatime::admin {
@@ -24,7 +26,10 @@ struct Health {
 class Routes {
  public:
   // Takes a sample for the history of the page. To be called every History::kInterval.
-  void sample() { history_.take(registry_); }
+  void sample() {
+    assert(thread_.is_current());
+    history_.take(registry_);
+  }
 
   Routes(const metrics::Registry& registry, Health health) : registry_{registry}, health_{std::move(health)} {}
 
@@ -33,6 +38,7 @@ class Routes {
  private:
   [[nodiscard]] std::vector<std::string> not_ready() const;
 
+  ThreadChecker thread_;
   const metrics::Registry& registry_;
   const Health health_;
   History history_;

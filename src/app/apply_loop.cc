@@ -2,6 +2,7 @@
 #include "app/apply_loop.h"
 
 #include <algorithm>
+#include <cassert>
 #include <chrono>
 
 #include <boost/asio/post.hpp>
@@ -33,6 +34,7 @@ void ApplyLoop::start() {
 }
 
 void ApplyLoop::reconfigure(const Config& config) {
+  assert(thread_.is_current());
   client_.reconfigure(config.nfs);
   engine_.reconfigure(config.policy, config.nfs.max_rate);
   pump();
@@ -48,6 +50,7 @@ void ApplyLoop::wake() {
 }
 
 void ApplyLoop::pump() {
+  assert(thread_.is_current());
   if (started_) engine_.pump();
 }
 

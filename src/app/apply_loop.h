@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/path.h"
+#include "base/thread_checker.h"
 #include "config/config.h"
 #include "nfs/libnfs_client.h"
 #include "telemetry/metrics.h"
@@ -45,6 +46,7 @@ class ApplyLoop {
   void pump();
   void tick();
 
+  ThreadChecker thread_;
   boost::asio::io_context& io_;
   const Clock& clock_;
   nfs::LibnfsClient client_;

@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cassert>
 #include <deque>
 #include <functional>
 #include <utility>
+
+#include "base/thread_checker.h"
 
 namespace qatime {
 
@@ -17,11 +20,15 @@ class Watchdog {
   // Has a loop run a function soon, on its own thread.
   using Post = std::function<void(std::function<void()>)>;
 
-  void watch(Post post) { loops_.emplace_back().post = std::move(post); }
+  void watch(Post post) {
+    assert(thread_.is_current());
+    loops_.emplace_back().post = std::move(post);
+  }
 
   // Whether every loop has answered since the last call that returned true; if so, asks them again. The first call has
   // nothing to complain of.
   [[nodiscard]] bool all_turn() {
+    assert(thread_.is_current());
     if (!std::ranges::all_of(loops_, [](const Watched& loop) { return loop.answered.load(); })) return false;
     for (Watched& loop : loops_) {
       loop.answered.store(false);
@@ -35,6 +42,7 @@ class Watchdog {
     Post post;
     std::atomic<bool> answered{true};
   };
+  ThreadChecker thread_;
   std::deque<Watched> loops_;
 };
 
