@@ -2,6 +2,7 @@
 #include "redis/leases.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <random>
@@ -36,6 +37,7 @@ Leases::Leases(const RedisConfig& config, const Keys& keys, Servers& servers, Cl
       instances_{registry.gauge("qatime_redis_instances", "Instances that work on the shared backlog")} {}
 
 std::vector<unsigned> Leases::hold() {
+  assert(thread_.is_current());
   const auto now = std::chrono::steady_clock::now();
   if (now < next_) return {};
   next_ = now + std::min<milliseconds>(lease_ / 8, 1s);
@@ -90,6 +92,7 @@ void Leases::give_up(unsigned shard) {
 }
 
 void Leases::leave() {
+  assert(thread_.is_current());
   for (unsigned shard = 0; shard < keys_.shards(); ++shard) {
     if (claims_.is_ours(shard)) give_up(shard);
   }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/thread_checker.h"
 #include "config/config.h"
 #include "redis/claims.h"
 #include "redis/keys.h"
@@ -40,6 +41,7 @@ class Leases {
   [[nodiscard]] std::vector<std::string> announce();
   void give_up(unsigned shard);
 
+  ThreadChecker thread_;
   const std::chrono::milliseconds lease_;
   const std::chrono::milliseconds held_;
   const std::string instance_;

@@ -2,6 +2,7 @@
 #include "redis/reader.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstdint>
 #include <utility>
 
@@ -22,6 +23,7 @@ Reader::Reader(const Keys& keys, Servers& servers, Claims& claims)
     : keys_{keys}, servers_{servers}, claims_{claims}, scans_(keys.shards()) {}
 
 bool Reader::fill() {
+  assert(thread_.is_current());
   const auto now = std::chrono::steady_clock::now();
   std::vector<ShardPage> pages = read_pages(now);
   read_changes();

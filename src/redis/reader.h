@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/thread_checker.h"
 #include "redis/claims.h"
 #include "redis/keys.h"
 #include "redis/servers.h"
@@ -52,6 +53,7 @@ class Reader {
   void read_changes();
   void read_on(ShardPage& page);
 
+  ThreadChecker thread_;
   const Keys& keys_;
   Servers& servers_;
   Claims& claims_;

@@ -5,6 +5,7 @@
 #include "redis/servers.h"
 
 #include <algorithm>
+#include <cassert>
 #include <charconv>
 #include <fstream>
 #include <string_view>
@@ -81,15 +82,20 @@ const char* advice(std::string_view error) {
 Servers::Servers(const RedisConfig& config, std::chrono::milliseconds timeout) : config_{config}, timeout_{timeout} {}
 
 void Servers::disconnect() noexcept {
+  assert(thread_.is_current());
   nodes_.clear();
   slots_.clear();
 }
 
-bool Servers::take_news() noexcept { return std::exchange(has_news_, false); }
+bool Servers::take_news() noexcept {
+  assert(thread_.is_current());
+  return std::exchange(has_news_, false);
+}
 
 // --- Connecting ------------------------------------------------------------------------------------------------------
 
 void Servers::connect() {
+  assert(thread_.is_current());
   if (is_connected()) return;
   std::string problem;
   for (const RedisAddress& endpoint : candidates()) {
@@ -238,6 +244,7 @@ void Servers::map_slots(RedisNode& node) {
 }
 
 std::vector<std::string> Servers::describe() {
+  assert(thread_.is_current());
   connect();
   for (const auto& [last, endpoint] : slots_) (void)node_at(endpoint);
   std::vector<std::string> lines;
@@ -261,6 +268,7 @@ Servers::RedisNode& Servers::node_of(const RedisKey& key) {
 }
 
 void Servers::send(const RedisKey& key, Command command, Handler handler) {
+  assert(thread_.is_current());
   try {
     dispatch(node_of(key), {&key, std::move(command), std::nullopt, std::move(handler)});
   } catch (const Unavailable&) {
@@ -270,6 +278,7 @@ void Servers::send(const RedisKey& key, Command command, Handler handler) {
 }
 
 void Servers::run(Script script, const RedisKey& key, const Command& arguments, Handler handler) {
+  assert(thread_.is_current());
   Command command{"1", key.name};
   command.append(arguments);
   try {
@@ -294,6 +303,7 @@ void Servers::dispatch(RedisNode& node, SentCommand sent) {
 }
 
 void Servers::finish() {
+  assert(thread_.is_current());
   try {
     const auto busy = [](const auto& node) { return !node.second.sent.empty(); };
     for (auto& [endpoint, node] : nodes_) node.connection.flush();
@@ -342,6 +352,7 @@ void Servers::redirect(SentCommand sent, const std::string& where, const RedisAd
 }
 
 std::string Servers::wait_for_replicas() {
+  assert(thread_.is_current());
   const auto wanted = static_cast<std::int64_t>(config_.wait_replicas);
   if (wanted == 0) return {};
   std::string missing;

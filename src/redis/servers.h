@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/thread_checker.h"
 #include "config/config.h"
 #include "redis/command.h"
 #include "redis/connection.h"
@@ -95,6 +96,7 @@ class Servers {
   [[nodiscard]] std::string password() const;
   [[nodiscard]] RedisReply expect(RedisConnection& connection, Command command, const char* hint = "") const;
 
+  ThreadChecker thread_;
   const RedisConfig config_;
   const std::chrono::milliseconds timeout_;
   std::map<RedisAddress, RedisNode> nodes_;

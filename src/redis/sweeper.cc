@@ -21,6 +21,7 @@ constexpr int kScansPerTurn = 8;
 }  // namespace
 
 void Sweeper::sweep() {
+  assert(thread_.is_current());
   if (sweep_) return go_on();
   const auto now = std::chrono::steady_clock::now();
   if (now < next_) return;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "base/thread_checker.h"
 #include "redis/claims.h"
 #include "redis/keys.h"
 #include "redis/servers.h"
@@ -41,6 +42,7 @@ class Sweeper {
   void go_on();
   void forget_swept();
 
+  ThreadChecker thread_;
   const Keys& keys_;
   Servers& servers_;
   Claims& claims_;
