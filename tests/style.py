@@ -26,7 +26,8 @@ FOLDER, SHARE = 28, 0.16
 ENOUGH = 1000  # lines, for shares to mean something
 
 TYPE_OR_BRACE = re.compile(
-    r"\b(?:class|struct|union|enum(?: class)?)\s+(?:alignas\(\w+\)\s+|\[\[\w+\]\]\s+)*(?P<name>[\w:]+)"
+    r"\b(?:class|struct|union|enum(?: class)?)\s+"
+    r"(?:alignas\(\w+\)\s+|\[\[\w+\]\]\s+|QATIME_\w+(?:\([^;{]*?\))?\s+)*(?P<name>[\w:]+)"
     r"\s*(?:final\s*)?(?::[^;{()]*)?\{")
 COMMENT_OR_TEXT = re.compile(r"//[^\n]*|R\"\((?:.|\n)*?\)\"|\"(?:\\.|[^\"\\\n])*\"|(?<!\w)'(?:\\.|[^'\\\n])+'")
 
@@ -146,11 +147,17 @@ def self_test():
         (root / "README.md").write_text(f"Short.\n| {'x' * 130} |\n```\n{'x' * 130}\n```\n")
         expect([*faults(root)])
         (root / "src/c.h").write_text(f"{head}// What things are.\nnamespace {{ class B final : public A {{}}; }}\n")
-        (root / "src/d.h").write_text(f"{head}#pragma once\n// struct No {{}};\nstruct A {{ struct Thing {{}}; }};\n")
-        (root / "src/e.h").write_text(f"{head}// More things: a.h, gone.h.\n#include <other.h>\n")
+        (root / "src/d.h").write_text(f"{head}#pragma once
+// struct No {{}};
+"
+                                      "struct A { class QATIME_B(c(d)) Thing {}; };
+")
+        (root / "src/e.h").write_text(f"{head}// More things: a.h, gone.h.
+#include <other.h>
+")
         (root / "README.md").write_text(f"Short.\n{'x' * 121}\nSo it is. What is not so is wrong.\n")
-        expect([*faults(root)], "e.h:2: names gone.h", "Thing: 2 types", "c.h:2: begins", "d.h:2: says not", "README.md:2: 121",
-               "README.md:3: a sentence")
+        expect([*faults(root)], "e.h:2: names gone.h", "Thing: 2 types", "c.h:2: begins", "d.h:2: says not",
+               "README.md:2: 121", "README.md:3: a sentence")
 
     with tempfile.TemporaryDirectory() as name:
         root = pathlib.Path(name)
