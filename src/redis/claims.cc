@@ -28,7 +28,7 @@ class QATIME_SCOPED Claims::LockedCall {
   LockedCall(const LockedCall&) = delete;
   LockedCall& operator=(const LockedCall&) = delete;
   ~LockedCall() QATIME_RELEASE() {
-    claims_.mutex_.assert_held();  // lock_ does, until after this body
+    claims_.mutex_.assert_held();  // by lock_, which is destroyed after this
     const std::size_t pending = claims_.table_.pending();
     claims_.delta_.outgoing = static_cast<std::int64_t>(pending) - static_cast<std::int64_t>(claims_.entered_pending_);
     claims_.entered_pending_ = pending;
