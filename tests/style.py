@@ -147,14 +147,9 @@ def self_test():
         (root / "README.md").write_text(f"Short.\n| {'x' * 130} |\n```\n{'x' * 130}\n```\n")
         expect([*faults(root)])
         (root / "src/c.h").write_text(f"{head}// What things are.\nnamespace {{ class B final : public A {{}}; }}\n")
-        (root / "src/d.h").write_text(f"{head}#pragma once
-// struct No {{}};
-"
-                                      "struct A { class QATIME_B(c(d)) Thing {}; };
-")
-        (root / "src/e.h").write_text(f"{head}// More things: a.h, gone.h.
-#include <other.h>
-")
+        (root / "src/d.h").write_text(f"{head}#pragma once\n// struct No {{}};\n"
+                                      "struct A { class QATIME_B(c(d)) Thing {}; };\n")
+        (root / "src/e.h").write_text(f"{head}// More things: a.h, gone.h.\n#include <other.h>\n")
         (root / "README.md").write_text(f"Short.\n{'x' * 121}\nSo it is. What is not so is wrong.\n")
         expect([*faults(root)], "e.h:2: names gone.h", "Thing: 2 types", "c.h:2: begins", "d.h:2: says not",
                "README.md:2: 121", "README.md:3: a sentence")
