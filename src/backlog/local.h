@@ -179,7 +179,7 @@ class Local final : public Backlog {
     Busy(const Busy&) = delete;
     Busy& operator=(const Busy&) = delete;
     ~Busy() {
-      local_.mutex_.assert_held();  // for the constructor requires it; clang does not see that local_ is its argument
+      local_.mutex_.assert_held();  // because the constructor requires it; clang cannot see that local_ is its argument
       for (const Ticket ticket : local_.deferred_settles_.close()) local_.index_.table().settle(ticket);
       local_.publish();
     }
