@@ -12,12 +12,14 @@
 
 namespace qatime::backlog {
 
-// Who settles one entry after the other would wait for the lock of the backlog each time, and be put to sleep, while
-// intake has it for a whole read. It leaves its tickets here, and whoever has the lock for long settles them before it
-// lets go. Any thread.
+// Intake holds the backlog's lock for a whole read. The apply thread would wait, and sleep, at each ticket that it
+// settles. So it leaves the tickets here, and the holder of the lock settles them before it unlocks.
+//
+// Bounds: kMost tickets; beyond them leave() refuses.
+// Thread: any.
 class DeferredSettles {
  public:
-  // By who has the lock of the backlog: leave() takes tickets until close(), which returns them.
+  // For the holder of the backlog's lock: leave() takes tickets from open() until close(), which returns them.
   void open() {
     const MutexLock lock{mutex_};
     is_open_ = true;
@@ -28,8 +30,8 @@ class DeferredSettles {
     return std::exchange(tickets_, {});
   }
 
-  // Whether the ticket was taken; else it is up to the caller, who waits for the lock. What was taken does not count as
-  // `pending` any more; who has the lock tells anew how much is once he has closed this, and not before.
+  // Returns whether the ticket was taken; otherwise the caller waits for the lock and settles it. Subtracts a ticket
+  // that was taken from `pending`. The holder of the lock sets `pending` after close(), and not before.
   [[nodiscard]] bool leave(Ticket ticket, metrics::Gauge& pending) {
     const MutexLock lock{mutex_};
     if (!is_open_ || tickets_.size() >= kMost) return false;

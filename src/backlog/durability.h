@@ -10,7 +10,7 @@
 
 namespace qatime::backlog {
 
-// The metrics of a log on disk, whichever backlog has it.
+// The metrics of a log on disk, of either backlog.
 struct LogMetrics {
   explicit LogMetrics(metrics::Registry& registry)
       : committed{registry.counter("qatime_backlog_committed_total",
@@ -25,18 +25,18 @@ struct LogMetrics {
   metrics::Gauge& degraded;
 };
 
-// Keeps what a backlog has taken in for the next start. One owner, one thread.
+// Keeps the accesses and changes of a backlog for the next start. One owner, one thread.
 class Durability {
  public:
   virtual ~Durability() = default;
 
   virtual void start() = 0;
 
-  // Begins to keep all that the backlog has taken in, and then to end; it tries for `limit`.
+  // Begins to commit everything that the backlog has taken in, and then to end. It tries for `limit`.
   virtual void begin_stop(std::chrono::milliseconds limit) = 0;
 
-  // After begin_stop(): whether all is kept; nothing as long as it still tries. It is not where the disk hangs or
-  // refuses; the destructor waits for a disk that hangs.
+  // After begin_stop(): whether everything is kept, or nothing while it still tries. False after `limit` if the disk
+  // hangs or refuses. The destructor waits for a disk that hangs.
   [[nodiscard]] virtual std::optional<bool> outcome() = 0;
 
   // Accesses that wait for the next start. Any thread.

@@ -30,26 +30,27 @@
 
 namespace qatime::backlog {
 
-// Every event is taken in at once: moves and removals change what is pending, and are remembered for a minute, or as
-// long as the owner wants, for what comes later. What it promises for events that come out of order, the index says.
-// A change that comes again meanwhile is counted, and neither carried out nor written.
+// Takes in every event at once. Moves and removals change the pending accesses, and are remembered for the retention.
+// PendingIndex says what holds for events out of order. A change that comes again is counted, and neither carried out
+// nor written.
 //
-// All of it takes `backlog.memory` at most, or a few blocks of slabs more, and while a late change is carried out what
-// that takes out of the table; beyond it, accesses to other paths are dropped and counted, while coalescing, moves and
-// removals go on. No room is reserved for what is in flight (32 bytes each) or put back (12 bytes each, or a fifth of
-// a backlog that is full; and 32 where it failed). Where there is a log, the store thread makes room before that: some
-// accesses are on disk alone. While the disk takes what comes, 32 MiB more may wait for the next commit: what finds
-// three quarters of the memory taken is put in the form of the log at once, and never was in the table. When little is
-// left of the 32 MiB, too, add() waits for the disk, but for no longer than a second: a slower disk has failed.
+// Guarantee: between two calls, accesses added + recovered = coalesced + cancelled + settled + dropped + pending.
 //
-// At every moment between two calls, the accesses added + recovered = coalesced + cancelled + settled + dropped +
-// pending.
+// Bounds:
+// - Memory: `backlog.memory`, and a few blocks of slabs. Beyond it, accesses to new paths are dropped and counted, but
+//   coalescing, moves and removals go on.
+// - Not counted: the accesses that a late change takes out of the table while it is carried out.
+// - Not reserved: 32 bytes for each entry in flight, 12 for one that is put back, and 32 for one that failed. If all of
+//   a full backlog is put back, the 12 bytes make a fifth of it.
+// - With a log, three quarters of the memory: beyond it, accesses leave memory as they are written. New ones are
+//   encoded for the log at once, and never enter the table.
+// - With a log, 32 MiB more between two commits. When little of that is left, add() waits for the disk. It waits a
+//   second at most, because a slower disk counts as failed.
 class Local final : public Backlog {
  public:
   enum class Log { none, kept };
 
-  // `clock` and `registry` outlive it. What comes late is understood as far back as `limits` says; each kind of
-  // things to remember takes an eighth of `backlog.memory` at most.
+  // `limits` bounds how late an event may come. Each kind of history takes an eighth of `backlog.memory` at most.
   Local(const BacklogConfig& config, Exports exports, const Clock& clock, metrics::Registry& registry,
         HistoryLimits limits = {}, Log log = Log::none);
 
@@ -69,16 +70,16 @@ class Local final : public Backlog {
 
   // --- For the store thread. Each call holds the lock for a moment only. --------------------------------------------
 
-  // Has `wake` called, by the thread that calls add() and perhaps with the lock held, when much is to be written, or
-  // add() waits. Set before the first add().
+  // Calls `wake` when much is to be written or add() waits: on the thread of add(), perhaps with the lock held. Set
+  // before the first add().
   void on_much_unwritten(std::function<void()> wake) { wake_store_thread_ = std::move(wake); }
 
-  // A row that the log had at the start: its accesses are on disk alone. Rows come in their order, before anything
-  // else.
+  // Adds a row that the log had at the start; its accesses are on disk alone. Rows come in their order, before any
+  // other call.
   void load_existing(std::uint64_t sequence, Time written, std::uint32_t accesses, std::uint32_t changes,
                      std::size_t bytes);
 
-  // What changed names less than the retention ago, before this process began.
+  // Remembers a move or removal of an earlier process that is younger than the retention.
   void remember(const Event& change);
 
   // Rows on their way into the log, in their order.
@@ -86,7 +87,7 @@ class Local final : public Backlog {
     struct Part {
       Slot row;
       Batch batch;
-      bool is_whole = false;  // else there may be more of it
+      bool is_whole = false;  // false: more might be added to it
     };
     std::vector<Part> parts;
     std::size_t bytes = 0;
@@ -94,67 +95,69 @@ class Local final : public Backlog {
 
   // Everything that is new at one moment.
   struct Pass {
-    std::vector<Slot> items;     // that are to be looked at
-    std::size_t next;            // of them
-    std::uint64_t events;        // that are in the log when nothing is left
-    std::size_t overflows;       // that are to be written still
-    std::vector<Slot> unneeded;  // rows that nobody needs then
+    std::vector<Slot> items;     // to be looked at
+    std::size_t next;            // position in `items`
+    std::uint64_t events;        // events in the log once nothing is left
+    std::size_t overflows;       // still to be written
+    std::vector<Slot> unneeded;  // rows to be deleted at the end
     bool is_full;                // accesses have to wait for room on disk
   };
   [[nodiscard]] Pass begin_pass();
 
-  // Adds some of what is new to `draft`; without room in memory, it is on disk alone from then on. Returns whether
-  // there is more of the pass.
+  // Adds some of the new accesses and changes to `draft`. If memory has no room, these accesses are on disk alone from
+  // then on. Returns whether there is more of the pass.
   [[nodiscard]] bool write_some(Pass& pass, Draft& draft);
 
-  // The sequences of rows.
+  // Returns the sequences of `rows`.
   [[nodiscard]] std::vector<std::uint64_t> sequences(const std::vector<Slot>& rows) const;
 
-  // The draft is in the log, and the rows `unneeded` are deleted.
+  // Notes that the draft is in the log and that the rows `unneeded` are deleted.
   void committed(const Draft& draft, const std::vector<Slot>& unneeded);
 
-  // Has the accesses of rows that are mostly unneeded written again, if the log is much greater than what is pending.
+  // Writes accesses again if the log is much greater than its needed part: those of rows that are mostly unneeded. If
+  // the log has too many rows, those of all rows without an access on disk alone.
   void renew();
 
-  // Rows whose accesses come back together, and the changes that these have to go through, in the order of the log.
+  // Rows whose accesses come back together, and the changes that they have to follow, in the order of the log.
   struct Return {
     struct Step {
       Slot row;
       std::uint64_t sequence;
       Time written;
-      bool is_returning;             // else its changes are needed
+      bool is_returning;             // false: only its changes are needed
       std::vector<bool> is_on_disk;  // empty: all
 
       [[nodiscard]] bool comes(std::uint32_t position) const { return is_on_disk.empty() || is_on_disk[position]; }
     };
     std::vector<Step> steps;
     bool has_changes = false;
-    bool is_merger = false;  // of small rows: what comes is written again, and may leave memory again
+    bool is_merger = false;  // of small rows: the accesses are written again, and might leave memory again
     bool has_begun = false;
     std::size_t changes_seen = 0;  // bytes of changes_
   };
-  // Nothing to do if there are no steps: nothing is on disk alone, or there is no room, nor are there many small rows.
+  // Chooses the rows that come back. Returns no steps if nothing is on disk alone, or if there is neither room nor many
+  // small rows.
   [[nodiscard]] Return begin_return() const;
 
-  // Takes some of the accesses of a row that have no changes to go through. Returns false when there are no more, or a
-  // change has come that the others have to go through.
+  // Takes some of the accesses of a row that have no changes to follow. Returns false when there are no more, or a
+  // change has come that the others have to follow.
   [[nodiscard]] bool bring_directly(const Return::Step& step, AccessDecoder& accesses, bool is_merger);
 
-  // Hands over some of what `returning` has brought into `index`, which is as the log was when it ended. Returns
-  // whether there is more.
+  // Takes some of the accesses that `returning` has brought into `index`, which repeats the log up to its end. Returns
+  // whether there are more.
   [[nodiscard]] bool bring_some(Return& returning, PendingIndex& index);
 
-  // A row cannot be read and is in the log no more.
+  // Drops and counts the accesses of a row that cannot be read and is no longer in the log.
   void lose(Slot row);
 
-  // So many accesses of the log are below no export of today.
+  // Counts `count` accesses of the log as dropped, because they are below no export of today.
   void drop_outside(std::uint32_t count);
 
-  // Why nothing can be written, if so: what finds no room in memory is dropped for that reason.
+  // Why nothing can be written, if so. It is the reason of all accesses that are dropped for want of memory.
   enum class Trouble { none, disk_full, disk_failed };
   void set_trouble(Trouble trouble);
 
-  // Whether accesses to other paths find no room in memory.
+  // Whether the index has used up `backlog.memory`.
   [[nodiscard]] bool is_full() const;
 
   [[nodiscard]] std::size_t disk_bytes() const;
@@ -164,22 +167,22 @@ class Local final : public Backlog {
   [[nodiscard]] const HistoryLimits& limits() const noexcept { return limits_; }
 
  private:
-  // What may come between two commits beyond backlog.memory while the disk takes it, in bytes.
+  // Bytes beyond backlog.memory that may come between two commits while the disk takes them.
   static constexpr std::size_t kBurst = 32 << 20;
   static constexpr std::size_t kBurstLeft = 4 << 20;  // more than one add() brings
   static constexpr std::chrono::seconds kPatience{1};
 
-  // Why accesses are dropped; what finds no room without a log, or with one in some Trouble.
+  // Why accesses are dropped. The first three are for want of room: without a log, or by Trouble.
   enum class Dropped { memory_full, disk_full, disk_failed, damaged, outside };
 
-  // Who has the lock, for longer: what is settled meanwhile is carried out at the end, and told.
+  // Holds the lock for longer. At the end it settles the tickets that were left meanwhile, and publishes the metrics.
   class Busy {
    public:
     explicit Busy(Local& local) QATIME_REQUIRES(local.mutex_) : local_{local} { local_.deferred_settles_.open(); }
     Busy(const Busy&) = delete;
     Busy& operator=(const Busy&) = delete;
     ~Busy() {
-      local_.mutex_.assert_held();  // because the constructor requires it; clang cannot see that local_ is its argument
+      local_.mutex_.assert_held();  // because clang cannot see that local_ is the constructor's argument
       for (const Ticket ticket : local_.deferred_settles_.close()) local_.index_.table().settle(ticket);
       local_.publish();
     }
@@ -208,8 +211,8 @@ class Local final : public Backlog {
   const Clock& clock_;
   const HistoryLimits limits_;
   const bool has_log_;
-  const std::size_t max_row_;     // bytes
-  const std::size_t high_water_;  // bytes of the table: beyond, what comes overflows, and what is written leaves memory
+  const std::size_t max_row_;         // bytes
+  const std::size_t high_water_;      // bytes of the index: beyond, new accesses overflow and written ones leave memory
   const std::size_t much_unwritten_;  // accesses
   std::function<void()> wake_;
   std::function<void()> wake_store_thread_;
@@ -220,11 +223,11 @@ class Local final : public Backlog {
   LogIndex log_index_ QATIME_GUARDED_BY(mutex_);
   PendingIndex index_ QATIME_GUARDED_BY(mutex_);
   InvalidationList invalidations_ QATIME_GUARDED_BY(mutex_);
-  std::uint64_t sequence_ QATIME_GUARDED_BY(mutex_) = 0;  // of the row that was opened last
-  std::string changes_ QATIME_GUARDED_BY(mutex_);         // that are in no row yet
+  std::uint64_t sequence_ QATIME_GUARDED_BY(mutex_) = 0;  // of the last row opened
+  std::string changes_ QATIME_GUARDED_BY(mutex_);         // in no row yet
   std::uint32_t changes_count_ QATIME_GUARDED_BY(mutex_) = 0;
-  std::uint64_t events_ QATIME_GUARDED_BY(mutex_) = 0;  // that were taken in and not dropped
-  // Accesses for the disk alone, which were never in the table and are in no row yet: each of these is to be one.
+  std::uint64_t events_ QATIME_GUARDED_BY(mutex_) = 0;  // taken in and not dropped
+  // Accesses for the disk alone, never in the table and in no row yet. Each Overflow becomes a row.
   struct Overflow {
     std::string entries;
     std::uint32_t accesses;
@@ -236,7 +239,7 @@ class Local final : public Backlog {
   std::size_t overflow_bytes_ QATIME_GUARDED_BY(mutex_) = 0;     // of all
   std::size_t overflow_accesses_ QATIME_GUARDED_BY(mutex_) = 0;  // in all
   ConditionVariable room_made_;
-  bool is_patient_ QATIME_GUARDED_BY(mutex_) = true;     // nobody has waited for it in vain since the last commit
+  bool is_patient_ QATIME_GUARDED_BY(mutex_) = true;     // no add() has waited in vain since the last commit
   std::size_t returning_ QATIME_GUARDED_BY(mutex_) = 0;  // accesses that are neither on disk alone nor in the index
   Trouble trouble_ QATIME_GUARDED_BY(mutex_) = Trouble::none;
   metrics::Counter& recovered_ QATIME_GUARDED_BY(mutex_);

@@ -7,20 +7,20 @@
 
 namespace qatime::backlog {
 
-// How a thread that keeps a backlog is told to end, and says how it ended. Guarded by its owner's mutex, whose
-// condition variable is notified after each change.
+// Tells a thread that keeps a backlog to end, and holds its outcome. Guarded by its owner's mutex. The owner notifies
+// its condition variable after each change.
 class Shutdown {
  public:
   using Instant = std::chrono::steady_clock::time_point;
 
-  // The thread is to end, and may try for `limit` to keep everything before that.
+  // Asks the thread to end. It may try for `limit` to keep everything before that.
   void request(std::chrono::milliseconds limit) { deadline_ = std::chrono::steady_clock::now() + limit; }
 
   [[nodiscard]] bool is_requested() const noexcept { return deadline_ != Instant::max(); }
   [[nodiscard]] bool is_late() const noexcept { return std::chrono::steady_clock::now() >= deadline_; }
   [[nodiscard]] Instant deadline() const noexcept { return deadline_; }
 
-  // The thread has ended.
+  // Notes that the thread has ended, and whether it has kept everything.
   void finish(bool is_complete) { outcome_ = is_complete; }
 
   // As in Durability.
@@ -31,7 +31,7 @@ class Shutdown {
 
  private:
   Instant deadline_ = Instant::max();  // until it is requested
-  std::optional<bool> outcome_;        // with everything kept?
+  std::optional<bool> outcome_;        // whether everything is kept
 };
 
 }  // namespace qatime::backlog

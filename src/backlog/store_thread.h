@@ -23,21 +23,24 @@
 
 namespace qatime::backlog {
 
-// Keeps a local backlog in its log: commits what is new every `backlog.commit`, or earlier where it is much; deletes
-// unneeded rows; leaves on disk alone what memory has no room for, and brings it back when there is room. The log's
-// accesses at the start are on disk alone.
+// Keeps a local backlog in its log:
+// - commits new accesses and changes every `backlog.commit`, or earlier if there are many;
+// - deletes unneeded rows;
+// - leaves accesses that memory has no room for on disk alone, and brings them back when there is room.
 //
-// While the disk refuses, it tries again, nothing is deleted, and what is new waits in memory.
+// At the start all accesses of the log are on disk alone.
+//
+// Failure: while the disk refuses a commit, the thread tries again, no row is deleted, and new accesses wait in memory.
 class StoreThread final : public Durability {
  public:
-  // `local`, which is made for a log and has had no call yet, and `registry` outlive it.
+  // `local` is made for a log and has had no call yet.
   StoreThread(const BacklogConfig& config, std::unique_ptr<Store> store, Local& local, metrics::Registry& registry);
   StoreThread(const StoreThread&) = delete;
   StoreThread& operator=(const StoreThread&) = delete;
   ~StoreThread() override;
 
-  // Brings back what there is room for and commits what is new. Returns whether the disk took it. For tests; start()
-  // has a thread do it again and again.
+  // Brings back what there is room for and commits what is new. Returns whether the disk took the commit. For tests;
+  // the thread of start() does it again and again.
   bool turn();
 
   void start() override;
@@ -46,7 +49,7 @@ class StoreThread final : public Durability {
   [[nodiscard]] std::optional<bool> outcome() override;
   [[nodiscard]] std::size_t kept() const override { return local_.pending(); }
 
-  // Both, waiting.
+  // Calls begin_stop() and waits for the outcome. Returns whether everything is kept.
   [[nodiscard]] bool stop(std::chrono::milliseconds limit);
 
  private:
@@ -64,7 +67,7 @@ class StoreThread final : public Durability {
   std::uint32_t restore(const Local::Return::Step& step, AccessDecoder& accesses, PendingIndex& index);
   void read_changes(const Local::Return::Step& step, PendingIndex& index);
   void report();
-  // What the disk is asked for.
+  // Writing to the disk, or reading from it.
   struct Direction {
     const char* verb;
     const char* consequence;
@@ -87,7 +90,7 @@ class StoreThread final : public Durability {
   Direction reading_{"read", "what is away waits"};
   bool is_full_ = false;
   log::Throttle full_;
-  std::size_t existing_ = 0;  // accesses that are to be reported once they are back
+  std::size_t existing_ = 0;  // accesses of the start, reported once they are back
   Instant began_{};
 
   Mutex mutex_;
