@@ -40,8 +40,8 @@ namespace qatime::backlog {
 // - Memory: `backlog.memory`, and a few blocks of slabs. Beyond it, accesses to new paths are dropped and counted, but
 //   coalescing, moves and removals go on.
 // - Not counted: the accesses that a late change takes out of the table while it is carried out.
-// - Not reserved: 32 bytes for each entry in flight, 12 for one that is put back, and 32 for one that failed. If all of
-//   a full backlog is put back, the 12 bytes make a fifth of it.
+// - Not reserved: 32 bytes for each entry in flight, 12 for each put back, 32 for each that failed. If all entries of a
+//   full backlog are put back, the 12 bytes make a fifth of it.
 // - With a log, three quarters of the memory: beyond it, accesses leave memory as they are written. New ones are
 //   encoded for the log at once, and never enter the table.
 // - With a log, 32 MiB more between two commits. When little of that is left, add() waits for the disk. It waits a

@@ -12,12 +12,12 @@
 
 namespace qatime::backlog {
 
-// Counts what is there by the second in which it came. Addition and removal are O(log seconds). One owner.
+// Counts entries by the second of their arrival. Addition and removal are O(log seconds). One owner.
 class AgeHistogram {
  public:
   void add(std::uint32_t second) { ++counts_.try_emplace(counts_.end(), second, 0)->second; }
 
-  // `second` as it was added.
+  // `second` is the one that was added.
   void remove(std::uint32_t second) {
     const auto at = counts_.find(second);
     assert(at != counts_.end());
@@ -34,7 +34,7 @@ class AgeHistogram {
   }
 
  private:
-  std::map<std::uint32_t, std::uint32_t> counts_;  // of the seconds in which something came that is still there
+  std::map<std::uint32_t, std::uint32_t> counts_;  // by second; no count is zero
 };
 
 }  // namespace qatime::backlog

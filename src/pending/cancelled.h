@@ -19,7 +19,7 @@
 
 namespace qatime::backlog {
 
-// Remembers as long and as many as `limits` says, the latest to come rather than the earliest. O(log size).
+// Bounds: the retention and the bytes of `limits`; beyond the bytes the earliest to arrive are forgotten. O(log size).
 class CancelledAccesses {
  public:
   struct Cancelled {
@@ -54,7 +54,7 @@ class CancelledAccesses {
   std::size_t bytes_ = 0;
   Number last_ = 0;
   std::map<Number, Remembered> cancelled_;                 // in the order of arrival
-  std::set<std::pair<std::string_view, Number>> by_path_;  // views of Ending::path
+  std::set<std::pair<std::string_view, Number>> by_path_;  // views of Cancelled::path
 };
 
 }  // namespace qatime::backlog

@@ -23,15 +23,14 @@ struct Directory {
   SlotList waiting;           // items that may be taken, in the order in which they came
   SlotList apart;             // items in flight or put back for later
   Time newest = Time::min();  // no item has a newer time
-  Slot next = kNoSlot;        // in the queue of the export, where a directory is while something is waiting in it
+  Slot next = kNoSlot;        // in the queue of the export, which holds directories with waiting items
   Slot previous = kNoSlot;
   Slot unsorted = kNoSlot;  // its position among the Directories that are in no order yet
 };
 
-// Directories by path and in the order of their paths. Finding one is O(1), the rest O(log directories). One owner.
+// Directories by path and in the order of their paths. find() is O(1), the rest O(log directories). One owner.
 //
-// Where what comes is settled soon, most directories are gone before anybody asks for the order: the latest thousand
-// are sorted when somebody does.
+// The latest thousand are sorted only when subtree() needs the order, because most directories are gone before that.
 class Directories {
  public:
   Directories() = default;
@@ -40,25 +39,25 @@ class Directories {
 
   static std::uint64_t hash(std::string_view path) { return hash_bytes(path); }
 
-  // kNoSlot if there is none. `hash` is that of `path`, here as below.
+  // Returns kNoSlot if there is none. Here and below `hash` is that of `path`.
   [[nodiscard]] Slot find(std::string_view path, std::uint64_t hash) const {
     return by_path_.find(hash, [&](Slot slot) { return slab_[slot].path == path; });
   }
   [[nodiscard]] Slot find(std::string_view path) const { return find(path, hash(path)); }
 
-  // Where find() will look.
+  // The set that find() searches, for prefetching.
   [[nodiscard]] const SlotSet& by_path() const noexcept { return by_path_; }
 
-  // There is none of this path.
+  // Adds a directory. Precondition: there is none of this path.
   Slot insert(std::string_view path, std::uint64_t hash, std::size_t export_index);
 
-  // It has no items.
+  // Precondition: the directory has no items.
   void erase(Slot slot);
 
-  // Gives a directory another path, which no other has.
+  // Gives a directory another path, which no other directory has.
   void rename(Slot slot, std::string path, std::size_t export_index);
 
-  // The directory `path` and all below it.
+  // Returns the directory `path` and all below it.
   [[nodiscard]] std::vector<Slot> subtree(std::string_view path);
 
   [[nodiscard]] Directory& operator[](Slot slot) noexcept { return slab_[slot]; }
@@ -77,7 +76,7 @@ class Directories {
   Slab<Directory> slab_;
   SlotSet by_path_;
   std::map<std::string_view, Slot> in_order_;  // the keys view Directory::path
-  std::vector<Slot> unsorted_;                 // that are not in in_order_
+  std::vector<Slot> unsorted_;                 // not in in_order_
   std::size_t path_bytes_ = 0;
 };
 

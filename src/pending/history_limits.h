@@ -11,8 +11,8 @@ namespace qatime::backlog {
 
 struct HistoryLimits {
   Clock::Duration retention = std::chrono::seconds{60};  // from arrival
-  std::size_t bytes = 16 << 20;                          // of each kind of things at most
-  std::size_t cancelled = 10'000;                        // accesses that one change ended, at most
+  std::size_t bytes = 16 << 20;                          // of each kind of history, at most
+  std::size_t cancelled = 10'000;                        // accesses remembered of those that one change ended, at most
 };
 
 }  // namespace qatime::backlog

@@ -17,7 +17,7 @@ class InvalidationList {
  public:
   static constexpr std::size_t kMaxBytes = 1 << 20;
 
-  // Beyond `max_bytes`, or kMaxBytes if that is less, all is doubtful.
+  // Beyond `max_bytes`, or kMaxBytes if that is less, everything is invalidated.
   explicit InvalidationList(std::size_t max_bytes = kMaxBytes) : max_bytes_{std::min(max_bytes, kMaxBytes)} {}
 
   void add(std::string_view path) {
@@ -31,7 +31,7 @@ class InvalidationList {
     bytes_ = 0;
   }
 
-  // All since the last call.
+  // Returns all invalidations since the last call.
   [[nodiscard]] Invalidations take() {
     bytes_ = 0;
     return std::exchange(found_, {});

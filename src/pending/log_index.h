@@ -14,12 +14,15 @@
 
 namespace qatime::backlog {
 
-// An access of a row is in one of three states: in memory, where an entry of the table knows its row; on disk alone; or
-// unneeded, because it is settled, or in another row by now. A row is unneeded when all of its accesses are. A row of
-// changes is needed as long as a row before it is, because the accesses of that have to follow the changes when they
-// come back; and for a while after its arrival.
+// An access of a row is in one of three states:
+// - in memory: an item of the table knows the row;
+// - on disk: it is there alone;
+// - unneeded: it is settled, or in another row by now.
 //
-// Rows are named by slots, which are used again. All is O(1) or O(log rows). One owner.
+// A row of accesses is unneeded when all of its accesses are. A row of changes is needed for the retention after its
+// arrival, and while a row before it is: the accesses of that row follow the changes when they come back.
+//
+// Slots name rows, and are used again. Costs are O(1) or O(log rows), except in unneeded(). One owner.
 class LogIndex {
  public:
   struct Row {
@@ -31,12 +34,12 @@ class LogIndex {
     std::uint32_t changes = 0;   // in it
     std::uint32_t in_memory = 0;
     std::uint32_t on_disk = 0;
-    std::vector<bool> is_on_disk;  // by the position of the access; empty: all, if any
+    std::vector<bool> is_on_disk;  // by the position of the access; empty: all of them, or none
     bool is_committed = false;
-    bool is_returning = false;  // some of its accesses are neither on disk alone nor in memory for a moment
+    bool is_returning = false;  // for a moment some of its accesses are neither on disk alone nor in memory
   };
 
-  // `sequence` is higher than all before. All its accesses are unneeded until the calls below say otherwise.
+  // Adds a row. `sequence` is higher than all before.
   Slot open(std::uint64_t sequence, Time written) {
     const Slot slot = rows_.allocate();
     rows_[slot] = Row{};
@@ -52,7 +55,7 @@ class LogIndex {
   void hold(Slot row) noexcept { ++rows_[row].in_memory; }
   void release(Slot row) noexcept { --rows_[row].in_memory; }
 
-  // One more access is in it, and on disk alone from now on; or in memory if somebody calls hold().
+  // Adds an access to the row: on disk alone, or unneeded until hold() says that it is in memory.
   void append(Slot row, bool is_on_disk) {
     Row& itself = rows_[row];
     ++itself.accesses;
@@ -62,7 +65,7 @@ class LogIndex {
     set_on_disk(row, itself.on_disk + 1);
   }
 
-  // How many of its accesses are on disk alone now.
+  // Sets how many of its accesses are on disk alone.
   void set_on_disk(Slot row, std::uint32_t count) noexcept {
     on_disk_ = on_disk_ - rows_[row].on_disk + count;
     rows_on_disk_ += std::size_t{count > 0} - std::size_t{rows_[row].on_disk > 0};
@@ -70,7 +73,7 @@ class LogIndex {
     if (count == 0) rows_[row].is_on_disk = {};
   }
 
-  // The row was written, in this many bytes.
+  // Notes that the log has the row, in `bytes` bytes.
   void commit(Slot row, std::size_t bytes) noexcept {
     Row& itself = rows_[row];
     if (!itself.is_on_disk.empty()) itself.is_on_disk.resize(itself.accesses);
@@ -79,7 +82,7 @@ class LogIndex {
     bytes_ += bytes;
   }
 
-  // It is in no log any more.
+  // Removes a row that the log no longer has.
   void close(Slot row) {
     bytes_ -= rows_[row].bytes;
     order_.erase(rows_[row].sequence);
@@ -87,8 +90,8 @@ class LogIndex {
     rows_.release(row);
   }
 
-  // The committed rows that are unneeded at `now`. Changes are needed until they are older than `retention`, and older
-  // by that than the first access that is needed.
+  // Returns the committed rows that are unneeded at `now`. A row of changes is needed for `retention`, counted back
+  // from `now` and from the first row with a needed access. O(rows).
   [[nodiscard]] std::vector<Slot> unneeded(Time now, std::chrono::nanoseconds retention) const {
     const auto is_live = [](const Row& row) {
       return !row.is_committed || row.is_returning || row.in_memory > 0 || row.on_disk > 0;
@@ -106,11 +109,11 @@ class LogIndex {
     return found;
   }
 
-  // In the order of their sequences.
+  // The rows in the order of their sequences.
   [[nodiscard]] const std::map<std::uint64_t, Slot>& order() const noexcept { return order_; }
 
   [[nodiscard]] std::size_t on_disk() const noexcept { return on_disk_; }
-  [[nodiscard]] std::size_t rows_on_disk() const noexcept { return rows_on_disk_; }  // in which some are
+  [[nodiscard]] std::size_t rows_on_disk() const noexcept { return rows_on_disk_; }  // rows with such accesses
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }                // on disk
 
  private:

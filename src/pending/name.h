@@ -13,8 +13,7 @@
 
 namespace qatime::backlog {
 
-// The last component of a path, which may be empty. Most are short enough to lie inside; longer ones have memory of
-// their own.
+// The last component of a path, or an empty name. Up to kInside bytes lie inside the object, longer names on the heap.
 class Name {
  public:
   Name() = default;
@@ -38,7 +37,7 @@ class Name {
 
   [[nodiscard]] bool is_outside() const noexcept { return size_ > kInside; }
 
-  // What it takes beside itself.
+  // The bytes that it takes on the heap.
   [[nodiscard]] std::size_t heap_bytes() const noexcept { return is_outside() ? allocation_bytes(size_) : 0; }
 
  private:

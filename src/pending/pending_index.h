@@ -22,46 +22,49 @@
 
 namespace qatime::backlog {
 
-// The moment at which a row of the log was written, for an index that repeats it.
+// Converts the time of a row of the log for an index that repeats the log.
 [[nodiscard]] inline Clock::Instant moment(Time written) {
   return Clock::Instant{std::chrono::duration_cast<Clock::Duration>(written.time_since_epoch())};
 }
 
-// The table, and the changes of names that its entries have to follow. One owner, who lets `exports` outlive it.
+// The table, and the moves and removals that its entries follow. One owner.
 //
-// What is promised, where no event comes later than another of the same names by more than the retention, and nothing
-// is in flight for longer than that: whatever the order of arrival, an access that is not taken is pending where its
-// object is by all changes that have come, if it is the newest of that object, and nowhere else. A change that comes
-// late brings back what had been counted as coalesced or cancelled; that is `recovered`. What was taken before is not
-// undone; while in flight it is followed when it is put back or looked at again, and older accesses that it had
-// superseded are forgotten when it is settled. Each kind of what has to be remembered for that has its bound in
-// memory, beyond which the earliest is forgotten; one change remembers so many accesses that it ends as the owner
-// says, and none while the last eighth of the memory is in use.
+// Guarantee: in any order of arrival, the newest access of an object waits at the object's current path, and nowhere
+// else. It need not wait if it was taken. The current path is the one by all changes so far. A late change brings back
+// accesses that were counted as coalesced or cancelled; they count as recovered. At every moment, accesses taken in +
+// recovered = coalesced + cancelled + refused + settled + pending.
 //
-// At every moment, the accesses taken in + recovered = coalesced + cancelled + refused + settled + pending.
+// Not covered:
+// - an event that comes later than another of the same names by more than the retention;
+// - an entry in flight for longer than the retention;
+// - a time that was taken: it is not undone. follow_flight() applies later changes when the entry is put back or
+//   reconsidered. The older accesses that it superseded are forgotten when it is settled.
+//
+// Bounds: each kind of history has its bytes, beyond which the earliest is forgotten. One change remembers
+// HistoryLimits::cancelled of the accesses that it ended. It remembers none while the last eighth of the memory is in
+// use.
 class PendingIndex {
  public:
-  // `memory` is what the owner wants it to take, in bytes: accesses to new paths are refused beyond it. What comes late
-  // is understood as far back as `limits` says; each kind of things to remember takes an eighth at most.
-  // `rows` are those of the table.
+  // Beyond `memory` bytes accesses to new paths are refused. `limits` bounds how late an event may come. Each kind of
+  // history takes an eighth of `memory` at most. `rows` are those of PendingTable.
   PendingIndex(const Exports& exports, std::size_t memory, Clock::Instant now, const HistoryLimits& limits,
                LogIndex* rows = nullptr);
 
-  // Accesses to new paths are refused beyond so many bytes, in place of the memory.
+  // Refuses accesses to new paths beyond `bytes`, instead of beyond the memory.
   void set_limit(std::size_t bytes) noexcept { limit_ = bytes; }
 
-  // Accesses to new paths that no change concerns go to `take` beyond so many bytes, if it takes them.
+  // Beyond `bytes`, offers to `take` the accesses to new paths that no change concerns. It returns whether it took one.
   using Take = std::function<bool(const Place& place, Time time)>;
   void set_overflow(std::size_t bytes, Take take) {
     overflow_from_ = bytes;
     overflow_ = std::move(take);
   }
 
-  // Has `tell` called with each move or removal that is new and changes something, before it is carried out.
+  // Calls `tell` with each move or removal that is new and changes something, before it is carried out.
   using Tell = std::function<void(const Event& change)>;
   void on_change(Tell tell) { tell_ = std::move(tell); }
 
-  // What happens from here on happens at `now`, which is never less than before.
+  // Sets the time for the calls that follow. `now` never decreases.
   void advance(Clock::Instant now);
 
   void take_in(const Access& access);
@@ -69,45 +72,44 @@ class PendingIndex {
   void take_in(const Removal& removal);
   void take_in(const Event& event);
 
-  // Where the accesses of `events` belong while no change concerns them; HashedPlace{} for what is no access or below
-  // no export. Any thread.
+  // Fills `places` with the places of accesses, by their paths alone. Other events, and paths below no export, get
+  // HashedPlace{}. Any thread.
   static void locate(const Exports& exports, Events events, std::vector<HashedPlace>& places);
 
-  // Events in their order of arrival, with what locate() says of them; much faster than one by one.
+  // Takes in events in their order of arrival, with the places from locate(). Much faster than one by one.
   void take_in(Events events, std::span<const HashedPlace> places);
 
-  // An access that was in the log, in `row`, comes back at the place that all changes which came until now have given
-  // it.
+  // Brings back an access of `row` of the log. `place` is where all changes so far have moved it.
   void restore(const Place& place, Time time, Slot row) {
     if (table_.restore(place, time, row) == PendingTable::Added::coalesced) ++counts_.coalesced;
   }
 
-  // A change that an earlier process has taken in, and all that is pending has been through.
+  // Remembers a change of an earlier process. All pending accesses have followed it already.
   template <class Change>
   void remember(const Change& change) {
     if (!history_.knows(change)) history_.remember(change, now_);
   }
 
-  // Ends the flight if a change that came since it was taken explains why its object is not there. Whether it did.
+  // Ends the flight if a change since the take explains why its object is not there. Returns whether it did.
   bool follow_flight(Ticket ticket);
 
   struct Counts {
     std::uint64_t recovered = 0;
     std::uint64_t coalesced = 0;
     std::uint64_t cancelled = 0;
-    std::uint64_t refused = 0;   // there was no room
-    std::uint64_t repeated = 0;  // moves and removals that were known
+    std::uint64_t refused = 0;   // no room
+    std::uint64_t repeated = 0;  // moves and removals that had come before
   };
-  // The outcomes of accesses and changes since the last call.
+  // Returns the outcomes of accesses and changes since the last call.
   [[nodiscard]] Counts take_counts() noexcept { return std::exchange(counts_, {}); }
 
-  // The mark of what is taken now (PendingTable::take).
+  // The mark for the entries that are taken now (PendingTable::take).
   [[nodiscard]] std::uint64_t mark() const noexcept { return history_.last_sequence(); }
 
   [[nodiscard]] PendingTable& table() noexcept { return table_; }
   [[nodiscard]] const PendingTable& table() const noexcept { return table_; }
   [[nodiscard]] std::size_t bytes() const noexcept;
-  // The same without the gaps that items have left, which others will fill, up to an eighth of the memory.
+  // bytes() without the room for further items, of which it subtracts an eighth of the memory at most.
   [[nodiscard]] std::size_t used_bytes() const noexcept;
 
  private:

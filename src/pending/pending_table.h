@@ -36,32 +36,34 @@ struct HashedPlace {
   std::uint64_t hash = 0;
 };
 
-// Backlog without lock, memory of changes or bound. One owner, who lets `exports` outlive it.
+// A backlog without lock, history or bound. One owner.
 //
-// The directories of an export take turns: one joins the end of the queue with the first item that waits in it, and
-// again after each slice. Operations on an item are O(1), but for the logarithms of the number of directories where one
-// comes or goes, of the items put back and of the seconds in which what is pending came.
+// The directories of an export take turns. A directory joins the end of the queue with the first item that waits in it,
+// and again after each slice.
+//
+// Operations on an item are O(1), except for three logarithms: of the directories, where one comes or goes; of the
+// items that are put back; and of the seconds in which pending items arrived.
 class PendingTable {
  public:
-  // With `rows`, which outlives it, the table knows what of it is in the rows of a log, and what is not yet.
+  // With `rows`, the table knows which of its accesses are in rows of a log, and which are not yet.
   PendingTable(const Exports& exports, Clock::Instant now, const HistoryLimits& earlier = {}, LogIndex* rows = nullptr);
   PendingTable(const PendingTable&) = delete;
   PendingTable& operator=(const PendingTable&) = delete;
 
-  // What happens from here on happens at `now`.
+  // Sets the time for the calls that follow.
   void advance(Clock::Instant now);
 
   enum class Added { waits, coalesced, refused };
-  // An access; refused where it would be a new item and `may_grow` is false.
+  // Adds an access. Refuses it if it would be a new item and `may_grow` is false.
   Added add(const HashedPlace& where, Time time, bool may_grow);
   Added add(const Place& place, Time time, bool may_grow) { return add(HashedPlace{place}, time, may_grow); }
 
-  // Has what add() will touch brought into the caches, for kAhead places at most: what it waits for one after the other
-  // comes at once. Place{} stands for nothing.
+  // Brings the memory that add() will touch into the caches, for at most kAhead places. All misses then overlap, while
+  // add() waits for one after the other. Place{} stands for nothing.
   void look_ahead(std::span<const HashedPlace> places) const;
   static constexpr std::size_t kAhead = 32;
 
-  // As in Backlog. `mark` is the owner's, who reads it in Flight.
+  // As in Backlog. The owner chooses `mark` and reads it in Flight.
   [[nodiscard]] Slice take(std::size_t export_index, std::size_t limit, std::uint64_t mark);
   void take_more(Slice& slice, std::size_t limit, std::uint64_t mark);
 
@@ -70,79 +72,79 @@ class PendingTable {
     Time time;
     std::uint64_t mark;
   };
-  // What a ticket stands for; nothing if it has ended. The functions below do nothing with such a ticket.
+  // Returns the flight of a ticket; nothing if it has ended. The functions below ignore such a ticket.
   [[nodiscard]] std::optional<Flight> flight(Ticket ticket) const;
 
   // Ends the flight; a newer time waits from now on.
   void settle(Ticket ticket);
 
-  // Returns whether a newer time was waiting, with which the item has coalesced.
+  // Returns whether a newer time was waiting, with which the item coalesced.
   bool put_back(Ticket ticket, Clock::Instant not_before, Retry retry);
 
   // A time that has left the table.
   struct Withdrawn {
     std::string path;
     Time time;
-    bool superseded;  // add() had called it, or the newer one that met it, coalesced
+    bool superseded;  // add() returned `coalesced` for it, or for the newer time that met it
   };
-  using Take = std::function<void(Withdrawn)>;  // which does not touch the table
+  using Take = std::function<void(Withdrawn)>;  // must not touch the table
 
-  // Hands the waiting times up to `until` of `path` and, with `subtree`, of all below it to `take`: the newest of each
-  // item, and those that it or a newer one has superseded lately. What is in flight stays there.
+  // Removes the times up to `until` of `path` and, with `subtree`, of all below it, and gives them to `take`. These are
+  // the newest time of each item, and the times superseded lately. Times in flight stay.
   void withdraw(std::string_view path, bool subtree, Time until, const Take& take);
 
-  // Moves those directories from `path` and below it to `target` that can be moved as a whole: their times are not
-  // later than `until`, and there is no such directory yet. What is in flight keeps its old path; what it has
-  // superseded goes to `take`. Neither path lies within the other.
+  // Moves the directories at and below `path` that can be moved to `target` as a whole. None of their times is later
+  // than `until`, no root of an export is involved, and there is no such directory yet. Items in flight keep their old
+  // path; the times that they superseded go to `take`. Neither path lies within the other.
   void move_directories(std::string_view path, std::string_view target, Time until, const Take& take);
 
-  // An access as it is to be written.
+  // An access to be written.
   struct Written {
     const std::string& directory;
     std::string_view name;
     Time time;
-    bool stays;  // else it is in the log alone from now on
+    bool stays;  // false: it is on disk alone from now on
   };
   using Write = std::function<void(const Written& access)>;
 
-  // How many items are to be written; some may have gone meanwhile.
+  // The number of items to be written. Some might be gone by now.
   [[nodiscard]] std::size_t unwritten() const noexcept { return unwritten_.size(); }
 
   struct Unwritten {
     Slot item;
-    Slot directory;  // in which it was when it was noted
+    Slot directory;  // its directory when it was noted
   };
-  // Hands them over in the order in which they came; whoever gets them has all of them written.
+  // Takes the items to be written, in their order of arrival. The caller writes all of them.
   [[nodiscard]] std::deque<Unwritten> take_unwritten() { return std::exchange(unwritten_, {}); }
 
-  // Hands the newest times of those of `items` that are there and in no row yet to `write`, which does not touch the
-  // table; from then on they are in `row`. While `is_full`, items that just wait leave the table by that.
+  // Gives `write` the newest time of each of `items` that is still there and unwritten. From then on it is in `row`.
+  // While `is_full`, items leave the table if they wait and were never tried. `write` must not touch the table.
   void write(Slot row, std::span<const Slot> items, const std::function<bool()>& is_full, const Write& write);
 
-  // An access that is in `row` comes back.
+  // Brings back an access of `row`. If `row` is kNoSlot, it is written again.
   Added restore(const Place& place, Time time, Slot row);
 
-  // The row of what a ticket stands for; kNoSlot if it is in none.
+  // The row of a ticket's item; kNoSlot if it is in none.
   [[nodiscard]] Slot row(Ticket ticket) const;
 
-  // Has those items of slots `begin` up to before `begin + count` written again whose row `is_sparse`. Returns whether
-  // there are further slots.
+  // Marks items as unwritten if their row `is_sparse`, in the slots from `begin` up to `begin + count`, exclusive.
+  // Returns whether there are further slots.
   bool renew(Slot begin, std::size_t count, const std::function<bool(Slot row)>& is_sparse);
 
   [[nodiscard]] std::optional<Clock::Instant> next_due() const;
 
-  // Whether some export in which nothing could be taken has got something since the last call.
+  // Whether, since the last call, an item came to wait in an export in which none did.
   [[nodiscard]] bool take_news() noexcept { return std::exchange(news_, false); }
 
-  // Accesses without outcome: an item in flight with a newer time waiting is two.
+  // Accesses without outcome. An item in flight with a newer time waiting counts as two.
   [[nodiscard]] std::size_t pending() const noexcept { return items_.size() + newer_; }
   [[nodiscard]] std::size_t in_flight() const noexcept { return flights_.size(); }
   [[nodiscard]] std::size_t bytes() const noexcept;
-  // Of these, what is free for further items.
+  // The part of bytes() that is free for further items.
   [[nodiscard]] std::size_t spare_bytes() const noexcept { return items_.spare_bytes(); }
 
-  // How long the oldest item has been here, in whole seconds. A newer time that had to wait for one in flight is as old
-  // as the end of that flight.
+  // The age of the oldest item in whole seconds. A newer time that waited for one in flight is as old as the end of
+  // that flight.
   [[nodiscard]] std::chrono::seconds oldest(Clock::Instant now) const;
 
  private:
@@ -162,10 +164,10 @@ class PendingTable {
     Slot previous = kNoSlot;
     Slot position = kNoSlot;   // in due_, or in flights_
     std::uint32_t second = 0;  // of arrival
-    Slot row = kNoSlot;        // of the log, in which its access is, or an older one
-    Slot history = kNoSlot;    // in histories_; kNoSlot: nothing was tried
+    Slot row = kNoSlot;        // of the log, with its access or an older one
+    Slot history = kNoSlot;    // in histories_; kNoSlot: it was never tried
     ItemState state = ItemState::waiting;
-    bool is_unwritten = false;  // in unwritten_, or was, because `time` is in no row
+    bool is_unwritten = false;  // `time` is in no row; the item is in unwritten_ or was taken from there
     Name name;
   };
   static_assert(sizeof(Item) == 64);
@@ -175,7 +177,7 @@ class PendingTable {
     Retry retry;
   };
 
-  // What an item has in addition while it is in flight.
+  // The additional data of an item in flight.
   struct InFlight {
     Slot next = kNoSlot;
     Slot item = kNoSlot;
@@ -184,7 +186,7 @@ class PendingTable {
     std::uint64_t mark = 0;
   };
 
-  static constexpr std::size_t kCompact = 1 << 12;  // of unwritten_, that may be of items that are gone
+  static constexpr std::size_t kCompact = 1 << 12;  // elements of unwritten_ whose items might be gone
 
   static std::uint64_t hash(Slot directory, std::string_view name) { return hash_bytes(name, directory); }
   [[nodiscard]] std::uint64_t hash(const Item& item) const { return hash(item.directory, item.name.view()); }
@@ -229,13 +231,13 @@ class PendingTable {
   Slab<TriedBefore> histories_;
   std::vector<SlotList> queues_;  // of directories, by export
   Slab<InFlight> flights_;
-  std::uint32_t generation_ = 0;  // of the flight that began last
+  std::uint32_t generation_ = 0;  // of the last flight
   DueQueue<Item> due_{items_};
   AgeHistogram arrivals_;
   SupersededTimes earlier_;
   LogIndex* log_index_;
-  std::deque<Unwritten> unwritten_;  // some of items that are gone
-  std::size_t count_unwritten_ = 0;  // of items that are there
+  std::deque<Unwritten> unwritten_;  // some of their items are gone
+  std::size_t count_unwritten_ = 0;  // of items that still exist
   std::size_t name_bytes_ = 0;
   std::size_t newer_ = 0;
   bool news_ = false;

@@ -21,30 +21,34 @@
 
 namespace qatime::backlog {
 
-// Orders changes by when they happened, and by when they came where that is equal.
+// Orders changes by their time, and changes at one time by their arrival.
 struct Order {
   Time time;
   std::uint64_t sequence = 0;  // of arrival, from 1
   friend auto operator<=>(const Order&, const Order&) = default;
 };
 
-// The object that a path named, by all changes since.
+// The fate of the object that a path named, by all changes since.
 struct Resolution {
   enum class Kind { stays, moves, ends };
   Kind kind = Kind::stays;
-  std::string path;  // where it moves
-  Order last;        // the last change that concerned it, if one did
+  std::string path;  // its current path, if it moves
+  Order last;        // the last change that concerned it, if any
 };
 
-// What was accessed under a name at a time is an object, and changes give it other names or end it: an access at T
-// comes before all changes at T. Between changes the functions below translate, whatever the order of arrival.
+// An access names an object by a path and a time. Moves give the object other paths; removals end it. The functions
+// below translate between the paths of an object, in any order of arrival. An access at time T comes before all changes
+// at T.
 //
-// A change is remembered from its arrival for the retention, and up to as long again while one that happened before it
-// came later: as long as none comes later than another by more than the retention, what is remembered are the latest
-// changes without gap. When one comes while there are more than the bytes, the earliest are forgotten.
+// Guarantee: the remembered changes are the latest ones without a gap. A remembered change that comes again is
+// recognized by its time, its paths and its effect. Two different changes are two, even at one time.
 //
-// A change that comes again is known by its time, its paths and what it does to them, as long as it is remembered; it
-// is taken for another one after that, since nothing tells. Two that are different are two, even at one time.
+// Not covered:
+// - a change that comes later than another by more than the retention;
+// - a change that is forgotten and comes again: it is taken for a new one.
+//
+// Bounds: a change is remembered for the retention after its arrival. It stays for at most as long again while an
+// earlier one that arrived later is remembered. Beyond the bytes the earliest are forgotten, but the latest stays.
 //
 // One owner.
 class RenameHistory {
@@ -53,40 +57,40 @@ class RenameHistory {
   RenameHistory(const RenameHistory&) = delete;
   RenameHistory& operator=(const RenameHistory&) = delete;
 
-  // Whether it is remembered.
+  // Whether the change is remembered.
   [[nodiscard]] bool knows(const Move& move) const;
   [[nodiscard]] bool knows(const Removal& removal) const;
 
-  // Remembers a change that is not known. Neither path of a move lies within the other. Returns next() as it was.
+  // Remembers a change that is not known, and returns its order. Neither path of a move lies within the other.
   Order remember(const Move& move, Clock::Instant now);
   Order remember(const Removal& removal, Clock::Instant now);
 
-  // The order of a change at `time` that would come now.
+  // The order that a change at `time` would get now.
   [[nodiscard]] Order next(Time time) const noexcept { return {time, sequence_ + 1}; }
 
-  // Drops what is too old.
+  // Forgets changes that are too old.
   void forget(Clock::Instant now);
 
-  // Where the object went that was at `path` at `time`: a move takes along what lies at and below its path and ends
-  // what lies at and below its target.
+  // Follows the object that was at `path` at `time`. A move takes along everything at and below its path, and ends
+  // everything at and below its target.
   [[nodiscard]] Resolution follow(std::string_view path, Time time) const;
 
-  // Where the object that is at `path` now was at `time`, when it existed; as far as changes up to the sequence `seen`
-  // say.
+  // Returns the path at `time` of the object that is at `path` now, by the changes up to the sequence `seen`. The
+  // object existed at `time`.
   [[nodiscard]] std::string origin(std::string_view path, Time time, std::uint64_t seen = kAll) const;
 
   // Whether no change after `time` concerns anything at, below or above `path`.
   [[nodiscard]] bool untouched_since(std::string_view path, Time time) const;
 
-  // Where things may be now, each with all below it, that were at or below `path` at `time`.
+  // Returns where objects at or below `path` at `time` might be now, each with all below it.
   [[nodiscard]] std::vector<std::string> destinations(std::string_view path, Time time) const;
 
-  // Where things may have been before `time`, each with all below it, that were at or below `path` at `time`.
+  // Returns where objects at or below `path` at `time` might have been before, each with all below it.
   [[nodiscard]] std::vector<std::string> sources(std::string_view path, Time time) const;
 
   [[nodiscard]] bool remembers(Order order) const { return changes_.contains(order); }
 
-  // The sequence of the change that came last.
+  // The sequence of the latest arrival.
   [[nodiscard]] std::uint64_t last_sequence() const noexcept { return sequence_; }
 
   [[nodiscard]] std::size_t size() const noexcept { return changes_.size(); }
@@ -98,7 +102,7 @@ class RenameHistory {
   struct NameEffect {
     enum class Kind { moves, replaces, removes_one, removes_subtree };
     Kind kind;
-    const std::string* other;  // the target of what moves, the path of what replaces; a key of names_
+    const std::string* other;  // a key of names_: the target if it moves, the source if it replaces
   };
   using NameEffects = std::map<Order, NameEffect>;
   using Names = std::map<std::string, NameEffects, std::less<>>;
@@ -109,7 +113,7 @@ class RenameHistory {
   };
   struct PrefixEffect {
     Order order;
-    std::size_t size;  // of the prefix that it concerns
+    std::size_t size;  // of the prefix concerned
     NameEffect effect;
   };
   struct Arrival {
@@ -136,10 +140,10 @@ class RenameHistory {
   HistoryLimits limits_;
   std::size_t bytes_ = 0;
   std::uint64_t sequence_ = 0;
-  Names names_;                                                      // all that some change names
+  Names names_;                                                      // every path that a change names
   std::unordered_multimap<std::uint64_t, Names::iterator> by_hash_;  // of the components
   std::map<Order, Change> changes_;
-  std::deque<Arrival> arrivals_;  // some of them of changes that are forgotten
+  std::deque<Arrival> arrivals_;  // some of their changes are forgotten
 };
 
 }  // namespace qatime::backlog

@@ -29,7 +29,7 @@ struct Retry {
 struct Entry {
   Ticket ticket;
   std::string name;  // in Slice::directory; empty for the root of an export
-  Time time;         // what atime is to become
+  Time time;         // the wanted atime
   Retry retry;
 };
 
@@ -38,10 +38,10 @@ struct Slice {
   std::size_t export_index = 0;
   std::string directory;  // normal path
   std::vector<Entry> entries;
-  std::size_t left = 0;  // how many still wait there
+  std::size_t left = 0;  // entries that still wait there
 };
 
-// Paths below which names may now mean other objects.
+// Paths below which names might mean other objects now.
 struct Invalidations {
   std::vector<std::string> paths;
   bool everything = false;  // there were too many to list

@@ -12,19 +12,21 @@
 
 namespace qatime::backlog {
 
-// A change that is heard of late may show that the older and the newer time of a name belong to different objects.
+// They are kept because a late change might show that both times of a name belong to different objects.
 //
-// One log for all items in the order of arrival, of 16 bytes a time, through which each item has a chain backwards.
-// A chain ends where the log was cut off; one whose item is gone is just left there. Addition is O(1).
+// One log holds the times of all items in the order of arrival, 16 bytes each. Each item has a chain backwards through
+// it, which ends where the log was cut off. The chain of an item that is gone stays in the log. Addition is O(1).
+//
+// Bounds: the retention and the bytes of `limits`; beyond them the earliest arrivals are dropped.
 class SupersededTimes {
  public:
-  // The last of an item's times; none in a new item.
+  // The head of an item's chain, its latest time; none in a new item.
   enum class Chain : std::uint64_t { none = 0 };
 
   explicit SupersededTimes(const HistoryLimits& limits)
       : retention_{std::chrono::duration_cast<std::chrono::seconds>(limits.retention)}, bytes_{limits.bytes} {}
 
-  // `second` is that of arrival, and never less than before.
+  // Adds a time. `second` is that of its arrival, and never decreases.
   void add(Chain& chain, Time time, std::uint32_t second) {
     if (log_.size() * sizeof(Earlier) >= bytes_) drop_until(begin_ + 1);
     if (marks_.empty() || marks_.back().second != second) marks_.push_back({second, end()});
@@ -32,7 +34,7 @@ class SupersededTimes {
     chain = static_cast<Chain>(end() - 1);
   }
 
-  // Takes the times up to `until` out of a chain, and calls take(time) for each. The rest stays where it is in the log.
+  // Takes the times up to `until` out of a chain, and calls take(time) for each.
   template <class Take>
   void extract(Chain& chain, Time until, const Take& take) {
     for (Chain* link = &chain; static_cast<std::uint64_t>(*link) >= begin_;) {
@@ -46,7 +48,7 @@ class SupersededTimes {
     }
   }
 
-  // `now` as `second`.
+  // Drops times that are older than the retention. `now` is a second, as in add().
   void forget(std::uint32_t now) {
     while (!marks_.empty() && std::chrono::seconds{now - marks_.front().second} > retention_) {
       marks_.pop_front();
@@ -63,7 +65,7 @@ class SupersededTimes {
   };
   struct Mark {
     std::uint32_t second;
-    std::uint64_t begin;  // of what came in it
+    std::uint64_t begin;  // number of its first time
   };
 
   [[nodiscard]] std::uint64_t end() const noexcept { return begin_ + log_.size(); }
@@ -75,7 +77,7 @@ class SupersededTimes {
   std::chrono::seconds retention_;
   std::size_t bytes_;
   std::deque<Earlier> log_;
-  std::uint64_t begin_ = 1;  // number of the first in log_
+  std::uint64_t begin_ = 1;  // number of the first time in log_
   std::deque<Mark> marks_;
 };
 
