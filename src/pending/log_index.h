@@ -14,13 +14,13 @@
 
 namespace qatime::backlog {
 
-// An access of a row is in one of three states:
+// States of an access of a row:
 // - in memory: an item of the table knows the row;
 // - on disk: it is there alone;
 // - unneeded: it is settled, or in another row by now.
 //
 // A row of accesses is unneeded when all of its accesses are. A row of changes is needed for the retention after its
-// arrival, and while a row before it is: the accesses of that row follow the changes when they come back.
+// arrival, and while a row before it is needed. Accesses of that row follow the changes when they come back.
 //
 // Slots name rows, and are used again. Costs are O(1) or O(log rows), except in unneeded(). One owner.
 class LogIndex {

@@ -41,8 +41,8 @@ struct HashedPlace {
 // The directories of an export take turns. A directory joins the end of the queue with the first item that waits in it,
 // and again after each slice.
 //
-// Operations on an item are O(1), except for three logarithms: of the directories, where one comes or goes; of the
-// items that are put back; and of the seconds in which pending items arrived.
+// Operations on an item are O(1), except for logarithms. These are of the directories, where one comes or goes, of the
+// items put back, and of the seconds in which pending items arrived.
 class PendingTable {
  public:
   // With `rows`, the table knows which of its accesses are in rows of a log, and which are not yet.

@@ -11,7 +11,7 @@ namespace qatime::backlog {
 
 struct Batch {
   std::uint64_t sequence = 0;       // from 1, ascending, never used twice
-  Time written{};                   // when it was committed, wall clock
+  Time written{};                   // when it was made, wall clock
   std::uint32_t accesses = 0;       // in `entries`
   std::uint32_t changes_count = 0;  // in `changes`
   std::string changes;              // moves and removals, encoded

@@ -9,8 +9,8 @@
 
 namespace qatime::backlog {
 
-// CRC-32 (that of zlib) of the sequence, the time, and the numbers of accesses and of changes of `batch`, eight bytes
-// each, the lowest first, and of `blob`: one of its two, each of which has a checksum of its own.
+// Returns the CRC-32 of zlib of four numbers of `batch`, eight bytes each, lowest first, and of `blob`. The numbers are
+// the sequence, the time, and the counts of accesses and of changes. Each of the two blobs has its own checksum.
 [[nodiscard]] std::uint32_t checksum(const Batch& batch, std::string_view blob) noexcept;
 
 }  // namespace qatime::backlog

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Accesses, moves and removals as the bytes of a batch.
 //
-// Numbers have the lowest byte first, times are nanoseconds since 1970-01-01T00:00:00Z in 8 bytes, and paths and
-// directories have their length in 4 bytes before them, names in 1. `Batch::entries` are accesses, each under the
-// directory that stands before it last, `Batch::changes` moves and removals in the order in which they came:
+// Numbers have the lowest byte first. Times are nanoseconds since 1970-01-01T00:00:00Z in 8 bytes. Paths and
+// directories follow their length in 4 bytes, names follow theirs in 1. `Batch::entries` holds accesses, each under the
+// latest directory before it. `Batch::changes` holds moves and removals in their order of arrival:
 //
 //   'D' directory                 'M' time path target
 //   'A' name time                 'R' time path          one object
@@ -20,14 +20,14 @@
 
 namespace qatime::backlog {
 
-// Writes accesses one behind the other.
+// Appends accesses to bytes.
 class AccessEncoder {
  public:
-  // Appends to `bytes`, which outlives it and to which nobody else does.
+  // Nobody else appends to `bytes`.
   explicit AccessEncoder(std::string& bytes) : bytes_{bytes} {}
   void add(std::string_view directory, std::string_view name, Time time);
 
-  // What follows can be read without what came before.
+  // Lets the accesses that follow be read without the earlier ones.
   void restart() { directory_.clear(); }
 
  private:
@@ -35,15 +35,15 @@ class AccessEncoder {
   std::string directory_;
 };
 
-// Reads them one after the other.
+// Reads accesses one after the other.
 class AccessDecoder {
  public:
-  // `bytes` outlives it.
+  // `bytes` outlives the decoder.
   explicit AccessDecoder(std::string_view bytes) : rest_{bytes} {}
 
   [[nodiscard]] bool at_end() const noexcept { return rest_.empty(); }
 
-  // Whether there is another access, which the functions below tell then; false at what cannot be read, too.
+  // Reads the next access, which the functions below then return. Returns false at the end, or if it cannot be read.
   [[nodiscard]] bool next();
 
   [[nodiscard]] std::uint32_t position() const noexcept { return count_ - 1; }  // from 0 on

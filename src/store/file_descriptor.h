@@ -17,7 +17,7 @@
 
 namespace qatime::backlog {
 
-// "FILE: reason", by errno.
+// Returns the error "FILE: reason", by errno.
 [[nodiscard]] inline StoreError system_error(const std::string& file) {
   return StoreError{fmt::format("{}: {}", file, std::generic_category().message(errno))};
 }
@@ -25,7 +25,7 @@ namespace qatime::backlog {
 // An open file.
 class FileDescriptor {
  public:
-  // What is created is for its owner alone. Throws StoreError.
+  // Opens `file`. A file that it creates is for its owner alone (0600). Throws StoreError.
   FileDescriptor(const std::string& file, int flags) : number_{::open(file.c_str(), flags | O_CLOEXEC, 0600)} {
     if (number_ < 0) throw system_error(file);
   }
@@ -44,14 +44,14 @@ class FileDescriptor {
   int number_;
 };
 
-// Tells one file from another that took its name.
+// Distinguishes a file from another that took its name.
 struct FileIdentity {
   dev_t device;
   ino_t number;
   friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
 };
 
-// Nothing if there is no such file, or none that can be looked at.
+// Returns nothing if there is no such file, or if it cannot be looked at.
 [[nodiscard]] inline std::optional<FileIdentity> identity(const std::string& file) noexcept {
   struct stat status{};
   if (::stat(file.c_str(), &status) != 0) return std::nullopt;

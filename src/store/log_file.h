@@ -4,8 +4,8 @@
 //   CREATE TABLE batch (
 //     sequence    INTEGER PRIMARY KEY,  -- Batch::sequence
 //     written     INTEGER NOT NULL,     -- nanoseconds since 1970-01-01T00:00:00Z
-//     accesses    INTEGER NOT NULL,     -- how many are in `entries`
-//     changes_count INTEGER NOT NULL,   -- how many are in `changes`
+//     accesses    INTEGER NOT NULL,     -- the number in `entries`
+//     changes_count INTEGER NOT NULL,   -- the number in `changes`
 //     changes_crc INTEGER NOT NULL,     -- checksum.h
 //     entries_crc INTEGER NOT NULL,
 //     changes     BLOB NOT NULL,        -- codec.h
@@ -37,31 +37,32 @@ class LogFile {
     std::size_t bytes;  // of both blobs
   };
 
-  // Opens `file`, which may be empty. Throws ConfigError if it is not ours or newer than we are, else sqlite::Error,
-  // as everything here does.
+  // Opens `file`, which may be empty. Throws ConfigError if it is not ours or newer than we are. All other errors here
+  // are sqlite::Error.
   explicit LogFile(const std::string& file);
 
-  // In order of sequence, without reading the blobs.
+  // Returns the rows in order of sequence, without reading the blobs.
   [[nodiscard]] std::vector<StoredRow> rows();
 
-  // A row as it was found, `right` if its checksums say so.
+  // A row as it was found; `right` if its checksums match.
   struct StoredBatch {
     Batch batch;
     bool right;
   };
   [[nodiscard]] std::optional<StoredBatch> read(std::uint64_t sequence);
-  // The same without its entries, and without reading them.
+  // Reads a row without its entries.
   [[nodiscard]] std::optional<StoredBatch> read_changes(std::uint64_t sequence);
 
   // In a transaction:
-  void insert(const Batch& batch);  // replaces one of the same sequence
+  void insert(const Batch& batch);  // replaces a row of the same sequence
   void erase(std::uint64_t sequence);
   void shrink();  // gives some pages back to the file system if most are free
 
-  // Moves what was committed to its place in the file once there is enough of it. An error loses nothing.
+  // Copies committed pages from the write-ahead log into the file once there are enough of them. An error loses
+  // nothing.
   void tidy();
 
-  // In use in the file, and committed but not yet in its place.
+  // The bytes in use in the file and in the write-ahead log.
   [[nodiscard]] std::size_t bytes();
 
   [[nodiscard]] sqlite::Database& database() noexcept { return database_; }

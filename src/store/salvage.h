@@ -11,18 +11,17 @@
 namespace qatime::backlog {
 
 struct Salvaged {
-  std::size_t batches = 0;   // whose checksums are right
+  std::size_t batches = 0;   // with right checksums
   std::size_t accesses = 0;  // in them
-  std::size_t damaged = 0;   // batches of which something is left, and not all
+  std::size_t damaged = 0;   // batches of which only a part is left
 };
 
-// What to do where the disk refuses to be read (EIO).
+// The choice where the disk refuses to be read (EIO).
 enum class Unreadable { skip, refuse };
 
-// Reads `file` and its write-ahead log, `file` + "-wal", of which either may be missing, and calls `keep` for each
-// batch in it whose checksums are right, once, in no order. What was deleted may be among them if the file's own notes
-// of what is free are damaged. Writes nothing. Throws what `keep` throws, and
-// StoreError for what is `refuse`d.
+// Reads `file` and its write-ahead log, `file` + "-wal"; either may be missing. Calls `keep` once for each batch with
+// right checksums, in no order. Deleted batches might be among them if the file's free list is damaged. Writes nothing.
+// Throws the exceptions of `keep`, and StoreError where reading fails under Unreadable::refuse.
 //
 // Source: https://www.sqlite.org/fileformat.html
 Salvaged salvage(const std::string& file, const std::function<void(const Batch&)>& keep,

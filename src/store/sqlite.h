@@ -15,35 +15,35 @@ struct sqlite3_stmt;
 
 namespace qatime::backlog::sqlite {
 
-// What SQLite reports: the file, SQLite's message, and that of the system where there is one.
+// An error that SQLite reports: the file, SQLite's message, and the system's message if there is one.
 class Error : public StoreError {
  public:
   Error(const std::string& file, int code, sqlite3* database);
 
-  // Whether the file's content is to blame, not the disk or the system.
+  // Whether the file's content is at fault, not the disk or the system.
   [[nodiscard]] bool damaged() const noexcept { return damaged_; }
 
  private:
   bool damaged_;
 };
 
-// An open database. What it refuses is an Error.
+// An open database. Its functions throw Error.
 class Database {
  public:
-  // Opens `file`, which exists, for reading and writing; nothing is read yet.
+  // Opens `file`, which exists, for reading and writing. Reads nothing yet.
   explicit Database(const std::string& file);
 
-  // Runs statements that give nothing.
+  // Runs statements that return no rows.
   void run(const char* sql);
-  // The only number that a statement gives.
+  // Returns the only number that a statement returns.
   [[nodiscard]] std::int64_t number(const std::string& sql);
   // Whether a transaction is open.
   [[nodiscard]] bool in_transaction() const noexcept;
-  // Copies the write-ahead log into the file; after an Error all is still in the log.
+  // Copies the write-ahead log into the file. After an Error everything is still in the write-ahead log.
   void checkpoint();
-  // How many pages the write-ahead log had after the last commit.
+  // The pages of the write-ahead log after the last commit.
   [[nodiscard]] int log_pages() const noexcept { return *log_pages_; }
-  // Leaves the write-ahead log as it is when the database is closed.
+  // Makes closing the database leave the write-ahead log as it is.
   void keep_log() noexcept;
 
   [[nodiscard]] Error error(int code) const { return {file_, code, handle_.get()}; }
@@ -55,11 +55,11 @@ class Database {
   };
 
   std::string file_;
-  std::unique_ptr<int> log_pages_ = std::make_unique<int>(0);  // SQLite knows where it is
+  std::unique_ptr<int> log_pages_ = std::make_unique<int>(0);  // on the heap, because SQLite holds its address
   std::unique_ptr<sqlite3, Close> handle_;
 };
 
-// What a statement gives, row by row. Ends the execution when it goes.
+// The rows that a statement returns, one by one. The destructor ends the execution.
 class Rows {
  public:
   explicit Rows(const Database& database, sqlite3_stmt* statement) : database_{database}, statement_{statement} {}
@@ -67,7 +67,7 @@ class Rows {
   Rows& operator=(const Rows&) = delete;
   ~Rows();
 
-  // Goes to the next row, if there is one.
+  // Goes to the next row. Returns whether there is one.
   bool next();
   [[nodiscard]] std::int64_t number(int column) const noexcept;
   // Borrowed until next().
@@ -78,19 +78,19 @@ class Rows {
   sqlite3_stmt* statement_;
 };
 
-// A prepared statement. Its database outlives it, and stays where it is.
+// A prepared statement. Its database outlives it, and must not move.
 class Statement {
  public:
   Statement(Database& database, std::string_view sql);
 
-  // Begins an execution with `values` for its parameters, numbers and blobs; blobs are borrowed until it ends. One
+  // Begins an execution with `values` for its parameters: numbers, and blobs that are borrowed until it ends. One
   // execution at a time.
   template <class... Values>
   [[nodiscard]] Rows with(Values... values) {
     bind_all(1, values...);
     return Rows{database_, statement_.get()};
   }
-  // Executes what gives no rows.
+  // Executes a statement that returns no rows.
   template <class... Values>
   void run(Values... values) {
     static_cast<void>(with(values...).next());
@@ -118,7 +118,7 @@ class Statement {
   std::unique_ptr<sqlite3_stmt, Finalize> statement_;
 };
 
-// Undoes what was done since it began, unless it was committed.
+// A transaction. The destructor rolls it back unless it was committed.
 class Transaction {
  public:
   explicit Transaction(Database& database);
@@ -126,7 +126,7 @@ class Transaction {
   Transaction& operator=(const Transaction&) = delete;
   ~Transaction();
 
-  // It is on the disk when this returns.
+  // Returns once the transaction is on the disk.
   void commit();
 
  private:

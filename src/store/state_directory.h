@@ -8,20 +8,20 @@
 
 namespace qatime::backlog {
 
-// Where none is configured: the first of $STATE_DIRECTORY (systemd.exec(5)), else /var/lib/qatime for root, else
-// $XDG_STATE_HOME/qatime (XDG Base Directory Specification), else ~/.local/state/qatime. Throws ConfigError if the
-// environment says nothing of these.
+// Returns the directory for when none is configured. It is the first path in $STATE_DIRECTORY (systemd.exec(5)), else
+// /var/lib/qatime for root, else $XDG_STATE_HOME/qatime (XDG Base Directory Specification), else ~/.local/state/qatime.
+// Throws ConfigError if the environment names none of these.
 [[nodiscard]] std::string default_directory();
 
-// A directory that is ours alone until this goes.
+// A directory that is ours alone during the lifetime of this object.
 class StateDirectory {
  public:
-  // Makes the directory `path`, 0700, if it is missing, and takes its lock, the file `lock` in it; those above it are
-  // made for the default directory only. Throws ConfigError if `path` is not absolute, on a network file system or
-  // another process's, and StoreError if it cannot be made or written.
+  // Makes the directory `path`, 0700, if it is missing, and takes its lock, the file `lock` in it. Makes its parents
+  // for the default directory only. Throws ConfigError if `path` is not absolute, is on a network file system, or is
+  // locked by another process. Throws StoreError if it cannot be made or written.
   explicit StateDirectory(const std::string& path);
 
-  // Whether what is now at its path is still this directory. A lock that was deleted is none.
+  // Whether the path still leads to this directory and its lock. False if the lock file was deleted.
   [[nodiscard]] bool in_place() const noexcept;
 
  private:

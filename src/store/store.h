@@ -20,40 +20,41 @@
 
 namespace qatime::backlog {
 
-// What is pending, as rows on the disk: batches that are appended, read and deleted. It knows nothing of what is in
-// them. One thread at a time; every call may wait for the disk.
+// Batches as rows on the disk: appended, read and deleted. The store does not look into them.
 //
-// What the disk refuses is a StoreError: nothing has changed, and the same call may succeed later. What is damaged is
-// kept in DIRECTORY/backlog.db.corrupt-TIME and said in the log, and what can still be read of it goes on; batches
-// that had been deleted may come back then, in rows(). A file or directory that is deleted or replaced meanwhile is
-// made again, with all that was in it.
+// Guarantee: commit() is all or nothing, and survives a loss of power.
+// Failure: if the disk refuses, a call throws StoreError. Nothing has changed, and the same call might succeed later.
+// Damage: a damaged file or row is kept as DIRECTORY/backlog.db.corrupt-TIME, and a log line says so. The readable
+// batches remain, and deleted ones might come back in rows().
+// Replacement: if the file or directory was deleted or replaced, commit() makes it again with all readable batches.
+// Thread: one at a time; every call might wait for the disk.
 class Store {
  public:
   using StoredRow = LogFile::StoredRow;
 
-  // Opens DIRECTORY/backlog.db, and makes it and the directory where they are missing (StateDirectory says more).
-  // Throws ConfigError for what an administrator has to decide, else StoreError.
+  // Opens DIRECTORY/backlog.db. Makes it and the directory if they are missing (see StateDirectory). Throws ConfigError
+  // if an administrator has to decide, else StoreError.
   explicit Store(const std::string& directory);
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
   ~Store() = default;
 
-  // In order of sequence, without reading what is in them.
+  // Returns the rows in order of sequence, without reading the blobs.
   [[nodiscard]] std::vector<StoredRow> rows();
 
-  // Adds `batches` and deletes the rows `unneeded`, some of which may be gone: all or nothing. It survives a loss
-  // of power once this returns. After a StoreError others with the same sequences may be added.
+  // Adds `batches` and deletes the rows `unneeded`, some of which may be gone. After a StoreError, other batches with
+  // the same sequences may be added.
   void commit(std::span<const Batch* const> batches, std::span<const std::uint64_t> unneeded);
   void commit(const Batch* batch, std::span<const std::uint64_t> unneeded) {
     commit({&batch, batch ? 1U : 0U}, unneeded);
   }
 
-  // Nothing if there is no such row, or none that is right.
+  // Returns nothing if there is no such row, or if it is damaged.
   [[nodiscard]] std::optional<Batch> read(std::uint64_t sequence);
-  // Batch::changes alone, without reading the entries.
+  // Returns Batch::changes alone, without reading the entries.
   [[nodiscard]] std::optional<std::string> read_changes(std::uint64_t sequence);
 
-  // On the disk, without what is free for reuse.
+  // The bytes on the disk, without free pages.
   [[nodiscard]] std::size_t bytes();
 
  private:

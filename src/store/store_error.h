@@ -6,7 +6,7 @@
 
 namespace qatime::backlog {
 
-// What the disk, the file system or SQLite refused. One line for an administrator: which file, and why.
+// The disk, the file system or SQLite refused. The text is one line for an administrator: the file and the reason.
 class StoreError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

@@ -7,12 +7,12 @@
 namespace qatime::backlog {
 
 struct Verification {
-  bool right = true;  // also where there is nothing to look at
-  std::string text;   // one line that says what is there; empty without a backlog
+  bool right = true;  // also if there is no backlog
+  std::string text;   // one line that describes the backlog; empty without one
 };
 
-// Reads all of the backlog in `directory`, if there is one and no daemon runs on it, and writes nothing. Throws
-// StoreError for what may not be read.
+// Reads the whole backlog in `directory`, if there is one and no daemon uses it. Writes nothing. Throws StoreError if
+// a file may not be read.
 [[nodiscard]] Verification verify(const std::string& directory);
 
 }  // namespace qatime::backlog

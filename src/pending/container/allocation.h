@@ -7,7 +7,8 @@
 
 namespace qatime::backlog {
 
-// malloc adds a header of 8 bytes, rounds up to 16 and gives 32 at least (glibc on 64-bit machines; others are close).
+// Returns the bytes that malloc takes: `size` and a header of 8, rounded up to 16, and 32 at least. True of glibc on
+// 64-bit machines; others are close.
 [[nodiscard]] constexpr std::size_t allocation_bytes(std::size_t size) noexcept {
   return std::max<std::size_t>(32, (size + 8 + 15) / 16 * 16);
 }

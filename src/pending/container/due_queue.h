@@ -12,14 +12,14 @@
 
 namespace qatime::backlog {
 
-// Objects of a slab by the moment for which they wait. They have a field `Slot position`, which is the queue's own
+// Orders objects of a slab by the moment for which they wait. They have a field `Slot position`, which the queue owns
 // while they are in it. Insertion and removal are O(log size).
 //
-// A binary heap, whose memory follows its size in small pieces.
+// It is a binary heap in a deque, so its memory grows and shrinks in small pieces.
 template <class T>
 class DueQueue {
  public:
-  // Twelve bytes, in which the moment is halved so that it needs no room to be aligned.
+  // Twelve bytes. The moment is split into halves, because a whole one would need padding.
   class Due {
    public:
     Due(Clock::Instant moment, Slot slot) noexcept
@@ -72,7 +72,7 @@ class DueQueue {
     slab_[due.slot()].position = static_cast<Slot>(at);
   }
 
-  // Fill the gap `at` with `due`, or move the gap up or down to where it belongs.
+  // Move the gap `at` up or down to where `due` belongs, and fill it.
   void rise(std::size_t at, const Due& due) {
     for (; at > 0 && due < heap_[parent(at)]; at = parent(at)) put(at, heap_[parent(at)]);
     put(at, due);

@@ -9,7 +9,7 @@
 
 namespace qatime::backlog {
 
-// Secrets of this process: without them nobody can make up names that collide.
+// Secrets of this process, because without them nobody can invent names that collide.
 struct HashSecrets {
   std::uint64_t state;
   std::uint64_t block;
@@ -24,9 +24,9 @@ inline const HashSecrets& hash_secrets() {
   return secrets;
 }
 
-// Good in all of its bits. With the hash of what precedes `bytes` as `before` it is the hash of a sequence.
+// Returns a hash that is good in all of its bits. To hash a sequence, pass the hash of the preceding bytes as `before`.
 //
-// 16 bytes at a time go through a multiplication to 128 bits, whose halves are folded (the way of wyhash).
+// Each 16 bytes go through a multiplication to 128 bits, whose halves are folded, as in wyhash.
 [[nodiscard]] inline std::uint64_t hash_bytes(std::string_view bytes, std::uint64_t before = 0) {
   __extension__ using Wide = unsigned __int128;
   const HashSecrets& secrets = hash_secrets();

@@ -13,7 +13,7 @@ inline void prefetch(const void* begin, std::size_t bytes) noexcept {
   for (std::size_t at = 0; at < bytes; at += kLine - (address + at) % kLine) {
     __builtin_prefetch(static_cast<const char*>(begin) + at);
   }
-  // GCC 12 takes a function that does nothing else for one without effect, and leaves out its calls.
+  // Because GCC 12 leaves out calls of a function that does nothing but prefetch.
   asm volatile("" : : "r"(begin));
 }
 

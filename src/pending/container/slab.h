@@ -14,7 +14,7 @@ namespace qatime::backlog {
 using Slot = std::uint32_t;
 inline constexpr Slot kNoSlot = std::numeric_limits<Slot>::max();
 
-// A doubly linked list through the fields `next` and `previous` of objects that are addressed by slots.
+// A doubly linked list of slots, through the fields `next` and `previous` of their objects.
 struct SlotList {
   Slot first = kNoSlot;
   Slot last = kNoSlot;
@@ -37,10 +37,10 @@ void unlink(Objects& objects, SlotList& list, Slot slot) noexcept {
   (next == kNoSlot ? list.last : objects[next].previous) = previous;
 }
 
-// Holds objects that have a field `Slot next`, which is the slab's own while they are free. They are used again:
-// whoever allocates one sets all of its fields. References stay valid until the release.
+// Holds objects that have a field `Slot next`, which the slab owns while they are free. Objects are used again, so the
+// caller of allocate() sets all fields. References stay valid until the release.
 //
-// Memory is taken and given back in blocks. One block at most is kept with nothing in it.
+// Memory comes and goes in blocks. The slab keeps at most one empty block.
 template <class T>
 class Slab {
  public:
@@ -69,22 +69,22 @@ class Slab {
   [[nodiscard]] T& operator[](Slot slot) noexcept { return blocks_[slot / kBlock].objects[slot % kBlock]; }
   [[nodiscard]] const T& operator[](Slot slot) const noexcept { return blocks_[slot / kBlock].objects[slot % kBlock]; }
 
-  // Whether there is an object in `slot`, free or not.
+  // Whether `slot` has an object, free or in use.
   [[nodiscard]] bool contains(Slot slot) const noexcept {
     return slot / kBlock < blocks_.size() && blocks_[slot / kBlock].objects;
   }
 
-  // No slot is this or greater.
+  // An upper bound of the slots, exclusive.
   [[nodiscard]] std::size_t slots() const noexcept { return blocks_.size() * kBlock; }
 
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] std::size_t bytes() const noexcept { return capacity_ * sizeof(T) + blocks_.size() * sizeof(Block); }
-  // Of these, what is free for further objects.
+  // The part of bytes() that is free for further objects.
   [[nodiscard]] std::size_t spare_bytes() const noexcept { return (capacity_ - size_) * sizeof(T); }
 
  private:
   struct Block {
-    std::unique_ptr<T[]> objects;  // null while its memory is given back
+    std::unique_ptr<T[]> objects;  // null while the block has no memory
     Slot free = kNoSlot;           // the first of its free objects
     std::uint32_t used = 0;
     Slot next = kNoSlot;  // in open_ or absent_

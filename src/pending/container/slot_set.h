@@ -13,22 +13,21 @@
 
 namespace qatime::backlog {
 
-// A hash set of slots, eight bytes each and the free room. The owner hashes and compares the keys; hashes are good in
-// all of their 64 bits.
+// A hash set of slots, eight bytes each plus free room. The owner hashes and compares the keys. All 64 bits of a hash
+// must be good.
 //
-// Objects are scattered over memory, so what counts is how many cache lines a search waits for, and whether it can wait
-// for many at once. 32 bits of the hash stand beside each slot: a search touches one line of the set, and hardly ever
-// an object that is not the right one, and prefetch() and guess() tell ahead which lines that will be. Boost's
-// unordered_flat_set touches two lines, reads an object again to erase it, and tells nothing ahead; bench/pending_bench
-// has both.
+// Objects are scattered over memory, so the cost of a search is the cache lines that it waits for. Each slot has 32
+// bits of its hash beside it. A search therefore touches one line of the set, and hardly ever a wrong object.
+// prefetch() and guess() tell these lines ahead, so that many searches can wait at once. Boost's unordered_flat_set
+// touches two lines, reads an object again to erase it, and tells nothing ahead; bench/pending_bench has both.
 //
-// It consists of many small segments, so that no single insertion has to move millions of slots into a larger one. A
-// segment gives its memory back when it is empty.
+// The set has many small segments, because then no insertion has to move millions of slots. An empty segment gives its
+// memory back.
 class SlotSet {
  public:
   SlotSet() : segments_(kSegments) {}
 
-  // The slot with this hash for which matches(slot) is true; kNoSlot if there is none.
+  // Returns the slot with this hash for which matches(slot) is true; kNoSlot if there is none.
   template <class Matches>
   [[nodiscard]] Slot find(std::uint64_t hash, const Matches& matches) const {
     const Segment& segment = segment_of(hash);
@@ -40,18 +39,18 @@ class SlotSet {
     }
   }
 
-  // Has the line in which find() begins brought into the caches.
+  // Brings the line in which find() begins into the caches.
   void prefetch(std::uint64_t hash) const noexcept {
     const Segment& segment = segment_of(hash);
     if (segment.size > 0) backlog::prefetch(segment[segment.home(tag(hash))]);
   }
 
-  // The slot which find() compares first; nearly always the one that it finds.
+  // Returns the slot that find() compares first, which is nearly always the one that it finds.
   [[nodiscard]] Slot guess(std::uint64_t hash) const noexcept {
     return find(hash, [](Slot) { return true; });
   }
 
-  // `slot` is not in the set.
+  // Precondition: `slot` is not in the set.
   void insert(std::uint64_t hash, Slot slot) {
     Segment& segment = segment_of(hash);
     if ((segment.size + 1) * 4 > segment.capacity() * 3) resize(segment, segment.lines.size() * 3 / 2 + 1);
@@ -59,12 +58,12 @@ class SlotSet {
     ++segment.size;
   }
 
-  // `slot` is in the set, with this hash.
+  // Precondition: `slot` is in the set, with this hash.
   void erase(std::uint64_t hash, Slot slot) {
     Segment& segment = segment_of(hash);
     std::size_t gap = segment.home(tag(hash));
     while (segment[gap].slot != slot) gap = segment.after(gap);
-    // What follows moves up, as far as it belongs at the gap or before it.
+    // Move later cells up if they belong at the gap or before it.
     for (std::size_t at = segment.after(gap); segment[at].slot != kNoSlot; at = segment.after(at)) {
       const std::size_t home = segment.home(segment[at].tag);
       const bool stays = gap < at ? gap < home && home <= at : gap < home || home <= at;
@@ -86,8 +85,8 @@ class SlotSet {
   struct alignas(64) Line {
     std::array<Cell, 8> cells;
   };
-  // Open addressing, linear probing, three quarters full at most. Cells are in the order of their tags, but for those
-  // that the ones before them have pushed on.
+  // Open addressing, linear probing, three quarters full at most. Cells are in the order of their tags, except those
+  // that earlier cells have pushed on.
   struct Segment {
     std::vector<Line> lines;
     std::size_t size = 0;
