@@ -15,9 +15,9 @@
 
 namespace qatime::nfs {
 
-// Rings once, on the loop, and never after it was cancelled, set anew or destroyed. (A bare steady_timer may: its
-// handler can already be queued by then.) One thread, that of the loop; who sets it on another before the loop runs
-// calls detach() then.
+// Rings once, on the loop, and never after it was cancelled, set again or destroyed. (A bare steady_timer might,
+// because its handler can already be queued by then.) Thread: the loop's. To set it on another thread before the loop
+// runs, call detach() afterwards.
 class Alarm {
  public:
   explicit Alarm(boost::asio::io_context& io) : timer_{io} {}
@@ -38,7 +38,7 @@ class Alarm {
     timer_.cancel();
   }
 
-  // The thread that calls next is that of the loop.
+  // Makes the next thread that calls the owner.
   void detach() noexcept { thread_.detach(); }
 
  private:

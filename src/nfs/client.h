@@ -25,7 +25,7 @@ class Handle {
   static constexpr std::size_t kMaxSize = 64;  // bytes, NFS3_FHSIZE
 
   Handle() = default;
-  // `bytes` are kMaxSize at most.
+  // Precondition: at most kMaxSize bytes.
   explicit Handle(std::span<const char> bytes) noexcept : size_{static_cast<std::uint8_t>(bytes.size())} {
     std::memcpy(bytes_.data(), bytes.data(), bytes.size());
   }
@@ -38,7 +38,7 @@ class Handle {
   std::uint8_t size_ = 0;
 };
 
-// What fattr3 says that matters here.
+// The fields of fattr3 that qatime uses.
 struct Attributes {
   bool is_directory = false;
   std::uint64_t file_id = 0;
@@ -54,33 +54,33 @@ struct Object {
 
 // Some entries of a directory, in the server's order, "." and ".." among them.
 struct Page {
-  // How far the directory has been read (cookie3, cookieverf3); the default is its beginning.
+  // A position in the directory (cookie3, cookieverf3). The default is its beginning.
   struct Position {
     std::uint64_t cookie = 0;
     std::uint64_t verifier = 0;  // opaque
   };
   struct DirectoryEntry {
     std::string_view name;         // in `names`
-    std::optional<Handle> handle;  // a server may leave it out, and likewise
+    std::optional<Handle> handle;  // a server may leave out this and the next
     std::optional<Attributes> attributes;
   };
 
   std::vector<DirectoryEntry> entries;
   std::vector<char> names;
-  Position end;      // where the next page begins
-  bool eof = false;  // there is none
+  Position end;      // the beginning of the next page
+  bool eof = false;  // there is no next page
 
   Page() = default;
   Page(Page&&) = default;
   Page& operator=(Page&&) = default;
-  Page(const Page&) = delete;  // `entries` would point into the other
+  Page(const Page&) = delete;  // because `entries` would point into the other
   Page& operator=(const Page&) = delete;
   ~Page() = default;
 };
 
-// Requests complete exactly once, on the thread of the loop that the client was made with, never inside the call that
-// started them and never after the client is destroyed, which forgets what is outstanding. Arguments are copied.
-// Everything lives on that one thread.
+// Guarantee: a request completes exactly once, on the thread of the client's loop. It never completes inside the call
+// that started it, nor after the client is destroyed, which forgets outstanding requests. Arguments are copied.
+// Thread: the loop's, for everything.
 class Client {
  public:
   using ObjectDone = std::function<void(Status, const Object&)>;
@@ -89,13 +89,14 @@ class Client {
 
   virtual ~Client() = default;
 
-  // How many more requests may be started now: 0 while no server answers. More complete with Status::lost.
+  // The number of further requests that may be started now: 0 while no server answers. Without room, a request
+  // completes with Status::lost.
   [[nodiscard]] virtual std::size_t room() const = 0;
 
   // The root of the export with this index, if it is mounted on a server that answers.
   [[nodiscard]] virtual std::optional<Handle> root(std::size_t export_index) const = 0;
 
-  // Why the export could not be mounted, last tried; ok when it is mounted or was not tried yet.
+  // The status of the last attempt to mount the export; ok if it is mounted or was not tried yet.
   [[nodiscard]] virtual Status mount_status(std::size_t export_index) const = 0;
 
   // LOOKUP. `name` has 1 to 255 bytes and no '/' or NUL. Symlinks are not followed.
@@ -104,15 +105,15 @@ class Client {
   // GETATTR.
   virtual void getattr(const Handle& object, AttributesDone done) = 0;
 
-  // SETATTR of atime alone (SET_TO_CLIENT_TIME); with `guard`, only while ctime is still this (sattrguard3), else
-  // Status::not_sync. Completes with the attributes after it where the server reports them. `atime` fits nfstime3.
+  // SETATTR of atime alone (SET_TO_CLIENT_TIME). With `guard`, only while ctime is still `guard` (sattrguard3), else
+  // Status::not_sync. Completes with the new attributes if the server reports them. `atime` fits nfstime3.
   virtual void set_atime(const Handle& object, Time atime, std::optional<Time> guard, AttributesDone done) = 0;
 
-  // READDIRPLUS of the entries behind `begin`: as many as a reply of `size` bytes holds, or fewer.
+  // READDIRPLUS of the entries after `begin`: as many as a reply of `size` bytes holds, or fewer.
   virtual void readdirplus(const Handle& directory, const Page::Position& begin, std::uint32_t size, PageDone done) = 0;
 
-  // Has `changed` called whenever room() or an export's state may have grown better or worse other than by completion
-  // of a request: servers found and lost, exports mounted or refused.
+  // Calls `changed` whenever room() or an export's state might have changed: servers found or lost, exports mounted or
+  // refused. Completion of a request is no such change.
   virtual void on_change(std::function<void()> changed) = 0;
 };
 

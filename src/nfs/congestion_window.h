@@ -9,12 +9,12 @@
 
 namespace qatime::nfs {
 
-// Falls while the server is slower than it was, and grows again: additive increase, multiplicative decrease, with the
-// slow start of TCP (V. Jacobson, "Congestion Avoidance and Control", 1988). congestion_window.cc says what "slower"
-// means.
+// The limit falls while the server is slower than it was, and then grows again. Increase is additive and decrease
+// multiplicative, with the slow start of TCP (V. Jacobson, "Congestion Avoidance and Control", 1988).
+// congestion_window.cc defines "slower".
 //
-// Requests are told of as they end. Those that were started before the last decrease say nothing new and are passed
-// over. Pure policy: time is an argument.
+// The owner reports each request at its end. Requests that started before the last decrease are ignored, because they
+// say nothing new. Pure policy: time is an argument.
 class CongestionWindow {
  public:
   static constexpr std::size_t kLeast = 4;  // or `most`, if that is less
@@ -24,15 +24,15 @@ class CongestionWindow {
 
   [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
 
-  // Another bound, from now on: what was learned of the server holds.
+  // Sets another bound, and keeps what was learned of the server.
   void set_most(std::size_t most) noexcept;
 
-  enum class Kind { read, update };  // an update is a SETATTR: all of one kind, so that their latencies compare
-  // A request succeeded; `in_flight` were on their way to the server when it was started, itself among them.
+  enum class Kind { read, update };  // an update is a SETATTR; latencies of one kind compare
+  // Reports a success. `in_flight` requests were in flight when it was started, itself included.
   void succeeded(Kind kind, Clock::Instant started, Clock::Instant now, std::size_t in_flight) noexcept;
-  // A request timed out, or was put off (JUKEBOX).
+  // Reports a request that timed out or was put off (JUKEBOX).
   void overloaded(Clock::Instant started, Clock::Instant now) noexcept;
-  // The server is back after an outage: from the least on.
+  // Begins again from the least, because the server is back after an outage.
   void restart() noexcept;
 
  private:
@@ -44,7 +44,7 @@ class CongestionWindow {
   };
   struct Round {
     Clock::Instant begin{};
-    std::size_t peak = 0;  // in flight, whatever the kind
+    std::size_t peak = 0;  // in flight, of both kinds
     std::size_t reads = 0;
     Sum sum;
     Sum few;  // its last ones
@@ -57,7 +57,7 @@ class CongestionWindow {
 
   void measure(double latency, std::size_t in_flight) noexcept;
   void close_round(Clock::Instant now) noexcept;
-  // How much slower than at its best the server was in this round.
+  // The factor by which the server was slower in this round than at its best.
   [[nodiscard]] double slowness(Clock::Instant now) noexcept;
   void decrease(double factor, Clock::Instant now) noexcept;
 

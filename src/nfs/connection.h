@@ -23,7 +23,7 @@
 
 namespace qatime::nfs {
 
-// One server as all its connections know it. Outlives them.
+// A server, shared by all its connections. Outlives them.
 struct Peer {
   boost::asio::ip::tcp::endpoint endpoint;  // of NFS; port 0: ask the portmapper
   std::string label;                        // in metrics and log lines
@@ -32,16 +32,18 @@ struct Peer {
   metrics::Gauge& limit;
   CongestionWindow window;
   std::size_t in_flight = 0;  // requests of the client
-  bool was_said_away = true;  // in the log: so is that it is back
+  bool was_said_away = true;  // a log line said so, so another is to say that it is back
   log::Throttle failed{};
   log::Throttle refused{};
 };
 
-// Its life: MOUNT every export, connect to NFS, serve; when anything of this fails, back off and begin again. Exports
-// that the server refuses are asked for again while the others are served. One thread, that of the loop.
+// Steps: MOUNT every export, connect to NFS, serve.
+// Failure: if a step fails, the connection backs off and begins again. Exports that the server refuses are asked for
+// again while the others are served.
+// Thread: the loop's.
 class Connection {
  public:
-  // `changed` is called, on the loop, when the connection has become ready or was lost, or a root has changed.
+  // Calls `changed`, on the loop, when the connection becomes ready or is lost, or a root changes.
   Connection(const ClientContext& client_context, Peer& peer, std::function<void()> changed);
 
   // Whether requests may be started.
@@ -61,18 +63,18 @@ class Connection {
     return mounts_.at(export_index).root;
   }
   [[nodiscard]] bool is_root(const Handle& handle) const noexcept;
-  // How the export was mounted last; ok also before it was tried.
+  // The status of the last attempt to mount the export; ok before the first.
   [[nodiscard]] Status mount_status(std::size_t export_index) const {
     assert(thread_.is_current());
     return mounts_.at(export_index).status;
   }
-  // Why the last attempt to connect failed, or the connection was lost; empty before and while it is ready.
+  // Why the last attempt to connect failed or the connection was lost. Empty before any failure, and while ready.
   [[nodiscard]] const std::string& failure() const noexcept {
     assert(thread_.is_current());
     return failure_;
   }
 
-  // A root has gone stale: perhaps the others have, too. Asks for all again, now and then at most.
+  // Asks for all roots again, because one has gone stale and the others might have, too. At most once in 3 seconds.
   void doubt_roots();
 
  private:
@@ -104,7 +106,7 @@ class Connection {
   unsigned mount_attempts_ = 0;
   Backoff backoff_;
   Backoff mount_backoff_;
-  Alarm retry_;        // the whole
+  Alarm retry_;        // everything
   Alarm mount_retry_;  // the refused exports
   std::unique_ptr<Mount> mount_;
   std::unique_ptr<Rpc> rpc_;

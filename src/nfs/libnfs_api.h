@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // libnfs 4 to 7 as one interface. The only file that includes its headers or knows its versions.
 //
-// A call is `int name_async(...)`, 0 when queued, up to version 5, and `rpc_pdu* name_task(...)`, not null when queued,
-// from 6 on. Arguments are encoded before either returns.
+// Up to version 5 a call is `int name_async(...)`, 0 if queued. From 6 on it is `rpc_pdu* name_task(...)`, not null if
+// queued. Both encode the arguments before they return.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 
-// libnfs.h, which tells the version, comes first: the others need it.
+// libnfs.h comes first, because it tells the version and the others need it.
 #include <nfsc/libnfs.h>
 //
 #include <nfsc/libnfs-raw-mount.h>
@@ -42,7 +42,7 @@ inline auto& setattr = rpc_nfs3_setattr_async;
 [[nodiscard]] inline bool queued(int result) noexcept { return result == 0; }
 [[nodiscard]] inline bool queued(const void* pdu) noexcept { return pdu != nullptr; }
 
-// A context that sends AUTH_SYS credentials and leaves timeouts to its user; null when memory is short.
+// Returns a context that sends AUTH_SYS credentials and leaves timeouts to its user; null if memory is short.
 [[nodiscard]] inline rpc_context* make_context(std::uint32_t uid, std::uint32_t gid) {
   rpc_context* const context = rpc_init_context();
   if (context == nullptr) return nullptr;

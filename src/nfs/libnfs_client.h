@@ -28,22 +28,22 @@ namespace qatime::nfs {
 class Connection;
 struct ClientContext;
 
-// How metrics, log lines and reports call a server: its address, and the port of NFS unless that is 0.
+// Returns a server's name in metrics, log lines and reports: its address, and the port of NFS unless it is 0.
 [[nodiscard]] std::string server_label(const std::string& address, std::uint16_t port);
 
-// Every address that a configured name resolves to is one server, with connections of its own, for ever: lost ones are
-// made again with backoff, and names are resolved again when a server of theirs is lost. A request goes to the server
-// with the most room among those that answer.
+// Every address that a configured name resolves to is one server, with its own connections. Lost connections are made
+// again with backoff. While a server does not answer, names are resolved again. A server then goes if no name has its
+// address. A request goes to the server with the most room among those that answer.
 //
-// Begins to connect once the loop runs. Ignores SIGPIPE in the whole process: libnfs writes to sockets that may be
-// gone. Counts qatime_rpcs_total{procedure}, qatime_server_up{server} and qatime_reconnects_total{server}.
+// Begins to connect once the loop runs. Ignores SIGPIPE in the whole process, because libnfs writes to sockets that
+// might be gone. Counts qatime_rpcs_total{procedure}, qatime_server_up{server} and qatime_reconnects_total{server}.
 class LibnfsClient final : public Client {
  public:
-  // Bytes of stack that the loop's thread must have: libnfs decodes a page by recursion, 96 for each of at most 32,768
-  // entries (version 4).
+  // Bytes of stack that the loop's thread must have, because libnfs decodes a page by recursion. Version 4 takes 96 for
+  // each of at most 32,768 entries.
   static constexpr std::size_t kStack = 8 << 20;
 
-  // Indexes of exports are those in `config`. `io` and `registry` outlive the client.
+  // Indexes of exports are those in `config`.
   LibnfsClient(boost::asio::io_context& io, const NfsConfig& config, metrics::Registry& registry);
   ~LibnfsClient() override;
   LibnfsClient(const LibnfsClient&) = delete;
@@ -58,15 +58,14 @@ class LibnfsClient final : public Client {
   void readdirplus(const Handle& directory, const Page::Position& begin, std::uint32_t size, PageDone done) override;
   void on_change(std::function<void()> changed) override;
 
-  // Goes by nfs.max_in_flight and nfs.timeout of `config` from now on, the timeout for requests that start later.
+  // Applies nfs.max_in_flight and nfs.timeout of `config`. The timeout is for requests that start later.
   void reconfigure(const NfsConfig& config);
 
-  // Has `changed` called, on the loop, with all our own addresses of connections to servers so far, whenever there is a
-  // new one. Set before the loop runs.
+  // Calls `changed`, on the loop, whenever a connection to a server has a new address of ours. The argument is all such
+  // addresses so far. Set before the loop runs.
   void on_local_addresses(std::function<void(const std::vector<boost::asio::ip::address>&)> changed);
 
-  // Why no server gives the export, one line for people, once each was tried; nothing before that or while it is
-  // mounted.
+  // Why no server gives the export: one line for people. Nothing until each server was tried, or while it is mounted.
   [[nodiscard]] std::optional<std::string> trouble(std::size_t export_index) const;
 
  private:
@@ -90,7 +89,7 @@ class LibnfsClient final : public Client {
   std::vector<boost::asio::ip::address> local_addresses_;
   std::vector<std::unique_ptr<Host>> hosts_;
   std::vector<std::unique_ptr<ResolvedServer>> servers_;
-  std::shared_ptr<char> life_;  // what is posted looks whether we still live
+  std::shared_ptr<char> life_;  // posted handlers look whether we still live
 };
 
 }  // namespace qatime::nfs

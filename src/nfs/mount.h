@@ -18,8 +18,8 @@ namespace qatime::nfs {
 
 inline constexpr std::uint16_t kPortmapperPort = 111;
 
-// Asks one server, once, for the ports that are not known (portmapper, RFC 1833 section 3) and for the roots of exports
-// (MOUNT, RFC 1813 section 5). Destroying it forgets it. One thread, that of the loop.
+// Asks one server, once, for unknown ports and for the roots of exports: portmapper (RFC 1833 section 3), MOUNT (RFC
+// 1813 section 5). The destructor forgets the question. Thread: the loop's.
 class Mount {
  public:
   struct Root {
@@ -34,8 +34,8 @@ class Mount {
   };
   using Done = std::function<void(const Mounted&)>;
 
-  // Calls `done` once, on the loop, not inside the constructor; it may destroy the Mount. The port of `server` is that
-  // of NFS, 0 if the portmapper is to tell it. `exports` are their indexes.
+  // Calls `done` once, on the loop, not inside the constructor. `done` may destroy the Mount. The port of `server` is
+  // the port of NFS, or 0 to ask the portmapper. `exports` holds indexes.
   Mount(const ClientContext& client_context, const boost::asio::ip::tcp::endpoint& server,
         std::vector<std::size_t> exports, Done done, std::uint16_t portmapper_port = kPortmapperPort);
 
@@ -58,7 +58,7 @@ class Mount {
   std::unique_ptr<Rpc> rpc_;
 };
 
-// What an administrator should look at when an export could not be mounted with this status.
+// Returns advice for an administrator when an export could not be mounted with this status.
 [[nodiscard]] std::string mount_advice(Status status);
 
 }  // namespace qatime::nfs

@@ -13,8 +13,9 @@
 
 namespace qatime::nfs {
 
-// One question to the resolver of the system. It may take minutes to answer and nothing interrupts it, so nobody waits
-// for the thread that asks: that may outlive the NameLookup, the loop and main(). All else on the thread of the loop.
+// One question to the resolver of the system. The answer might take minutes, and nothing interrupts it. So nobody waits
+// for the thread that asks, and it may outlive the NameLookup, the loop and main(). Everything else is on the thread of
+// the loop.
 class NameLookup {
  public:
   struct Resolved {
@@ -23,14 +24,14 @@ class NameLookup {
   };
   using Done = std::function<void(const Resolved&)>;
 
-  // Calls `done` once, on the loop, which has work as long as we live; `done` may destroy us. Destroying us forgets the
-  // question. `io` outlives us.
+  // Calls `done` once, on the loop, which has work during our lifetime. `done` may destroy us. The destructor forgets
+  // the question.
   NameLookup(boost::asio::io_context& io, const std::string& host, Done done);
   ~NameLookup();
   NameLookup(const NameLookup&) = delete;
   NameLookup& operator=(const NameLookup&) = delete;
 
-  // What to say when `done` was not called within nfs.timeout.
+  // Returns the text for when `done` was not called within nfs.timeout.
   [[nodiscard]] static std::string no_answer(const std::string& name);
 
  private:

@@ -15,18 +15,18 @@
 
 namespace qatime::nfs {
 
-// Where a server has many requests and answers one by one, to wake for each reply and to send one request after it
-// costs more than all else about an update (nfs-ganesha on the same machine: 11 us of CPU instead of 6, and 2 to 20 %
-// of the updates). So the thread sleeps before it reads. By Little's law an eighth of what is in flight is answered in
-// an eighth of the latency: the server has enough to do meanwhile.
+// A busy server answers one by one. To wake for each reply and send one request costs more than the rest of an update.
+// (Measured with nfs-ganesha on the same machine: 11 us of CPU instead of 6, and 2 to 20 % of the updates.) So the
+// thread sleeps before it reads. By Little's law an eighth of the latency answers an eighth of the requests in flight.
+// The server has enough to do meanwhile.
 //
-// For all connections of a loop: while it sleeps, the replies of all of them gather. One thread.
+// One object serves all connections of a loop, because replies of all of them gather while it sleeps. One thread.
 class ReplyBatching {
  public:
   explicit ReplyBatching(boost::asio::io_context& io) : io_{io} {}
 
-  // How long to sleep: `in_flight` requests wait for a reply, the last ones of which took `latency`; `together` replies
-  // came in the last turn.
+  // Returns how long to sleep. `in_flight` requests wait for a reply, recent replies took `latency`, and `together`
+  // replies came in the last turn.
   [[nodiscard]] static Clock::Duration due(std::size_t in_flight, Clock::Duration latency,
                                            std::size_t together) noexcept {
     if (in_flight < kMany || 2 * together >= in_flight) return {};
@@ -34,7 +34,7 @@ class ReplyBatching {
     return rest < kShortest ? Clock::Duration{} : rest;
   }
 
-  // Sleeps so long, but once in a turn of the loop; whether it did.
+  // Sleeps, at most once in a turn of the loop. Returns whether it did.
   bool sleep(Clock::Duration duration) {
     if (duration == duration.zero() || *has_slept_) return false;
     std::this_thread::sleep_for(duration);
@@ -47,7 +47,7 @@ class ReplyBatching {
   static constexpr std::size_t kMany = 24;
   static constexpr int kShare = 8;
   static constexpr std::chrono::microseconds kShortest{100};  // the kernel adds 50 (PR_SET_TIMERSLACK)
-  static constexpr std::chrono::microseconds kLongest{500};   // what a distant server may lose by it is little
+  static constexpr std::chrono::microseconds kLongest{500};   // a distant server loses little by it
 
   boost::asio::io_context& io_;
   std::shared_ptr<bool> has_slept_ = std::make_shared<bool>(false);  // in this turn of the loop

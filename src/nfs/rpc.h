@@ -35,7 +35,7 @@ class Alerts;
 
 namespace qatime::nfs {
 
-// What all connections of a client share. Outlives them.
+// The state that all connections of a client share. Outlives them.
 struct ClientContext {
   ClientContext(boost::asio::io_context& loop, const NfsConfig& settings, metrics::Registry& registry);
 
@@ -56,7 +56,7 @@ struct ClientContext {
   Procedure readdirplus;
 };
 
-// What a reply says, whichever its procedure.
+// The content of a reply, for all procedures.
 struct Reply {
   Status status = Status::ok;
   Handle handle{};                         // MNT, LOOKUP
@@ -65,21 +65,22 @@ struct Reply {
   std::shared_ptr<const Page> page{};      // READDIRPLUS, if the status is ok
 };
 
-// Opens in its constructor and ends once: lost by itself, or destroyed, which forgets what is outstanding.
+// Opens in its constructor and ends once: the connection is lost, or the Rpc is destroyed.
 //
-// Requests complete once, on the loop, outside the call that started them; a timeout counts from that call. When the
-// connection is lost, all that is outstanding completes with Status::lost, and then `lost` is called. If it was for a
-// reply without bounds, READDIRPLUS completes with Status::garbage, as the likeliest to have it. Any callback may start
-// requests and may destroy the Rpc. One thread, that of the loop.
+// Guarantee: a request completes once, on the loop, outside the call that started it. Its timeout counts from that
+// call. Not covered: the destructor forgets outstanding requests. Failure: if the connection is lost, all outstanding
+// requests complete with Status::lost, and then the Rpc calls `lost`. If a reply exceeded the limit, READDIRPLUS
+// completes with Status::garbage, as the likeliest cause. Bounds: kMaxOutstanding requests, timed out ones included;
+// room() tells the rest. Thread: the loop's. Any callback may start requests and may destroy the Rpc.
 class Rpc {
  public:
   using Done = std::function<void(const Reply&)>;
   using Lost = std::function<void(const std::string& why)>;
 
-  // Outstanding requests that a libnfs context bears well.
+  // Outstanding requests that a libnfs context handles well.
   static constexpr std::size_t kMaxOutstanding = NfsConfig::kMostPerConnection;
 
-  // Calls `opened` when connected, or `lost`, neither inside the constructor.
+  // Calls `opened` once connected, or `lost`; neither inside the constructor.
   Rpc(const ClientContext& client_context, const boost::asio::ip::tcp::endpoint& server, std::function<void()> opened,
       Lost lost);
   ~Rpc();
@@ -90,17 +91,17 @@ class Rpc {
     assert(thread_.is_current());
     return open_;
   }
-  // Requests that somebody waits for.
+  // The number of requests that have neither completed nor timed out.
   [[nodiscard]] std::size_t waiting() const noexcept {
     assert(thread_.is_current());
     return waiting_.size();
   }
-  // How many more the connection takes.
+  // The number of further requests that the connection takes.
   [[nodiscard]] std::size_t room() const noexcept;
-  // Our end; nothing unless open.
+  // The address of our end; nothing unless open.
   [[nodiscard]] std::optional<boost::asio::ip::address> local_address() const;
 
-  // Requests on what is not open complete with Status::lost, those that libnfs cannot encode with Status::inval.
+  // A request completes with Status::lost if the Rpc is not open, with Status::inval if libnfs cannot encode it.
   void null(Done done);                                                    // NFS version 3
   void getport(std::uint32_t program, std::uint32_t version, Done done);   // portmapper version 2, over TCP
   void mnt(const std::string& path, Done done);                            // MOUNT version 3
@@ -109,11 +110,11 @@ class Rpc {
   void set_atime(const Handle& object, Time atime, std::optional<Time> guard, Done done);
   void readdirplus(const Handle& directory, const Page::Position& begin, std::uint32_t size, Done done);
 
-  // libnfs knows a request by this record, and never by its caller.
+  // The record by which libnfs knows a request; it never knows the caller.
   struct Call {
     Rpc* rpc;
     const ClientContext::Procedure* procedure = nullptr;
-    Done done;  // empty: timed out, nobody waits for it any more
+    Done done;  // empty: timed out, and its caller has the outcome
     Clock::Instant started{};
     Clock::Instant deadline{};
     std::uint64_t number = 0;  // in the order of starting
@@ -121,11 +122,11 @@ class Rpc {
     Reply reply{};
     std::list<Call>::iterator self{};
   };
-  // For the callbacks of libnfs: the call has its reply.
+  // Gives a call its reply. For the callbacks of libnfs.
   static void finish(Call& call, const Reply& reply);
 
  private:
-  // `queue` hands a call to libnfs and says whether libnfs took it.
+  // `queue` gives a call to libnfs and returns whether libnfs took it.
   template <class Queue>
   void start(const ClientContext::Procedure& procedure, Done done, const Queue& queue) {
     assert(thread_.is_current() && !in_libnfs_);
@@ -157,29 +158,29 @@ class Rpc {
   ThreadChecker thread_;
   const ClientContext& client_context_;
   rpc_context* context_;
-  loop::Descriptor descriptor_;  // a duplicate: libnfs closes its own when it likes
+  loop::Descriptor descriptor_;  // a duplicate, because libnfs closes its own at any time
   int socket_ = -1;              // the same
   SocketInterposer stream_;
   Alarm alarm_;
   std::function<void()> opened_;
   Lost lost_;
   bool open_ = false;
-  bool in_libnfs_ = false;  // which may be calling back
+  bool in_libnfs_ = false;  // which might be calling back
   bool alarm_is_set_ = false;
   bool flush_is_posted_ = false;
   bool awaits_room_ = false;
-  Clock::Duration latency_{};     // until a reply, as it was lately
-  std::size_t together_ = 0;      // replies that the last turn brought
+  Clock::Duration latency_{};     // until a reply, a moving average
+  std::size_t together_ = 0;      // replies of the last turn
   std::size_t pages_ = 0;         // READDIRPLUS calls that libnfs has
-  std::size_t largest_page_ = 0;  // bytes that one has asked for since there were none
+  std::size_t largest_page_ = 0;  // bytes, of all since there were none
   std::uint64_t started_ = 0;
   std::uint64_t started_before_reply_ = 0;                 // before the last one
-  std::size_t silent_timeouts_ = 0;                        // of what was started after it
+  std::size_t silent_timeouts_ = 0;                        // of requests that started after it
   std::list<Call> waiting_;                                // in the order of their deadlines
   std::list<Call> abandoned_;                              // timed out, but libnfs still has them
   std::list<Call> completed_;                              // to be delivered
-  std::list<Call> spare_;                                  // delivered; for the next, since malloc is dear
-  std::shared_ptr<char> life_ = std::make_shared<char>();  // what is posted looks whether we still live
+  std::list<Call> spare_;                                  // delivered; used again, because malloc is slow
+  std::shared_ptr<char> life_ = std::make_shared<char>();  // posted handlers look whether we still live
 };
 
 }  // namespace qatime::nfs

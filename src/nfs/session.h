@@ -28,8 +28,8 @@ class Unreachable : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// A client with a loop of its own, which runs only inside the calls. Each waits for nfs.timeout at most, first for the
-// export and then for each reply. One thread.
+// A client with its own loop, which runs only inside the calls. A call waits for each reply for nfs.timeout at most,
+// and before that for the export half a second longer. One thread.
 class Session {
  public:
   // Begins to connect to the servers of `config`.
@@ -40,10 +40,10 @@ class Session {
 
   struct Found {
     Status status = Status::ok;
-    std::string component;  // where it ended unless ok: a name, empty for the root of the export
+    std::string component;  // the name at which it ended unless ok; empty for the root of the export
     Object object;          // with attributes, if ok
   };
-  // Resolves a normal path, name by name, following no symlink. Throws Unreachable, also for a path below no export.
+  // Resolves a normal path, name by name, and follows no symlink. Throws Unreachable, also for a path below no export.
   [[nodiscard]] Found walk(std::string_view path);
 
   struct Result {
@@ -54,14 +54,14 @@ class Session {
   // As Client::set_atime.
   [[nodiscard]] Result set_atime(const Handle& object, Time atime, std::optional<Time> guard);
 
-  // Which atime an object with these attributes is to get; nothing to leave it as it is.
+  // Returns the atime for an object with these attributes; nothing to leave it unchanged.
   using Choose = std::function<std::optional<Time>(const Attributes&)>;
-  // Has the atime of an object set as the daemon does: guarded by its ctime, looking and choosing again when it changed
-  // in between, and without a guard when that happens too often or the server takes none. Status::ignored where the
-  // server says ok and leaves the atime as it was.
+  // Sets the atime of an object as the daemon does: guarded by its ctime. If the object changed in between, looks and
+  // chooses again. After three such changes, or if the server takes no guards, sets without one. Returns
+  // Status::ignored if the server says ok and leaves the atime unchanged.
   [[nodiscard]] Status update_atime(const Object& object, const Choose& choose);
 
-  // The root of an export. Throws Unreachable.
+  // Returns the root of an export. Throws Unreachable.
   [[nodiscard]] Handle root(std::size_t export_index);
 
  private:
@@ -76,7 +76,8 @@ class Session {
   std::unique_ptr<LibnfsClient> client_;
 };
 
-// Runs `io`, on which `client` lives, until an export is mounted, for nfs.timeout at most. Throws Unreachable.
+// Runs `io`, the loop of `client`, until an export is mounted: for nfs.timeout and half a second at most. Throws
+// Unreachable.
 Handle await_root(boost::asio::io_context& io, const LibnfsClient& client, const NfsConfig& config,
                   std::size_t export_index);
 

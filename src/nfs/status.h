@@ -7,8 +7,8 @@
 
 namespace qatime::nfs {
 
-// nfsstat3 with its numbers (RFC 1813 section 2.6; mountstat3 of section 5.1.5 shares them), and what happens to a
-// request that gets none.
+// nfsstat3 with its numbers (RFC 1813 section 2.6; mountstat3 of section 5.1.5 shares them), and outcomes of requests
+// that get none.
 enum class Status : std::uint32_t {
   ok = 0,
   perm = 1,
@@ -44,10 +44,10 @@ enum class Status : std::uint32_t {
   lost = 20001,     // the connection ended first; the server may have executed the request
   auth = 20002,     // the server rejected the credentials (RFC 5531 section 9, MSG_DENIED)
   garbage = 20003,  // the reply could not be decoded, or the server could not decode the request
-  ignored = 20004,  // SETATTR: ok, says the server, and leaves the atime as it was
+  ignored = 20004,  // the server says ok to SETATTR and leaves the atime unchanged
 };
 
-// The label of a status in metrics and log lines: "noent", "timeout". Statuses outside this list are "other".
+// Returns the label of a status in metrics and log lines: "noent", "timeout". Statuses outside this list are "other".
 [[nodiscard]] std::string_view name(Status status) noexcept;
 
 }  // namespace qatime::nfs

@@ -9,23 +9,22 @@
 
 namespace qatime {
 
-// One export's, learned from what its server reports after a SETATTR: file systems round down, to anything between
-// 100 ns and two seconds. The last report that tells is believed, since one export may have several file systems.
-// One thread.
+// The time delta of one export, learned from the server's reports after a SETATTR. File systems round down, to units
+// from 1 ns to two seconds. The latest report counts, because one export can have several file systems. One thread.
 class TimeDelta {
  public:
   enum class Observation {
     as_expected,
     rounded,    // more coarsely than any report before
-    different,  // neither what was asked for nor that rounded down
+    different,  // neither the time asked for nor that time rounded down
   };
-  // The server was asked for the time `asked` and says that the object has `reported` now.
+  // Learns from a SETATTR of `asked`, after which the server reports `reported`.
   Observation observe(Time asked, Time reported) noexcept;
 
-  // What the server makes of a time. Times of nfstime3.
+  // Returns the time that the server makes of `time`. Times of nfstime3.
   [[nodiscard]] Time kept(Time time) const noexcept;
 
-  // "1 us".
+  // Returns the unit as text: "1 us".
   [[nodiscard]] std::string_view name() const noexcept;
 
  private:

@@ -17,9 +17,10 @@ namespace qatime::backlog {
 // must be good.
 //
 // Objects are scattered over memory, so the cost of a search is the cache lines that it waits for. Each slot has 32
-// bits of its hash beside it. A search therefore touches one line of the set, and hardly ever a wrong object.
-// prefetch() and guess() tell these lines ahead, so that many searches can wait at once. Boost's unordered_flat_set
-// touches two lines, reads an object again to erase it, and tells nothing ahead; bench/pending_bench has both.
+// bits of its hash beside it. A search therefore touches one line of the set, and hardly ever a wrong object. Both
+// lines can be fetched ahead, by prefetch() and guess(), so that many searches wait at once. Boost's
+// unordered_flat_set touches two lines, reads an object again to erase it, and tells nothing ahead;
+// bench/pending_bench has both.
 //
 // The set has many small segments, because then no insertion has to move millions of slots. An empty segment gives its
 // memory back.
