@@ -14,7 +14,7 @@
 namespace qatime::backlog {
 
 // There is one entry per path, and the newest time wins, whatever the order of arrival. An entry waits, is in flight,
-// or is in flight while a newer time waits. To settle the older one never loses the newer.
+// or is in flight while a newer time waits. Settling the older one never loses the newer.
 //
 // Thread: the intake thread calls add(), the apply thread everything else, unless a function says otherwise. No call
 // waits for a network. Only an add() that finds no memory left waits for a disk.

@@ -114,8 +114,8 @@ class Local final : public Backlog {
   // Notes that the draft is in the log and that the rows `unneeded` are deleted.
   void committed(const Draft& draft, const std::vector<Slot>& unneeded);
 
-  // Writes accesses again if the log is much greater than its needed part: those of rows that are mostly unneeded. If
-  // the log has too many rows, those of all rows without an access on disk alone.
+  // Marks accesses to be written again. If the log is much greater than its needed part, takes rows that are mostly
+  // unneeded. If it has too many rows, takes all that have no access on disk alone.
   void renew();
 
   // Rows whose accesses come back together, and the changes that they have to follow, in the order of the log.
@@ -153,7 +153,7 @@ class Local final : public Backlog {
   // Counts `count` accesses of the log as dropped, because they are below no export of today.
   void drop_outside(std::uint32_t count);
 
-  // Why nothing can be written, if so. It is the reason of all accesses that are dropped for want of memory.
+  // Why nothing can be written, if so. It is the reason of all accesses that are dropped for lack of memory.
   enum class Trouble { none, disk_full, disk_failed };
   void set_trouble(Trouble trouble);
 
@@ -172,7 +172,7 @@ class Local final : public Backlog {
   static constexpr std::size_t kBurstLeft = 4 << 20;  // more than one add() brings
   static constexpr std::chrono::seconds kPatience{1};
 
-  // Why accesses are dropped. The first three are for want of room: without a log, or by Trouble.
+  // Why accesses are dropped. The first three are for lack of room: without a log, or by Trouble.
   enum class Dropped { memory_full, disk_full, disk_failed, damaged, outside };
 
   // Holds the lock for longer. At the end it settles the tickets that were left meanwhile, and publishes the metrics.

@@ -80,6 +80,7 @@ struct Page {
 
 // Guarantee: a request completes exactly once, on the thread of the client's loop. It never completes inside the call
 // that started it, nor after the client is destroyed, which forgets outstanding requests. Arguments are copied.
+//
 // Thread: the loop's, for everything.
 class Client {
  public:

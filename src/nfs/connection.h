@@ -38,8 +38,10 @@ struct Peer {
 };
 
 // Steps: MOUNT every export, connect to NFS, serve.
+//
 // Failure: if a step fails, the connection backs off and begins again. Exports that the server refuses are asked for
 // again while the others are served.
+//
 // Thread: the loop's.
 class Connection {
  public:

@@ -15,7 +15,7 @@
 
 namespace qatime::nfs {
 
-// A busy server answers one by one. To wake for each reply and send one request costs more than the rest of an update.
+// A busy server answers one by one. Waking for each reply to send one request costs more than the rest of an update.
 // (Measured with nfs-ganesha on the same machine: 11 us of CPU instead of 6, and 2 to 20 % of the updates.) So the
 // thread sleeps before it reads. By Little's law an eighth of the latency answers an eighth of the requests in flight.
 // The server has enough to do meanwhile.

@@ -68,10 +68,16 @@ struct Reply {
 // Opens in its constructor and ends once: the connection is lost, or the Rpc is destroyed.
 //
 // Guarantee: a request completes once, on the loop, outside the call that started it. Its timeout counts from that
-// call. Not covered: the destructor forgets outstanding requests. Failure: if the connection is lost, all outstanding
-// requests complete with Status::lost, and then the Rpc calls `lost`. If a reply exceeded the limit, READDIRPLUS
-// completes with Status::garbage, as the likeliest cause. Bounds: kMaxOutstanding requests, timed out ones included;
-// room() tells the rest. Thread: the loop's. Any callback may start requests and may destroy the Rpc.
+// call, but is never before that of an earlier request.
+//
+// Not covered: the destructor forgets outstanding requests.
+//
+// Failure: if the connection is lost, all outstanding requests complete with Status::lost, and then the Rpc calls
+// `lost`. If SocketInterposer refused a reply, READDIRPLUS completes with Status::garbage, as the likeliest cause.
+//
+// Bounds: callers go by room(), which also counts requests that timed out, until libnfs has their reply.
+//
+// Thread: the loop's. Any callback may start requests and may destroy the Rpc.
 class Rpc {
  public:
   using Done = std::function<void(const Reply&)>;

@@ -20,7 +20,7 @@ namespace qatime::backlog {
 // - unneeded: it is settled, or in another row by now.
 //
 // A row of accesses is unneeded when all of its accesses are. A row of changes is needed for the retention after its
-// arrival, and while a row before it is needed. Accesses of that row follow the changes when they come back.
+// arrival. It is also needed while an earlier row is, because accesses of that row follow the changes on their return.
 //
 // Slots name rows, and are used again. Costs are O(1) or O(log rows), except in unneeded(). One owner.
 class LogIndex {

@@ -41,8 +41,8 @@ struct HashedPlace {
 // The directories of an export take turns. A directory joins the end of the queue with the first item that waits in it,
 // and again after each slice.
 //
-// Operations on an item are O(1), except for logarithms. These are of the directories, where one comes or goes, of the
-// items put back, and of the seconds in which pending items arrived.
+// Operations on an item are O(1), except for logarithms: of the directories, if one comes or goes, of the items put
+// back, and of the seconds of arrival.
 class PendingTable {
  public:
   // With `rows`, the table knows which of its accesses are in rows of a log, and which are not yet.
@@ -93,9 +93,9 @@ class PendingTable {
   // the newest time of each item, and the times superseded lately. Times in flight stay.
   void withdraw(std::string_view path, bool subtree, Time until, const Take& take);
 
-  // Moves the directories at and below `path` that can be moved to `target` as a whole. None of their times is later
-  // than `until`, no root of an export is involved, and there is no such directory yet. Items in flight keep their old
-  // path; the times that they superseded go to `take`. Neither path lies within the other.
+  // Moves the directories at and below `path` that can be moved to `target` as a whole. For these, no time is later
+  // than `until`, and the new path is free. No root of an export is at the old path or below the new one. Items in
+  // flight keep their old path; the times that they superseded go to `take`. Neither path lies within the other.
   void move_directories(std::string_view path, std::string_view target, Time until, const Take& take);
 
   // An access to be written.
