@@ -124,9 +124,9 @@ std::optional<std::uint64_t> parse_count(const std::optional<std::string>& text)
 }
 
 // Lets `rate` calls a second through.
-class Pace {
+class SendRate {
  public:
-  explicit Pace(double rate) : rate_{rate} {}
+  explicit SendRate(double rate) : rate_{rate} {}
 
   void wait() {
     if (rate_ <= 0) return;
@@ -189,9 +189,9 @@ int send(const SendOptions& options) {
   const auto most = parse_count(options.count);
   (void)parse_time_option(options.time);
   const auto destination = connect(options.to, rate > 0);
-  Pace pace{rate};
+  SendRate send_rate{rate};
   const auto paced = [&](std::string_view message) {
-    pace.wait();
+    send_rate.wait();
     destination->send(message);
   };
   try {

@@ -10,8 +10,9 @@
 // nothing any more is noticed by requests that time out with no reply since they were started; one that swallows
 // requests here and there, by their number.
 //
-// Requests that are started in one turn of the loop are written together in a posted flush(). TCP_NODELAY is set, lest
-// one waits for the delayed acknowledgement of another. What libnfs writes and reads one by one goes through a Stream.
+// Requests that are started in one turn of the loop are written together in a posted flush(). TCP_NODELAY is set,
+// because one would wait for the delayed acknowledgement of another. A SocketInterposer gathers what libnfs writes and
+// reads.
 #include "nfs/rpc.h"
 
 #include <algorithm>
@@ -78,7 +79,7 @@ ClientContext::ClientContext(asio::io_context& loop, const NfsConfig& settings, 
     : io{loop},
       config{settings},
       alerts{registry.alerts()},
-      gathering{std::make_unique<ReplyBatching>(loop)},
+      reply_batching{std::make_unique<ReplyBatching>(loop)},
       null{make_procedure(registry, "null")},
       getport{make_procedure(registry, "getport")},
       mnt{make_procedure(registry, "mnt")},
@@ -124,7 +125,7 @@ std::string Rpc::connect(const asio::ip::tcp::endpoint& server) {
 }
 
 int Rpc::service(int events) {
-  const SocketInterposer::Use use{stream_, rpc_get_fd(context_)};
+  const SocketInterposer::Use use{interposer_, rpc_get_fd(context_)};
   in_libnfs_ = true;
   const int result = rpc_service(context_, events);
   in_libnfs_ = false;
@@ -147,17 +148,17 @@ void Rpc::await_open() {
 }
 
 void Rpc::await_replies() {
-  descriptor_.async_wait(loop::Descriptor::wait_read,
-                         [this, life = std::weak_ptr{life_}](const boost::system::error_code& error) {
-                           if (error || life.expired() || context_ == nullptr) return;
-                           client_context_.gathering->sleep(ReplyBatching::due(waiting_.size(), latency_, together_));
-                           do {
-                             if (service(POLLIN) < 0) return fail(failure());
-                           } while (stream_.has_unread());
-                           together_ = completed_.size();
-                           await_replies();
-                           deliver();
-                         });
+  descriptor_.async_wait(
+      loop::Descriptor::wait_read, [this, life = std::weak_ptr{life_}](const boost::system::error_code& error) {
+        if (error || life.expired() || context_ == nullptr) return;
+        client_context_.reply_batching->sleep(ReplyBatching::due(waiting_.size(), latency_, together_));
+        do {
+          if (service(POLLIN) < 0) return fail(failure());
+        } while (interposer_.has_unread());
+        together_ = completed_.size();
+        await_replies();
+        deliver();
+      });
 }
 
 // Waits until the socket takes more of what is queued.
@@ -183,8 +184,8 @@ void Rpc::flush_later() {
 void Rpc::flush() {
   if (awaits_room_) return;
   if (service(POLLOUT) < 0) return fail(failure());
-  if (const int error = stream_.flush(socket_)) return fail(text(error));
-  if (stream_.has_unsent() || (rpc_which_events(context_) & POLLOUT) != 0) await_room();
+  if (const int error = interposer_.flush(socket_)) return fail(text(error));
+  if (interposer_.has_unsent() || (rpc_which_events(context_) & POLLOUT) != 0) await_room();
 }
 
 std::size_t Rpc::room() const noexcept {
@@ -232,13 +233,13 @@ void Rpc::entered(Call& call, bool queued) {
 void Rpc::expect_page(std::size_t size) noexcept {
   ++pages_;
   largest_page_ = std::max(largest_page_, size);
-  stream_.set_limit(std::min(2 * largest_page_ + SocketInterposer::kSmallRecord, kLargestReply));
+  interposer_.set_limit(std::min(2 * largest_page_ + SocketInterposer::kSmallRecord, kLargestReply));
 }
 
 void Rpc::end_page() noexcept {
   if (--pages_ > 0) return;
   largest_page_ = 0;
-  stream_.set_limit(SocketInterposer::kSmallRecord);
+  interposer_.set_limit(SocketInterposer::kSmallRecord);
 }
 
 void Rpc::finish(Call& call, const Reply& reply) {
@@ -258,7 +259,7 @@ void Rpc::finish(Call& call, const Reply& reply) {
     rpc.latency_ += (latency - rpc.latency_) / 8;
   }
   call.reply = reply;
-  if (call.page > 0 && !rpc.stream_.refusal().empty()) call.reply.status = Status::garbage;
+  if (call.page > 0 && !rpc.interposer_.refusal().empty()) call.reply.status = Status::garbage;
   rpc.completed_.splice(rpc.completed_.end(), rpc.waiting_, call.self);
 }
 
@@ -338,10 +339,10 @@ void Rpc::close() noexcept {
   in_libnfs_ = false;
 }
 
-// Why rpc_service() failed. A Stream only tells libnfs that it did. libnfs says nothing when the peer has closed, and
-// may still hold an older text.
+// Why rpc_service() failed. Our interposer only tells libnfs that it did. libnfs says nothing when the peer has closed,
+// and might still hold an older text.
 std::string Rpc::failure() const {
-  if (!stream_.refusal().empty()) return stream_.refusal();
+  if (!interposer_.refusal().empty()) return interposer_.refusal();
   char byte = 0;
   const auto got = ::recv(socket_, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT);
   if (got == 0) return "the server closed the connection";

@@ -42,7 +42,7 @@ struct ClientContext {
   boost::asio::io_context& io;
   NfsConfig config;
   Alerts& alerts;
-  std::unique_ptr<ReplyBatching> gathering;
+  std::unique_ptr<ReplyBatching> reply_batching;
   struct Procedure {
     metrics::Counter& sent;
     metrics::Histogram& seconds;  // until the reply, or the timeout
@@ -166,7 +166,7 @@ class Rpc {
   rpc_context* context_;
   loop::Descriptor descriptor_;  // a duplicate, because libnfs closes its own at any time
   int socket_ = -1;              // the same
-  SocketInterposer stream_;
+  SocketInterposer interposer_;
   Alarm alarm_;
   std::function<void()> opened_;
   Lost lost_;

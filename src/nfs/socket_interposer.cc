@@ -3,13 +3,13 @@
 // libnfs 4 makes a system call for each request and two for each reply, which are a third of the CPU time of an update
 // and keep the server busy with small segments. It cannot be given other functions than recv() and send(), so this
 // program has these two itself. The linker and the loader prefer those of the program, for the libnfs in it as for the
-// shared one. Only rpc_service() of a connection gets bytes from its Stream; everybody else gets what they ask the
+// shared one. Only rpc_service() of a connection gets bytes from its interposer; everybody else gets what they ask the
 // kernel for, which has the same calls under other names. Later versions write by writev(), version 5 each request and
 // version 6 many at once; all of them read replies by recv().
 //
 // No version bounds a reply well: 4 and 5 take fragments of 1 MiB without end, 6.0 takes one of 4 MiB, 7.0 takes 8 MiB
-// in all. And all decode a list of entries by recursion. So a Stream follows the record marks, and refuses a record
-// when a mark says that it will be larger than what was asked for can explain.
+// in all. And all decode a list of entries by recursion. So an interposer follows the record marks, and refuses a
+// record when a mark says that it will be larger than what was asked for can explain.
 #include "nfs/socket_interposer.h"
 
 #include <algorithm>

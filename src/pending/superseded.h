@@ -28,7 +28,7 @@ class SupersededTimes {
 
   // Adds a time. `second` is that of its arrival, and never decreases.
   void add(Chain& chain, Time time, std::uint32_t second) {
-    if (log_.size() * sizeof(Earlier) >= bytes_) drop_until(begin_ + 1);
+    if (log_.size() * sizeof(Superseded) >= bytes_) drop_until(begin_ + 1);
     if (marks_.empty() || marks_.back().second != second) marks_.push_back({second, end()});
     log_.push_back({time, chain});
     chain = static_cast<Chain>(end() - 1);
@@ -38,7 +38,7 @@ class SupersededTimes {
   template <class Take>
   void extract(Chain& chain, Time until, const Take& take) {
     for (Chain* link = &chain; static_cast<std::uint64_t>(*link) >= begin_;) {
-      Earlier& earlier = log_[static_cast<std::uint64_t>(*link) - begin_];
+      Superseded& earlier = log_[static_cast<std::uint64_t>(*link) - begin_];
       if (earlier.time > until) {
         link = &earlier.previous;
         continue;
@@ -56,10 +56,10 @@ class SupersededTimes {
     }
   }
 
-  [[nodiscard]] std::size_t bytes() const noexcept { return log_.size() * sizeof(Earlier); }
+  [[nodiscard]] std::size_t bytes() const noexcept { return log_.size() * sizeof(Superseded); }
 
  private:
-  struct Earlier {
+  struct Superseded {
     Time time;
     Chain previous;
   };
@@ -76,7 +76,7 @@ class SupersededTimes {
 
   std::chrono::seconds retention_;
   std::size_t bytes_;
-  std::deque<Earlier> log_;
+  std::deque<Superseded> log_;
   std::uint64_t begin_ = 1;  // number of the first time in log_
   std::deque<Mark> marks_;
 };

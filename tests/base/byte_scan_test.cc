@@ -8,7 +8,7 @@
 
 namespace qatime::byte_scan_test {
 
-TEST_CASE("Marks are where find() has them, in texts shorter and longer than what is looked at at once") {
+TEST_CASE("A mask finds what find() finds, in texts shorter and longer than what is looked at at once") {
   std::minstd_rand random{1};
   for (std::size_t size = 0; size < 200; ++size) {
     std::string text(size, 'x');

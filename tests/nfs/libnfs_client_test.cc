@@ -53,7 +53,7 @@ TEST_CASE("An export is mounted and its root is usable") {
   CHECK(lab.value("qatime_server_up", "127.0.0.1:" + std::to_string(server.port())) == 1);
 }
 
-TEST_CASE("Each export is a lane with a root of its own, mounted by its target") {
+TEST_CASE("Each export has a root of its own, mounted by its target") {
   ScriptedServer server;
   server.add_directory("/a");
   server.add_directory("/b");

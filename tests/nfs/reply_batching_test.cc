@@ -23,12 +23,12 @@ TEST_CASE("Where few requests wait, or replies come together, none gather") {
 
 TEST_CASE("A loop sleeps once in a turn, whatever its connections") {
   boost::asio::io_context io;
-  ReplyBatching gathering{io};
-  CHECK_FALSE(gathering.sleep(0us));
-  CHECK(gathering.sleep(1us));
-  CHECK_FALSE(gathering.sleep(1us));
+  ReplyBatching reply_batching{io};
+  CHECK_FALSE(reply_batching.sleep(0us));
+  CHECK(reply_batching.sleep(1us));
+  CHECK_FALSE(reply_batching.sleep(1us));
   io.poll();
-  CHECK(gathering.sleep(1us));
+  CHECK(reply_batching.sleep(1us));
 }
 
 }  // namespace qatime::nfs::reply_batching_test

@@ -225,7 +225,7 @@ TEST_CASE("While many requests wait for a server that answers one by one, replie
   bool is_known = false;  // of this turn
   const auto look = [&] {
     if (std::exchange(is_known, true)) return;
-    has_slept = has_slept || !lab.client_context.gathering->sleep(1us);  // once in a turn
+    has_slept = has_slept || !lab.client_context.reply_batching->sleep(1us);  // once in a turn
     boost::asio::post(lab.loop.io(), [&] { is_known = false; });
   };
   const auto round = [&] {

@@ -68,8 +68,8 @@ struct Fixture {
   ManualClock clock;
   metrics::Registry registry;
   Exports exports;
-  SharedCounters books{registry};
-  Claims claims{exports, 2, 1s, clock, books, registry};
+  SharedCounters counters{registry};
+  Claims claims{exports, 2, 1s, clock, counters, registry};
   std::vector<Ticket> tickets;
   std::int64_t outcomes = 0;
   Clock::Instant arrival{};
@@ -298,7 +298,7 @@ TEST_CASE("What is below no export is dropped, and what is no path") {
   f.check_sums();
 }
 
-TEST_CASE("A lane that gets no work leaves room to the others") {
+TEST_CASE("An export that gets no work leaves room to the others") {
   Fixture f{{"/a", "/b"}};
   std::vector<Claims::FoundMember> many;
   for (std::size_t i = 0; i < Claims::kSize; ++i) many.push_back({fmt::format("/a/{}", i), score(5)});

@@ -25,7 +25,7 @@ struct Fixture {
       : outbox{{.memory = memory, .disk = disk, .commit = 10ms, .directory = directory},
                kShards,
                std::make_unique<Store>(directory),
-               books,
+               counters,
                registry} {
     outbox.start();
   }
@@ -62,7 +62,7 @@ struct Fixture {
 
   static constexpr unsigned kShards = 8;
   metrics::Registry registry;
-  SharedCounters books{registry};
+  SharedCounters counters{registry};
   Outbox outbox;
 };
 
