@@ -9,9 +9,9 @@
 
 namespace qatime {
 
-// Exponential backoff with full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS Architecture
-// Blog, 2015): a random share of `base * 2^attempt`, of at most `cap`, and at least a quarter of it,
-// so that nothing spins. One thread.
+// Exponential backoff with jitter (M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015). The
+// whole delay is `base * 2^attempt`, at most `cap`. The result is random between a quarter of it and the whole; the
+// quarter keeps callers from spinning. One thread.
 class Backoff {
  public:
   using Duration = std::chrono::milliseconds;
@@ -19,7 +19,7 @@ class Backoff {
   Backoff(Duration base, Duration cap, std::uint64_t seed = std::random_device{}())
       : base_{base}, cap_{cap}, random_{seed} {}
 
-  // `attempt` counts the failures before, from 0.
+  // Returns the delay before the next attempt. `attempt` counts the earlier failures, from 0.
   [[nodiscard]] Duration delay(unsigned attempt) {
     const Duration whole = std::min(cap_, base_ * (std::int64_t{1} << std::min(attempt, 20U)));
     std::uniform_int_distribution<Duration::rep> share{whole.count() / 4, whole.count()};

@@ -17,11 +17,11 @@
 
 namespace qatime {
 
-// Where a character is in a text, one place after the other. The first 64 bytes are looked at all at once: fields are
-// so short that to call memchr for each takes a third of all that a record costs. Borrows the text.
+// Finds each occurrence of a character in a text. Compares the first 64 bytes at once, because fields are so short that
+// calling memchr for each takes a third of the time of a record. Borrows the text.
 class ByteMask {
  public:
-  // Not for NUL.
+  // `wanted` is not NUL.
   ByteMask(std::string_view text, char wanted) noexcept : text_{text}, wanted_{wanted}, near_{look(text, wanted)} {}
 
   // Like text.find(wanted, from).
@@ -40,7 +40,7 @@ class ByteMask {
     return look(std::span{std::as_const(padded)}, wanted);
   }
 
-  // A bit for each of 64 bytes, the lowest for the first.
+  // Returns a bit for each of the 64 bytes, the lowest for the first.
   static std::uint64_t look(std::span<const char, kNear> bytes, char wanted) noexcept {
     std::uint64_t bits = 0;
 #ifdef __SSE2__

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A clock of elapsed time, as a seam: tests have one that they turn themselves.
+// A monotonic clock as an interface, so that tests can replace it with one they control.
 #pragma once
 
 #include <chrono>

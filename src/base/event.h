@@ -10,8 +10,8 @@
 
 namespace qatime {
 
-// Paths are bytes in the form that path.h calls normal. They are borrowed: whoever makes an event
-// says how long they live, whoever keeps one copies them.
+// Paths are bytes in the form that path.h calls normal. They are borrowed: the maker of an event says how long they
+// live, and code that keeps an event copies them.
 
 // The object at `path` was accessed at `time`.
 struct Access {
@@ -19,7 +19,7 @@ struct Access {
   Time time;
 };
 
-// At `time` the object at `path`, and all below it, became `target`; what `target` named before is gone.
+// At `time` the object at `path`, and all below it, moved to `target`. The object that `target` named before is gone.
 struct Move {
   std::string_view path;
   std::string_view target;

@@ -3,16 +3,16 @@
 //
 //   kLog.warning("{}: export \"{}\" not mounted", field("server", label), field("export", target));
 //
-// The message is the same in both forms; in JSON its fields have keys of their own, too. No line holds a byte that
-// could end it or be a terminal sequence, wherever the bytes come from; a string that is a field is escaped() besides.
-// What is secret (passwords, keys) is never given to a logger: messages name keys of the configuration and files, not
-// what they hold.
+// Both forms have the same message. In JSON, its fields also have keys of their own.
+// Every line is printable(), so no file name or message can forge a line or send a terminal sequence. A string given as
+// a field is escaped() as well. Callers log no secret: a message names the configuration key or the file of a password
+// or private key, never its content.
 //
 // Levels, by when to use them:
 //   error    something is lost, or qatime cannot go on
 //   warning  an administrator should look, qatime goes on
 //   info     a change of state: started, listening, connected, suspended, resumed, stopped; and the minute's counters
-//   debug    one line per connection or decision, for somebody who hunts one
+//   debug    one line per connection or decision, to trace a single one
 #pragma once
 
 #include <array>
@@ -50,24 +50,26 @@ void set_level(Level level) noexcept;
 void set_format(Format format) noexcept;
 [[nodiscard]] Format format() noexcept;
 
-// Has every line begin with `text`: kClearLine while something else is shown on the terminal.
+// Puts `text` before every line. Progress uses kClearLine, so that a log line replaces its line on the terminal.
 inline constexpr const char* kClearLine = "\r\x1b[K";
 void set_line_begin(const char* text);
 
-// `bytes` for a log line or a terminal: control characters (C0, C1, DEL), what changes the direction of text or breaks
-// lines in Unicode, quotes, backslashes and what is not UTF-8 as \xHH for each byte, and cut after 1,024 bytes: no file
-// name can forge a line or a terminal sequence, and which bytes were meant is unambiguous.
+// Returns `bytes` made safe for a log line or a terminal, and unambiguous. Writes as \xHH for each byte:
+//   - control characters (C0, C1, DEL)
+//   - Unicode characters that change the direction of text or break a line
+//   - quotes, backslashes, and bytes that are not UTF-8
+// Cuts `bytes` after 1,024 and then appends "...".
 [[nodiscard]] std::string escaped(std::string_view bytes);
 
-// Likewise for a whole line that may quote: quotes and backslashes stay, and nothing is cut.
+// Like escaped(), for a whole line: keeps quotes and backslashes, and cuts nothing.
 [[nodiscard]] std::string printable(std::string_view line);
 
-// A value that a line shows and that has a key of its own in JSON. Borrows a string.
+// A value in the message that also has a key of its own in JSON. Borrows a string.
 struct Field {
   const char* name;
   std::variant<std::string_view, std::int64_t, std::uint64_t> value;
 
-  // As the message has it: a string escaped().
+  // Returns the value as the message shows it: a string escaped().
   [[nodiscard]] std::string shown() const;
 };
 [[nodiscard]] inline Field field(const char* name, std::string_view value) { return {name, value}; }
@@ -80,15 +82,16 @@ template <std::unsigned_integral Number>
   return {name, std::uint64_t{value}};
 }
 
-// Writes one line.
+// Writes one line. `stage` names the part of qatime that writes it: mostly a folder of src/, like "nfs".
 void write(Level level, const char* stage, std::string_view message, std::span<const Field> fields = {});
 
-// Lets one line of a repeated cause through per kInterval and counts the others. Any thread.
+// Admits one line per kInterval for a repeated cause, and counts the others. Any thread.
 class Throttle {
  public:
   static constexpr std::chrono::seconds kInterval{10};
 
-  // How many occurrences the line to be written now stands for, this one included; nothing if it is to be kept back.
+  // Counts an occurrence. Returns how many occurrences the line to write now stands for, this one included, or nothing
+  // if no line is due.
   [[nodiscard]] std::optional<std::uint64_t> admit();
 
  private:
@@ -97,7 +100,7 @@ class Throttle {
   std::uint64_t count_ QATIME_GUARDED_BY(mutex_) = 0;
 };
 
-// The voice of one stage. Arguments are what fmt takes, or fields.
+// Writes the lines of one stage. Arguments are those of fmt, or fields.
 class Logger {
  public:
   explicit constexpr Logger(const char* stage) : stage_{stage} {}
@@ -112,8 +115,8 @@ class Logger {
     if (enabled(level)) say(level, {}, text, args...);
   }
 
-  // With a cause: at most one line per Throttle::kInterval. It has the number of times that it stands for in the field
-  // `count`, and behind the message if that is not 1. Returns whether it was the turn of one.
+  // Writes at most one line per Throttle::kInterval for `cause`. The field `count`, and the end of the message if it is
+  // not 1, say how many occurrences the line stands for. Returns whether a line was due.
   template <class... Args>
   bool operator()(Level level, Throttle& cause, Text<Args...> text, const Args&... args) const {
     const auto times = cause.admit();
@@ -121,7 +124,7 @@ class Logger {
     return times.has_value();
   }
 
-  // Likewise, where the arguments are dear: `times` is what the throttle admitted.
+  // Like the above, where computing the arguments is expensive: call it only if Throttle::admit() returned `times`.
   template <class... Args>
   void repeated(Level level, std::uint64_t times, Text<Args...> text, const Args&... args) const {
     if (enabled(level)) say(level, times, text, args...);

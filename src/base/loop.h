@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Timers, sockets, descriptors and signals of an io_context. Asio's own names for them stand for any executor, because
-// of which each source that has one takes seconds longer to compile, and each completion makes virtual calls.
+// Timers, sockets, descriptors and signals of an io_context. Asio's own names for them take any executor. Each source
+// that uses those takes seconds longer to compile, and each completion makes virtual calls.
 #pragma once
 
 #include <chrono>

@@ -2,7 +2,7 @@
 // A mutex that lets clang check who holds it.
 //
 // The macros name the attributes of clang's Thread Safety Analysis, which -Wthread-safety switches on
-// (https://clang.llvm.org/docs/ThreadSafetyAnalysis.html). Other compilers have no such check and see nothing.
+// (https://clang.llvm.org/docs/ThreadSafetyAnalysis.html). For other compilers they are empty.
 #pragma once
 
 #include <condition_variable>
@@ -15,14 +15,14 @@
 #define QATIME_THREAD_SAFETY(attribute)
 #endif
 
-// A field that is read and written only while the mutex is held.
+// A field that code reads and writes only while it holds the mutex.
 #define QATIME_GUARDED_BY(mutex) QATIME_THREAD_SAFETY(guarded_by(mutex))
 // A function or lambda whose caller holds the mutex; one whose caller does not; one that returns holding it.
 #define QATIME_REQUIRES(...) QATIME_THREAD_SAFETY(requires_capability(__VA_ARGS__))
 #define QATIME_EXCLUDES(...) QATIME_THREAD_SAFETY(locks_excluded(__VA_ARGS__))
 #define QATIME_ACQUIRE(...) QATIME_THREAD_SAFETY(acquire_capability(__VA_ARGS__))
 #define QATIME_RELEASE(...) QATIME_THREAD_SAFETY(release_capability(__VA_ARGS__))
-// A class whose constructor acquires what its destructor releases.
+// A class whose constructor acquires the mutex that its destructor releases.
 #define QATIME_SCOPED QATIME_THREAD_SAFETY(scoped_lockable)
 
 namespace qatime {
@@ -37,8 +37,8 @@ class QATIME_THREAD_SAFETY(capability("mutex")) Mutex {
   void lock() QATIME_ACQUIRE() { mutex_.lock(); }
   void unlock() QATIME_RELEASE() { mutex_.unlock(); }
 
-  // Tells clang, and does nothing, that this thread holds the mutex where clang cannot see it: the mutex has another
-  // name there than where it was locked.
+  // Tells clang that this thread holds the mutex, where clang cannot see it because the mutex was locked under another
+  // name. Does nothing at run time.
   void assert_held() const noexcept QATIME_THREAD_SAFETY(assert_capability(this)) {}
 
  private:
@@ -58,13 +58,13 @@ class QATIME_SCOPED MutexLock {
   Mutex& mutex_;
 };
 
-// A std::condition_variable. The caller holds the mutex, which is free while it waits. `is_true` is called with the
-// mutex held, so it may be a lambda with QATIME_REQUIRES(mutex); it throws nothing.
+// A std::condition_variable. The caller holds the mutex; waiting releases it. `is_true` runs with the mutex held, so it
+// may be a lambda with QATIME_REQUIRES(mutex). It must not throw.
 class ConditionVariable {
  public:
   void notify_all() noexcept { condition_.notify_all(); }
 
-  // Both return the last answer of `is_true`: false after the time limit.
+  // Both return the last answer of `is_true`, so false means that time ran out.
   template <class Duration, class Predicate>
   bool wait_for(Mutex& mutex, const Duration& limit, Predicate is_true) noexcept QATIME_REQUIRES(mutex) {
     std::unique_lock lock{mutex.mutex_, std::adopt_lock};

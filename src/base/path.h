@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Absolute paths as bytes, and the exports that they belong to.
 //
-// A path is *normal* when it begins with '/', ends in none unless it is the root "/", and each of its
-// components has 1 to 255 bytes, is neither "." nor ".." and holds no NUL. All paths of qatime are
-// normal from the moment that ingest has accepted them.
+// A path is *normal* when it begins with '/', does not end with '/' unless it is the root "/", and each component has 1
+// to 255 bytes, is neither "." nor ".." and holds no NUL. All paths of qatime are normal once ingest has accepted them.
 #pragma once
 
 #include <cstddef>
@@ -14,9 +13,9 @@
 
 namespace qatime {
 
-inline constexpr std::size_t kMaxComponent = 255;  // bytes; what the cluster and common servers allow
+inline constexpr std::size_t kMaxComponent = 255;  // bytes; the limit of the cluster and of common servers
 
-// `path` without the one trailing slash that marks a directory, or nothing if the rest is not normal.
+// Returns `path` without the one trailing slash that marks a directory, or nothing if the rest is not normal.
 [[nodiscard]] std::optional<std::string_view> normal_path(std::string_view path) noexcept;
 
 // Whether `path` is `prefix` or lies below it, by whole components. Both are normal.
@@ -25,18 +24,18 @@ inline constexpr std::size_t kMaxComponent = 255;  // bytes; what the cluster an
 // Whether `component` is one whole component of `path`.
 [[nodiscard]] bool has_component(std::string_view path, std::string_view component) noexcept;
 
-// `path`, which is `from` or lies below it, as it is called once `from` is called `to`.
+// Returns the new path of `path` once `from` is renamed to `to`. `path` is `from` or lies below it.
 [[nodiscard]] std::string rebase(std::string_view path, std::string_view from, std::string_view to);
 
-// Where an object is: in which export, in which directory, under which name. The directory is a normal path
-// and the export's own path or below it; the name is empty for the export's root itself.
+// The export, directory and name of a path. The directory is a normal path, the export's own or one below it. The name
+// is empty for the export's root itself.
 struct Place {
   std::size_t export_index = 0;
   std::string_view directory;
   std::string_view name;
 };
 
-// The path that a directory and a name make. `name` may be empty.
+// Joins a directory and a name to a path. `name` may be empty.
 [[nodiscard]] std::string join(std::string_view directory, std::string_view name);
 
 // The paths of the exports, in the order of their indexes. Immutable; any thread.
@@ -48,8 +47,8 @@ class Exports {
   [[nodiscard]] std::size_t size() const noexcept { return paths_.size(); }
   [[nodiscard]] const std::string& path(std::size_t export_index) const { return paths_.at(export_index); }
 
-  // The place of `path` in the export with the longest matching path; nothing if it is below none.
-  // The views point into `path`.
+  // Returns the place of `path` in the export with the longest matching path, or nothing if no export holds it. The
+  // views point into `path`.
   [[nodiscard]] std::optional<Place> place(std::string_view path) const noexcept;
 
  private:

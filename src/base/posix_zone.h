@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The rule by which the clocks of a zone go: a TZ string of POSIX (IEEE 1003.1 section 8.3), with the extensions of
-// RFC 8536 section 3.3.1.
+// The rule of a time zone: a TZ string of POSIX (IEEE 1003.1 section 8.3), with the extensions of RFC 8536
+// section 3.3.1.
 #pragma once
 
 #include <chrono>
@@ -13,17 +13,17 @@ namespace qatime {
 // Immutable; any thread.
 class PosixZone {
  public:
-  // Reads all of `text`, like "CET-1CEST,M3.5.0,M10.5.0/3". Nothing for other text, and where daylight saving time has
-  // no dates.
+  // Reads all of `text`, like "CET-1CEST,M3.5.0,M10.5.0/3". Returns nothing for other text, and where daylight saving
+  // time has no dates.
   [[nodiscard]] static std::optional<PosixZone> parse(std::string_view text) noexcept;
 
-  // Local time minus UTC.
+  // Returns local time minus UTC.
   [[nodiscard]] std::chrono::seconds offset_at(std::chrono::sys_seconds time) const noexcept;
 
  private:
   friend class PosixZoneReader;
 
-  // A day of every year and the time on it, by the clock that was in force before.
+  // A day of every year and a time on it, by the clock in force before the change.
   struct Rule {
     enum class Kind : std::uint8_t {
       weekday,     // Mm.w.d: weekday `day`, from 0 for Sunday, for the `week`th time in `month`, 5: for the last
@@ -45,7 +45,7 @@ class PosixZone {
   };
 
   std::chrono::seconds standard_{};
-  std::optional<Saving> saving_;  // nothing: all the year is standard time
+  std::optional<Saving> saving_;  // nothing: standard time all year
 };
 
 }  // namespace qatime

@@ -7,8 +7,8 @@
 
 namespace qatime {
 
-// Belongs to the first thread that asks it, which need not be the one that made it: much is made on the main thread and
-// then lives on that of a loop. With NDEBUG it is empty and never says no. Any thread.
+// Belongs to the first thread that asks it, not the one that made it, because the main thread makes many objects that
+// then live on the thread of a loop. With NDEBUG it is empty and always returns true. Any thread.
 //
 //   assert(thread_.is_current());
 class ThreadChecker {
@@ -27,7 +27,7 @@ class ThreadChecker {
     return owner == current;
   }
 
-  // It belongs to nobody, until a thread asks again.
+  // Releases it; the next thread that asks becomes its owner.
   void detach() noexcept { owner_.store({}, std::memory_order_relaxed); }
 
  private:

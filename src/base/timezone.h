@@ -12,28 +12,28 @@
 
 namespace qatime {
 
-// Where systems keep the database.
+// The usual directory of the IANA database.
 inline constexpr const char* kZoneinfo = "/usr/share/zoneinfo";
 
-// Immutable; any thread. The C library's own zone is neither used nor changed.
+// Immutable; any thread. It neither uses nor changes the C library's own zone.
 class TimeZone {
  public:
   // UTC.
   TimeZone() = default;
 
-  // Reads the file of the zone `name`, like "Europe/Berlin", below `directory`; "UTC" needs none. Nothing if there is
-  // no such file, or its content is not what parse() reads.
+  // Reads the file of the zone `name`, like "Europe/Berlin", below `directory`. "UTC" needs no file. Returns nothing if
+  // the file does not exist or parse() refuses it.
   [[nodiscard]] static std::optional<TimeZone> load(std::string_view name, const std::string& directory = kZoneinfo);
 
-  // Reads a file of RFC 8536 of version 2 or later, without leap seconds.
+  // Reads a TZif file (RFC 8536) of version 2 or later, without leap seconds. Returns nothing for other bytes.
   [[nodiscard]] static std::optional<TimeZone> parse(std::string_view name, std::string_view bytes);
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
-  // Of the name; its file may have changed in between.
+  // Compares names only; the file might have changed between two loads.
   friend bool operator==(const TimeZone& a, const TimeZone& b) noexcept { return a.name_ == b.name_; }
 
-  // When the clocks of the zone show `local`: of a time that they show twice the first; a time that they skip is taken
-  // as if they had not been put forward.
+  // Returns the time at which the clocks of the zone show `local`. Where they show it twice (clocks go back), returns
+  // the earlier time. Where they skip it (clocks go forward), uses the offset from before the change.
   [[nodiscard]] std::chrono::sys_seconds to_utc(std::chrono::local_seconds local) const;
 
  private:
@@ -47,7 +47,7 @@ class TimeZone {
   std::string name_ = "UTC";
   std::chrono::seconds first_{};         // the offset before the first transition
   std::vector<Transition> transitions_;  // in the order of time
-  std::optional<PosixZone> rule_;        // from the last transition on; nothing: its offset stays
+  std::optional<PosixZone> rule_;        // for times after the last transition; nothing: its offset stays in force
 };
 
 }  // namespace qatime

@@ -16,22 +16,22 @@ namespace qatime {
 // Any thread.
 class Alerts {
  public:
-  // Whether what comes may still be sent to us.
+  // Whether senders may go on sending records to this daemon; `unready` fails /readyz.
   enum class Effect { degraded, unready };
 
   struct Alert {
-    std::string reason;   // as qatime_degraded has it, or the name of a stage
+    std::string reason;   // the label of qatime_degraded, or the name of a component
     std::string subject;  // an export, a server: bytes
     std::string text;     // what is wrong, and what to do: bytes
     Effect effect = Effect::degraded;
     Time since{};
   };
-  // Something is wrong with `subject`; it stays the same alert when its text or effect changes.
+  // Raises the alert of `reason` and `subject`, or changes its text and effect if it is active.
   void raise(std::string_view reason, std::string_view subject, std::string_view text,
              Effect effect = Effect::degraded);
-  // It is not, or no more.
+  // Removes the alert if it is active.
   void resolve(std::string_view reason, std::string_view subject);
-  // The oldest first.
+  // Returns the active alerts, the oldest first.
   [[nodiscard]] std::vector<Alert> active() const;
 
   struct Failure {
@@ -41,9 +41,9 @@ class Alerts {
   };
   static constexpr std::size_t kFailures = 50;
   static constexpr std::size_t kLongest = 1024;
-  // Something has failed for good. Only the last kFailures are kept.
+  // Records that a path or message failed for good. Keeps the last kFailures.
   void fail(std::string_view subject, std::string_view reason);
-  // The latest first.
+  // Returns the failures, the latest first.
   [[nodiscard]] std::vector<Failure> failures() const;
 
  private:
@@ -52,7 +52,7 @@ class Alerts {
   mutable Mutex mutex_;
   std::deque<Alert> active_ QATIME_GUARDED_BY(mutex_);
   std::vector<Failure> failures_ QATIME_GUARDED_BY(mutex_);  // a ring
-  std::size_t next_ QATIME_GUARDED_BY(mutex_) = 0;           // its next place
+  std::size_t next_ QATIME_GUARDED_BY(mutex_) = 0;           // where the next failure goes
 };
 
 }  // namespace qatime

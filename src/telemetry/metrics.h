@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Counters, gauges and histograms, each owned by the component that counts, listed in one registry.
 //
-// Names and types are those of the Prometheus exposition format. A component takes references from the
-// registry when it is made and keeps them; the registry outlives every component.
+// Names and types follow the Prometheus exposition format. A component takes references from the registry when it is
+// made and keeps them. The registry outlives every component.
 #pragma once
 
 #include <array>
@@ -26,8 +26,8 @@ class NodeStats;
 
 namespace qatime::metrics {
 
-// Only grows. One thread (or one lock) writes; any thread reads, and then sees in other counters, too, what was added
-// there before.
+// A count that only grows. One thread (or one lock) writes; any thread reads.
+// Order: a thread that sees an addition here also sees every addition to other counters that came before it.
 class Counter {
  public:
   void add(std::uint64_t count = 1) noexcept {
@@ -39,7 +39,7 @@ class Counter {
   std::atomic<std::uint64_t> value_{0};
 };
 
-// Goes up and down. One thread (or one lock) writes; any thread reads.
+// A value that goes up and down. One thread (or one lock) writes; any thread reads.
 class Gauge {
  public:
   void set(std::int64_t value) noexcept { value_.store(value, std::memory_order_release); }
@@ -50,17 +50,17 @@ class Gauge {
   std::atomic<std::int64_t> value_{0};
 };
 
-// How many durations were how long. One thread (or one lock) writes; any thread reads.
+// The distribution of durations. One thread (or one lock) writes; any thread reads.
 class Histogram {
  public:
-  // Upper bounds of the buckets in seconds; one more has what is longer.
+  // Upper bounds of the buckets in seconds. One more bucket holds longer durations.
   static constexpr std::array kBounds{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
                                       0.05,   0.1,     0.25,   0.5,   1.0,    2.5,   5.0,  10.0};
 
   void observe(std::chrono::nanoseconds duration) noexcept;
 
   struct Reading {
-    std::array<std::uint64_t, kBounds.size() + 1> counts{};  // each with those of the buckets before it
+    std::array<std::uint64_t, kBounds.size() + 1> counts{};  // cumulative, as Prometheus has them
     double sum = 0;                                          // seconds
     [[nodiscard]] std::uint64_t count() const noexcept { return counts.back(); }
   };
@@ -71,7 +71,7 @@ class Histogram {
   Counter nanoseconds_;
 };
 
-// One label and its value; an empty name is no label. qatime's metrics have two at most.
+// One label and its value. An empty name means no label. qatime's metrics have at most two.
 struct Label {
   std::string_view name;
   std::string value;
@@ -84,16 +84,17 @@ class Registry {
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
 
-  // The counter, gauge or histogram of this name and labels, made on first use. `name`, `help` and the names of labels
-  // are literals, and all of one name have the same labels. Any thread.
+  // Returns the metric of this name and labels, made on first use. `name`, `help` and the names of labels are string
+  // literals. All metrics of one name have the same label names. Any thread.
   Counter& counter(std::string_view name, std::string_view help, Label label = {}, Label second = {});
   Gauge& gauge(std::string_view name, std::string_view help, Label label = {}, Label second = {});
   Histogram& histogram(std::string_view name, std::string_view help, Label label = {});
 
-  // qatime_degraded: how many exports get no work for this reason, or whether the backlog is in trouble.
+  // Returns qatime_degraded{reason}: the number of exports that get no work for this reason, or 1 while the backlog
+  // has this problem.
   Gauge& degraded(std::string_view reason);
 
-  // What numbers alone do not say.
+  // Facts beyond numbers: the statistics of each node and the active alerts.
   [[nodiscard]] NodeStats& nodes() const noexcept { return *nodes_; }
   [[nodiscard]] Alerts& alerts() const noexcept { return *alerts_; }
 
@@ -104,15 +105,15 @@ class Registry {
     const Label& label;
     const Label& second;
     Type type = Type::counter;
-    std::int64_t value = 0;                // of a histogram: how many
+    std::int64_t value = 0;                // of a histogram: its count
     const Histogram* histogram = nullptr;  // if it is one
   };
-  // Calls `visit` for everything in the order in which the names were first used, the samples of one name together.
-  // What came in is read behind what became of it, so that at no time more has an outcome than came in. Any thread;
-  // `visit` must not call the registry.
+  // Calls `visit` for each sample, in the order in which the names were first used, the samples of one name together.
+  // It reads outcomes before the totals that they are part of, so outcomes never exceed the total.
+  // Any thread. `visit` must not call the registry.
   void visit(const std::function<void(const Sample&)>& visit) const;
 
-  // The sum of all samples of `name`, whatever their labels. Any thread.
+  // Returns the sum of all samples of `name`, whatever their labels. Any thread.
   [[nodiscard]] std::int64_t sum(std::string_view name) const;
 
  private:

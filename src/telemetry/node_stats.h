@@ -25,12 +25,12 @@ namespace qatime {
 enum class RecordOutcome : std::uint8_t { accepted, move, removal, ignored, malformed };
 inline constexpr std::array kRecordOutcomes{"accepted", "move", "removal", "ignored", "malformed"};  // by RecordOutcome
 
-// One node. The thread that finds it writes, any thread reads.
+// The statistics of one node. The thread that calls NodeStats::find() writes; any thread reads.
 class Node {
  public:
   explicit Node(std::string name) : name_{std::move(name)} {}
 
-  // A record of `time` came at `now`. A time that is ahead of our clock says no more than that it came.
+  // Counts a record of `time` that came at `now`. A time ahead of our clock counts as `now`.
   void count(RecordOutcome outcome, Time time, Time now) noexcept {
     records_[static_cast<std::size_t>(outcome)].add();
     seen_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
@@ -38,7 +38,7 @@ class Node {
     if (newest > newest_.load(std::memory_order_relaxed)) newest_.store(newest, std::memory_order_relaxed);
   }
 
-  // Fit for a log line or a terminal.
+  // The host name, escaped for a log line or a terminal.
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] std::uint64_t records(RecordOutcome outcome) const noexcept {
     return records_[static_cast<std::size_t>(outcome)].value();
@@ -58,18 +58,18 @@ class Node {
   Moment newest_{0};
 };
 
-// The first kMost nodes by the name of their host; all others are one, "other", since a sender may make names up.
+// The first kMost nodes by host name. All others share one node, "other", because a sender might invent names.
 class NodeStats {
  public:
   static constexpr std::size_t kMost = 1000;
 
-  // The node of HOSTNAME, made on first use. It stays. One thread.
+  // Returns the node of HOSTNAME (RFC 5424 section 6.2.4), made on first use. It lives as long as this. One thread.
   [[nodiscard]] Node& find(std::string_view host) {
     const Recent& recent = recent_[place(host)];
     return recent.node != nullptr && recent.host == host ? *recent.node : look_up(host);
   }
 
-  // In the order of their first records. Any thread.
+  // Returns the nodes in the order of their first records. Any thread.
   [[nodiscard]] std::vector<const Node*> all() const;
 
  private:
@@ -77,7 +77,7 @@ class NodeStats {
     std::string host;
     Node* node = nullptr;
   };
-  // Names of one cluster differ at their ends.
+  // A small cache before the map. Its key is the end of the name, because names of one cluster differ there.
   static constexpr std::size_t kRecent = 64;
   static std::size_t place(std::string_view host) noexcept {
     std::size_t number = host.size();
