@@ -11,8 +11,8 @@
 
 namespace qatime::commands {
 
-// Calls `act` with a session, the path and the object for every path that leads to one, and prints an error for every
-// other one and for each that `act` says failed. Returns the exit status. `act` returns the status it ended with.
+// Calls `on_object` for the object of each path. Prints an error for a path without an object, and where `on_object`
+// returns another status than ok. Returns the exit status: 1 if it printed an error. Throws as nfs::Session does.
 using OnObject = std::function<nfs::Status(nfs::Session&, const std::string& path, const nfs::Object&)>;
 int for_each_object(const NfsConfig& config, const std::vector<std::string>& paths, const OnObject& on_object);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The one list of what can be set.
+// The list of configuration keys.
 #pragma once
 
 #include <cstdint>
@@ -12,15 +12,15 @@
 
 namespace qatime {
 
-// When a changed value comes into force.
+// When a changed value takes effect.
 enum class InForce : std::uint8_t { at_start, at_reload };
 
-// A key, and how its value gets from a file into a Config and from one Config into another.
+// A key, and functions that read its value from a file and compare and copy it between two Configs.
 struct Key {
   std::string_view name;  // dotted
   InForce in_force;
   std::string_view allowed;  // completes "must be"
-  // Stores what a node says and returns null, or returns the node that is not what the key allows.
+  // Stores the value of a node and returns null, or returns the node whose value the key does not allow.
   const toml::node* (*read)(const toml::node&, Config&);
   bool (*is_same)(const Config&, const Config&);
   void (*copy)(const Config& from, Config& to);
@@ -28,13 +28,13 @@ struct Key {
 
 [[nodiscard]] std::span<const Key> all_keys() noexcept;
 
-// Null if there is none.
+// Returns the key, or null if there is none.
 [[nodiscard]] const Key* find_key(std::string_view name) noexcept;
 
-// The one whose name is most like `name`.
+// Returns the key whose name is most similar to `name`.
 [[nodiscard]] const Key& nearest_key(std::string_view name);
 
-// Whether names of keys begin with `name` and a dot.
+// Whether a key's name begins with `name` and a dot.
 [[nodiscard]] bool is_section(std::string_view name) noexcept;
 
 }  // namespace qatime

@@ -11,7 +11,7 @@
 
 namespace qatime {
 
-// Whether it is a numeric address, IPv4 or IPv6.
+// Whether `text` is a numeric address, IPv4 or IPv6.
 [[nodiscard]] bool is_address(const std::string& text);
 
 struct HostPort {
@@ -19,41 +19,43 @@ struct HostPort {
   std::optional<std::uint16_t> port;
 };
 
-// "host", "host:port", "[::1]", "[::1]:port", or a bare IPv6 address.
+// Reads "host", "host:port", "[::1]", "[::1]:port", or a bare IPv6 address.
 [[nodiscard]] std::optional<HostPort> parse_host_port(std::string_view text);
 
-// "tcp://ADDRESS:PORT", likewise udp and tls.
+// Reads "tcp://ADDRESS:PORT", "udp://..." or "tls://...".
 [[nodiscard]] std::optional<SyslogConfig::Listener> parse_listener(std::string_view text);
 
-// "ADDRESS:PORT".
+// Reads "ADDRESS:PORT".
 [[nodiscard]] std::optional<AdminConfig::ListenAddress> parse_admin_listener(std::string_view text);
 
-// As parse_host_port(); port 0 is none.
+// Reads like parse_host_port(), but does not allow port 0. A missing port becomes 0.
 [[nodiscard]] std::optional<NfsConfig::Server> parse_server(const std::string& text);
 
-// "local" or "redis".
+// Reads "local" or "redis".
 [[nodiscard]] std::optional<BacklogConfig::Kind> parse_backlog_kind(std::string_view text);
 
-// "redis://HOST[:PORT][/DATABASE]" or "rediss://...", as IANA's provisional schemes have it, but without a password:
-// who lists processes would read it.
+// Reads "redis://HOST[:PORT][/DATABASE]" or "rediss://..." (provisional URI schemes at IANA). Does not allow a
+// password, because every user who lists processes could read it.
 [[nodiscard]] std::optional<RedisConfig::Url> parse_redis_url(std::string_view text);
 
-// As parse_server(), with the usual port of a sentinel.
+// Reads like parse_server(). A missing port becomes 26379, the usual port of a sentinel.
 [[nodiscard]] std::optional<RedisConfig::Endpoint> parse_sentinel(const std::string& text);
 
-// What may stand in front of all keys of Redis: braces would change their slots in a Cluster.
+// Reads the prefix of all keys in Redis: 1 to 64 letters, digits, '-', '_', '.' and ':'. Does not allow braces, because
+// they would change the slots of the keys in a Redis Cluster.
 [[nodiscard]] std::optional<std::string> parse_redis_prefix(std::string_view text);
 
-// What a mount protocol path may be (RFC 1813 section 5.1.4, MNTPATHLEN); it is the server's to understand.
+// Whether `text` can be a path of the mount protocol (RFC 1813 section 5.1.4, MNTPATHLEN). The server decides whether
+// it exists.
 [[nodiscard]] bool is_export(const std::string& text);
 
-// Anything but nothing.
+// Reads any text but the empty one.
 [[nodiscard]] std::optional<std::string> parse_word(const std::string& text);
 
-// The name of a host, with "*" for its first label if any will do, or an address.
+// Reads a host name or an address. The first label of a name may be "*", which stands for any label.
 [[nodiscard]] std::optional<std::string> parse_peer(const std::string& text);
 
-// An absolute path, made normal.
+// Reads an absolute path and makes it normal (base/path.h).
 [[nodiscard]] std::optional<std::string> parse_path(const std::string& text);
 
 }  // namespace qatime

@@ -20,7 +20,7 @@ class Alerts {
   enum class Effect { degraded, unready };
 
   struct Alert {
-    std::string reason;   // the label of qatime_degraded, or the name of a component
+    std::string reason;   // a label of qatime_degraded, or "server" or "name"
     std::string subject;  // an export, a server: bytes
     std::string text;     // what is wrong, and what to do: bytes
     Effect effect = Effect::degraded;
