@@ -8,13 +8,13 @@
 
 namespace qatime::admin {
 
-// Nobody answers there: one line that says where and why.
+// No daemon answers. One line that says where and why.
 class NoAnswer : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-// No URL of a daemon: one line that says what one looks like.
+// The text is not the URL of a daemon. One line that shows what such a URL looks like.
 class BadUrl : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -25,8 +25,8 @@ struct HttpReply {
   std::string body;
 };
 
-// What `path` of the daemon at `url`, "http://HOST[:PORT][/PREFIX]", has. Waits for 10 s at most, once the name of the
-// host is resolved. Throws NoAnswer and BadUrl.
+// Returns the response for `path` from the daemon at `url`, "http://HOST[:PORT][/PREFIX]". Takes at most 10 s, but
+// resolving the host's name can take longer. Throws NoAnswer and BadUrl.
 [[nodiscard]] HttpReply get(std::string_view url, std::string_view path);
 
 }  // namespace qatime::admin

@@ -10,8 +10,8 @@ namespace qatime::admin {
 
 inline constexpr const char* kExpositionType = "text/plain; version=0.0.4; charset=utf-8";
 
-// The text format 0.0.4 of prometheus.io/docs/instrumenting/exposition_formats: the registry, its nodes, this process
-// whether it is ready, and the build. Any thread.
+// Returns text format 0.0.4 of prometheus.io/docs/instrumenting/exposition_formats: the metrics of the registry, its
+// nodes, this process, whether the daemon is ready, and the build. Any thread.
 [[nodiscard]] std::string expose(const metrics::Registry& registry, bool is_ready = true);
 
 }  // namespace qatime::admin

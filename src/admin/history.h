@@ -14,7 +14,7 @@
 
 namespace qatime::admin {
 
-// A sample now and then; the oldest goes. One thread.
+// The last kSamples samples. One thread.
 class History {
  public:
   static constexpr std::chrono::seconds kInterval{5};  // between two calls of take()
@@ -30,9 +30,10 @@ class History {
     std::int64_t applied = 0;
   };
 
+  // Takes a sample, and drops the oldest if there are kSamples already.
   void take(const metrics::Registry& registry);
 
-  // The oldest first.
+  // Returns the samples, the oldest first.
   [[nodiscard]] const std::deque<Snapshot>& samples() const noexcept {
     assert(thread_.is_current());
     return samples_;

@@ -22,28 +22,29 @@ struct Response {
   unsigned status = 200;  // RFC 9110 section 15
   std::string type;       // of the contents
   std::string body;
-  // Content-Security-Policy: what a browser may load for it.
+  // Content-Security-Policy: the resources that a browser may load for it.
   std::string policy = "default-src 'none'; frame-ancestors 'none'";
 };
 
-// Answers GET and HEAD. All is bounded: the connections, of which the one that has been idle longest makes room for a
-// new one, the header of a request, and the time that a peer may take for a request or a response.
+// Answers GET and HEAD.
 //
-// Lives on the thread that runs the io_context, and is destroyed when that no longer runs.
+// Bounds: the number of connections, the header of a request, and the time for a request and for a response. When
+// kMaxConnections are open, a new connection replaces the one idle longest.
+// Thread: the one that runs the io_context. Destroy the server only after the io_context has stopped.
 class HttpServer {
  public:
   static constexpr std::size_t kMaxConnections = 32;
   static constexpr std::size_t kMaxHeader = 8 << 10;  // bytes
   struct Limits {
-    std::chrono::milliseconds first_request{std::chrono::seconds{10}};  // from the begin of the connection
+    std::chrono::milliseconds first_request{std::chrono::seconds{10}};  // from connecting to the end of the request
     std::chrono::milliseconds idle{std::chrono::seconds{75}};  // from a response to the end of the next request
     std::chrono::milliseconds response{std::chrono::seconds{30}};
   };
 
-  // What there is at a path, which is that of the request without its query; status 404 for nothing.
+  // Returns the response for the path of a request, without its query. A path that does not exist has status 404.
   using Answer = std::function<Response(std::string_view path)>;
 
-  // Listens from here on. Throws ConfigError.
+  // Starts to listen. Throws ConfigError if it cannot.
   HttpServer(boost::asio::io_context& io, const AdminConfig::ListenAddress& listener, Answer answer,
              const Limits& limits);
   ~HttpServer();

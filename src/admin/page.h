@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The page for browsers; page.html, which embed.py makes code of.
+// The page for browsers. embed.py makes this code of page.html.
 #pragma once
 
 #include <string_view>

@@ -6,7 +6,7 @@
 
 namespace qatime::admin {
 
-// What Prometheus' client libraries call process_*. What the kernel does not tell is 0.
+// The values of Prometheus' process_* metrics. A value that the kernel does not tell is 0.
 struct Process {
   double cpu_seconds = 0;              // user and system, of all threads
   std::uint64_t virtual_bytes = 0;     //
@@ -16,7 +16,7 @@ struct Process {
   std::uint64_t threads = 0;           //
   double start_time = 0;               // seconds since the epoch
 
-  // As it is now.
+  // Reads the current values.
   [[nodiscard]] static Process read();
 };
 

@@ -15,17 +15,17 @@
 
 namespace qatime::admin {
 
-// Facts that only the whole daemon knows; called on the thread of the routes.
+// Facts that only the whole daemon knows. Routes calls these functions on its thread.
 struct Health {
   std::function<void()> refresh;                        // updates the gauges that are computed on demand
-  std::function<std::vector<std::string>()> not_alive;  // why the daemon does not work; empty if it does
-  std::function<std::vector<std::string>()> not_ready;  // why nothing should be sent to it, beyond its alerts
+  std::function<std::vector<std::string>()> not_alive;  // why it does not work; empty if it works
+  std::function<std::vector<std::string>()> not_ready;  // why it takes no records, beyond its alerts
 };
 
 // One thread. `registry` outlives it.
 class Routes {
  public:
-  // Takes a sample for the history of the page. To be called every History::kInterval.
+  // Takes a sample for the history of the page. Call it every History::kInterval.
   void sample() {
     assert(thread_.is_current());
     history_.take(registry_);

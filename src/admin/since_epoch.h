@@ -8,7 +8,7 @@
 
 namespace qatime::admin {
 
-// In seconds.
+// Returns seconds since the epoch.
 inline double since_epoch(Time time) { return std::chrono::duration<double>{time.time_since_epoch()}.count(); }
 
 }  // namespace qatime::admin

@@ -10,17 +10,17 @@
 
 namespace qatime::admin {
 
-// An object with
-//   version, time and started     when this is, and since when the daemon runs, seconds since the epoch, like all times
+// Returns an object with these members. All times are seconds since the epoch.
+//   version, time, started        time: of this document; started: of the daemon
 //   ready, reasons                as /readyz
-//   troubles                      [{reason, subject, text, unready, since}], what is wrong now
-//   metrics                       {NAME: value, or where there are labels [{LABEL: ..., value}]}, as /metrics has them;
-//                                 of a histogram count, sum (seconds) and the quantiles p50 and p99 instead of value
+//   troubles                      [{reason, subject, text, unready, since}], the active alerts
+//   metrics                       {NAME: value, or with labels [{LABEL: ..., value}]}, as /metrics has them;
+//                                 a histogram has count, sum (seconds) and the quantiles p50 and p99 instead of value
 //   nodes                         [{host, lag, last_seen, records: {OUTCOME: ...}}]
 //   failures                      [{time, subject, reason}], the latest first
 //   history                       {time: [...], pending, received, accepted, applied}, of the last 15 minutes
 //   process                       {resident_bytes, cpu_seconds, open_descriptors}
-// All names are fit for a terminal (log::escaped).
+// Names are escaped for a terminal (log::escaped).
 [[nodiscard]] std::string status_document(const metrics::Registry& registry, const History& history,
                                           const std::vector<std::string>& not_ready);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The stage that applies: the client, the engine, and the timer that keeps it going.
+// The apply stage: the client, the engine, and the timer that drives it.
 #pragma once
 
 #include <atomic>
@@ -19,24 +19,24 @@
 
 namespace qatime {
 
-// Begins to connect to the servers once the loop runs, and applies once it is told to start. All that it is made with
-// outlives it. The thread of the loop, unless a call says otherwise.
+// Connects to the servers once the loop runs, and applies the backlog after start(). The constructor's arguments
+// outlive it. Thread: the one of the loop, unless a function says otherwise.
 class ApplyLoop {
  public:
-  static constexpr std::size_t kStack = nfs::LibnfsClient::kStack;  // bytes that the thread must have
+  static constexpr std::size_t kStack = nfs::LibnfsClient::kStack;  // bytes of stack that the thread needs
 
   ApplyLoop(boost::asio::io_context& io, backlog::Backlog& backlog, const Clock& clock, const Config& config,
             const Exports& exports, metrics::Registry& registry, bool dry_run);
   ApplyLoop(const ApplyLoop&) = delete;
   ApplyLoop& operator=(const ApplyLoop&) = delete;
 
-  // From now on what waits in the backlog is applied. Any thread.
+  // Starts to apply the entries of the backlog. Any thread.
   void start();
 
-  // Goes by what of `config` SIGHUP may change, from now on.
+  // Adopts the values of `config` that SIGHUP can change.
   void reconfigure(const Config& config);
 
-  // The backlog has something new. Any thread.
+  // Tells it that the backlog has new work. Any thread.
   void wake();
 
   [[nodiscard]] nfs::LibnfsClient& client() noexcept { return client_; }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The composition root of `run`: makes every stage, starts and stops them.
+// The composition root of `run`: makes, starts and stops every stage.
 #pragma once
 
 #include <functional>
@@ -8,16 +8,19 @@
 
 namespace qatime {
 
-// Receives, coalesces and applies until SIGTERM or SIGINT. Then it reads what the sockets hold, stops the intake, lets
-// requests in flight land for 5 s at most, keeps the rest on disk for the next start, which may take 10 s, and returns.
-// Without a log on disk (`dry_run`), it applies what is pending for those 5 s. A second signal ends the process at once
-// with exit status 1. With `dry_run` it decides and counts everything, but sets nothing.
+// Receives, coalesces and applies until SIGTERM or SIGINT. With `dry_run` it decides and counts everything, but sets
+// nothing and keeps no log.
 //
-// SIGHUP reads the configuration with `read_again`, which might throw ConfigError, and the files of [syslog.tls]. Keys
-// that can change at a reload are in force from then on; the log names the others. If anything is wrong, nothing
-// changes.
+// Stopping: it reads the bytes that the sockets hold and stops the intake. It waits at most 5 s for requests in flight,
+// then at most 10 s for the disk to keep the rest for the next start. If it cannot keep the rest, it ends the process
+// with exit status 1. Without a log it applies pending entries during the 5 s. A second signal ends the process at once
+// with exit status 1.
 //
-// Throws ConfigError when a listener cannot be opened. Servers that are away are no error.
+// SIGHUP calls `read_again`, which may throw ConfigError, and reads the files of [syslog.tls]. Keys that can change at
+// a reload take effect; a log line names the others. If anything is wrong, nothing changes.
+//
+// Throws ConfigError when it cannot open a listener or the backlog, or read the files of [syslog.tls]. A server that
+// does not answer is no error.
 void run_daemon(const Config& config, const std::function<Config()>& read_again, bool dry_run);
 
 }  // namespace qatime

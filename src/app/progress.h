@@ -9,8 +9,8 @@
 
 namespace qatime {
 
-// One line on standard error, written again and again in its place and cleared at the end; nothing unless that is a
-// terminal. Meanwhile log lines clear it first. One at a time, one thread.
+// One line on standard error that each show() replaces and the destructor clears. Without a terminal it does nothing.
+// Log lines replace it, too, as long as this object lives. At most one object at a time. One thread.
 class Progress {
  public:
   static constexpr std::chrono::milliseconds kInterval{250};
@@ -20,10 +20,10 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  // Whether there is somebody to see it and it is time for another line.
+  // Whether standard error is a terminal and kInterval has passed since the last line.
   [[nodiscard]] bool due() const noexcept;
 
-  // Shows `line`, cut where the terminal ends.
+  // Shows `line`, cut at the width of the terminal.
   void show(std::string_view line);
 
   void clear();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The composition root of `replay`: makes every stage, and has recorded logs go through them.
+// The composition root of `replay`: makes every stage and sends recorded logs through them.
 #pragma once
 
 #include <chrono>
@@ -10,15 +10,18 @@
 
 namespace qatime {
 
-// Connects, reads `logs` to their ends, and then applies what they say, until everything has its outcome. Renames and
-// removals count for all accesses of the logs, and no bound of memory has any of them dropped. A summary goes to
-// standard output, what is wrong to the log, and how far it is to standard error if that is a terminal. SIGINT and
-// SIGTERM end it: while it reads, nothing has been applied; while it applies, what is in flight ends, in 5 s at most.
-// When nothing has got its outcome for `patience`, unless that is 0, it ends likewise, since what it waits for may
-// never come. With `dry_run` everything is decided and counted, but nothing is set.
+// Connects, reads `logs` to their ends, and only then applies their accesses, until each has an outcome. Renames and
+// removals affect all accesses of the logs. No bound of memory drops an access. With `dry_run` it decides and counts
+// everything, but sets nothing.
 //
-// Returns whether all logs could be read to their ends, every record has its outcome, and none was denied (ACCES, PERM,
-// ROFS). Throws nfs::Unreachable when an export cannot be mounted, or times not be set there, before anything is read.
+// Output: the summary on standard output, errors in the log, the progress on standard error if that is a terminal.
+// Stopping: SIGINT or SIGTERM while it reads leaves nothing applied. While it applies, it waits at most 5 s for entries
+// in flight. It stops in the same way after `patience` (0: never) without an outcome, because a server might never
+// answer.
+//
+// Returns whether it read all logs to their ends, every access has its outcome, and none was denied (ACCES, PERM,
+// ROFS). Throws nfs::Unreachable before it reads: when it cannot mount an export, or, as uid 0 and without `dry_run`,
+// when it cannot set times there.
 [[nodiscard]] bool replay(const Config& config, std::deque<ingest::RecordedLog>& logs,
                           std::chrono::nanoseconds patience, bool dry_run);
 

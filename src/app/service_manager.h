@@ -9,30 +9,29 @@
 
 namespace qatime {
 
-// Sends messages to the datagram socket of a service manager; without one it does nothing. A message that cannot be
-// delivered is lost, as sd_notify(3) recommends: the service manager acts on what it gets. Each waits for 1 s at most
-// where nobody reads. A value; any thread.
+// Sends messages to the datagram socket of a service manager. Without one it does nothing. It ignores errors, as
+// sd_notify(3) recommends. Each call waits at most 1 s if nobody reads. A value; any thread.
 class Notifier {
  public:
-  // `socket` is the path of an AF_UNIX socket, or '@' and its abstract name; anything else is no service manager.
+  // `socket` is the path of an AF_UNIX socket, or '@' and its abstract name. Any other text means no service manager.
   explicit Notifier(std::string_view socket) : socket_{socket} {}
 
-  // The service manager that $NOTIFY_SOCKET names.
+  // Returns a notifier for the socket in $NOTIFY_SOCKET.
   [[nodiscard]] static Notifier from_environment();
 
-  // Start-up is complete.
+  // Reports that start-up or a reload is complete.
   void ready() const noexcept;
 
-  // What a person should know about the state of the daemon; one line.
+  // Describes the state of the daemon to people, in one line.
   void status(std::string_view line) const;
 
-  // The configuration is read again; ready() ends it.
+  // Reports that a reload begins; ready() ends it.
   void reloading() const;
 
-  // Shutdown begins.
+  // Reports that shutdown begins.
   void stopping() const noexcept;
 
-  // The daemon still works. Expected within watchdog_timeout() of the last time.
+  // Reports that the daemon still works. Call it again within watchdog_timeout().
   void alive() const noexcept;
 
  private:
@@ -41,8 +40,8 @@ class Notifier {
   std::string socket_;
 };
 
-// How long the service manager waits for Notifier::alive() before it ends this process: $WATCHDOG_USEC, if
-// $WATCHDOG_PID is this process or not set. Nothing if it does not wait for it.
+// Returns how long the service manager waits for Notifier::alive() before it ends this process: $WATCHDOG_USEC, if
+// $WATCHDOG_PID is this process or not set. Returns nothing if the service manager does not watch this process.
 [[nodiscard]] std::optional<std::chrono::microseconds> watchdog_timeout();
 
 }  // namespace qatime

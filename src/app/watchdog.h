@@ -13,11 +13,11 @@
 
 namespace qatime {
 
-// Asks each loop to answer, and tells whether all have. One thread; the loops answer on theirs, and end before the
-// watchdog does.
+// Asks each loop to answer, and tells whether all have answered. One thread; each loop answers on its own thread, and
+// ends before the watchdog does.
 class Watchdog {
  public:
-  // Has a loop run a function soon, on its own thread.
+  // Posts a function to a loop, which runs it on its own thread.
   using Post = std::function<void(std::function<void()>)>;
 
   void watch(Post post) {
@@ -25,8 +25,8 @@ class Watchdog {
     loops_.emplace_back().post = std::move(post);
   }
 
-  // Whether every loop has answered since the last call that returned true; if so, asks them again. The first call has
-  // nothing to complain of.
+  // Returns whether every loop has answered since the last call that returned true; if so, asks them again. The first
+  // call returns true.
   [[nodiscard]] bool all_turn() {
     assert(thread_.is_current());
     if (!std::ranges::all_of(loops_, [](const Watched& loop) { return loop.answered.load(); })) return false;
