@@ -29,7 +29,7 @@ struct Response {
 // Answers GET and HEAD.
 //
 // Bounds: the number of connections, the header of a request, and the time for a request and for a response. When
-// kMaxConnections are open, a new connection replaces the one idle longest.
+// kMaxConnections are open, a new connection replaces the one idle longest, or the oldest if none is idle.
 // Thread: the one that runs the io_context. Destroy the server only after the io_context has stopped.
 class HttpServer {
  public:

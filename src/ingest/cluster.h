@@ -9,17 +9,17 @@
 
 namespace qatime::ingest {
 
-// A node's host name is CLUSTER-NUMBER, and the name of a cluster may have hyphens, too. A host name without one is all
-// cluster.
+// Returns the cluster of a node's host name, CLUSTER-NUMBER. A cluster's name may contain hyphens. A host name without
+// a hyphen is the cluster's name.
 [[nodiscard]] std::string_view cluster_of(std::string_view host) noexcept;
 
-// Tells when records of a second cluster come in: paths of the one would be taken for paths of the other. One thread.
+// Warns about records of a second cluster, because qatime would take its paths for those of the first. One thread.
 class ClusterWatch {
  public:
   // `registry` outlives the watch.
   explicit ClusterWatch(metrics::Registry& registry);
 
-  // A record is of this host.
+  // Takes in the host of a record.
   void see(std::string_view host);
 
  private:

@@ -16,15 +16,14 @@ struct Explanation {
     std::string_view name;
     std::string value;  // bytes of the line: escape them before they reach a terminal
   };
-  // form, time, host, client, user, protocol, operation, status, file_id, path, target: as far as the line was
-  // readable.
+  // form, time, host, client, user, protocol, operation, status, file_id, path, target; those that could be read.
   std::vector<ReadField> fields;
   std::string_view outcome;  // accepted, move, removal, ignored or malformed
-  std::string_view reason;   // the label under which it is counted if it is ignored or malformed, else empty
+  std::string_view reason;   // the label of its counter if ignored or malformed, else empty
   std::string why;           // one sentence for a person
 };
 
-// `line` may end in a line end. Our own addresses are those of `policy.self` alone.
+// Explains `line`, which may have a line terminator. Knows only the own addresses in `policy.self`.
 [[nodiscard]] Explanation explain(std::string_view line, const Config& config, Time now);
 
 }  // namespace qatime::ingest

@@ -28,44 +28,45 @@ namespace qatime::ingest {
 
 using Transport = SyslogConfig::Listener::Transport;
 
-// How long a listener that is told to stop may still read what has arrived.
+// The time limit for a stopping listener to read the bytes that have arrived.
 inline constexpr std::chrono::seconds kDrainLimit{1};
 
-// Parses, filters and counts what the listeners read, and hands the events of each read over together. Each message
-// ends in exactly one of the counters of malformed, ignored, moves, removals and accepted.
+// Parses, filters and counts the messages that the listeners read, and passes on the events of each read together.
 //
 //   begin(transport, size of the read);  message(...), reject(...), ...;  flush();
 //
-// The intake thread.
+// Guarantee: each message adds to exactly one counter: malformed, ignored, moves, removals or accepted.
+// Thread: the intake thread; in `replay`, which has no other, the main thread.
 class Intake {
  public:
-  // Gets the events of one read in their order; their paths are valid until it returns.
+  // Takes the events of one read, in the order of their messages. Their paths are valid until it returns.
   using Sink = std::function<void(Events)>;
 
-  // `zone` is that of RFC 3164. `policy`, until there is another, and `registry` outlive the intake.
+  // `zone` is for RFC 3164 times, which name none. `policy` lives until reconfigure() replaces it, or as long as the
+  // intake. `registry` outlives the intake.
   Intake(const Policy& policy, TimeZone zone, metrics::Registry& registry, Sink sink);
   Intake(const Intake&) = delete;
   Intake& operator=(const Intake&) = delete;
 
-  // What the next read, and all that follow, are judged by. Between flush() and begin().
+  // Sets policy and zone for the next read and those after it. Call it between flush() and begin().
   void reconfigure(const Policy& policy, TimeZone zone);
 
-  // What follows was read just now, from `transport`; the whole read had this many bytes. Where the newest message of
-  // its source was written long ago, `written` says when: times without a year are taken for ones of then.
+  // Begins a read of `bytes` bytes from `transport`. `written` is when the source was last written to (nothing: now).
+  // It gives the year to times that have none (RFC 3164), because a recorded log might be years old.
   void begin(Transport transport, std::size_t bytes, std::optional<Time> written = {});
 
-  // Takes in one message, which is not empty and stays where it is until flush(). Returns whether it is a record.
+  // Takes in one message, which is not empty and stays valid until flush(). Returns false if it is malformed.
   bool message(std::string_view bytes);
 
-  // Counts one message that could not be had, or was not looked at.
+  // Counts one message whose bytes are missing (too long, bad framing, no memory) or that the sender may not send.
   void reject(Malformed reason);
   void reject(Ignored reason);
 
-  // Hands over the events since begin().
+  // Passes the events since begin() to the sink.
   void flush();
 
  private:
-  // What one transport brought.
+  // The counters of one transport.
   struct Traffic {
     metrics::Counter& messages;
     metrics::Counter& bytes;
@@ -76,7 +77,7 @@ class Intake {
     metrics::Counter& accepted;
   };
 
-  // A message with a header is one of a node.
+  // The node and time in the header of a message; no node if the header is malformed.
   struct Source {
     Node* node = nullptr;
     Time time{};
@@ -97,7 +98,7 @@ class Intake {
   std::array<log::Throttle, kMalformedReasons> throttles_;
   ClusterWatch clusters_;
 
-  // Of the read that is being taken in:
+  // The state of the current read:
   Time now_{};
   Time written_{};
   Traffic* current_ = traffic_.data();

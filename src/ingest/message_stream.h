@@ -14,43 +14,43 @@
 
 namespace qatime::ingest {
 
-// Cuts what one peer or one file has to say into messages, and counts what is none. The intake thread.
+// Cuts the bytes of one peer or file into messages for the intake, and counts malformed ones. Thread: the intake's.
 //
-//   take(read(writable()));   again and again
+//   take(read(writable()));   repeatedly
 //   end();                    at an orderly end
 class MessageStream {
  public:
-  // `max_message` is in bytes. `written` says when the newest message was, if that is not always just now. `intake`
+  // `max_message` is in bytes. `written` is when the source was last written to; nothing if it is live. `intake`
   // outlives the stream.
   MessageStream(std::size_t max_message, Transport transport, Intake& intake, std::optional<Time> written = {}) noexcept
       : framer_{max_message}, transport_{transport}, written_{written}, intake_{intake} {}
 
-  // From the unfinished message on.
+  // Sets the limit, in bytes, for the unfinished message and those after it.
   void set_max_message(std::size_t max_message) noexcept {
     assert(thread_.is_current());
     framer_.set_max_message(max_message);
   }
 
-  // Where the next bytes go.
+  // Returns the space for the next bytes.
   [[nodiscard]] std::span<char> writable() {
     assert(thread_.is_current());
     return framer_.writable();
   }
 
-  // So many bytes were read there just now. What is complete is handed over before it returns; whether a record was
-  // among it.
+  // Takes in `size` bytes that were read into writable(). Passes complete messages to the intake before it returns.
+  // Returns whether one of them was a record.
   bool take(std::size_t size);
 
-  // No more bytes come: the rest is a message.
+  // Ends the stream. The bytes left are the last message.
   void end();
 
-  // Gives back what the unfinished message does not need.
+  // Frees the memory that the unfinished message does not need.
   void trim() {
     assert(thread_.is_current());
     framer_.trim();
   }
 
-  // Drops the unfinished message, if there is one, and counts it as one for which there was no memory.
+  // Drops the unfinished message, if there is one, and counts it as Malformed::memory.
   void abandon();
 
   // Bytes of memory held.

@@ -20,17 +20,17 @@ namespace qatime::ingest {
 
 using Decision = std::variant<Event, Ignored, Malformed>;
 
-// Immutable but for the addresses that it asks; one thread.
+// Immutable, except for the addresses in `self`. One thread.
 class Policy {
  public:
   // `config` is valid. `exports` and `self` outlive the policy.
   Policy(const PolicyConfig& config, const Exports& exports, const SelfAddresses& self);
 
-  // What becomes of `record`, which came behind `header`. The event's paths point into the record. The only way to be
-  // malformed is a path, and only for an operation that matters: others may carry none, or one of another kind.
+  // Decides on `record`, which came with `header`. The event's paths point into the record. Malformed::path is the only
+  // malformed result, and only for an access, move or removal, because other operations need not have a path.
   [[nodiscard]] Decision decide(const Header& header, const Record& record, Time now) const;
 
-  // Whether nobody said which clusters are ours.
+  // Whether `policy.clusters` is empty.
   [[nodiscard]] bool takes_any_cluster() const noexcept { return config_.clusters.empty(); }
 
  private:

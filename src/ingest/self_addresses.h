@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The addresses of our own, by which we know our requests in the audit stream.
+// Our own addresses, by which qatime recognises its requests in the audit stream.
 #pragma once
 
 #include <vector>
@@ -14,7 +14,7 @@ namespace qatime::ingest {
 // The local addresses of our NFS connections. Any thread.
 class SelfAddresses {
  public:
-  // Replaces all of them.
+  // Replaces all addresses.
   void set(const std::vector<boost::asio::ip::address>& addresses);
 
   [[nodiscard]] bool contains(const Address& address) const;

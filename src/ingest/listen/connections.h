@@ -26,17 +26,18 @@
 
 namespace qatime::ingest {
 
-// A peer outside `syslog.allow` is closed at once. Of the others it reads whatever comes, whether or not there is use
-// for it, so that a cluster waits only where the backlog has no room. When max_connections are open, the oldest that
-// never sent a record makes room for a new one; if all did, the new one is refused.
+// Closes a peer outside `syslog.allow` at once. Reads all bytes of the others, even malformed ones, so that a cluster
+// waits only when the backlog has no room.
 //
-// Lives on the thread that runs the io_context of the sockets, and is destroyed when that no longer runs.
+// Bounds: when max_connections are open, a new connection replaces the oldest that never sent a record. If all have
+// sent one, it refuses the new connection.
+// Thread: the one that runs the io_context of the sockets. Destroy this only after the io_context has stopped.
 class Connections {
  public:
-  // What the unfinished messages of all connections may hold together; beyond that the largest are dropped.
+  // The bound for the unfinished messages of all connections together. Beyond it, the largest are dropped.
   static constexpr std::size_t kMaxUnfinished = 64 << 20;  // bytes
 
-  // A peer that has not shown by then who it is has its place for nothing.
+  // The time limit for a TLS handshake, because a peer without one would occupy its place for nothing.
   static constexpr std::chrono::seconds kHandshakeLimit{10};
 
   // `intake` and `registry` outlive this.
@@ -46,20 +47,20 @@ class Connections {
   Connections(const Connections&) = delete;
   Connections& operator=(const Connections&) = delete;
 
-  // Goes by the limits of `config` from now on. Who is allowed no longer is closed; beyond max_connections no more are
-  // taken in, and those that are open stay.
+  // Adopts the limits of `config`. Closes connections whose peers are no longer allowed. Connections beyond a lower
+  // max_connections stay open.
   void reconfigure(const SyslogConfig& config);
 
-  // What connections over TLS begin with from now on; those that are open go on as they are.
+  // Sets the TLS settings of new connections. Open connections keep theirs.
   void secure(std::shared_ptr<const TlsSettings> settings) { tls_ = std::move(settings); }
 
-  // Takes over a connection that was just accepted, or closes it. `transport` is tcp, or tls after secure().
+  // Takes over a connection just accepted, or closes it. `transport` is tcp, or tls after secure().
   void admit(loop::TcpSocket socket, Transport transport);
 
   [[nodiscard]] std::size_t size() const noexcept { return unproven_.size() + proven_.size(); }
 
-  // Takes in what has arrived on every connection, for kDrainLimit at most, then closes everything. An unfinished
-  // message is lost. Blocks the thread.
+  // Reads the bytes that have arrived on every connection, for at most kDrainLimit, then closes all. Unfinished
+  // messages are lost. Blocks the thread.
   void drain_and_close();
 
  private:
@@ -67,7 +68,7 @@ class Connections {
   using List = std::list<std::shared_ptr<SyslogConnection>>;
   struct Turn {
     std::size_t bytes = 0;  // read in this turn
-    bool is_more = false;   // to be read at once
+    bool is_more = false;   // more bytes are there to read
     bool open = true;
   };
   enum class Refused : std::uint8_t { allow, full, displaced, handshake, certificate, timeout };
@@ -104,9 +105,9 @@ class Connections {
   log::Throttle strangers_;
   log::Throttle failures_;
   std::shared_ptr<const TlsSettings> tls_;
-  List unproven_;  // never sent a record, the oldest first
+  List unproven_;  // have sent no record, the oldest first
   List proven_;
-  std::size_t unfinished_ = 0;  // bytes that the connections' framers hold between turns
+  std::size_t unfinished_ = 0;  // bytes that all framers hold between turns
 };
 
 }  // namespace qatime::ingest

@@ -15,21 +15,20 @@
 
 namespace qatime::ingest {
 
-// One listening socket. While the process has no descriptors left, accepting pauses.
+// One listening socket. It pauses while the process has no descriptors left. An IPv6 address takes no IPv4 connections.
 //
-// Lives on the thread that runs the io_context, and is destroyed when that no longer runs. An IPv6 address takes no
-// IPv4 connections.
+// Thread: the one that runs the io_context. Destroy this only after the io_context has stopped.
 class TcpListener {
  public:
-  // Listens from here on. Throws ListenError. `connections` gets what is accepted, and outlives the listener; for TLS
-  // it is secured before.
+  // Starts to listen. Throws ListenError. `connections` takes the accepted connections and outlives the listener. For
+  // TLS, call its secure() first.
   TcpListener(boost::asio::io_context& context, const SyslogConfig::Listener& listener, Connections& connections);
   TcpListener(const TcpListener&) = delete;
   TcpListener& operator=(const TcpListener&) = delete;
 
   [[nodiscard]] std::uint16_t port() const;
 
-  // Accepts what waits for it, for kDrainLimit at most, then no more.
+  // Accepts the connections that wait, for at most kDrainLimit, then closes the socket.
   void close();
 
  private:

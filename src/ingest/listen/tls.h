@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// TLS of syslog connections (RFC 5425), the side that receives. The one user of OpenSSL.
+// The server side of TLS for syslog connections (RFC 5425). The only user of OpenSSL.
 #pragma once
 
 #include <cstddef>
@@ -18,16 +18,16 @@ struct ssl_st;
 
 namespace qatime::ingest {
 
-// Our certificate and whom we trust: what the files of [syslog.tls] held when it was made. Any thread.
+// Our certificate and the certificates we trust, from the files of [syslog.tls]. Reads them once. Any thread.
 class TlsSettings {
  public:
-  // Throws ConfigError. Ignores SIGPIPE in the whole process: OpenSSL writes to sockets that may be closed.
+  // Throws ConfigError. Ignores SIGPIPE in the whole process, because OpenSSL might write to a closed socket.
   explicit TlsSettings(const Config& config);
   ~TlsSettings();
   TlsSettings(const TlsSettings&) = delete;
   TlsSettings& operator=(const TlsSettings&) = delete;
 
-  // Whose certificate we show and until when it is valid, for a log line.
+  // Describes our certificate for a log line: its subject and how long it is valid.
   [[nodiscard]] std::string describe() const;
 
  private:
@@ -37,38 +37,40 @@ class TlsSettings {
   std::vector<std::string> permitted_peers_;
 };
 
-// One connection. It never waits. The thread of its socket.
+// One connection. It never blocks. Thread: the one of its socket.
 class TlsStream {
  public:
   enum class Handshake : std::uint8_t {
     unfinished,  // call again when the socket is ready
     done,
-    departed,   // the peer closed without having sent a byte
-    failed,     // failure() says why; likewise below
-    untrusted,  // the certificate of the peer, or that it has none
+    departed,   // the peer closed without sending a byte
+    failed,     // failure() says why
+    untrusted,  // the peer has no certificate or not a trusted one; failure() says why
   };
 
-  // `socket` does not block, was accepted and is open for as long as functions of this are called.
+  // `socket` is accepted, non-blocking, and open as long as the caller calls functions of this.
   TlsStream(std::shared_ptr<const TlsSettings> settings, int socket);
   ~TlsStream();
   TlsStream(const TlsStream&) = delete;
   TlsStream& operator=(const TlsStream&) = delete;
 
-  // Goes on with the handshake, until it is no longer unfinished.
+  // Continues the handshake. Call it until the result is not `unfinished`.
   [[nodiscard]] Handshake shake_hands();
 
-  // One line; it may hold what the peer says of itself.
+  // The reason of the failure, in one line. It can contain text from the peer.
   [[nodiscard]] const std::string& failure() const noexcept { return failure_; }
 
-  // Puts what has come into `space` until that is full; returns how many bytes. `error` says why it is not full:
-  // would_block; eof after an orderly close (close_notify); anything else is a broken connection, and so is an end
-  // without close_notify: whoever is on the way can cut a connection, and a cut message may look whole.
+  // Reads into `space` until it is full, and returns the number of bytes. If it is not full, `error` says why:
+  //   would_block   no more bytes have come
+  //   eof           the peer closed in order (close_notify)
+  //   other errors  the connection is broken. An end without close_notify is one, because an attacker can cut a
+  //                 connection, and a cut message might look complete
   std::size_t read_some(std::span<char> space, boost::system::error_code& error);
 
-  // Whether it goes on when the socket is writable, not when it is readable.
+  // Whether to continue when the socket is writable; otherwise when it is readable.
   [[nodiscard]] bool wants_write() const noexcept;
 
-  // Tells the peer that this is the end, if the connection is not broken. The socket is still to be closed.
+  // Sends close_notify unless the connection is broken. The caller closes the socket.
   void close() noexcept;
 
  private:

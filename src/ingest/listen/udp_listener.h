@@ -19,13 +19,12 @@
 
 namespace qatime::ingest {
 
-// A datagram from outside `syslog.allow` is counted and not looked at.
+// Counts a datagram from outside `syslog.allow` but does not parse it. An IPv6 address takes no IPv4 datagrams.
 //
-// Lives on the thread that runs the io_context, and is destroyed when that no longer runs. An IPv6 address takes no
-// IPv4 datagrams.
+// Thread: the one that runs the io_context. Destroy this only after the io_context has stopped.
 class UdpListener {
  public:
-  // Receives from here on. Throws ListenError. `intake` and `registry` outlive the listener.
+  // Starts to receive. Throws ListenError. `intake` and `registry` outlive the listener.
   UdpListener(boost::asio::io_context& context, const SyslogConfig::Listener& listener, const SyslogConfig& config,
               Intake& intake, metrics::Registry& registry);
   ~UdpListener();
@@ -34,10 +33,10 @@ class UdpListener {
 
   [[nodiscard]] std::uint16_t port() const;
 
-  // Goes by the limits of `config` from the next read on.
+  // Adopts the limits of `config` for the next read and those after it.
   void reconfigure(const SyslogConfig& config);
 
-  // Takes in what has arrived, for kDrainLimit at most, then closes. Blocks the thread.
+  // Reads the datagrams that have arrived, for at most kDrainLimit, then closes. Blocks the thread.
   void drain_and_close();
 
  private:
@@ -59,9 +58,9 @@ class UdpListener {
 
   ThreadChecker thread_;
   loop::UdpSocket socket_;  // not open while it rests
-  int descriptor_ = -1;     // of the socket, then too
+  int descriptor_ = -1;     // of the socket, kept while it rests
   boost::asio::ip::udp::endpoint endpoint_;
-  int rests_left_ = 0;  // before it waits for the next datagram
+  int rests_left_ = 0;  // until it waits for the next datagram
   loop::Timer look_due_;
   loop::Timer rest_;
   std::size_t max_message_;
@@ -76,7 +75,7 @@ class UdpListener {
   log::Throttle strangers_;
   std::size_t buffer_ = 0;           // bytes, this socket's share of buffer_bytes_
   std::size_t used_ = 0;             // bytes, its share of buffer_used_
-  std::uint32_t counted_drops_ = 0;  // of the kernel's counter, which wraps
+  std::uint32_t counted_drops_ = 0;  // the kernel's counter, which wraps, as counted so far
 };
 
 }  // namespace qatime::ingest
