@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The body of an audit record, in either form that a cluster can be told to write.
+// The body of an audit record, in either form that a cluster can write.
 #pragma once
 
 #include <memory_resource>
@@ -10,8 +10,8 @@
 
 namespace qatime::ingest {
 
-// Reads all of `body`, CSV or JSON, but for what forwarders left at its end. The record's views live as long as both
-// `body` and `scratch`. Malformed::body, ::fields or ::quote.
+// Reads all of `body`, CSV or JSON, except for CR, LF and NUL that forwarders leave at its end. The record's views live
+// as long as both `body` and `scratch`. Failure: Malformed::body, ::fields or ::quote.
 [[nodiscard]] Parsed<Record> parse_body(std::string_view body, std::pmr::memory_resource& scratch);
 
 }  // namespace qatime::ingest

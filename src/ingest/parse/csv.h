@@ -10,8 +10,8 @@
 
 namespace qatime::ingest {
 
-// Reads all of `body`; the record's views point into it, or into `scratch` where a field had to be unescaped, and
-// live as long as both. Malformed::body, ::fields or ::quote.
+// Reads all of `body`. The record's views point into it, or into `scratch` for unescaped fields, and live as long as
+// both. Failure: Malformed::body, ::fields or ::quote.
 [[nodiscard]] Parsed<Record> parse_csv(std::string_view body, std::pmr::memory_resource& scratch);
 
 }  // namespace qatime::ingest

@@ -11,59 +11,59 @@
 
 namespace qatime::ingest {
 
-// `message` without the one CR, LF or NUL that may end it.
+// Returns `message` without its final CR, LF or NUL, if it has one.
 [[nodiscard]] std::string_view strip_trailer(std::string_view message) noexcept;
 
-// The receive buffer of one connection and the place in it. How a message ends is decided for each anew:
-// by its octet count if it has one, else at LF or NUL. One thread.
+// The receive buffer of one connection, and the position in it. Each message ends by its octet count if it has one,
+// else at LF or NUL. One thread.
 //
 //   commit(read(writable()));
-//   while (auto frame = next()) ...      until there is none, before the next writable()
-//   if (auto frame = finish()) ...       at an orderly close; at a reset the rest is not a message
+//   while (auto frame = next()) ...      until it returns nothing, before the next writable()
+//   if (auto frame = finish()) ...       at an orderly close only, because a reset cuts the last message
 class Framer {
  public:
   enum class Kind : std::uint8_t {
     message,    // `bytes`, never empty
     too_long,   // a message over the limit; it is skipped to its end
     bad_count,  // a message whose octet count goes beyond its line; it is skipped to the end of the line
-    stray,      // the bytes behind a counted message begin none, so its count was too small; skipped likewise
+    stray,      // bytes after a counted message that begin no message, so its count was too small; skipped likewise
   };
   struct Frame {
     Kind kind = Kind::message;
     std::string_view bytes;  // valid until the next call of writable(), trim() or abandon()
   };
 
-  static constexpr std::size_t kChunk = 64 << 10;  // bytes; what an ordinary read has room for
+  static constexpr std::size_t kChunk = 64 << 10;  // bytes; the room for an ordinary read
 
   // `max_message` is in bytes, without octet count and terminator.
   explicit Framer(std::size_t max_message) noexcept : max_message_{max_message} {}
 
-  // From the next message on, and for the unfinished one: likewise.
+  // Sets the limit, in bytes, for the unfinished message and those after it.
   void set_max_message(std::size_t max_message) noexcept { max_message_ = max_message; }
 
-  // Where the next bytes of the stream go: at least kChunk / 2.
+  // Returns the space for the next bytes of the stream, at least kChunk / 2 bytes.
   [[nodiscard]] std::span<char> writable();
   void commit(std::size_t size) noexcept { end_ += size; }
 
-  // The next message or the notice of one that cannot be had; nothing if more bytes are needed.
+  // Returns the next message, or a frame that reports a dropped one, or nothing if it needs more bytes.
   [[nodiscard]] std::optional<Frame> next() noexcept;
 
-  // The message that the stream ends in without a terminator, if any. A counted one that is not whole is a bad_count.
+  // Returns the last message if the stream ends without a terminator. An incomplete counted message is a bad_count.
   [[nodiscard]] std::optional<Frame> finish() noexcept;
 
-  // Gives back what the unfinished message does not need: between messages, everything.
+  // Frees the memory that the unfinished message does not need: all of it between messages.
   void trim();
 
   // Drops the unfinished message and skips to its end. Returns whether there was one.
   bool abandon() noexcept;
 
-  // Bytes of memory held, at most about twice max_message, or kChunk.
+  // Bytes of memory held: at most about twice max_message, or kChunk if that is more.
   [[nodiscard]] std::size_t memory() const noexcept { return capacity_; }
 
  private:
   enum class Skip : std::uint8_t { nothing, line, count };
 
-  // Everything from the begin of the message up to `at` holds no `byte`.
+  // The bytes from the start of the message up to `at` do not contain `byte`.
   struct Cursor {
     char byte;
     std::size_t at = 0;
@@ -85,11 +85,11 @@ class Framer {
   std::size_t max_message_;
   std::unique_ptr<char[]> buffer_;
   std::size_t capacity_ = 0;
-  std::size_t begin_ = 0;  // of the message that is looked at
-  std::size_t end_ = 0;    // of what was received
+  std::size_t begin_ = 0;  // of the current message
+  std::size_t end_ = 0;    // of the received bytes
   Cursor line_feed_{'\n'};
   Cursor nul_{'\0'};
-  std::size_t count_ = 0;     // bytes of a counted message from begin_ on; 0: none is open
+  std::size_t count_ = 0;     // bytes of the current counted message from begin_; 0: none
   bool after_count_ = false;  // a counted message has just ended
   Skip skip_ = Skip::nothing;
 };

@@ -24,14 +24,14 @@ struct Header {
   HeaderForm form;
   Time time;
   std::string_view host;
-  std::string_view body;  // without byte order mark
+  std::string_view body;  // without its byte order mark
 };
 
-// The form in words.
+// Describes the form in words.
 [[nodiscard]] std::string_view describe(HeaderForm form) noexcept;
 
-// Reads the header of `message`; the views point into it. The priority may have any value, the tag may end in ':'. A
-// traditional time is one of `zone`, in the latest year that puts it no more than a day after `now`.
+// Reads the header of `message`. The views point into it. The priority may have any value, and the tag may end in ':'.
+// A traditional time is local time of `zone`, in the latest year that puts it at most a day after `now`.
 [[nodiscard]] Parsed<Header> parse_header(std::string_view message, const TimeZone& zone, Time now);
 
 }  // namespace qatime::ingest

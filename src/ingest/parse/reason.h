@@ -10,21 +10,21 @@ namespace qatime::ingest {
 
 // Why a message is no record of the audit stream: qatime_malformed_total{reason}.
 enum class Malformed : std::uint8_t {
-  header,    // none of the forms of a syslog header
-  tag,       // a header, of another program than qumulo
-  time,      // a header, with a time that is none
-  body,      // empty, or JSON that is none
+  header,    // not one of the forms of a syslog header
+  tag,       // a header with another tag than qumulo
+  time,      // a header with an invalid time
+  body,      // empty, or invalid JSON
   fields,    // CSV: not the eight fields of which the second and the last two are quoted; JSON: no operation or status
-  quote,     // a quote that does not end, or has more behind it
+  quote,     // a quoted field without its end, or with bytes after it
   path,      // a path that is not normal
   too_long,  // over syslog.max_message
-  framing,   // an octet count that lies
-  memory,    // unfinished, and no memory to wait for the rest
+  framing,   // a wrong octet count
+  memory,    // unfinished, and no memory left to wait for the rest
 };
 inline constexpr std::size_t kMalformedReasons = 10;
 
-// Why a message is nobody's access, move or removal: qatime_ignored_total{reason}. The two reasons of one filter have
-// one label.
+// Why a message is not an access, move or removal for us: qatime_ignored_total{reason}. The two reasons of one filter
+// share a label.
 enum class Ignored : std::uint8_t {
   sender,             // a datagram from outside syslog.allow; the label is "allow"
   operation,          // not in policy.operations
@@ -33,29 +33,29 @@ enum class Ignored : std::uint8_t {
   snapshot,           // below a .snapshot
   path_left_out,      // below none of policy.include_paths; the label is "path"
   path_excluded,      // below one of policy.exclude_paths
-  user_left_out,      // likewise below
+  user_left_out,      // likewise, and below
   user_excluded,      //
   client_left_out,    //
   client_excluded,    //
   protocol_left_out,  //
   protocol_excluded,  //
-  self,               // our own listing
-  range,              // before 1970 or after 2106: NFSv3 cannot say it
+  self,               // a directory listing of our own
+  range,              // before 1970 or after 2106-02-07, which nfstime3 cannot hold
   future,             // beyond policy.future_limit
-  protected_path,     // moves, replaces or removes an export or what holds one; the label is "protected"
+  protected_path,     // moves, replaces or removes an export or a directory above one; the label is "protected"
   no_export,          // below no export; the label is "export"
 };
 inline constexpr std::size_t kIgnoredReasons = 18;
 
-// The label: "too_long", "export".
+// Returns the label: "too_long", "export".
 [[nodiscard]] std::string_view name(Malformed reason) noexcept;
 [[nodiscard]] std::string_view name(Ignored reason) noexcept;
 
-// The reason in words, to follow "because ".
+// Describes the reason in words that can follow "because ".
 [[nodiscard]] std::string_view describe(Malformed reason) noexcept;
 [[nodiscard]] std::string_view describe(Ignored reason) noexcept;
 
-// What a parser makes of bytes.
+// The result of a parser.
 template <class T>
 using Parsed = std::variant<T, Malformed>;
 

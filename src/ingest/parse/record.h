@@ -6,7 +6,7 @@
 
 namespace qatime::ingest {
 
-// The fields of an audit record, unescaped, as bytes. Whoever makes a record says how long the views live.
+// The fields of an audit record, unescaped, as bytes. The function that makes a record says how long the views live.
 struct Record {
   std::string_view client;  // numeric address
   std::string_view user;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A recorded audit log.
+// A recorded audit log, plain or gzip.
 #pragma once
 
 #include <chrono>
@@ -17,38 +17,40 @@
 
 namespace qatime::ingest {
 
-// One line: which log, and why it cannot be read, or not to its end.
+// A log cannot be read, or not to its end. One line that says which log and why.
 class LogError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-// A file as the stream of bytes that was recorded in it, or standard input. What begins as gzip does (RFC 1952) is
-// unpacked, all members of it; its name does not matter. Opened by the first read, closed at its end. One thread.
+// The bytes recorded in a file or on standard input. Unpacks all members of content that begins like gzip (RFC 1952),
+// whatever the file's name. The first ready() or read() opens the file; its end closes it. One thread.
 class RecordedLog {
  public:
-  // `name` is that of a file, or "-" for standard input. Throws LogError if it is a directory or may not be read.
+  // `name` names a file, or "-" standard input. Throws LogError if it does not exist, is a directory, or may not be
+  // read.
   explicit RecordedLog(std::string name);
   ~RecordedLog();
   RecordedLog(const RecordedLog&) = delete;
   RecordedLog& operator=(const RecordedLog&) = delete;
 
-  // Waits until read() need not wait, but no longer than `limit` or a signal. Throws LogError.
+  // Waits until read() would not block, for at most `limit`. A signal ends the wait, too. Returns whether read() would
+  // not block. Throws LogError.
   [[nodiscard]] bool ready(std::chrono::milliseconds limit);
 
-  // Reads into `space`; returns how much, 0 at the end, nothing if that takes more of the file than there is at hand.
-  // Throws LogError where the log is damaged or cut off, once all that comes before was read.
+  // Reads into `space`. Returns the number of bytes, 0 at the end, or nothing if it needs more bytes of the file first.
+  // Throws LogError where the log is damaged or cut off, after all bytes before that place.
   [[nodiscard]] std::optional<std::size_t> read(std::span<char> space);
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
-  // When it was last written to; nothing if it is no regular file.
+  // When the file was last written to; nothing if it is not a regular file.
   [[nodiscard]] std::optional<Time> written() const noexcept { return written_; }
 
-  // Bytes of the file, as it is, when it was opened; nothing if it is no regular file.
+  // The size of the file (packed, if it is) when this was made, in bytes; nothing if it is not a regular file.
   [[nodiscard]] std::optional<std::uint64_t> size() const noexcept { return size_; }
 
-  // Bytes of the file, as it is, that were taken from it.
+  // The bytes of the file (packed, if it is) read so far.
   [[nodiscard]] std::uint64_t position() const noexcept { return position_; }
 
  private:
@@ -70,9 +72,9 @@ class RecordedLog {
   std::uint64_t position_ = 0;
   int descriptor_ = -1;
   bool ended_ = false;
-  bool recognised_ = false;  // whether it is packed
+  bool recognised_ = false;  // known whether it is packed
   std::vector<char> buffer_;
-  std::span<const char> held_;  // of buffer_: taken from the file, not looked at yet
+  std::span<const char> held_;  // of buffer_: read from the file, not processed yet
   std::unique_ptr<Gzip> gzip_;  // if it is packed
 };
 
