@@ -10,14 +10,14 @@
 
 namespace qatime::apply {
 
-// `policy.mode`, `policy.threshold` and `policy.granularity`: pure policy.
+// The rule of `policy.mode`, `policy.threshold` and `policy.granularity`. Pure policy, without side effects.
 class AtimePolicy {
  public:
   explicit AtimePolicy(const PolicyConfig& policy) noexcept
       : mode_{policy.mode}, threshold_{policy.threshold}, granularity_{policy.granularity} {}
 
-  // Whether an object with these attributes is to get the atime `access`: only if it is newer. Both times are of the
-  // range of nfstime3, so that no difference overflows.
+  // Whether to set the atime of an object with these attributes to `access`: never to an earlier or equal time. Both
+  // times are in the range of nfstime3, so that no difference overflows.
   [[nodiscard]] bool moves(const nfs::Attributes& found, Time access) const noexcept;
 
  private:

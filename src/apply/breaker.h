@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The circuit breaker of an export: it parts failures of one file from those of the export.
+// The circuit breaker of an export: it tells failures of one file from those of the export.
 #pragma once
 
 #include <array>
@@ -18,11 +18,11 @@ namespace qatime::apply {
 
 struct Task;
 
-// Why an export gets no work.
+// The reason why an export gets no work.
 enum class Reason : std::uint8_t {
-  denied,       // nothing may be set: root squash, or not the owner
+  denied,       // the server lets us set no times: root squash, or not the owner
   read_only,    // the export is read-only
-  mapping,      // no first component below it exists: another tree is mounted than the audit paths speak of
+  mapping,      // no first component below it exists, so the mounted tree is not that of the audit paths
   mount,        // it cannot be mounted
   auth,         // the server rejects the credentials
   unreachable,  // no server answers
@@ -32,24 +32,25 @@ inline constexpr std::array kAllReasons{Reason::denied, Reason::read_only, Reaso
                                         Reason::mount,  Reason::auth,      Reason::unreachable};
 [[nodiscard]] std::string_view name(Reason reason) noexcept;
 
-// The breaker of one export: pure policy. A denial (ACCES, PERM, ROFS) or a missing first component is final if the
-// export is fine, and nothing but a reason to wait if it is not; so the task that meets one is held as a suspect until
-// something tells. What held tasks and those that come in while the export is suspended become is handed out by
-// take_verdicts(); the tasks stay the caller's.
+// The breaker of one export. Pure policy, without side effects.
 //
-// Moments are told by stamps, which order what is started and what arrives.
+// A denial (ACCES, PERM, ROFS) or a missing first component is final if the export works. Otherwise the task has to
+// wait. So the breaker holds such a task as a suspect until other results decide. take_verdicts() returns the decisions
+// on held tasks and on tasks that come in while the export is suspended. The caller owns all tasks.
+//
+// Stamps order the starts of requests and the arrivals of results.
 class Breaker {
  public:
   using Stamp = std::uint64_t;
 
-  // So many witnesses without an acquittal between suspend the export: directories for denials, paths for
-  // missing first components.
+  // This many witnesses in a row, without a success between, suspend the export. Directories are the witnesses of
+  // denials, paths those of missing first components.
   static constexpr std::size_t kWitnesses = 3;
   static constexpr std::size_t kMaxHeld = 1024;
   static constexpr std::chrono::seconds kProbeInterval{10};
-  static constexpr std::chrono::seconds kPatience{1};       // for others to decide before the root is probed
-  static constexpr std::chrono::seconds kMissingHold{10};   // then a missing first component is just missing
-  static constexpr std::chrono::seconds kIndecision{60};    // then a denial that nothing decides suspends the export
+  static constexpr std::chrono::seconds kPatience{1};       // from a denial to the probe of the root
+  static constexpr std::chrono::seconds kMissingHold{10};   // after it, a missing first component is final
+  static constexpr std::chrono::seconds kIndecision{60};    // after it, a denial suspends (is_root) or is final
   static constexpr std::chrono::seconds kMappingTrust{60};  // after a first component was found
 
   struct Verdicts {
@@ -58,11 +59,11 @@ class Breaker {
     [[nodiscard]] bool empty() const noexcept { return fail.empty() && put_back.empty(); }
   };
 
-  // `is_root`: we are root, who may write every root of an export. For anybody else, a denial there says no more than
-  // one elsewhere, and one that nothing decides is final.
+  // `is_root`: we are root, who may write the root of every export. For any other user, a denial of the root proves
+  // nothing about the export, and an undecided denial is final.
   explicit Breaker(bool is_root = true) noexcept : is_root_{is_root} {}
 
-  // The stamp of what starts now: an entry that is taken, a SETATTR that is sent.
+  // Returns the stamp of something that starts now: an entry is taken, a SETATTR is sent.
   [[nodiscard]] Stamp stamp() noexcept { return ++stamp_; }
 
   // Takes in a task that met ACCES, PERM or ROFS on an object in `directory`.
@@ -72,31 +73,31 @@ class Breaker {
   // Takes in a task whose credentials were rejected.
   void unauthorized(Task& task, Clock::Instant now);
 
-  // The root itself may not be written: that is the export.
+  // Takes in a denial of the root's own SETATTR, which suspends the export. If we are not root, only ROFS does.
   void root_denied(nfs::Status status, Clock::Instant now);
 
-  // A SETATTR sent at `sent` for a task taken at `taken` succeeded.
+  // Takes in that a SETATTR sent at `sent` for a task taken at `taken` succeeded.
   void applied(Stamp taken, Stamp sent);
-  // A first component below the export exists.
+  // Takes in that a first component below the export exists.
   void found(Stamp taken, Clock::Instant now);
-  // The server took a request.
+  // Takes in that the server accepted our credentials.
   void answered(Stamp taken);
 
-  // Decides what only time decides.
+  // Decides on suspects that have waited long enough.
   void tick(Clock::Instant now);
 
-  // Whether it is time to write the root's own atime back, since nothing else tells about the suspects.
+  // Whether it is time to write back the root's own atime, because no other result decides on the suspects.
   [[nodiscard]] bool root_probe_due(Clock::Instant now) const;
-  // Whether one entry may be tried although the export is suspended.
+  // Whether to try one entry although the export is suspended.
   [[nodiscard]] bool entry_probe_due(Clock::Instant now) const;
   void probed(Clock::Instant now);
-  // What was tried has its outcome, which says nothing about the export: the next may be tried at once.
+  // Allows the next probe at once, because the outcome of the last says nothing about the export.
   void undecided(Clock::Instant now);
 
   [[nodiscard]] std::optional<Reason> suspended() const noexcept { return reason_; }
   [[nodiscard]] std::size_t held() const noexcept { return denied_.size() + missing_.size(); }
   [[nodiscard]] bool full() const noexcept { return held() >= kMaxHeld; }
-  // When tick() or a probe is due; nothing if no moment is awaited.
+  // Returns when tick() or a probe is due next, or nothing if none is.
   [[nodiscard]] std::optional<Clock::Instant> next_deadline() const;
 
   [[nodiscard]] bool has_verdicts() const noexcept { return !verdicts_.empty(); }
@@ -116,14 +117,14 @@ class Breaker {
 
   bool is_root_;
   std::optional<Reason> reason_;
-  std::optional<Clock::Instant> found_;  // when a first component was last known to exist
+  std::optional<Clock::Instant> found_;  // when a first component last existed
   Stamp stamp_ = 0;
   Stamp tripped_ = 0;
   Clock::Instant next_probe_{};
   Suspects denied_;
   Suspects missing_;
   std::vector<std::string> witnesses_;  // directories of denials since the last success
-  Reason suspicion_ = Reason::denied;   // what the last denial hints at
+  Reason suspicion_ = Reason::denied;   // the reason that the last denial suggests
   Verdicts verdicts_;
 };
 

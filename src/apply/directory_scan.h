@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Directories that are read by pages (READDIRPLUS), since so many of their names wait that a LOOKUP for each costs
-// more.
+// Scans of directories by READDIRPLUS. They are cheaper than LOOKUPs where many names of a directory wait.
 #pragma once
 
 #include <cassert>
@@ -29,31 +28,33 @@
 
 namespace qatime::apply {
 
-// Of nfs-ganesha, an entry of a page takes 5 to 6 us, a LOOKUP 37 to 51 us. So a page, which is a request itself, costs
-// more than the LOOKUPs that it saves if fewer than one entry in eight, and one more, are wanted.
+// With nfs-ganesha, an entry of a page costs 5 to 6 us, a LOOKUP 37 to 51 us. A page also costs one request. So it pays
+// if at least one entry in eight, and one more, is wanted.
 inline constexpr std::size_t kBreakEven = 8;
-// Bytes of the largest first page: some 45 entries, which show whether others are worth it for the price of six
-// LOOKUPs.
+// Bytes of the largest first page: some 45 entries. They show for the cost of six LOOKUPs whether more pages pay.
 inline constexpr std::uint32_t kProbe = 8 << 10;
-// Bytes of the smallest page: two entries of the longest names, ten of short ones.
+// Bytes of the smallest page: two entries with the longest names, ten with short ones.
 inline constexpr std::uint32_t kSmallestPage = 2 << 10;
-// Bytes: some 190 entries, which keep a server for a millisecond and bring no more work at once than a slice does.
+// Bytes of the largest page: some 190 entries. They keep a server busy for a millisecond, and bring no more work at
+// once than a slice does.
 inline constexpr std::uint32_t kLargestPage = 32 << 10;
-// With fewer names, even a page that shows all of them saves little. That of so many costs as much as two LOOKUPs.
+// The fewest waiting names for a scan. A page with this many entries costs as much as two LOOKUPs, so with fewer names
+// it saves little.
 inline constexpr std::size_t kFewestNames = 8;
 
-// Bytes of the first page where so many names wait: room for a directory that has no others. So what it costs in vain
-// is a small part of what the names cost in any case.
+// Returns the bytes of the first page for `names` waiting names: room for a directory with no others, at most kProbe.
+// So a useless page costs little compared with the LOOKUPs of the names.
 [[nodiscard]] std::uint32_t first_page(std::size_t names) noexcept;
 
-// Bytes to ask for after a page of `size` bytes with `entries`, of which `hits` were wanted and `left` still are;
-// 0 if that would cost more than it saves. Asks for no more than what is left needs if it goes on like that, so that a
-// wrong guess costs about as much as the LOOKUPs.
+// Returns the bytes of the page after one of `size` bytes with `entries` entries. `hits` of them were wanted; `left`
+// names are still wanted. Returns 0 if the page would cost more than it saves. Otherwise asks for the bytes that `left`
+// names need at the same rate of hits, from kProbe to kLargestPage, so that a wrong guess costs about as much as the
+// LOOKUPs.
 [[nodiscard]] std::uint32_t next_page(std::uint32_t size, std::size_t entries, std::size_t hits,
                                       std::size_t left) noexcept;
 
-// One directory and the entries whose names are looked for in its pages, all taken before the first page was asked for:
-// no page is older than what it is used for.
+// One directory and the entries whose names it looks for in the pages. All entries were taken before the first request,
+// so no page is older than an entry that uses it.
 struct DirectoryScan {
   std::size_t export_index = 0;
   std::shared_ptr<const std::string> directory;
@@ -62,51 +63,53 @@ struct DirectoryScan {
   std::vector<backlog::Entry> entries;
   boost::unordered_flat_map<std::string_view, std::uint32_t>
       wanted;                 // names not found yet, to their places in `entries`
-  std::size_t handed_on = 0;  // of `entries`, if no more pages are asked for
+  std::size_t handed_on = 0;  // of `entries`, passed on to LOOKUP after the last page
   nfs::Page::Position position;
-  std::uint32_t page = 0;    // bytes to ask for next; 0: no more
-  std::size_t expected = 0;  // of the request under way, in entries
+  std::uint32_t page = 0;    // bytes of the next page; 0: no more pages
+  std::size_t expected = 0;  // entries expected from the request in flight
 };
 
-// A scan takes its steps when it is told to; each ends as soon as the rest of its names is cheaper looked up. A page
-// that fails, however that is, ends it, too: LOOKUP then meets the reason. Lives on the apply thread.
+// All scans. Each takes a step at a time, when step() says so. It stops reading pages once LOOKUPs for the rest of its
+// names are cheaper. It also stops after a page that failed in any way, because the LOOKUPs then meet the error.
+// Thread: apply.
 class DirectoryScans {
  public:
-  // Entries in all scans. Of a directory with eight times as many, pages no longer show enough of them.
+  // Bound of the entries in all scans. In a directory with more than eight times as many, pages would show too few of
+  // them.
   static constexpr std::size_t kMostEntries = 32 << 10;
-  // After a page that failed for no reason of its directory, the export is done without for so long.
+  // The pause of scans in an export after a page failed for a reason beyond its directory. After NOTSUPP it never ends.
   static constexpr std::chrono::seconds kPause{60};
 
-  // An entry leaves the scan: with its object, or null to be looked up.
+  // Takes an entry that leaves the scan, with its object, or with null if it needs a LOOKUP.
   using Leave = std::function<void(const DirectoryScan&, const backlog::Entry&, const nfs::Object*)>;
 
-  // With `enabled` false, none ever begins. `catch_up` calls forget() with all that has changed since; a page is not
-  // looked at before.
+  // If `enabled` is false, extra_entries() allows no scan. `catch_up` calls forget() for each new invalidation. Each
+  // page is used only after that.
   DirectoryScans(backlog::Backlog& backlog, Pipeline& pipeline, Resolver& resolver, const Clock& clock,
                  const Exports& exports, bool enabled, std::function<void()> catch_up, Leave leave);
 
-  // How many more entries of its directory a slice is to take for a scan; nothing if there is to be none.
+  // Returns how many more entries of its directory `slice` should take for a scan, or nothing if a scan does not pay.
   [[nodiscard]] std::optional<std::size_t> extra_entries(const backlog::Slice& slice) const;
 
-  // Precondition: extra_entries().
+  // Begins a scan. Precondition: extra_entries() returned a number for the slice.
   void begin(backlog::Slice slice, Breaker::Stamp taken);
 
-  // The next step of the scan whose turn it is: asks for a page, or lets `limit` entries at most leave to be looked
-  // up. False if none can take one now.
+  // Takes the next step of one scan: asks for a page, or lets at most `limit` entries leave for LOOKUP. Returns false
+  // if no scan is ready.
   bool step(std::size_t limit);
 
-  // Puts what it has of this export back into the backlog.
+  // Puts back all entries of this export.
   void withdraw(std::size_t export_index);
 
-  // Names at and below `path` may mean other objects now: puts the entries that it concerns back into the backlog,
-  // which follows the change.
+  // Takes in that names at and below `path` may mean other objects now. Puts back the entries affected, because the
+  // backlog follows the change.
   void forget(std::string_view path);
 
   [[nodiscard]] std::size_t entries() const noexcept {
     assert(thread_.is_current());
     return entries_;
   }
-  // What is to be expected of the requests under way, in entries.
+  // The entries expected from the requests in flight.
   [[nodiscard]] std::size_t expected() const noexcept {
     assert(thread_.is_current());
     return expected_;
@@ -136,9 +139,9 @@ class DirectoryScans {
   const Leave leave_;
   std::vector<Clock::Instant> not_before_;    // by export
   std::map<std::string_view, Shared> scans_;  // by directory
-  std::deque<Shared> ready_;                  // for their next steps
+  std::deque<Shared> ready_;                  // for a step
   std::size_t entries_ = 0;
-  std::size_t expected_ = 0;  // of the scans that wait for their directory or for a page
+  std::size_t expected_ = 0;  // by scans that wait for their directory or a page
 };
 
 }  // namespace qatime::apply

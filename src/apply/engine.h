@@ -39,26 +39,26 @@
 
 namespace qatime::apply {
 
-// Lives on the apply thread, like the client, which must complete nothing once the engine is gone. Everything that it
-// is made with outlives it; `config.exports` and `exports` have the same order. With `dry_run` it does all but the
-// SETATTR and counts what it would have set as applied. `seed` is that of the jitter of retries.
+// Thread: apply, like the client. The client must complete no request after the engine is destroyed. The constructor's
+// arguments outlive the engine. `config.exports` and `exports` have the same order. With `dry_run` it sends no SETATTR
+// and counts an entry as applied where it would. `seed` is for the jitter of retries.
 class Engine {
  public:
   Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& clock, const NfsConfig& config,
          const Exports& exports, const PolicyConfig& policy, metrics::Registry& registry, bool dry_run,
          std::uint64_t seed = std::random_device{}());
 
-  // Does what can be done now. To be called when the backlog has new work, when the client changed, at
-  // next_deadline() and at least every 100 ms. Completions go on by themselves.
+  // Starts all work that can start now. Call it when the backlog has new work, when the client changed, at
+  // next_deadline(), and at least every 100 ms. Completions continue without it.
   void pump();
 
-  // When there will be something to do again that no completion and no callback tells; nothing if that is never.
+  // Returns when pump() has work next, apart from completions and callbacks; nothing if never.
   [[nodiscard]] std::optional<Clock::Instant> next_deadline() const;
 
-  // Decides by these from now on, and no faster than `max_rate`: nfs.max_rate.
+  // Adopts a policy and `max_rate`, the updates per second (nfs.max_rate; 0: no limit).
   void reconfigure(const PolicyConfig& policy, std::size_t max_rate);
 
-  // From now on what is in flight here ends, and nothing more is taken.
+  // Takes no more entries and puts back those in scans. Entries in flight go on.
   void stop_taking();
 
   // Entries in flight here.
@@ -75,7 +75,7 @@ class Engine {
     ExportReporter reporter;
   };
 
-  // What there is to do.
+  // Choosing the work.
   void advance();
   bool take();
   bool take_slice(std::size_t limit);
@@ -108,7 +108,7 @@ class Engine {
   void leave(const nfs::Handle& object);
   void doubt_guards(std::size_t export_index);
 
-  // Its end.
+  // The end of a task.
   void failed(Task& task, nfs::Status status, std::string_view where);
   void missed(Task& task, std::string_view where);
   void retry(Task& task, bool limited);
@@ -130,17 +130,17 @@ class Engine {
   DirectoryScans scans_;
   HotFileCache hot_files_;
   std::vector<ExportState> states_;  // by export
-  std::size_t next_export_ = 0;      // whose turn it is
+  std::size_t next_export_ = 0;      // next in turn
   bool is_scans_turn_ = false;
   bool stopping_ = false;
   std::pmr::unsynchronized_pool_resource memory_;
   std::pmr::list<Task> tasks_{&memory_};
-  // Objects with a SETATTR on its way, and who waits for its end to look again.
+  // Objects with a SETATTR in flight, and the tasks that wait for its end to look again.
   boost::unordered_flat_map<nfs::Handle, std::vector<Task*>, std::hash<nfs::Handle>> setting_;
   std::size_t max_rate_;
   RateLimiter rate_limiter_;
-  std::size_t most_paced_;   // entries in work
-  std::deque<Task*> paced_;  // whose SETATTR waits for its turn
+  std::size_t most_paced_;   // the limit of entries in flight
+  std::deque<Task*> paced_;  // their SETATTR waits for the rate limiter
   Backoff backoff_;
 };
 

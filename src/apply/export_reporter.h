@@ -14,14 +14,15 @@
 
 namespace qatime::apply {
 
-// One line per 10 s that says what to look at while the export is suspended, one when it is resumed, and
-// qatime_degraded{reason}: the number of exports in that state. Of servers that do not answer the client
-// itself speaks. Lives on the apply thread.
+// Writes one line per 10 s with advice while the export is suspended, and one line when it is resumed. Keeps
+// qatime_degraded{reason}, the number of exports in that state, and the alert. The client itself writes the lines about
+// servers that do not answer or mount. Thread: apply.
 class ExportReporter {
  public:
   ExportReporter(const NfsConfig::Export& subject, metrics::Registry& registry);
 
-  // `reason` is why the export gets no work now; `pending` how many entries wait.
+  // Takes in the state of the export. `reason` is why it gets no work now; `pending` is the number of entries of all
+  // exports.
   void update(std::optional<Reason> reason, std::size_t pending, Clock::Instant now);
 
  private:

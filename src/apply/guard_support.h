@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The knowledge whether a server can do guarded SETATTRs (sattrguard3, RFC 1813 section 3.3.2).
+// The knowledge whether a server supports guarded SETATTRs (sattrguard3, RFC 1813 section 3.3.2).
 #pragma once
 
 namespace qatime::apply {
 
-// One export's. A guard is in doubt when a SETATTR succeeds only without it, or is NOT_SYNC although ctime has not
-// changed; several doubts without an honoured guard between settle it.
+// The state of one export. Call doubted() when a SETATTR succeeds only without a guard, or returns NOT_SYNC although
+// ctime has not changed. After kDoubts such calls without honoured() between, guards are not usable any more.
 class GuardSupport {
  public:
   [[nodiscard]] bool usable() const noexcept { return doubts_ < kDoubts; }
@@ -14,7 +14,7 @@ class GuardSupport {
     if (usable()) doubts_ = 0;
   }
 
-  // True if this doubt was the one that settles it.
+  // Returns true if this doubt made guards unusable.
   [[nodiscard]] bool doubted() noexcept { return usable() && ++doubts_ == kDoubts; }
 
  private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Files whose atime was set a moment ago: the next access costs a SETATTR and no LOOKUP.
+// A cache of files whose atime was just set. Their next access costs a SETATTR and no LOOKUP.
 #pragma once
 
 #include <chrono>
@@ -16,17 +16,18 @@ namespace qatime::apply {
 template <class Value>
 class PathCache;
 
-// What the reply to the last SETATTR of a path has told. Whoever uses it guards the next SETATTR with the ctime, so
-// that it cannot reach an object that has lost its name since, without our having heard of it: removing a name, giving
-// it to another object and taking the object elsewhere all change the ctime of the object (POSIX; for rename() it is
-// left to the server). What no guard shows, like with handles of directories, is the renaming of a directory above. It
-// is noticed after the time to live at the latest, which counts from the LOOKUP and is not renewed.
+// The handle and the attributes that the last SETATTR of a path returned.
 //
-// Lives on the apply thread.
+// Rule: guard the next SETATTR with the cached ctime. Then it fails if the object has lost its name meanwhile, because
+// removing the name, replacing the object and moving it all change its ctime (POSIX, which leaves rename() to the
+// server).
+// Limit: no guard shows that a directory above was renamed; nor do cached handles of directories. An entry lives for
+// kTtl after its LOOKUP, and renew() does not prolong that.
+// Thread: apply.
 class HotFileCache {
  public:
-  // Accesses that come at longer intervals than this one gain nothing from being remembered. At shorter ones, one in
-  // as many as come meanwhile is looked up.
+  // The time to live. Of all accesses of a file within it, only the first needs a LOOKUP. Files with longer intervals
+  // between accesses gain nothing from the cache.
   static constexpr std::chrono::seconds kTtl{2};
   static constexpr std::size_t kCapacity = 10'000;  // files, some 5 MB
 
@@ -38,21 +39,21 @@ class HotFileCache {
   HotFileCache();
   ~HotFileCache();
 
-  // What is known of `name` in `directory`, or null. Valid until the next call.
+  // Returns the entry of `name` in `directory`, or null. Valid until the next call.
   [[nodiscard]] const HotFile* find(std::string_view directory, std::string_view name, Clock::Instant now);
 
-  // `looked` is when `known.handle` was found under its name.
+  // Adds or replaces an entry. `looked` is when LOOKUP found `known.handle` under this name.
   void learn(std::string_view directory, std::string_view name, const HotFile& known, Clock::Instant looked);
-  // The attributes of what is known, if something is, after another SETATTR.
+  // Replaces the attributes of an entry, if there is one, after another SETATTR.
   void renew(std::string_view directory, std::string_view name, const nfs::Attributes& attributes, Clock::Instant now);
 
   void drop(std::string_view directory, std::string_view name);
 
-  // Names at and below `path` may mean other objects now.
+  // Drops names at and below `path`, because they may mean other objects now.
   void forget(std::string_view path);
 
  private:
-  // The key of what is asked for, in memory that is used again.
+  // Returns the key, in memory that the next call reuses.
   const std::string& key(std::string_view directory, std::string_view name);
 
   const std::unique_ptr<PathCache<HotFile>> known_;

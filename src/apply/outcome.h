@@ -10,11 +10,11 @@ namespace qatime::apply {
 
 enum class Outcome : std::uint8_t {
   done,
-  look_again,    // the object is not what it was: resolve it afresh
-  wait,          // the server will be able to answer later: retry for ever
-  wait_limited,  // perhaps it will: retry, and give up after a day
+  look_again,    // the object has changed: resolve it again
+  wait,          // the server will answer later: retry for ever
+  wait_limited,  // it might answer later: retry, and give up after a day
   denied,        // final if it concerns this object alone; the breaker decides
-  unauthorized,  // the server takes no request of ours
+  unauthorized,  // the server rejects our credentials
   failed,        // final
 };
 

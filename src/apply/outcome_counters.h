@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The counters of how entries end.
+// The counters of outcomes.
 #pragma once
 
 #include <array>
@@ -15,14 +15,15 @@
 
 namespace qatime::apply {
 
-// Each settled entry is told to exactly one of the three. Lives on the apply thread.
+// Call exactly one of the three functions for each settled entry. Thread: apply.
 class OutcomeCounters {
  public:
   explicit OutcomeCounters(metrics::Registry& registry);
 
   void applied() { applied_.add(); }
   void unchanged() { unchanged_.add(); }
-  // Also says it: at level debug, and once per 10 s and status at level warning if somebody should look at it.
+  // Also logs the failure: at level debug, and at level warning once per 10 s and status if an administrator should
+  // look. Adds it to the failures of Alerts.
   void failed(nfs::Status status, std::string_view directory, std::string_view name);
 
  private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A bounded cache of values by path, the least recently used ones leaving first.
+// A bounded cache of values by path, which drops the least recently used first.
 #pragma once
 
 #include <cstddef>
@@ -18,14 +18,14 @@
 
 namespace qatime::apply {
 
-// Bounded, the least recently used goes first; an entry expires `ttl` after it was learned. Dropping a subtree costs
-// what it drops, however much there is beside it. Lives on the apply thread.
+// Holds at most `capacity` paths. An entry expires `ttl` after insert(). The cost of drop_subtree() grows with the
+// entries dropped, not with the size of the cache. Thread: apply.
 template <class Value>
 class PathCache {
  public:
   PathCache(std::size_t capacity, Clock::Duration ttl) : capacity_{capacity}, ttl_{ttl} {}
 
-  // What `path` has, or null. Valid until the next call; a change to it does not make it younger.
+  // Returns the value of `path`, or null. Valid until the next call. Changing it does not delay its expiry.
   [[nodiscard]] Value* find(std::string_view path, Clock::Instant now) {
     auto& names = entries_.template get<ByPath>();
     const auto found = names.find(path);
@@ -68,7 +68,7 @@ class PathCache {
  private:
   struct CachedPath {
     std::string path;
-    mutable Value value;  // the elements of the container are const for the sake of its keys
+    mutable Value value;  // mutable because elements of the container are const, to protect its keys
     Clock::Instant learned;
   };
   struct ByRecency {};

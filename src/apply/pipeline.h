@@ -13,13 +13,13 @@
 
 namespace qatime::apply {
 
-// Lives on the apply thread.
+// Thread: apply.
 class Pipeline {
  public:
-  // Starts exactly one request, whose completion ends with completed(); or none, and calls unused().
+  // Starts exactly one request, whose completion ends by calling completed(). Or starts none and calls unused().
   using Request = std::function<void(nfs::Client&)>;
 
-  // `go_on` is called at the end of every completion.
+  // completed() calls `go_on`.
   Pipeline(nfs::Client& client, std::function<void()> go_on) : client_{client}, go_on_{std::move(go_on)} {}
 
   void submit(Request request) {
@@ -48,7 +48,7 @@ class Pipeline {
     --outstanding_;
   }
 
-  // How many requests the client can have outstanding at once, by what it has and what it has room for.
+  // Returns how many requests the client can have in flight: those it has, and those it has room for.
   [[nodiscard]] std::size_t width() const {
     assert(thread_.is_current());
     return outstanding_ + client_.room();

@@ -11,11 +11,11 @@
 
 namespace qatime::apply {
 
-// The generic cell rate algorithm (ITU-T I.371), a token bucket that keeps one moment instead of tokens. After a pause
-// of kBurst or more, so many updates as the rate has in kBurst may go at once. Lives on the apply thread.
+// The generic cell rate algorithm (ITU-T I.371): a token bucket that keeps one time instead of tokens. After a pause of
+// at least kBurst, it allows as many updates at once as the rate has in kBurst. Thread: apply.
 class RateLimiter {
  public:
-  // Longer than the pauses between two looks at the clock while there is work, lest the rate is missed.
+  // Longer than the engine pauses between two looks at the clock while it has work, so that it reaches the rate.
   static constexpr std::chrono::milliseconds kBurst{100};
 
   // `rate`: updates per second; 0: no limit.
@@ -24,7 +24,7 @@ class RateLimiter {
                             : Clock::Duration{std::chrono::seconds{1}} / static_cast<std::int64_t>(rate)},
         burst_{std::max(Clock::Duration{kBurst} - interval_, Clock::Duration{})} {}
 
-  // Goes on at another rate: the next may go at once.
+  // Changes the rate. The next update may go at once.
   void change(std::size_t rate, Clock::Instant now) noexcept {
     const auto due = due_;
     *this = RateLimiter{rate};
@@ -33,16 +33,16 @@ class RateLimiter {
 
   [[nodiscard]] bool limits() const noexcept { return interval_ > Clock::Duration{}; }
 
-  // When the next may go at the earliest; any moment in the past says: now.
+  // Returns the earliest time for the next update; a time in the past means now.
   [[nodiscard]] Clock::Instant next() const noexcept { return due_ - burst_; }
 
-  // One goes now. Precondition: next() <= now, or no limit.
+  // Counts an update that goes now. Precondition: next() <= now, or no limit.
   void take(Clock::Instant now) noexcept { due_ = std::max(due_, now) + interval_; }
 
  private:
   Clock::Duration interval_;
   Clock::Duration burst_;
-  Clock::Instant due_{};  // of the next, at the even pace
+  Clock::Instant due_{};  // when the next is due at an even pace
 };
 
 }  // namespace qatime::apply

@@ -23,42 +23,41 @@ namespace qatime::apply {
 template <class Value>
 class PathCache;
 
-// Looks a directory up from the deepest ancestor that the cache knows; the handle of the export's root stands for the
-// export's own path. Several who want one directory at once share one LOOKUP. Symlinks are not followed: the server
-// says NOTDIR to a LOOKUP in one. Lives on the apply thread.
+// Looks up a directory from its deepest cached ancestor, or from the export's root. Concurrent calls for one directory
+// share a LOOKUP. It follows no symlink: the server answers NOTDIR to a LOOKUP in one. Thread: apply.
 class Resolver {
  public:
   struct Answer {
     nfs::Status status = nfs::Status::ok;
     nfs::Handle handle;      // if the status is ok
-    std::string_view where;  // else: the directory in which a LOOKUP failed
+    std::string_view where;  // otherwise: the directory in which a LOOKUP failed
   };
-  // The answer is borrowed.
+  // Takes the answer, which is valid until it returns.
   using Done = std::function<void(const Answer&)>;
 
   Resolver(const nfs::Client& client, Pipeline& pipeline, const Clock& clock, const NfsConfig& config,
            const Exports& exports, metrics::Registry& registry);
   ~Resolver();
 
-  // `done` is called once: at once if the answer is known, else from a completion. Status::lost means that the export
-  // is not mounted.
+  // Calls `done` exactly once: before it returns if it knows the answer, otherwise from a completion. Status::lost
+  // means that the export is not mounted.
   void resolve(std::size_t export_index, std::string_view directory, Done done);
 
-  // A request on `directory` with `handle` showed that the handle is no longer good: forgets it and those of the
-  // ancestors, of which it was learned, unless it was replaced already.
+  // Drops `handle` of `directory`, which a request found stale, and the handles of its ancestors, because it came from
+  // them. Does nothing if the cache has another handle by now.
   void distrust(std::string_view directory, const nfs::Handle& handle);
 
-  // Names at and below `path` may mean other objects now. Answers that are under way serve those who wait for them
-  // already, and nobody else.
+  // Takes in that names at and below `path` may mean other objects now. LOOKUPs in flight serve the calls that wait for
+  // them already, and no others.
   void forget(std::string_view path);
 
  private:
   struct Walk {
     std::size_t export_index = 0;
-    std::string directory;  // to be resolved
-    std::size_t known = 0;  // length of its prefix that is `handle`
+    std::string directory;  // to resolve
+    std::size_t known = 0;  // length of the prefix that `handle` stands for
     nfs::Handle handle;
-    bool doubtful = false;  // part of it was forgotten meanwhile: what follows is neither shared nor remembered
+    bool doubtful = false;  // forget() hit a part of it: its further LOOKUPs are neither shared nor cached
     Done done;
   };
   struct Lookup {
@@ -79,12 +78,12 @@ class Resolver {
   const Clock& clock_;
   const Exports& exports_;
   const std::unique_ptr<PathCache<nfs::Handle>> cache_;
-  std::map<std::string, std::shared_ptr<Lookup>, std::less<>> lookups_;  // under way, by directory
+  std::map<std::string, std::shared_ptr<Lookup>, std::less<>> lookups_;  // in flight, by directory
   metrics::Counter& hits_;
   metrics::Counter& misses_;
 };
 
-// The parent of `path`, which is not "/".
+// Returns the parent of `path`, which is not "/".
 [[nodiscard]] std::string_view parent(std::string_view path) noexcept;
 
 }  // namespace qatime::apply

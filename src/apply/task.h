@@ -21,24 +21,24 @@ struct Task {
   std::size_t export_index = 0;
   std::shared_ptr<const std::string> directory;
   backlog::Entry entry;
-  bool is_probe = false;  // of the export's root; the entry's time is the atime found there, its ticket is none
+  bool is_probe = false;  // of the export's root: the entry has no ticket, and its time is the root's atime
   Breaker::Stamp taken = 0;
-  Breaker::Stamp sent = 0;  // its SETATTR
+  Breaker::Stamp sent = 0;  // of its SETATTR
 
   nfs::Handle parent;  // of `directory`
   nfs::Handle object;
-  Clock::Instant looked{};       // when it was found under its name
-  Time found{};                  // its atime, when it was last seen
-  std::optional<Time> guard;     // ctime that the SETATTR requires
-  std::optional<Time> rejected;  // the guard of the last SETATTR, where it met NOT_SYNC
-  bool is_recalled = false;      // was not looked up, but known from a moment ago
-  bool is_doubtful = false;      // its name may mean another object since it was taken
-  bool unguarded = false;        // goes without a guard, after too many NOT_SYNC or since the server takes none
-  bool guard_refused = false;    // a SETATTR with a guard met an error that one without it may not meet
+  Clock::Instant looked{};       // when LOOKUP found it under its name
+  Time found{};                  // its atime, as last seen
+  std::optional<Time> guard;     // the ctime that the SETATTR requires
+  std::optional<Time> rejected;  // the guard of the last SETATTR, if it met NOT_SYNC
+  bool is_recalled = false;      // comes from the hot file cache, without a LOOKUP
+  bool is_doubtful = false;      // since it was taken, its name may have got another object
+  bool unguarded = false;        // sends no guard: after too many NOT_SYNC, or because the server supports none
+  bool guard_refused = false;    // a SETATTR with a guard met an error that might not come without it
   unsigned looks = 0;            // resolutions after a stale handle
   unsigned not_syncs = 0;        // in a row
 
-  nfs::Status status = nfs::Status::ok;  // of the failure that a verdict is awaited for
+  nfs::Status status = nfs::Status::ok;  // of the failure on which a verdict is pending
   std::pmr::list<Task>::iterator self;
 };
 
