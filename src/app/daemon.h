@@ -11,8 +11,8 @@ namespace qatime {
 // Receives, coalesces and applies until SIGTERM or SIGINT. With `dry_run` it decides and counts everything, but sets
 // nothing and keeps no log.
 //
-// Stopping: it reads the bytes that the sockets hold and stops the intake. It waits at most 5 s for requests in flight,
-// then at most 10 s for the disk to keep the rest for the next start. If it cannot keep the rest, it ends the process
+// Stopping: it reads the bytes that the sockets hold and stops the intake. It waits at most 5 s for requests in flight.
+// Then the disk has at most 10 s to keep the rest for the next start. If it cannot keep the rest, it ends the process
 // with exit status 1. Without a log it applies pending entries during the 5 s. A second signal ends the process at once
 // with exit status 1.
 //

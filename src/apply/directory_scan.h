@@ -47,9 +47,8 @@ inline constexpr std::size_t kFewestNames = 8;
 [[nodiscard]] std::uint32_t first_page(std::size_t names) noexcept;
 
 // Returns the bytes of the page after one of `size` bytes with `entries` entries. `hits` of them were wanted; `left`
-// names are still wanted. Returns 0 if the page would cost more than it saves. Otherwise asks for the bytes that `left`
-// names need at the same rate of hits, from kProbe to kLargestPage, so that a wrong guess costs about as much as the
-// LOOKUPs.
+// names are still wanted. Returns 0 if the page would cost more than it saves. Otherwise returns the bytes that `left`
+// names need at the same rate of hits, from kProbe to kLargestPage. So a wrong guess costs as much as the LOOKUPs.
 [[nodiscard]] std::uint32_t next_page(std::uint32_t size, std::size_t entries, std::size_t hits,
                                       std::size_t left) noexcept;
 
@@ -88,7 +87,7 @@ class DirectoryScans {
   DirectoryScans(backlog::Backlog& backlog, Pipeline& pipeline, Resolver& resolver, const Clock& clock,
                  const Exports& exports, bool enabled, std::function<void()> catch_up, Leave leave);
 
-  // Returns how many more entries of its directory `slice` should take for a scan, or nothing if a scan does not pay.
+  // Returns how many more entries of the directory `slice` should take for a scan; nothing if a scan does not pay.
   [[nodiscard]] std::optional<std::size_t> extra_entries(const backlog::Slice& slice) const;
 
   // Begins a scan. Precondition: extra_entries() returned a number for the slice.
@@ -101,7 +100,7 @@ class DirectoryScans {
   // Puts back all entries of this export.
   void withdraw(std::size_t export_index);
 
-  // Takes in that names at and below `path` may mean other objects now. Puts back the entries affected, because the
+  // Takes in that names at and below `path` might mean other objects now. Puts back the entries affected, because the
   // backlog follows the change.
   void forget(std::string_view path);
 

@@ -18,9 +18,8 @@ class PathCache;
 
 // The handle and the attributes that the last SETATTR of a path returned.
 //
-// Rule: guard the next SETATTR with the cached ctime. Then it fails if the object has lost its name meanwhile, because
-// removing the name, replacing the object and moving it all change its ctime (POSIX, which leaves rename() to the
-// server).
+// Rule: guard the next SETATTR with the cached ctime. Then it fails if the object has lost its name meanwhile. For
+// removing the name, replacing the object and moving it change its ctime (POSIX, which leaves rename() to the server).
 // Limit: no guard shows that a directory above was renamed; nor do cached handles of directories. An entry lives for
 // kTtl after its LOOKUP, and renew() does not prolong that.
 // Thread: apply.
@@ -49,7 +48,7 @@ class HotFileCache {
 
   void drop(std::string_view directory, std::string_view name);
 
-  // Drops names at and below `path`, because they may mean other objects now.
+  // Drops names at and below `path`, because they might mean other objects now.
   void forget(std::string_view path);
 
  private:

@@ -15,7 +15,7 @@ namespace qatime::apply {
 // at least kBurst, it allows as many updates at once as the rate has in kBurst. Thread: apply.
 class RateLimiter {
  public:
-  // Longer than the engine pauses between two looks at the clock while it has work, so that it reaches the rate.
+  // Longer than the engine's pauses between two looks at the clock, so that it reaches the rate.
   static constexpr std::chrono::milliseconds kBurst{100};
 
   // `rate`: updates per second; 0: no limit.

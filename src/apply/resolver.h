@@ -47,8 +47,8 @@ class Resolver {
   // them. Does nothing if the cache has another handle by now.
   void distrust(std::string_view directory, const nfs::Handle& handle);
 
-  // Takes in that names at and below `path` may mean other objects now. LOOKUPs in flight serve the calls that wait for
-  // them already, and no others.
+  // Takes in that names at and below `path` might mean other objects now. LOOKUPs in flight serve the calls that wait
+  // for them already, and no others.
   void forget(std::string_view path);
 
  private:

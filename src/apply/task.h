@@ -32,7 +32,7 @@ struct Task {
   std::optional<Time> guard;     // the ctime that the SETATTR requires
   std::optional<Time> rejected;  // the guard of the last SETATTR, if it met NOT_SYNC
   bool is_recalled = false;      // comes from the hot file cache, without a LOOKUP
-  bool is_doubtful = false;      // since it was taken, its name may have got another object
+  bool is_doubtful = false;      // since it was taken, its name might mean another object
   bool unguarded = false;        // sends no guard: after too many NOT_SYNC, or because the server supports none
   bool guard_refused = false;    // a SETATTR with a guard met an error that might not come without it
   unsigned looks = 0;            // resolutions after a stale handle

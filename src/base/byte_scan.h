@@ -17,8 +17,8 @@
 
 namespace qatime {
 
-// Finds each occurrence of a character in a text. Compares the first 64 bytes at once, because fields are so short that
-// calling memchr for each takes a third of the time of a record. Borrows the text.
+// Finds each occurrence of a character in a text. Compares the first 64 bytes at once, because fields are short. A call
+// of memchr for each would take a third of the time of a record. Borrows the text.
 class ByteMask {
  public:
   // `wanted` is not NUL.

@@ -90,8 +90,8 @@ class Throttle {
  public:
   static constexpr std::chrono::seconds kInterval{10};
 
-  // Counts an occurrence. Returns how many occurrences the line to write now stands for, this one included, or nothing
-  // if no line is due.
+  // Counts an occurrence. Returns how many occurrences the next line stands for, this one included; nothing if no line
+  // is due.
   [[nodiscard]] std::optional<std::uint64_t> admit();
 
  private:
@@ -115,8 +115,8 @@ class Logger {
     if (enabled(level)) say(level, {}, text, args...);
   }
 
-  // Writes at most one line per Throttle::kInterval for `cause`. The field `count`, and the end of the message if it is
-  // not 1, say how many occurrences the line stands for. Returns whether a line was due.
+  // Writes at most one line per Throttle::kInterval for `cause`. The field `count` is the number of occurrences that it
+  // stands for; the message ends with it unless it is 1. Returns whether a line was due.
   template <class... Args>
   bool operator()(Level level, Throttle& cause, Text<Args...> text, const Args&... args) const {
     const auto times = cause.admit();

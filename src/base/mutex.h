@@ -37,8 +37,8 @@ class QATIME_THREAD_SAFETY(capability("mutex")) Mutex {
   void lock() QATIME_ACQUIRE() { mutex_.lock(); }
   void unlock() QATIME_RELEASE() { mutex_.unlock(); }
 
-  // Tells clang that this thread holds the mutex, where clang cannot see it because the mutex was locked under another
-  // name. Does nothing at run time.
+  // Tells clang that this thread holds the mutex. Use it where the mutex was locked under another name, because clang
+  // cannot see that. Does nothing at run time.
   void assert_held() const noexcept QATIME_THREAD_SAFETY(assert_capability(this)) {}
 
  private:

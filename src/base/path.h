@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Absolute paths as bytes, and the exports that they belong to.
 //
-// A path is *normal* when it begins with '/', does not end with '/' unless it is the root "/", and each component has 1
-// to 255 bytes, is neither "." nor ".." and holds no NUL. All paths of qatime are normal once ingest has accepted them.
+// A *normal* path begins with '/', and does not end with '/' unless it is the root "/". Each component has 1 to 255
+// bytes, is neither "." nor "..", and holds no NUL. All paths of qatime are normal once ingest has accepted them.
 #pragma once
 
 #include <cstddef>

@@ -7,8 +7,8 @@
 
 namespace qatime {
 
-// Belongs to the first thread that asks it, not the one that made it, because the main thread makes many objects that
-// then live on the thread of a loop. With NDEBUG it is empty and always returns true. Any thread.
+// Belongs to the first thread that asks it, not the one that made it. The main thread makes many objects that then live
+// on the thread of a loop. With NDEBUG it is empty and always returns true. Any thread.
 //
 //   assert(thread_.is_current());
 class ThreadChecker {

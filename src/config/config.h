@@ -148,8 +148,8 @@ struct LogConfig {
   log::Format format = log::Format::text;
 };
 
-// An error in the configuration. Its one line says where (file, line and column, or the --set), which key, what is
-// wrong and what is allowed. It ends the program, or the reload.
+// An error in the configuration. Its line names the place (file, line and column, or the --set), the key, the fault and
+// the allowed values. It ends the program, or the reload.
 class ConfigError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

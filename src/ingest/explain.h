@@ -23,7 +23,7 @@ struct Explanation {
   std::string why;           // one sentence for a person
 };
 
-// Explains `line`, which may have a line terminator. Knows only the own addresses in `policy.self`.
+// Explains `line`, which may have a line terminator. Our own addresses are those in `policy.self` alone.
 [[nodiscard]] Explanation explain(std::string_view line, const Config& config, Time now);
 
 }  // namespace qatime::ingest

@@ -58,7 +58,7 @@ class Intake {
   // Takes in one message, which is not empty and stays valid until flush(). Returns false if it is malformed.
   bool message(std::string_view bytes);
 
-  // Counts one message whose bytes are missing (too long, bad framing, no memory) or that the sender may not send.
+  // Counts one message without its bytes: dropped in framing, or from a sender that is not allowed.
   void reject(Malformed reason);
   void reject(Ignored reason);
 

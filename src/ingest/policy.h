@@ -26,8 +26,8 @@ class Policy {
   // `config` is valid. `exports` and `self` outlive the policy.
   Policy(const PolicyConfig& config, const Exports& exports, const SelfAddresses& self);
 
-  // Decides on `record`, which came with `header`. The event's paths point into the record. Malformed::path is the only
-  // malformed result, and only for an access, move or removal, because other operations need not have a path.
+  // Decides on `record`, which came with `header`. The event's paths point into the record. The only malformed result
+  // is Malformed::path, for accesses, moves and removals. Other operations need no path, so it does not check theirs.
   [[nodiscard]] Decision decide(const Header& header, const Record& record, Time now) const;
 
   // Whether `policy.clusters` is empty.

@@ -16,7 +16,7 @@ namespace qatime {
 // Any thread.
 class Alerts {
  public:
-  // Whether senders may go on sending records to this daemon; `unready` fails /readyz.
+  // Whether the daemon can still take records: `unready` makes /readyz fail.
   enum class Effect { degraded, unready };
 
   struct Alert {

@@ -108,7 +108,7 @@ class Registry {
     std::int64_t value = 0;                // of a histogram: its count
     const Histogram* histogram = nullptr;  // if it is one
   };
-  // Calls `visit` for each sample, in the order in which the names were first used, the samples of one name together.
+  // Calls `visit` for each sample, in the order of the first use of the names. Samples of one name come together.
   // It reads outcomes before the totals that they are part of, so outcomes never exceed the total.
   // Any thread. `visit` must not call the registry.
   void visit(const std::function<void(const Sample&)>& visit) const;

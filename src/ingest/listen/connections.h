@@ -26,7 +26,7 @@
 
 namespace qatime::ingest {
 
-// Closes a peer outside `syslog.allow` at once. Reads all bytes of the others, even malformed ones, so that a cluster
+// Closes a peer outside `syslog.allow` at once. Reads all bytes of the others, even malformed messages. So a cluster
 // waits only when the backlog has no room.
 //
 // Bounds: when max_connections are open, a new connection replaces the oldest that never sent a record. If all have

@@ -31,7 +31,7 @@ struct Header {
 [[nodiscard]] std::string_view describe(HeaderForm form) noexcept;
 
 // Reads the header of `message`. The views point into it. The priority may have any value, and the tag may end in ':'.
-// A traditional time is local time of `zone`, in the latest year that puts it at most a day after `now`.
+// A traditional time is local time of `zone`. Its year is the latest that puts it at most a day after `now`.
 [[nodiscard]] Parsed<Header> parse_header(std::string_view message, const TimeZone& zone, Time now);
 
 }  // namespace qatime::ingest

@@ -27,8 +27,8 @@ class LogError : public std::runtime_error {
 // whatever the file's name. The first ready() or read() opens the file; its end closes it. One thread.
 class RecordedLog {
  public:
-  // `name` names a file, or "-" standard input. Throws LogError if it does not exist, is a directory, or may not be
-  // read.
+  // `name` is a file, or "-" for standard input. Throws LogError if it does not exist, is a directory, or is not
+  // readable.
   explicit RecordedLog(std::string name);
   ~RecordedLog();
   RecordedLog(const RecordedLog&) = delete;

@@ -10,9 +10,9 @@
 
 namespace qatime::ingest {
 
-// Reads all of `text` as local time of `zone`, with a fraction of a second if there is one, because syslog-ng can write
-// one. The day may be padded with a space or a zero, or not at all. The year is the latest that puts the time at most a
-// day after `now`. Returns nothing for text that is a time in no year.
+// Reads all of `text` as local time of `zone`. A fraction of a second counts, because syslog-ng can write one. The day
+// may be padded with a space or a zero, or not at all. The year is the latest that puts the time at most a day after
+// `now`. Returns nothing for text that is not a time in any year.
 [[nodiscard]] std::optional<Time> parse_rfc3164_time(std::string_view text, const TimeZone& zone, Time now);
 
 }  // namespace qatime::ingest
