@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The apply stage: the client, the engine, and the timer that drives it.
+// The stage that applies: the client, the engine, and the timer that keeps it going.
 #pragma once
 
 #include <atomic>

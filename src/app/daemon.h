@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The composition root of `run`: makes, starts and stops every stage.
+// The composition root of `run`: makes every stage, starts and stops them.
 #pragma once
 
 #include <functional>

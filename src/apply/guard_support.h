@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The knowledge whether a server supports guarded SETATTRs (sattrguard3, RFC 1813 section 3.3.2).
+// The knowledge whether a server can do guarded SETATTRs (sattrguard3, RFC 1813 section 3.3.2).
 #pragma once
 
 namespace qatime::apply {

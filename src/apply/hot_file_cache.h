@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A cache of files whose atime was just set. Their next access costs a SETATTR and no LOOKUP.
+// Files whose atime was set a moment ago: the next access costs a SETATTR and no LOOKUP.
 #pragma once
 
 #include <chrono>
@@ -16,17 +16,17 @@ namespace qatime::apply {
 template <class Value>
 class PathCache;
 
-// The handle and the attributes that the last SETATTR of a path returned.
+// The handle of a path, with the attributes that its last SETATTR returned.
 //
-// Rule: guard the next SETATTR with the cached ctime. Then it fails if the object has lost its name meanwhile. For
-// removing the name, replacing the object and moving it change its ctime (POSIX, which leaves rename() to the server).
-// Limit: no guard shows that a directory above was renamed; nor do cached handles of directories. An entry lives for
-// kTtl after its LOOKUP, and renew() does not prolong that.
+// Rule: guard the next SETATTR with the cached ctime. It fails if the object has lost its name, because removing,
+// replacing and moving change an object's ctime (POSIX; rename() leaves it to the server).
+// Limit: neither a guard nor a cached handle of a directory shows that a directory above was renamed. So an entry
+// expires kTtl after its LOOKUP, and renew() does not prolong that.
 // Thread: apply.
 class HotFileCache {
  public:
-  // The time to live. Of all accesses of a file within it, only the first needs a LOOKUP. Files with longer intervals
-  // between accesses gain nothing from the cache.
+  // The time to live. A file accessed at shorter intervals needs one LOOKUP per kTtl. One accessed at longer intervals
+  // gains nothing from the cache.
   static constexpr std::chrono::seconds kTtl{2};
   static constexpr std::size_t kCapacity = 10'000;  // files, some 5 MB
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The counters of outcomes.
+// The counters of how entries end.
 #pragma once
 
 #include <array>
@@ -22,8 +22,8 @@ class OutcomeCounters {
 
   void applied() { applied_.add(); }
   void unchanged() { unchanged_.add(); }
-  // Also logs the failure: at level debug, and at level warning once per 10 s and status if an administrator should
-  // look. Adds it to the failures of Alerts.
+  // Counts a failure, adds it to Alerts::failures(), and logs it at level debug. If an administrator should look, it
+  // also logs at level warning, once per 10 s and status.
   void failed(nfs::Status status, std::string_view directory, std::string_view name);
 
  private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A bounded cache of values by path, which drops the least recently used first.
+// A bounded cache of values by path, the least recently used ones leaving first.
 #pragma once
 
 #include <cstddef>

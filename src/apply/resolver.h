@@ -43,8 +43,8 @@ class Resolver {
   // means that the export is not mounted.
   void resolve(std::size_t export_index, std::string_view directory, Done done);
 
-  // Drops `handle` of `directory`, which a request found stale, and the handles of its ancestors, because it came from
-  // them. Does nothing if the cache has another handle by now.
+  // Drops `handle` of `directory`, which a request found invalid. Drops the handles of its ancestors, too, because it
+  // was found through them. Does nothing if the cache has another handle by now.
   void distrust(std::string_view directory, const nfs::Handle& handle);
 
   // Takes in that names at and below `path` might mean other objects now. LOOKUPs in flight serve the calls that wait

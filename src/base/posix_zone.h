@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The rule of a time zone: a TZ string of POSIX (IEEE 1003.1 section 8.3), with the extensions of RFC 8536
-// section 3.3.1.
+// The rule by which the clocks of a zone go: a TZ string of POSIX (IEEE 1003.1 section 8.3), with the extensions of
+// RFC 8536 section 3.3.1.
 #pragma once
 
 #include <chrono>

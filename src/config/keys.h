@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The list of configuration keys.
+// The one list of what can be set.
 #pragma once
 
 #include <cstdint>

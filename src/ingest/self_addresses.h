@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Our own addresses, by which qatime recognises its requests in the audit stream.
+// The addresses of our own, by which we know our requests in the audit stream.
 #pragma once
 
 #include <vector>

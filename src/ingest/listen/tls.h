@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The server side of TLS for syslog connections (RFC 5425). The only user of OpenSSL.
+// TLS of syslog connections (RFC 5425), the side that receives. The one user of OpenSSL.
 #pragma once
 
 #include <cstddef>

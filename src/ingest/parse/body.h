@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The body of an audit record, in either form that a cluster can write.
+// The body of an audit record, in either form that a cluster can be told to write.
 #pragma once
 
 #include <memory_resource>

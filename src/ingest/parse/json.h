@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The JSON body of an audit record: {"user_id": {"name"}, "user_ip", "protocol", "operation", "status",
-// "details": {"path", "target", "file_id"}}, in any order, among other members.
+// "details": {"path", "target", "file_id"}}, in any order and with more besides.
 #pragma once
 
 #include <memory_resource>
@@ -12,7 +12,7 @@
 namespace qatime::ingest {
 
 // Reads all of `body`. The record's views point into `scratch` and `body`, and live as long as both. A field that is
-// missing or no string is empty.
+// missing, or not a string, is empty.
 // Failure: Malformed::fields without operation or status, Malformed::body if `body` is not JSON.
 [[nodiscard]] Parsed<Record> parse_json(std::string_view body, std::pmr::memory_resource& scratch);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A recorded audit log, plain or gzip.
+// A recorded audit log.
 #pragma once
 
 #include <chrono>
