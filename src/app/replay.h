@@ -19,7 +19,7 @@ namespace qatime {
 // in flight. It stops in the same way after `patience` (0: never) without an outcome, because a server might never
 // answer.
 //
-// Returns true if it read all logs to their ends, and each access has an outcome but a denial (ACCES, PERM, ROFS).
+// Returns whether it read all logs to their ends, gave each access an outcome, and met no denial (ACCES, PERM, ROFS).
 // Throws nfs::Unreachable before it reads: when it cannot mount an export, or, as uid 0 and without `dry_run`,
 // when it cannot set times there.
 [[nodiscard]] bool replay(const Config& config, std::deque<ingest::RecordedLog>& logs,

@@ -13,8 +13,8 @@ namespace qatime::ingest {
 // a hyphen is the cluster's name.
 [[nodiscard]] std::string_view cluster_of(std::string_view host) noexcept;
 
-// Counts records of other clusters than the first, and warns once, because qatime would take their paths for those of
-// the first. One thread.
+// Counts records of other clusters than the first, and warns once. qatime takes their paths for paths of the
+// first. One thread.
 class ClusterWatch {
  public:
   // `registry` outlives the watch.
