@@ -30,7 +30,7 @@ say "Build (build/quickstart)"
 # shellcheck disable=SC2086
 need $BUILD_PACKAGES $SERVER_PACKAGES python3
 build=build/quickstart
-[ -f $build/build.ninja ] || meson setup $build --wrap-mode=nodownload
+[ -f $build/build.ninja ] || meson setup $build --wrap-mode=nodownload --unity=on
 meson compile -C $build qatime nfs_files
 PATH=$PWD/$build/src:$PATH
 
