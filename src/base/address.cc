@@ -23,7 +23,8 @@ bool is_ipv4(const Address& address) noexcept {
 }  // namespace
 
 std::optional<Address> parse_address(std::string_view text) noexcept {
-  text = text.substr(0, text.find('%'));
+  if (text.find('\0') != std::string_view::npos) return std::nullopt;  // inet_pton would not see what is behind it
+  if (text.find(':') != std::string_view::npos) text = text.substr(0, text.find('%'));
   std::array<char, INET6_ADDRSTRLEN> terminated{};
   if (text.size() >= terminated.size()) return std::nullopt;
   std::ranges::copy(text, terminated.begin());

@@ -101,11 +101,14 @@ char32_t decode(std::string_view character) noexcept {
   return code;
 }
 
-// Whether a terminal, a viewer or a reader may take it for something else than a character of a name: C0, C1 and DEL;
-// ALM, LRM, RLM, the embeddings, overrides and isolates (UAX #9), and the line and paragraph separators.
+// Whether a terminal, a viewer or a reader might take it for something else than a character of a name, or not see it:
+// C0, C1 and DEL; the marks of direction (UAX #9); the line and paragraph separators; soft hyphen, zero-width
+// characters, byte order mark, interlinear annotations and tags (general category Cf).
 bool is_treacherous(char32_t code) noexcept {
-  return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x061C || code == 0x200E || code == 0x200F ||
-         (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
+  return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x00AD || code == 0x061C || code == 0x180E ||
+         (code >= 0x200B && code <= 0x200F) || (code >= 0x2028 && code <= 0x202E) ||
+         (code >= 0x2060 && code <= 0x206F) || code == 0xFEFF || (code >= 0xFFF9 && code <= 0xFFFB) ||
+         (code >= 0xE0000 && code <= 0xE007F);
 }
 
 std::string escape(std::string_view bytes, std::string_view also) {

@@ -177,7 +177,18 @@ bool Framer::skip_count() noexcept {
   return after_count_;
 }
 
+// A file, and so what is sent of it, may begin with a byte order mark. Returns false while it cannot be told.
+bool Framer::skip_byte_order_mark() noexcept {
+  constexpr std::string_view kMark{"\xEF\xBB\xBF"};
+  const std::string_view begin = view(std::min(held(), kMark.size()));
+  if (begin.size() < kMark.size() && kMark.starts_with(begin)) return false;
+  if (begin == kMark) begin_ += kMark.size();
+  is_at_start_ = false;
+  return true;
+}
+
 std::optional<Framer::Frame> Framer::start_message() noexcept {
+  if (is_at_start_ && !skip_byte_order_mark()) return std::nullopt;
   drop_terminators();
   if (held() == 0) return std::nullopt;
   const std::string_view rest = view(held());

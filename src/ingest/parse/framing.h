@@ -73,6 +73,7 @@ class Framer {
   [[nodiscard]] std::size_t held() const noexcept { return end_ - begin_; }
   std::size_t find(Cursor& cursor, std::size_t end) noexcept;
   std::size_t find_terminator() noexcept;
+  bool skip_byte_order_mark() noexcept;
   void drop_terminators() noexcept;
   bool skip_on() noexcept;
   bool skip_line() noexcept;
@@ -90,6 +91,7 @@ class Framer {
   Cursor line_feed_{'\n'};
   Cursor nul_{'\0'};
   std::size_t count_ = 0;     // bytes of the current counted message from begin_; 0: none
+  bool is_at_start_ = true;   // of the stream
   bool after_count_ = false;  // a counted message has just ended
   Skip skip_ = Skip::nothing;
 };

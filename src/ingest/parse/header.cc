@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: MIT
+//
+// A relay may put a header of its own in front of a whole record: syslog-ng does so with network() and without
+// flags(syslog-protocol). It takes the version of the inner header for a tag. So where a tag is another than qumulo, an
+// inner record is looked for, through kMostRelays of them.
 #include "ingest/parse/header.h"
 
 #include <optional>
 
+#include "base/address.h"
 #include "base/byte_scan.h"
 #include "ingest/parse/rfc3164.h"
 
@@ -54,22 +59,78 @@ bool skip_structured_data(std::string_view& rest) noexcept {
   return false;
 }
 
-bool is_tag(std::string_view token) noexcept { return token == "qumulo" || token == "qumulo:"; }
+constexpr std::string_view kByteOrderMark{"\xEF\xBB\xBF"};
+constexpr int kMostRelays = 4;
 
-bool skip_tag(std::string_view& rest) noexcept { return skip(rest, "qumulo ") || skip(rest, "qumulo: "); }
+void skip_blanks(std::string_view& rest) noexcept {
+  while (rest.starts_with(' ')) rest.remove_prefix(1);
+}
+
+// `qumulo`, perhaps with a process id in brackets (RFC 3164 section 5.3), and the blank or colon behind it.
+bool skip_tag(std::string_view& rest) noexcept {
+  if (skip(rest, "qumulo ") || skip(rest, "qumulo: ")) return true;
+  std::string_view text = rest;
+  if (!skip(text, "qumulo")) return false;
+  if (skip(text, "[")) {
+    const std::size_t end = text.find(']');
+    if (end == std::string_view::npos) return false;
+    text.remove_prefix(end + 1);
+  }
+  if (!skip(text, ":") && !text.starts_with(' ')) return false;
+  skip(text, " ");
+  rest = text;
+  return true;
+}
 
 // A token that does not matter, most often nil.
 bool skip_token(std::string_view& rest) noexcept { return skip(rest, "- ") || take_token(rest); }
 
 Parsed<Header> make_header(HeaderForm form, std::optional<Time> time, std::string_view host, std::string_view body) {
   if (!time) return Malformed::time;
-  while (body.starts_with(' ')) body.remove_prefix(1);
-  skip(body, "\xEF\xBB\xBF");
+  skip_blanks(body);
+  skip(body, kByteOrderMark);
   return Header{form, *time, host, body};
 }
 
-// What follows `<PRI>1 `.
-Parsed<Header> parse_rfc5424(std::string_view rest) {
+Parsed<Header> parse_any(std::string_view message, const TimeZone& zone, Time now, int relays);
+Parsed<Header> parse_rfc5424(std::string_view rest, const TimeZone& zone, Time now, int relays);
+
+// Reads the record that a relay has put behind a header of its own: with its priority, or from its version on. Returns
+// `outer` if there is none.
+Parsed<Header> parse_inner(Malformed outer, std::string_view rest, const TimeZone& zone, Time now, int relays) {
+  if (relays == kMostRelays) return outer;
+  skip_blanks(rest);
+  Parsed<Header> inner = outer;
+  if (rest.starts_with('<')) {
+    inner = parse_any(rest, zone, now, relays + 1);
+  } else if (skip(rest, "1 ")) {
+    inner = parse_rfc5424(rest, zone, now, relays + 1);
+  }
+  return std::holds_alternative<Header>(inner) ? inner : Parsed<Header>{outer};
+}
+
+// Reads what follows the host where the tag is not ours: an inner record, perhaps behind a tag.
+Parsed<Header> parse_foreign(bool has_time, std::string_view rest, const TimeZone& zone, Time now, int relays) {
+  const Parsed<Header> inner = parse_inner(Malformed::header, rest, zone, now, relays);
+  if (std::holds_alternative<Header>(inner)) return inner;
+  const bool has_tag = take_token(rest).has_value();
+  const Malformed reason = has_tag && has_time ? Malformed::tag : Malformed::header;
+  return has_tag && rest.starts_with('<') ? parse_inner(reason, rest, zone, now, relays) : reason;
+}
+
+// Reads what follows `<PRI>1 TIME HOST ` where the tag is not ours.
+Parsed<Header> parse_foreign_rfc5424(std::string_view rest, const TimeZone& zone, Time now, int relays) {
+  const auto tag = take_token(rest);
+  if (!tag) return Malformed::header;
+  const bool has_message = skip_token(rest) && skip_token(rest) && skip_structured_data(rest);
+  if (!has_message || relays == kMostRelays) return Malformed::tag;
+  if (*tag != "1") return parse_inner(Malformed::tag, rest, zone, now, relays);
+  const Parsed<Header> inner = parse_rfc5424(rest, zone, now, relays + 1);
+  return std::holds_alternative<Header>(inner) ? inner : Parsed<Header>{Malformed::tag};
+}
+
+// Reads what follows `<PRI>1 `.
+Parsed<Header> parse_rfc5424(std::string_view rest, const TimeZone& zone, Time now, int relays) {
   const ByteMask spaces{rest, ' '};
   const std::size_t time_end = spaces.find(0);
   const std::size_t host_end = time_end == std::string_view::npos ? time_end : spaces.find(time_end + 1);
@@ -78,7 +139,7 @@ Parsed<Header> parse_rfc5424(std::string_view rest) {
   const std::string_view host = rest.substr(time_end + 1, host_end - time_end - 1);
   rest.remove_prefix(host_end + 1);
   if (!skip(rest, "qumulo - - - ")) {  // as the cluster writes it
-    if (!skip_tag(rest)) return take_token(rest) ? Malformed::tag : Malformed::header;
+    if (!skip_tag(rest)) return parse_foreign_rfc5424(rest, zone, now, relays);
     const bool has_process = skip_token(rest);
     const bool has_message = skip_token(rest);
     if (!has_process || !has_message || !skip_structured_data(rest)) return Malformed::header;
@@ -86,43 +147,78 @@ Parsed<Header> parse_rfc5424(std::string_view rest) {
   return make_header(HeaderForm::rfc5424, parse_rfc3339(time), host, rest);
 }
 
-// `token` is `TIME,HOST,qumulo`.
-Parsed<Header> parse_comma_joined(std::string_view token, std::string_view rest) {
-  const std::size_t time_end = token.find(',');
-  const std::size_t host_end = token.find(',', time_end + 1);
-  if (host_end == std::string_view::npos || host_end == time_end + 1) return Malformed::header;
-  if (!is_tag(token.substr(host_end + 1))) return Malformed::tag;
-  return make_header(HeaderForm::comma_joined, parse_rfc3339(token.substr(0, time_end)),
-                     token.substr(time_end + 1, host_end - time_end - 1), rest);
+// Whether a body begins here: that of JSON, one of CSV by the address of the client and the quote behind it, or a
+// repeated one.
+bool begins_body(std::string_view text) noexcept {
+  if (text.starts_with('{') || text.starts_with("message repeated ")) return true;
+  const std::size_t end = text.find(',');
+  return end != std::string_view::npos && text.substr(end + 1).starts_with('"') && parse_address(text.substr(0, end));
+}
+
+// Reads what follows `TIME,`: `HOST,qumulo BODY`, `HOST,BODY`, `qumulo BODY` or `BODY`.
+Parsed<Header> parse_comma_joined(std::optional<Time> time, std::string_view rest) {
+  constexpr HeaderForm kForm = HeaderForm::comma_joined;
+  skip_blanks(rest);
+  if (begins_body(rest)) return make_header(kForm, time, {}, rest);
+  std::string_view body = rest;
+  if (skip_tag(body) && (skip_blanks(body), begins_body(body))) return make_header(kForm, time, {}, body);
+
+  const std::size_t host_end = rest.find(',');
+  if (host_end == std::string_view::npos || host_end == 0) return Malformed::header;
+  const std::string_view host = rest.substr(0, host_end);
+  rest.remove_prefix(host_end + 1);
+  skip_blanks(rest);
+  if (skip_tag(rest) || begins_body(rest)) return make_header(kForm, time, host, rest);
+  return take_token(rest) ? Malformed::tag : Malformed::header;
 }
 
 // `Mmm dd HH:MM:SS HOST qumulo `.
-Parsed<Header> parse_rfc3164(std::string_view message, const TimeZone& zone, Time now) {
+Parsed<Header> parse_rfc3164(std::string_view message, const TimeZone& zone, Time now, int relays) {
   std::string_view rest = message;
   const auto month = take_token(rest);
   skip(rest, " ");  // a day of one digit may be padded
   const auto day = take_token(rest);
+  constexpr std::size_t kClock = 8;  // HH:MM:SS
+  if (rest.size() > kClock && rest[kClock] == ',') {
+    const std::size_t end = message.size() - rest.size() + kClock;
+    return parse_comma_joined(parse_rfc3164_time(message.substr(0, end), zone, now), message.substr(end + 1));
+  }
   const auto clock = take_token(rest);
   if (!month || !day || !clock) return Malformed::header;
   const std::string_view text = message.substr(0, message.size() - rest.size() - 1);
   const auto host = take_token(rest);
   if (!host || host->empty()) return Malformed::header;
   const std::optional<Time> time = parse_rfc3164_time(text, zone, now);
-  if (!skip_tag(rest)) return take_token(rest) && time ? Malformed::tag : Malformed::header;
+  if (!skip_tag(rest)) return parse_foreign(time.has_value(), rest, zone, now, relays);
   skip(rest, "- - - ");
   return make_header(HeaderForm::rfc3164, time, *host, rest);
 }
 
 // `TIME HOST qumulo `. What has neither the tag nor a time in its place may be anything.
-Parsed<Header> parse_iso(std::string_view rest, bool has_priority) {
+Parsed<Header> parse_iso(std::string_view message, bool has_priority, const TimeZone& zone, Time now, int relays) {
+  std::string_view rest = message;
   const auto time = take_token(rest);
-  if (time && time->find(',') != std::string_view::npos) return parse_comma_joined(*time, rest);
+  const std::size_t comma = time.value_or(message).find(',');
+  if (comma != std::string_view::npos) {
+    return parse_comma_joined(parse_rfc3339(message.substr(0, comma)), message.substr(comma + 1));
+  }
   const auto host = take_token(rest);
   if (!time || !host || host->empty()) return Malformed::header;
-  if (!skip_tag(rest)) return take_token(rest) && parse_rfc3339(*time) ? Malformed::tag : Malformed::header;
+  if (!skip_tag(rest)) return parse_foreign(parse_rfc3339(*time).has_value(), rest, zone, now, relays);
   const bool has_nils = skip(rest, "- - - ");
   const HeaderForm form = has_nils ? HeaderForm::log_filter : has_priority ? HeaderForm::forward : HeaderForm::file;
   return make_header(form, parse_rfc3339(*time), *host, rest);
+}
+
+Parsed<Header> parse_any(std::string_view message, const TimeZone& zone, Time now, int relays) {
+  const bool has_priority = message.starts_with('<');
+  if (has_priority) {
+    if (!skip_priority(message)) return Malformed::header;
+    if (skip(message, "1 ")) return parse_rfc5424(message, zone, now, relays);
+    skip_blanks(message);
+  }
+  if (message.size() > 3 && message[3] == ' ') return parse_rfc3164(message, zone, now, relays);
+  return parse_iso(message, has_priority, zone, now, relays);
 }
 
 }  // namespace
@@ -146,11 +242,8 @@ std::string_view describe(HeaderForm form) noexcept {
 }
 
 Parsed<Header> parse_header(std::string_view message, const TimeZone& zone, Time now) {
-  const bool has_priority = message.starts_with('<');
-  if (has_priority && !skip_priority(message)) return Malformed::header;
-  if (has_priority && skip(message, "1 ")) return parse_rfc5424(message);
-  if (message.size() > 3 && message[3] == ' ') return parse_rfc3164(message, zone, now);
-  return parse_iso(message, has_priority);
+  if (message.starts_with('\xEF')) skip(message, kByteOrderMark);
+  return parse_any(message, zone, now, 0);
 }
 
 }  // namespace qatime::ingest

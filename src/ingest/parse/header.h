@@ -16,7 +16,7 @@ enum class HeaderForm : std::uint8_t {
   forward,       // <PRI>TIME HOST qumulo BODY: RSYSLOG_ForwardFormat, Python's SysLogHandler
   file,          // TIME HOST qumulo BODY: RSYSLOG_FileFormat
   log_filter,    // TIME HOST qumulo - - - BODY, with and without <PRI>: LogFilter
-  comma_joined,  // TIME,HOST,qumulo  BODY: a template for rsyslog
+  comma_joined,  // TIME,HOST,qumulo BODY, TIME,HOST,BODY and TIME,BODY: the vendor's templates for rsyslog
   rfc3164,       // Mmm dd HH:MM:SS HOST qumulo BODY, with and without <PRI>: the traditional one
 };
 

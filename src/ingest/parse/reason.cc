@@ -17,7 +17,7 @@ constexpr std::array<Words, kMalformedReasons> kMalformed{{
     {"header", "it begins with none of the known syslog headers"},
     {"tag", "another program than qumulo sent it"},
     {"time", "its time is not a time"},
-    {"body", "its body is empty, or JSON that cannot be read"},
+    {"body", "its body is empty, a repetition that was cut, or JSON that cannot be read"},
     {"fields", "fields are missing: CSV has eight, the second and the last two quoted; JSON has operation and status"},
     {"quote", "a quote does not end, or has more behind it"},
     {"path", "its path is not absolute, or has an empty, '.', '..' or overlong component"},

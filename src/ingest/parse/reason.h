@@ -13,7 +13,7 @@ enum class Malformed : std::uint8_t {
   header,    // not one of the forms of a syslog header
   tag,       // a header with another tag than qumulo
   time,      // a header with an invalid time
-  body,      // empty, or invalid JSON
+  body,      // empty, a repetition that was cut, or invalid JSON
   fields,    // CSV: not the eight fields of which the second and the last two are quoted; JSON: no operation or status
   quote,     // a quoted field without its end, or with bytes after it
   path,      // a path that is not normal

@@ -68,6 +68,17 @@ TEST_CASE("One CR, LF or NUL is stripped, and no more") {
 
 TEST_CASE("Empty messages are no messages") { CHECK(frames("\n\r\n\0\0\n\n<14>a\n\r\n\n"s) == Outcomes{"<14>a"}); }
 
+TEST_CASE("A byte order mark in front of a stream is skipped, and nowhere else") {
+  const std::string mark = "\xEF\xBB\xBF";
+  for (const std::size_t chunk : {1U, 2U, 3U, 4U, 1000U}) {
+    CHECK(frames(mark + "<14>a\n<14>b\n", chunk) == Outcomes{"<14>a", "<14>b"});
+    CHECK(frames(mark + counted("<14>a") + counted("<14>b"), chunk) == Outcomes{"<14>a", "<14>b"});
+    CHECK(frames("<14>a\n" + mark + "<14>b\n", chunk) == Outcomes{"<14>a", mark + "<14>b"});
+    CHECK(frames("\xEF\xBB<14>a\n", chunk) == Outcomes{"\xEF\xBB<14>a"});
+    CHECK(frames(mark, chunk).empty());
+  }
+}
+
 TEST_CASE("A message ends after its octet count") {
   CHECK(frames("5 <14>a6 <14>bc7 2026-01") == Outcomes{"<14>a", "<14>bc", "2026-01"});
 }

@@ -9,6 +9,8 @@
 namespace qatime::ingest::header_test {
 namespace {
 
+using namespace std::string_literals;
+
 const Time kNow = *parse_rfc3339("2026-02-01T00:00:00Z");
 
 Header read(std::string_view message) {
@@ -83,6 +85,99 @@ TEST_CASE("A traditional time is local") {
   REQUIRE(zone);
   const Parsed<Header> header = parse_header("Jan  1 08:00:00 q-1 qumulo BODY", *zone, kNow);
   CHECK(format_rfc3339(std::get<Header>(header).time) == "2025-12-31T23:00:00.000000000Z");
+}
+
+const std::string kBody = R"(192.0.2.9,"u",nfs3,fs_read_data,ok,6,"/d/my doc","")";
+
+TEST_CASE("The vendor's templates have no tag, and one has no host") {
+  struct Case {
+    std::string message;
+    std::string host;
+    std::string body;
+  };
+  const std::string time = GENERATE("2026-01-27T14:12:23.9558Z", "<14>2026-01-27T15:12:23.9558+01:00");
+  const std::string v6 = "2001:db8::1,\"u\",nfs3,fs_read_data,ok,6,\"/f\",\"\"";
+  const std::string repeated = "message repeated 2 times: [" + kBody + "]";
+  const auto each = GENERATE_COPY(
+      Case{time + ",a-b-1," + kBody, "a-b-1", kBody}, Case{time + ", a-b-1, " + kBody, "a-b-1", kBody},
+      Case{time + "," + kBody, "", kBody}, Case{time + ", " + kBody, "", kBody}, Case{time + "," + v6, "", v6},
+      Case{time + ",192.0.2.11," + kBody, "192.0.2.11", kBody}, Case{time + ",a-b-1,{\"a\": 1}", "a-b-1", "{\"a\": 1}"},
+      Case{time + ",{\"a\": 1}", "", "{\"a\": 1}"}, Case{time + ",a-b-1," + repeated, "a-b-1", repeated},
+      Case{time + ",qumulo: " + kBody, "", kBody}, Case{time + ",a-b-1,qumulo[12]: " + kBody, "a-b-1", kBody});
+  const Header header = read(each.message);
+  CHECK(header.form == HeaderForm::comma_joined);
+  CHECK(format_rfc3339(header.time) == "2026-01-27T14:12:23.955800000Z");
+  CHECK(header.host == each.host);
+  CHECK(header.body == each.body);
+}
+
+TEST_CASE("A joined header may have a traditional time") {
+  for (const std::string& joined : {"Jan 27 14:12:23,a-b-1," + kBody, "<14>Jan 27 14:12:23,a-b-1,qumulo  " + kBody}) {
+    const Header header = read(joined);
+    CHECK(header.form == HeaderForm::comma_joined);
+    CHECK(format_rfc3339(header.time) == "2026-01-27T14:12:23.000000000Z");
+    CHECK(header.host == "a-b-1");
+    CHECK(header.body == kBody);
+  }
+  CHECK(read("Jan  6 14:12:23," + kBody).host.empty());
+}
+
+TEST_CASE("A joined line of another program is no record") {
+  CHECK(refusal("2026-01-27T14:12:23Z,a-b-1,192.0.2.9 logged in") == "tag");
+  CHECK(refusal("2026-01-27T14:12:23Z,a-b-1,nobody,\"u\",nfs3") == "header");
+  CHECK(refusal("2026-01-27T14:12:23Z,a-b-1,started") == "header");
+  CHECK(refusal("2026-01-27,a-b-1," + kBody) == "time");
+  CHECK(refusal("2026-01-27T14:12:23Z,a-b-1,1.2.3.4\0x,\"u\",nfs3"s) == "header");
+}
+
+TEST_CASE("A tag may have a process id in brackets") {
+  for (const std::string begin :
+       {"<14>1 2026-01-27T14:12:23.9558Z a-b-1 qumulo[4711] - - - ", "<13>2026-01-27T14:12:23.9558Z a-b-1 qumulo[-]: ",
+        "2026-01-27T14:12:23.9558Z a-b-1 qumulo[4711]: ", "2026-01-27T14:12:23.9558Z a-b-1 qumulo[4711] - - - ",
+        "2026-01-27T14:12:23.9558Z,a-b-1,qumulo[4711]  ",
+        "2026-01-27T14:12:23.9558Z a-b-1 qumulo:", "2026-01-27T14:12:23.9558Z a-b-1 qumulo[4711]:"}) {
+    const Header header = read(begin + "BODY");
+    CHECK(header.host == "a-b-1");
+    CHECK(header.body == "BODY");
+  }
+  CHECK(read("<13>Jan 27 14:12:23 a-b-1 qumulo[-]: BODY").body == "BODY");
+  CHECK(refusal("2026-01-27T14:12:23Z host qumulo[47 BODY") == "tag");
+  CHECK(refusal("2026-01-27T14:12:23Z host qumulo[47]s BODY") == "tag");
+}
+
+TEST_CASE("A record behind the header of a relay is read whole") {
+  const std::string inner = "1 2026-01-27T14:12:23.9558Z a-b-1 qumulo - - - " + kBody;
+  const std::string marked = "<14>" + inner;
+  const std::string message = GENERATE_COPY(
+      "<14>Jan 28 19:53:40 localhost " + inner, "<14>2026-01-28T19:53:40+00:00 localhost " + inner,
+      "<14>1 2026-01-28T19:53:43+00:00 localhost 1 - - - " + inner.substr(2), "<13>Jan 28 19:53:40 localhost " + marked,
+      "<13>Jan 28 19:53:40 localhost relay: " + marked, "<13>1 2026-01-28T19:53:40Z localhost - - - - " + marked,
+      "<13>1 2026-01-28T19:53:40Z localhost relay 12 - - " + marked,
+      "<14>Jan 28 19:53:42 other <14>Jan 28 19:53:40 localhost " + inner);
+  const Header header = read(message);
+  CHECK(header.form == HeaderForm::rfc5424);
+  CHECK(format_rfc3339(header.time) == "2026-01-27T14:12:23.955800000Z");
+  CHECK(header.host == "a-b-1");
+  CHECK(header.body == kBody);
+}
+
+TEST_CASE("Relays are looked through a few at a time") {
+  std::string message = "<14>1 2026-01-27T14:12:23Z a-b-1 qumulo - - - BODY";
+  for (int relays = 0; relays < 4; ++relays) message = "<14>Jan 28 19:53:40 relay " + message;
+  CHECK(read(message).host == "a-b-1");
+  CHECK(refusal("<14>Jan 28 19:53:40 relay " + message) == "tag");
+  std::string deep;
+  while (deep.size() < 256 << 10) deep += "<14>Jan 28 19:53:40 relay ";
+  CHECK(refusal(deep) == "tag");
+}
+
+TEST_CASE("A blank behind the priority and a byte order mark in front are skipped") {
+  const std::string message =
+      GENERATE("<14> Jan 27 14:12:23 a-b-1 qumulo: BODY", "\xEF\xBB\xBF<14>Jan 27 14:12:23 a-b-1 qumulo BODY",
+               "\xEF\xBB\xBFJan 27 14:12:23 a-b-1 qumulo BODY", "<14>  2026-01-27T14:12:23Z a-b-1 qumulo BODY");
+  const Header header = read(message);
+  CHECK(header.host == "a-b-1");
+  CHECK(header.body == "BODY");
 }
 
 TEST_CASE("Bytes that are no header are malformed by reason") {
