@@ -1,11 +1,24 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/cluster.h"
 
+#include "base/address.h"
 #include "ingest/logger.h"
+#include "ingest/words.h"
 
 namespace qatime::ingest {
 
-std::string_view cluster_of(std::string_view host) noexcept { return host.substr(0, host.rfind('-')); }
+std::string_view cluster_of(std::string_view host) noexcept {
+  if (is_host_address(host)) return {};
+  host = host.substr(0, host.find('.'));
+  return host.substr(0, host.rfind('-'));
+}
+
+// The first character tells most names from addresses at once.
+bool is_host_address(std::string_view host) noexcept {
+  const bool may_be =
+      !host.empty() && (host.find(':') != std::string_view::npos || (host.front() >= '0' && host.front() <= '9'));
+  return may_be && parse_address(host).has_value();
+}
 
 ClusterWatch::ClusterWatch(metrics::Registry& registry)
     : others_{registry.counter("qatime_other_cluster_records_total",
@@ -13,7 +26,7 @@ ClusterWatch::ClusterWatch(metrics::Registry& registry)
 
 void ClusterWatch::see(std::string_view host) {
   const std::string_view cluster = cluster_of(host);
-  if (cluster == first_ || cluster.empty()) return;
+  if (cluster == first_ || cluster.empty() || equal_words(cluster, first_)) return;
   if (first_.empty()) {
     first_ = cluster;
     return;

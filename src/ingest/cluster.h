@@ -9,9 +9,12 @@
 
 namespace qatime::ingest {
 
-// Returns the cluster of a node's host name, CLUSTER-NUMBER. A cluster's name may contain hyphens. A host name without
-// a hyphen is the cluster's name.
+// Returns the cluster of a node's host name, CLUSTER-NUMBER with or without a domain. A cluster's name may contain
+// hyphens. A host name without a hyphen is the cluster's name. An address names no cluster: empty.
 [[nodiscard]] std::string_view cluster_of(std::string_view host) noexcept;
+
+// Whether a relay has put an address in place of the host's name.
+[[nodiscard]] bool is_host_address(std::string_view host) noexcept;
 
 // Counts records of other clusters than the first, and warns once. qatime takes their paths for paths of the
 // first. One thread.

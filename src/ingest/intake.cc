@@ -14,6 +14,11 @@
 namespace qatime::ingest {
 namespace {
 
+// The node of records that name no host.
+constexpr std::string_view kUnknownHost{"unknown"};
+// The time without a record of policy.clusters, after which ignored ones are worth a warning.
+constexpr std::chrono::seconds kSilence{10};
+
 // One counter for each reason, in the order of the enumerators.
 template <class Reason>
 std::vector<metrics::Counter*> make_counters(metrics::Registry& registry, std::string_view name, std::string_view help,
@@ -75,9 +80,10 @@ bool Intake::message(std::string_view bytes) {
   if (const auto* const malformed = std::get_if<Malformed>(&decision)) {
     count_malformed(*malformed, bytes);
   } else if (const auto* const ignored = std::get_if<Ignored>(&decision)) {
-    current_->ignored[static_cast<std::size_t>(*ignored)]->add();
+    count_ignored(*ignored, source);
     outcome = RecordOutcome::ignored;
   } else {
+    ours_ = now_;
     outcome = take(std::get<Event>(decision));
   }
   if (source.node != nullptr) source.node->count(outcome, source.time, now_);
@@ -107,7 +113,7 @@ Decision Intake::judge(std::string_view bytes, Source& source) {
   const Parsed<Header> header = parse_header(bytes, zone_, written_);
   if (const auto* const reason = std::get_if<Malformed>(&header)) return *reason;
   const auto& read = std::get<Header>(header);
-  source = {&nodes_.find(read.host), read.time};
+  source = {&nodes_.find(read.host.empty() ? kUnknownHost : read.host), read.time, read.host};
   const Parsed<Record> record = parse_body(read.body, scratch_);
   if (const auto* const reason = std::get_if<Malformed>(&record)) return *reason;
   if (policy_->takes_any_cluster()) clusters_.see(read.host);
@@ -126,6 +132,23 @@ RecordOutcome Intake::take(const Event& event) {
   }
   current_->removals.add();
   return RecordOutcome::removal;
+}
+
+// The reasons in front of `cluster` say nothing about the cluster.
+void Intake::count_ignored(Ignored reason, const Source& source) {
+  current_->ignored[static_cast<std::size_t>(reason)]->add();
+  if (reason > Ignored::cluster) ours_ = now_;
+  if (reason == Ignored::cluster && now_ - ours_ > kSilence) tell_other_clusters(source);
+}
+
+// Records of other clusters beside ours are as expected. Where none of ours come, policy.clusters or a relay is wrong.
+void Intake::tell_other_clusters(const Source& source) {
+  const char* const advice = source.host.empty() ? "have the relay send the name of the host, too"
+                             : is_host_address(source.host)
+                                 ? "have the relay keep the names of hosts (syslog-ng: keep-hostname(yes))"
+                                 : "name the cluster in policy.clusters";
+  kLog.warning(other_clusters_, "records are ignored, and none of policy.clusters come; the last is of host {}: {}",
+               log::field("host", source.host), advice);
 }
 
 void Intake::count_malformed(Malformed reason, std::string_view example) {

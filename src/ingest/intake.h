@@ -81,11 +81,14 @@ class Intake {
   struct Source {
     Node* node = nullptr;
     Time time{};
+    std::string_view host{};
   };
 
   [[nodiscard]] Decision judge(std::string_view bytes, Source& source);
   RecordOutcome take(const Event& event);
   void count_malformed(Malformed reason, std::string_view example);
+  void count_ignored(Ignored reason, const Source& source);
+  void tell_other_clusters(const Source& source);
   static Traffic make_traffic(metrics::Registry& registry, const char* transport);
 
   ThreadChecker thread_;
@@ -97,6 +100,8 @@ class Intake {
   Alerts& alerts_;
   std::array<log::Throttle, kMalformedReasons> throttles_;
   ClusterWatch clusters_;
+  log::Throttle other_clusters_;
+  Time ours_{};  // when the last record of our clusters came
 
   // The state of the current read:
   Time now_{};

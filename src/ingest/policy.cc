@@ -21,20 +21,10 @@
 
 #include "base/address.h"
 #include "ingest/cluster.h"
+#include "ingest/words.h"
 
 namespace qatime::ingest {
 namespace {
-
-char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-// Without the case of ASCII letters.
-bool equal_words(std::string_view a, std::string_view b) noexcept {
-  return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
-}
-
-bool has_word(std::span<const std::string> words, std::string_view word) noexcept {
-  return std::ranges::any_of(words, [&](const std::string& one) { return equal_words(one, word); });
-}
 
 // Whether `path` is one of `prefixes` or below it.
 bool has_path(std::span<const std::string> prefixes, std::string_view path) noexcept {
@@ -73,8 +63,7 @@ Policy::Kind Policy::kind_of(std::string_view operation) const noexcept {
 }
 
 bool Policy::is_ours(std::string_view host) const {
-  const auto& ours = config_.clusters;
-  return ours.empty() || std::ranges::find(ours, cluster_of(host)) != ours.end();
+  return config_.clusters.empty() || has_word(config_.clusters, cluster_of(host));
 }
 
 std::optional<Ignored> Policy::filter(const Record& record, std::string_view path) const {

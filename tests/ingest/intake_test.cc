@@ -12,6 +12,7 @@
 
 #include "base/timestamp.h"
 #include "catch.h"
+#include "log_lines.h"
 
 namespace qatime::ingest::intake_test {
 namespace {
@@ -193,6 +194,45 @@ TEST_CASE_METHOD(Fixture, "Records of a second cluster are counted while nobody 
   CHECK(count("qatime_other_cluster_records_total") == 0);
   take({of("a-1"), of("a-b-1"), of("a-b-c-1"), of("c-1")});
   CHECK(count("qatime_other_cluster_records_total") == 3);
+}
+
+TEST_CASE_METHOD(Fixture, "A node is of the same cluster with and without its domain, and an address is of none") {
+  std::vector<std::string> messages;
+  for (const char* const host : {"store-1", "store-2.my-corp.example", "STORE-3", "192.0.2.11", "2001:db8::1"}) {
+    messages.push_back(fmt::format(
+        R"(<14>1 2026-01-27T14:12:23.9558Z {} qumulo - - - 192.0.2.1,"u",nfs3,fs_read_data,ok,7,"/a","")", host));
+  }
+  messages.push_back(R"(2026-01-27T14:12:23.9558Z,192.0.2.1,"u",nfs3,fs_read_data,ok,7,"/a","")");
+  CHECK(take(messages).size() == 6);
+  CHECK(count("qatime_other_cluster_records_total") == 0);
+  std::vector<std::string> names;
+  for (const Node* const node : metrics.nodes().all()) names.push_back(node->name());
+  CHECK(names == std::vector<std::string>{"store-1", "store-2.my-corp.example", "STORE-3", "192.0.2.11", "2001:db8::1",
+                                          "unknown"});
+}
+
+TEST_CASE("Where none of policy.clusters come, a line says why") {
+  struct Case {
+    const char* host;
+    const char* advice;
+  };
+  const auto each =
+      GENERATE(Case{"other-1", "name the cluster in policy.clusters"}, Case{"192.0.2.11", "keep-hostname(yes)"});
+  Fixture f;
+  f.config.clusters = {"store"};
+  const Policy policy{f.config, f.exports, f.self};
+  f.intake.reconfigure(policy, {});
+  const auto record_of = [](std::string_view host) {
+    return fmt::format(
+        R"(<14>1 2026-01-27T14:12:23.9558Z {} qumulo - - - 192.0.2.1,"u",nfs3,fs_read_data,ok,7,"/a","")", host);
+  };
+  CHECK(said(log::Format::text, [&] { f.take({record_of("store-1"), record_of(each.host)}); }).empty());
+  Fixture alone;
+  alone.intake.reconfigure(policy, {});
+  const std::string lines = said(log::Format::text, [&] { alone.take({record_of(each.host), record_of(each.host)}); });
+  CHECK(std::ranges::count(lines, '\n') == 1);
+  CHECK(lines.find(each.host) != std::string::npos);
+  CHECK(lines.find(each.advice) != std::string::npos);
 }
 
 TEST_CASE_METHOD(Fixture, "Every message ends in exactly one counter") {

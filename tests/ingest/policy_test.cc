@@ -225,11 +225,13 @@ TEST_CASE_METHOD(Fixture, "Protocols are included and excluded without case") {
 TEST_CASE_METHOD(Fixture, "A host is a cluster and, behind the last hyphen, a node") {
   config.clusters = {"small", "big-store"};
   CHECK(decide(record("fs_read_data", "/a")) == "access /a");
-  for (const char* const name : {"small-1", "small", "big-store-1"}) {
+  for (const char* const name : {"small-1", "small", "big-store-1", "Small-1", "small-1.my-corp.example",
+                                 "BIG-store-1.example", "small.my-corp"}) {
     host = name;
     CHECK(decide(record("fs_read_data", "/a")) == "access /a");
   }
-  for (const char* const name : {"big-1", "big-store", "other-big-store-1", "Small-1", ""}) {
+  for (const char* const name :
+       {"big-1", "big-store", "other-big-store-1", "other.small-1", "192.0.2.11", "2001:db8::1", ""}) {
     host = name;
     CAPTURE(host);
     CHECK(decide(record("fs_read_data", "/a")) == "ignored cluster");
