@@ -144,6 +144,12 @@ class Rsyslog(Forwarder):
         return "config validation run" in line or "End of config validation" in line
 
 
+class ReducingRsyslog(Rsyslog):
+    """Like Ubuntu's /etc/rsyslog.conf."""
+
+    MAIN = "\n        $RepeatedMsgReduction on" + Rsyslog.MAIN
+
+
 class Rewriting:
     """One that writes headers anew: a port for each of its WAYS to forward, which say the nanoseconds that a time is
     precise to; a mixin."""
@@ -175,6 +181,32 @@ class RewritingRsyslog(Rewriting, Rsyslog):
     WAY = """
         input(type="imtcp" port="{port}" address="127.0.0.1" ruleset="{port}")
         ruleset(name="{port}") {{ action(type="omfwd" target="127.0.0.1" port="{to}" {way}) }}
+    """
+
+
+class TemplateRsyslog(RewritingRsyslog):
+    """By the templates that Qumulo publishes for rsyslog: without a tag, and one without the host."""
+
+    WAYS = {f'template="{template}" protocol="tcp"': 1000 for template in ("TimeHostMessage", "TimeMessage")}
+    MAIN = RewritingRsyslog.MAIN + """
+        template(name="TimeHostMessage" type="string" string="%timestamp:::date-rfc3339%,%hostname%,%msg%\\n")
+        template(name="TimeMessage" type="string" string="%timestamp:::date-rfc3339%,%msg%\\n")
+    """
+
+
+class RepeatingRsyslog(Rewriting, Rsyslog):
+    """One that sends `message repeated 2 times: [...]` to qatime."""
+
+    WAYS = {"": 1000}
+    MAIN = """
+        module(load="imuxsock" SysSock.Use="off")
+        module(load="imtcp")
+        $WorkDirectory {directory}
+        $RepeatedMsgReduction on
+    """
+    WAY = """
+        input(type="imtcp" port="{port}" address="127.0.0.1")
+        action(type="omfwd" target="127.0.0.1" port="{to}" protocol="tcp" template="RSYSLOG_SyslogProtocol23Format" {way})
     """
 
 
@@ -223,6 +255,15 @@ class RewritingSyslogNg(Rewriting, SyslogNg):
           destination {{ {way}; }};
         }};
     """
+
+
+class WrappingSyslogNg(RewritingSyslogNg):
+    """Its source knows nothing of RFC 5424, so it puts a header of its own in front."""
+
+    WAYS = {f'{driver}("127.0.0.1" port({{to}}) persist-name("{{port}}") {how})': 1000
+            for driver, how in (("network", 'transport("tcp")'), ("syslog", 'transport("tcp")'),
+                                ("network", 'transport("tcp") flags(syslog-protocol)'))}
+    WAY = RewritingSyslogNg.WAY.replace(" flags(syslog-protocol)", "")
 
 
 def for_tls(begin, files, **changes):
@@ -346,6 +387,54 @@ class ThroughRsyslog(Forwarding, Case):
         self.assertNotIn("fs_read_data", others.read_text() if others.exists() else "")
 
 
+class ThroughReducingRsyslog(Case):
+    def test_equal_records_all_arrive(self):
+        [path] = self.make_files("equal")
+        daemon = self.daemon()
+        forwarder = ReducingRsyslog(self.scratch, daemon.port)
+        self.addCleanup(forwarder.stop)
+        forwarder.start()
+        time = now()
+        records = [record(path, time)] * 8 + [record(path, time, "fs_read_metadata")]
+        send_tcp(forwarder.port, records)
+        wanted = b"".join(line + b"\n" for line in records)
+        lab.wait_until(lambda: forwarder.file.exists() and forwarder.file.stat().st_size >= len(wanted), "the file")
+        self.assertEqual(forwarder.file.read_bytes(), wanted)
+        lab.wait_until(lambda: daemon.metrics()("received_messages") == len(records), "all records")
+        self.expect_atimes({path: time})
+
+
+class Repeated(Case):
+    def test_a_repeated_message_is_an_access(self):
+        paths = self.make_files("plain", " a,b", ' "q]"')
+        daemon = self.daemon()
+        forwarder = RepeatingRsyslog(self.scratch, daemon.port)
+        self.addCleanup(forwarder.stop)
+        forwarder.start()
+        times = {path: now() // 1000 * 1000 for path in paths}
+        # rsyslog sends what was repeated once it hears something else; the last stays with it.
+        records = [record(path, time).replace(b"000Z ", b"Z ", 1) for path, time in times.items() for _ in range(3)]
+        send_tcp(forwarder.port, [*records, record("/none", now(), "fs_read_metadata")])
+        lab.wait_until(lambda: daemon.metrics()("accepted") >= 2 * len(paths), "accesses and their repetitions")
+        self.expect_atimes(times)
+        counters = daemon.stop()
+        self.assertEqual(counters("malformed"), 0)
+
+
+class ByLogger(Case):
+    def test_both_formats_with_a_process_id(self):
+        daemon = self.daemon()
+        for form in ("--rfc3164", "--rfc5424"):
+            [path] = self.make_files(form)
+            body = record(path, now()).split(b" - - - ", 1)[1]
+            before = now() // lab.SECOND * lab.SECOND
+            subprocess.run(["logger", "-i", form, "-t", "qumulo", "-n", "127.0.0.1", "-P", str(daemon.port), "-T", body],
+                           check=True)
+            lab.wait_until(lambda: before <= self.files.atimes([path])[0] <= now(), f"the time of {path}")
+        counters = daemon.stop()
+        self.assertEqual((counters("accepted"), counters("malformed")), (2, 0))
+
+
 class Rewritten:
     """What both must do; a mixin."""
 
@@ -377,8 +466,16 @@ class RewrittenByRsyslog(Rewritten, Case):
     make = RewritingRsyslog
 
 
+class RewrittenByTemplates(Rewritten, Case):
+    make = TemplateRsyslog
+
+
 class RewrittenBySyslogNg(Rewritten, Case):
     make = RewritingSyslogNg
+
+
+class WrappedBySyslogNg(Rewritten, Case):
+    make = WrappingSyslogNg
 
 
 class ThroughSyslogNg(Forwarding, Case):
