@@ -206,7 +206,9 @@ class RepeatingRsyslog(Rewriting, Rsyslog):
     """
     WAY = """
         input(type="imtcp" port="{port}" address="127.0.0.1")
-        action(type="omfwd" target="127.0.0.1" port="{to}" protocol="tcp" template="RSYSLOG_SyslogProtocol23Format" {way})
+        if $programname == "qumulo" then {{
+          action(type="omfwd" target="127.0.0.1" port="{to}" protocol="tcp" template="RSYSLOG_SyslogProtocol23Format" {way})
+        }}
     """
 
 
