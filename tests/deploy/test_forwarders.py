@@ -415,8 +415,9 @@ class Repeated(Case):
         forwarder.start()
         times = {path: now() // 1000 * 1000 for path in paths}
         # rsyslog sends what was repeated once it hears something else; the last stays with it.
-        records = [record(path, time).replace(b"000Z ", b"Z ", 1) for path, time in times.items() for _ in range(3)]
-        send_tcp(forwarder.port, [*records, record("/none", now(), "fs_read_metadata")])
+        records = [record(path, time) for path, time in times.items() for _ in range(3)]
+        records.append(record("/none", now(), "fs_read_metadata"))
+        send_tcp(forwarder.port, [line.replace(b"000Z ", b"Z ", 1) for line in records])
         lab.wait_until(lambda: daemon.metrics()("accepted") >= 2 * len(paths), "accesses and their repetitions")
         self.expect_atimes(times)
         counters = daemon.stop()
