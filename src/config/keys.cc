@@ -204,7 +204,8 @@ constexpr std::array kKeys{
                                                                                             InForce::at_reload, kFile),
     key<kList<0, parse_peer>, &Config::syslog, &SyslogConfig::tls, &SyslogConfig::Tls::permitted_peers>(
         "syslog.tls.permitted_peers", InForce::at_reload,
-        R"(a list of names in certificates, like ["forwarder.example.com", "*.example.com", "192.0.2.7"])"),
+        R"(a list of names in certificates, like ["forwarder.example.com", "*.example.com", "192.0.2.7"], or of their )"
+        R"(fingerprints, like "sha-256:E1:2D:...")"),
     key<kList<0, parse_word>, &Config::policy, &PolicyConfig::clusters>(
         "policy.clusters", InForce::at_reload, R"(a list of names of clusters, like ["qumulo"])"),
     key<kList<1, parse_word>, &Config::policy, &PolicyConfig::operations>(

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <utility>
@@ -119,13 +121,40 @@ bool is_export(const std::string& text) {
   return text.starts_with('/') && text.size() <= kMntPathLen && text.find('\0') == std::string::npos;
 }
 
+namespace {
+
+// Reads "sha-1:" or "sha-256:" and as many bytes in hexadecimal as such a hash has, with colons between. Makes the
+// letters of the bytes large and those of the label small.
+std::optional<std::string> parse_fingerprint(const std::string& text) {
+  const std::size_t label = text.find(':');
+  if (label == text.npos) return std::nullopt;
+  std::string made = text;
+  for (std::size_t i = 0; i < label; ++i)
+    made[i] = static_cast<char>(std::tolower(static_cast<unsigned char>(made[i])));
+  const std::string_view name = std::string_view{made}.substr(0, label);
+  const std::size_t bytes = name == "sha-1" ? 20 : name == "sha-256" ? 32 : 0;
+  if (bytes == 0 || made.size() != label + 3 * bytes) return std::nullopt;
+  for (std::size_t i = label; i < made.size(); ++i) {
+    const bool is_digit = std::isxdigit(static_cast<unsigned char>(made[i])) != 0;
+    if ((i - label) % 3 == 0 ? made[i] != ':' : !is_digit) return std::nullopt;
+    made[i] = static_cast<char>(std::toupper(static_cast<unsigned char>(made[i])));
+  }
+  return made;
+}
+
+}  // namespace
+
 std::optional<std::string> parse_word(const std::string& text) {
   return text.empty() ? std::nullopt : std::optional{text};
 }
 
 std::optional<std::string> parse_peer(const std::string& text) {
-  const std::size_t begin = text.starts_with("*.") ? 2 : 0;
-  const bool is_name = begin < text.size() && text[begin] != '.' && text.find('*', begin) == std::string::npos;
+  if (const auto fingerprint = parse_fingerprint(text)) return fingerprint;
+  if (is_address(text)) return text;
+  const std::string_view name = std::string_view{text}.substr(text.starts_with("*.") ? 2 : 0);
+  constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+  const bool is_name = !name.empty() && !name.starts_with('.') && !name.ends_with('.') &&
+                       name.find("..") == name.npos && name.find_first_not_of(kAllowed) == name.npos;
   return is_name ? std::optional{text} : std::nullopt;
 }
 

@@ -52,7 +52,8 @@ struct HostPort {
 // Reads any text but the empty one.
 [[nodiscard]] std::optional<std::string> parse_word(const std::string& text);
 
-// Reads a host name or an address. The first label of a name may be "*", which stands for any label.
+// Reads a name that a certificate can have: a host name, whose first label may be "*" for any label, or an address. Or
+// reads a fingerprint of one (RFC 5425 section 4.2.2), "sha-1:" or "sha-256:" and its bytes, like "sha-1:E1:2D:...".
 [[nodiscard]] std::optional<std::string> parse_peer(const std::string& text);
 
 // Reads an absolute path and makes it normal (base/path.h).

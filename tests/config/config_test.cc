@@ -19,6 +19,7 @@
 namespace qatime::config_test {
 
 using namespace std::chrono_literals;
+using namespace std::string_literals;
 
 namespace {
 
@@ -105,7 +106,13 @@ TEST_CASE("What TLS lacks is said where it is asked for") {
         "syslog.tls.certificate and syslog.tls.key");
   CHECK_THAT(error_in("[syslog.tls]\npermitted_peers = [\"a.example\"]\n"),
              Contains(":2:19: syslog.tls.permitted_peers needs syslog.tls.client_ca"));
-  for (const char* name : {"", "*", "*.", ".example.com", "a.*.example.com", "a*.example.com", "*.*.com"}) {
+  const std::string hash = "00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff:00:11:22:33";
+  CHECK(set({"syslog.tls.client_ca=ca", "syslog.tls.permitted_peers=[\"Sha-1:" + hash + "\"]"})
+            .syslog.tls.permitted_peers.front() == "sha-1:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33");
+  for (const std::string& name :
+       {""s, "*"s, "*."s, ".example.com"s, "a.*.example.com"s, "a*.example.com"s, "*.*.com"s, "a.example.com."s,
+        "a..example.com"s, "CN=a.example.com"s, "192.0.2.0/24"s, "a example"s, "SHA256:abc"s, "sha-256:" + hash,
+        "sha-1:" + hash + ":44", "sha-1:" + hash.substr(1), "sha-1:" + hash.substr(0, 57) + "xx", "md5:" + hash}) {
     CAPTURE(name);
     CHECK_THAT(error_of_set(fmt::format("syslog.tls.permitted_peers=[\"{}\"]", name)),
                Contains("syslog.tls.permitted_peers must be a list of names in certificates"));

@@ -101,9 +101,21 @@ std::string subject_of(X509* certificate) {
   return {begin, static_cast<std::size_t>(std::max(size, 0L))};
 }
 
+// The fingerprint of a certificate (RFC 5425 section 4.2.2): a label and a colon, and the bytes of its hash.
+std::string fingerprint(X509* certificate, std::string_view label, const EVP_MD* algorithm) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};
+  unsigned size = 0;
+  if (X509_digest(certificate, algorithm, bytes.data(), &size) != 1) return {};
+  std::string text{label};
+  for (unsigned i = 0; i < size; ++i) text += fmt::format(":{:02X}", bytes.at(i));
+  return text;
+}
+
 // RFC 5425 section 5.2, RFC 6125: an address by an iPAddress; a name by a dNSName or, where the certificate has none,
 // by its common name. "*" as the whole first label stands for any one, here and there.
 bool is_named(X509* certificate, const std::string& name) {
+  if (name.starts_with("sha-1:")) return fingerprint(certificate, "sha-1", EVP_sha1()) == name;
+  if (name.starts_with("sha-256:")) return fingerprint(certificate, "sha-256", EVP_sha256()) == name;
   if (parse_address(name)) return X509_check_ip_asc(certificate, name.c_str(), 0) == 1;
   const std::string_view checked = std::string_view{name}.substr(name.starts_with('*') ? 1 : 0);
   constexpr unsigned kFlags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_SINGLE_LABEL_SUBDOMAINS;
@@ -116,12 +128,13 @@ int verify_peer(int is_trusted, X509_STORE_CTX* store) {
   auto& failure = *static_cast<std::string*>(SSL_get_app_data(ssl));
   const auto& permitted = *static_cast<const std::vector<std::string>*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
   X509* const certificate = X509_STORE_CTX_get_current_cert(store);
-  std::string_view why;
+  std::string why;
   if (is_trusted == 0) {
     why = X509_verify_cert_error_string(X509_STORE_CTX_get_error(store));
   } else if (X509_STORE_CTX_get_error_depth(store) == 0 && !permitted.empty() &&
              std::ranges::none_of(permitted, [&](const auto& name) { return is_named(certificate, name); })) {
-    why = "syslog.tls.permitted_peers has none of its names";
+    why = fmt::format("syslog.tls.permitted_peers has none of its names, and not {}",
+                      fingerprint(certificate, "sha-256", EVP_sha256()));
     X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
   } else {
     return 1;
@@ -140,6 +153,8 @@ void trust_clients(SSL_CTX* context, const Config& config) {
     throw bad_content(config, kClientCa, path, "certificate");
   }
   SSL_CTX_set_client_CA_list(context, names);
+  // Any certificate in the file is an anchor: an intermediate one alone, or that of a peer itself.
+  X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN);
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, verify_peer);
 }
 

@@ -50,6 +50,10 @@ Identity Certificates::authority(const std::string& common_name) const {
   return make(common_name, nullptr, {{NID_basic_constraints, "critical,CA:TRUE"}});
 }
 
+Identity Certificates::intermediate(const Identity& authority, const std::string& common_name) const {
+  return make(common_name, &authority, {{NID_basic_constraints, "critical,CA:TRUE"}});
+}
+
 Identity Certificates::issue(const Identity& authority, const std::string& common_name,
                              const std::string& subject_alternatives) const {
   std::vector<Extension> extensions;

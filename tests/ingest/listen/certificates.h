@@ -39,6 +39,8 @@ class Certificates {
 
   // `subject_alternatives` as in x509v3_config(5): "DNS:a.example,IP:192.0.2.1"; "" for none. Valid for an hour.
   [[nodiscard]] Identity authority(const std::string& common_name) const;
+  // An authority by the grace of another.
+  [[nodiscard]] Identity intermediate(const Identity& authority, const std::string& common_name) const;
   [[nodiscard]] Identity issue(const Identity& authority, const std::string& common_name,
                                const std::string& subject_alternatives = "") const;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/listen/tls.h"
 
+#include <array>
 #include <deque>
 #include <optional>
 #include <string>
@@ -11,7 +12,9 @@
 #include <boost/asio/ssl.hpp>
 #include <boost/asio/ssl/impl/src.hpp>  // its own code, which qatime does not need
 #include <boost/asio/write.hpp>
+#include <fmt/core.h>
 
+#include "config/values.h"
 #include "ingest/listen/certificates.h"
 #include "ingest/listen/connections.h"
 #include "ingest/listen/listener_fixture.h"
@@ -252,6 +255,43 @@ TEST_CASE_METHOD(Fixture, "Only certificates of client_ca are heard") {
   CHECK_FALSE(is_heard(nullptr, version));
   CHECK(refused("certificate") == 2);
   CHECK(refused("handshake") == 0);
+}
+
+TEST_CASE_METHOD(Fixture, "Any certificate of client_ca is an anchor") {
+  const Identity between = certificates.intermediate(ca, "Our intermediate");
+  const Identity ours = certificates.issue(between, "any");
+  const Identity other = certificates.issue(ca, "any");
+  SECTION("an intermediate one alone") {
+    config.syslog.tls.client_ca = between.certificate_file();
+    listen();
+    CHECK(is_heard(&ours));
+    CHECK_FALSE(is_heard(&other));
+  }
+  SECTION("that of a peer") {
+    config.syslog.tls.client_ca = other.certificate_file();
+    listen();
+    CHECK(is_heard(&other));
+    CHECK_FALSE(is_heard(&ours));
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "A certificate is permitted by its fingerprint") {
+  const Identity one = certificates.issue(ca, "one");
+  const Identity two = certificates.issue(ca, "two");
+  const Identity three = certificates.issue(ca, "three");
+  const auto hash = [](const Identity& identity, const EVP_MD* algorithm, std::string text) {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};
+    unsigned size = 0;
+    REQUIRE(X509_digest(identity.certificate(), algorithm, bytes.data(), &size) == 1);
+    for (unsigned i = 0; i < size; ++i) text += fmt::format(":{:02x}", bytes.at(i));
+    return text;
+  };
+  const auto permitted = [](const std::string& name) { return parse_peer(name).value(); };
+  ask_for_certificates({permitted(hash(one, EVP_sha256(), "SHA-256")), permitted(hash(two, EVP_sha1(), "sha-1"))});
+  listen();
+  CHECK(is_heard(&one));
+  CHECK(is_heard(&two));
+  CHECK_FALSE(is_heard(&three));
 }
 
 TEST_CASE_METHOD(Fixture, "Only permitted names are heard") {
