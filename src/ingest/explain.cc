@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/explain.h"
 
+#include <algorithm>
 #include <memory_resource>
+#include <span>
 #include <utility>
 #include <variant>
 
 #include <fmt/core.h>
 
 #include "ingest/parse/body.h"
+#include "ingest/parse/framing.h"
 #include "ingest/parse/header.h"
 #include "ingest/policy.h"
 #include "ingest/self_addresses.h"
@@ -61,11 +64,34 @@ void decide(Explanation& explanation, const Decision& decision) {
   }
 }
 
+// The first message of a connection that brings `line` and ends.
+Parsed<std::string> first_message(std::string_view line, std::size_t max_message) {
+  Framer framer{max_message};
+  while (!line.empty()) {
+    const std::span<char> space = framer.writable();
+    const std::string_view part = line.substr(0, space.size());
+    std::ranges::copy(part, space.begin());
+    framer.commit(part.size());
+    line.remove_prefix(part.size());
+  }
+  auto frame = framer.next();
+  if (!frame) frame = framer.finish();
+  if (!frame) return Malformed::header;
+  if (frame->kind == Framer::Kind::too_long) return Malformed::too_long;
+  if (frame->kind != Framer::Kind::message) return Malformed::framing;
+  return std::string{frame->bytes};
+}
+
 }  // namespace
 
 Explanation explain(std::string_view line, const Config& config, Time now) {
   Explanation explanation;
-  const Parsed<Header> header = parse_header(line, config.syslog.rfc3164_timezone, now);
+  const Parsed<std::string> message = first_message(line, config.syslog.max_message);
+  if (const auto* const reason = std::get_if<Malformed>(&message)) {
+    refuse(explanation, "malformed", *reason);
+    return explanation;
+  }
+  const Parsed<Header> header = parse_header(std::get<std::string>(message), config.syslog.rfc3164_timezone, now);
   if (const auto* const reason = std::get_if<Malformed>(&header)) {
     refuse(explanation, "malformed", *reason);
     return explanation;

@@ -23,7 +23,8 @@ struct Explanation {
   std::string why;           // one sentence for a person
 };
 
-// Explains `line`, which may have a line terminator. Our own addresses are those in `policy.self` alone.
+// Explains `line` as the first of a connection: with or without an octet count and a terminator, and within
+// syslog.max_message. Our own addresses are those in `policy.self` alone.
 [[nodiscard]] Explanation explain(std::string_view line, const Config& config, Time now);
 
 }  // namespace qatime::ingest

@@ -39,6 +39,26 @@ TEST_CASE("A line is explained field by field") {
   CHECK_FALSE(line.why.empty());
 }
 
+TEST_CASE("A line is explained with the limit and the framing of a connection") {
+  const std::string line = R"(2026-01-27T14:12:23Z q-1 qumulo ::1,"u",nfs3,fs_read_data,ok,7,"/a","")";
+  const Time now = *parse_rfc3339("2026-01-28T00:00:00Z");
+  Config config;
+  const auto outcome = [&](const std::string& text) {
+    const Explanation explanation = explain(text, config, now);
+    return std::string{explanation.outcome} + " " + std::string{explanation.reason};
+  };
+  CHECK(outcome(line) == "accepted ");
+  CHECK(outcome(line + "\n") == "accepted ");
+  CHECK(outcome(std::to_string(line.size()) + " " + line) == "accepted ");
+  CHECK(outcome(std::to_string(line.size() + 1) + " " + line) == "malformed framing");
+  CHECK(outcome("") == "malformed header");
+  config.syslog.max_message = line.size();
+  CHECK(outcome(line) == "accepted ");
+  config.syslog.max_message = line.size() - 1;
+  CHECK(outcome(line) == "malformed too_long");
+  CHECK(outcome(std::string(1 << 20, 'x')) == "malformed too_long");
+}
+
 TEST_CASE("Moves and removals are explained") {
   CHECK(explain_body(R"(::1,"u",nfs3,fs_rename,ok,7,"/a","/b")").outcome == "move");
   const auto onto_itself = explain_body(R"(::1,"u",nfs3,fs_rename,ok,7,"/a/","/a")");
