@@ -20,22 +20,23 @@ std::size_t terminal_columns() {
 
 }  // namespace
 
-Progress::Progress() : visible_{isatty(STDERR_FILENO) == 1} {
-  if (visible_) log::set_line_begin(log::kClearLine);
+Progress::Progress() : is_terminal_{isatty(STDERR_FILENO) == 1} {
+  if (is_terminal_) log::set_line_begin(log::kClearLine);
+  if (!is_terminal_) next_ = SteadyClock{}.now() + kLineInterval;
 }
 
 Progress::~Progress() {
   clear();
-  if (visible_) log::set_line_begin("");
+  if (is_terminal_) log::set_line_begin("");
 }
 
-bool Progress::due() const noexcept { return visible_ && SteadyClock{}.now() >= next_; }
+bool Progress::due() const noexcept { return SteadyClock{}.now() >= next_; }
 
 void Progress::show(std::string_view line) {
-  if (!visible_) return;
+  next_ = SteadyClock{}.now() + (is_terminal_ ? kInterval : kLineInterval);
+  if (!is_terminal_) return fmt::print(stderr, "{}\n", line);
   fmt::print(stderr, "{}{}", log::kClearLine, line.substr(0, terminal_columns() - 1));
   shown_ = true;
-  next_ = SteadyClock{}.now() + kInterval;
 }
 
 void Progress::clear() {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The progress of a command, for a person at a terminal.
+// The progress of a command, for a person at a terminal or in a log.
 #pragma once
 
 #include <chrono>
@@ -9,18 +9,19 @@
 
 namespace qatime {
 
-// One line on standard error that each show() replaces and the destructor clears. Without a terminal it does nothing.
-// Log lines replace it, too, as long as this object lives. At most one object at a time. One thread.
+// On a terminal: one line on standard error that each show() replaces and the destructor clears. Log lines replace it,
+// too, as long as this object lives. Elsewhere: a line every kLineInterval. At most one object at a time. One thread.
 class Progress {
  public:
   static constexpr std::chrono::milliseconds kInterval{250};
+  static constexpr std::chrono::seconds kLineInterval{10};
 
   Progress();
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  // Whether standard error is a terminal and kInterval has passed since the last line.
+  // Whether it is time for another line.
   [[nodiscard]] bool due() const noexcept;
 
   // Shows `line`, cut at the width of the terminal.
@@ -29,7 +30,7 @@ class Progress {
   void clear();
 
  private:
-  const bool visible_;
+  const bool is_terminal_;
   bool shown_ = false;
   Clock::Instant next_{};
 };

@@ -155,7 +155,12 @@ class Replay {
     for (const auto& log : logs) total_ += log.size().value_or(0);
     for (auto& log : logs) {
       try {
+        const std::int64_t messages = count("received_messages");
+        const std::int64_t malformed = count("malformed");
         read(log);
+        if (is_foreign(count("received_messages") - messages, count("malformed") - malformed, log)) whole = false;
+      } catch (const ingest::PackedLog&) {
+        throw;
       } catch (const ingest::LogError& error) {
         kReplayLog.error("{}; what was read before counts", error.what());
         whole = false;
@@ -163,6 +168,19 @@ class Replay {
       read_before_ += log.position();
     }
     return whole;
+  }
+
+  [[nodiscard]] std::int64_t count(std::string_view what) const {
+    return metrics_.sum(fmt::format("qatime_{}_total", what));
+  }
+
+  // Whether none of the messages of a log is a record.
+  bool is_foreign(std::int64_t messages, std::int64_t malformed, const ingest::RecordedLog& log) {
+    if (messages == 0 || malformed < messages) return false;
+    progress_.clear();
+    kReplayLog.error("{}: none of its {} lines is an audit record: `qatime check --record LINE` says why", log.name(),
+                     messages);
+    return true;
   }
 
   // A log that is cut off has no last message: what there is of it may look whole.

@@ -21,7 +21,11 @@ int replay(const ReplayOptions& options) {
   } catch (const ingest::LogError& error) {
     throw UsageError{error.what()};
   }
-  return qatime::replay(config, logs, *patience, options.dry_run) ? 0 : 1;
+  try {
+    return qatime::replay(config, logs, *patience, options.dry_run) ? 0 : 1;
+  } catch (const ingest::PackedLog& error) {
+    throw UsageError{error.what()};
+  }
 }
 
 }  // namespace qatime::commands

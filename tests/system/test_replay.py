@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Recorded logs, through `qatime replay`."""
 
+import bz2
 import gzip
 import os
 import pathlib
@@ -128,7 +129,8 @@ class Replay(OwnServerCase):
         places = [self.write(log.read_bytes().splitlines(), log.name) for log in logs]
         summary, _ = self.replay(*places)
         self.assertEqual(summary["records"], lines)
-        self.assertEqual(summary["malformed"], 1)
+        malformed = (DATA / "expected.tsv").read_text().count("\tmalformed\t")
+        self.assertEqual(summary["malformed"], malformed)
         self.assertGreater(summary["accepted"], 3)
 
     def test_a_time_without_a_year_is_of_when_the_log_was_written(self):
@@ -180,6 +182,27 @@ class Replay(OwnServerCase):
             _, error = self.replay(log, *wrong, status=2)
             self.assertRegex(error, pattern)
         self.expect_untouched([path])
+
+    def test_nothing_is_applied_when_a_log_is_packed_otherwise(self):
+        (path,) = self.make_files("file")
+        log = self.write([record(path, now())])
+        other = self.write([], "other.log")
+        other.write_bytes(bz2.compress(log.read_bytes()))
+        _, error = self.replay(log, other, status=2)
+        self.assertIn(f"is packed by bzip2: use `bzcat {other} | qatime replay -`", error)
+        _, error = self.replay(log, "-", status=2, data=other.read_bytes())
+        self.assertIn("is packed by bzip2", error)
+        self.expect_untouched([path])
+
+    def test_a_log_without_any_record_fails_and_the_others_count(self):
+        (path,) = self.make_files("file")
+        time = now()
+        log = self.write([record(path, time)])
+        foreign = self.write([b"Jun  6 14:52:28 host cron: started"] * 11, "foreign.log")
+        summary, error = self.replay(foreign, log, status=1)
+        self.assertRegex(error, r"foreign\.log: none of its 11 lines is an audit record")
+        self.assertEqual((summary["malformed"], summary["applied"]), (11, 1))
+        self.assertEqual(self.files.atimes([path]), [time])
 
     def test_it_fails_at_once_when_nothing_can_be_applied(self):
         log = self.write([record("/x", now())])

@@ -23,6 +23,26 @@ namespace {
 constexpr std::size_t kRecordedBlock = 256 << 10;  // bytes read at once
 constexpr std::array kGzipMagic{'\x1f', '\x8b'};
 
+// The marks at the front of what else logs are packed or written as, and the command that makes a plain one of it.
+struct FormatMark {
+  std::string_view bytes;
+  std::string_view form;
+  std::string_view command;
+};
+constexpr std::array kMarks{
+    FormatMark{{"\xFD\x37\x7A\x58\x5A\0", 6}, "packed by xz", "xzcat"},
+    FormatMark{"\x28\xB5\x2F\xFD", "packed by zstd", "zstdcat"},
+    FormatMark{"BZh", "packed by bzip2", "bzcat"},
+    FormatMark{"\x04\x22\x4D\x18", "packed by lz4", "lz4cat"},
+    FormatMark{"\x1F\x9D", "packed by compress", "zcat"},
+    FormatMark{{"PK\3\4", 4}, "a zip archive", "unzip -p"},
+    FormatMark{"\xFF\xFE", "UTF-16", "iconv -f UTF-16 -t UTF-8"},
+    FormatMark{"\xFE\xFF", "UTF-16", "iconv -f UTF-16 -t UTF-8"},
+    FormatMark{{"<\0", 2}, "UTF-16", "iconv -f UTF-16LE -t UTF-8"},
+    FormatMark{{"\0<", 2}, "UTF-16", "iconv -f UTF-16BE -t UTF-8"},
+};
+constexpr std::size_t kLongestMark = 6;
+
 std::string last_error() { return std::generic_category().message(errno); }
 
 }  // namespace
@@ -75,6 +95,13 @@ RecordedLog::RecordedLog(std::string name) : name_{std::move(name)} {
   if (!S_ISREG(about.st_mode)) return;
   written_ = Time{std::chrono::seconds{about.st_mtim.tv_sec} + std::chrono::nanoseconds{about.st_mtim.tv_nsec}};
   size_ = static_cast<std::uint64_t>(about.st_size);
+
+  // Before anything is read of any log.
+  std::array<char, kLongestMark> begin{};
+  open();
+  const ssize_t size = pread(descriptor_, begin.data(), begin.size(), lseek(descriptor_, 0, SEEK_CUR));
+  close();
+  if (size > 0) expect_plain(std::span{begin}.first(static_cast<std::size_t>(size)));
 }
 
 RecordedLog::~RecordedLog() { close(); }
@@ -134,11 +161,22 @@ bool RecordedLog::fill() {
 bool RecordedLog::recognise() {
   buffer_.resize(kRecordedBlock);
   const bool is_end = !fill();
-  recognised_ = is_end || held_.size() >= kGzipMagic.size();
+  recognised_ = is_end || held_.size() >= kLongestMark;
+  if (!recognised_) return false;
+  expect_plain(held_);
   if (held_.size() >= kGzipMagic.size() && std::equal(kGzipMagic.begin(), kGzipMagic.end(), held_.begin())) {
     gzip_ = std::make_unique<Gzip>();
   }
   return recognised_;
+}
+
+void RecordedLog::expect_plain(std::span<const char> begin) const {
+  const std::string_view text{begin.data(), begin.size()};
+  for (const FormatMark& mark : kMarks) {
+    if (!text.starts_with(mark.bytes)) continue;
+    throw PackedLog{fmt::format("{}: is {}: use `{} {} | qatime replay -`", log::escaped(name_), mark.form,
+                                mark.command, name_ == "-" ? "FILE" : log::escaped(name_))};
+  }
 }
 
 std::size_t RecordedLog::copy(std::span<char> space) {

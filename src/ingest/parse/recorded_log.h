@@ -23,12 +23,18 @@ class LogError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// A log is in a form that must be unpacked or converted first. One line that says which log, and the command to type.
+class PackedLog : public LogError {
+ public:
+  using LogError::LogError;
+};
+
 // The bytes recorded in a file or on standard input. Unpacks all members of content that begins like gzip (RFC 1952),
 // whatever the file's name. The first ready() or read() opens the file; its end closes it. One thread.
 class RecordedLog {
  public:
   // `name` is a file, or "-" for standard input. Throws LogError if it does not exist, is a directory, or is not
-  // readable.
+  // readable, and PackedLog if it is packed otherwise than by gzip.
   explicit RecordedLog(std::string name);
   ~RecordedLog();
   RecordedLog(const RecordedLog&) = delete;
@@ -39,7 +45,8 @@ class RecordedLog {
   [[nodiscard]] bool ready(std::chrono::milliseconds limit);
 
   // Reads into `space`. Returns the number of bytes, 0 at the end, or nothing if it needs more bytes of the file first.
-  // Throws LogError where the log is damaged or cut off, after all bytes before that place.
+  // Throws LogError where the log is damaged or cut off, after all bytes before that place; PackedLog as above, for
+  // what comes through a pipe.
   [[nodiscard]] std::optional<std::size_t> read(std::span<char> space);
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
@@ -61,6 +68,7 @@ class RecordedLog {
   [[nodiscard]] std::size_t read_file(std::span<char> space);
   bool fill();
   [[nodiscard]] bool recognise();
+  void expect_plain(std::span<const char> begin) const;
   std::size_t copy(std::span<char> space);
   std::optional<std::size_t> unpack(std::span<char> space);
   void begin_member();

@@ -173,6 +173,26 @@ TEST_CASE_METHOD(Fixture, "A failure names the log so that no terminal is harmed
   }
 }
 
+TEST_CASE_METHOD(Fixture, "A log that is packed otherwise is refused with the command to type") {
+  struct Case {
+    std::string begin;
+    std::string says;
+  };
+  const auto each = GENERATE(values<Case>({{"\xFD\x37\x7A\x58\x5A\0"s, "is packed by xz: use `xzcat "},
+                                           {"\x28\xB5\x2F\xFD", "is packed by zstd: use `zstdcat "},
+                                           {"BZh9", "is packed by bzip2: use `bzcat "},
+                                           {"\x04\x22\x4D\x18", "is packed by lz4: use `lz4cat "},
+                                           {"\x1F\x9D", "is packed by compress: use `zcat "},
+                                           {"PK\3\4", "is a zip archive: use `unzip -p "},
+                                           {"\xFF\xFE<\0"s, "is UTF-16: use `iconv -f UTF-16 -t UTF-8 "},
+                                           {"\xFE\xFF\0<"s, "is UTF-16: use `iconv -f UTF-16 -t UTF-8 "},
+                                           {"<\0001\0"s, "is UTF-16: use `iconv -f UTF-16LE -t UTF-8 "},
+                                           {"\0<\0001"s, "is UTF-16: use `iconv -f UTF-16BE -t UTF-8 "}}));
+  const std::string text = each.begin + "and more of it\n";
+  CHECK_THROWS_WITH(RecordedLog{write(text)}, Contains(each.says) && Contains(" | qatime replay -`"));
+  CHECK_THROWS_AS(RecordedLog{write(text)}, PackedLog);
+}
+
 TEST_CASE_METHOD(Fixture, "A file tells its size and when it was written") {
   const std::string file = write("12345");
   const timespec written{1'560'000'000, 250'000'000};
