@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // A relay may put a header of its own in front of a whole record: syslog-ng does so with network() and without
-// flags(syslog-protocol). It takes the version of the inner header for a tag. So where a tag is another than qumulo, an
-// inner record is looked for, through kMostRelays of them.
+// flags(syslog-protocol). It takes the version of the inner header for a tag. So an inner record is looked for where a
+// tag would be, through kMostRelays of them. It is not looked for behind the tag of another program, because such a
+// program might log text that strangers choose.
 #include "ingest/parse/header.h"
 
 #include <optional>
@@ -109,13 +110,10 @@ Parsed<Header> parse_inner(Malformed outer, std::string_view rest, const TimeZon
   return std::holds_alternative<Header>(inner) ? inner : Parsed<Header>{outer};
 }
 
-// Reads what follows the host where the tag is not ours: an inner record, perhaps behind a tag.
+// Reads what follows the host where the tag is not ours.
 Parsed<Header> parse_foreign(bool has_time, std::string_view rest, const TimeZone& zone, Time now, int relays) {
-  const Parsed<Header> inner = parse_inner(Malformed::header, rest, zone, now, relays);
-  if (std::holds_alternative<Header>(inner)) return inner;
-  const bool has_tag = take_token(rest).has_value();
-  const Malformed reason = has_tag && has_time ? Malformed::tag : Malformed::header;
-  return has_tag && rest.starts_with('<') ? parse_inner(reason, rest, zone, now, relays) : reason;
+  const bool has_tag = rest.find(' ') != std::string_view::npos;
+  return parse_inner(has_tag && has_time ? Malformed::tag : Malformed::header, rest, zone, now, relays);
 }
 
 // Reads what follows `<PRI>1 TIME HOST ` where the tag is not ours.
@@ -124,7 +122,8 @@ Parsed<Header> parse_foreign_rfc5424(std::string_view rest, const TimeZone& zone
   if (!tag) return Malformed::header;
   const bool has_message = skip_token(rest) && skip_token(rest) && skip_structured_data(rest);
   if (!has_message || relays == kMostRelays) return Malformed::tag;
-  if (*tag != "1") return parse_inner(Malformed::tag, rest, zone, now, relays);
+  if (*tag == "-") return parse_inner(Malformed::tag, rest, zone, now, relays);
+  if (*tag != "1") return Malformed::tag;
   const Parsed<Header> inner = parse_rfc5424(rest, zone, now, relays + 1);
   return std::holds_alternative<Header>(inner) ? inner : Parsed<Header>{Malformed::tag};
 }

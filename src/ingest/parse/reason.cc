@@ -15,7 +15,9 @@ struct Words {
 // In the order of the enumerators.
 constexpr std::array<Words, kMalformedReasons> kMalformed{{
     {"header", "it begins with none of the known syslog headers"},
-    {"tag", "another program than qumulo sent it"},
+    {"tag",
+     "another program than qumulo sent it, or a relay put an unknown header in front (syslog-ng: "
+     "flags(syslog-protocol))"},
     {"time", "its time is not a time"},
     {"body", "its body is empty, a repetition that was cut, or JSON that cannot be read"},
     {"fields", "fields are missing: CSV has eight, the second and the last two quoted; JSON has operation and status"},

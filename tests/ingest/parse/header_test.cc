@@ -148,12 +148,11 @@ TEST_CASE("A tag may have a process id in brackets") {
 TEST_CASE("A record behind the header of a relay is read whole") {
   const std::string inner = "1 2026-01-27T14:12:23.9558Z a-b-1 qumulo - - - " + kBody;
   const std::string marked = "<14>" + inner;
-  const std::string message = GENERATE_COPY(
-      "<14>Jan 28 19:53:40 localhost " + inner, "<14>2026-01-28T19:53:40+00:00 localhost " + inner,
-      "<14>1 2026-01-28T19:53:43+00:00 localhost 1 - - - " + inner.substr(2), "<13>Jan 28 19:53:40 localhost " + marked,
-      "<13>Jan 28 19:53:40 localhost relay: " + marked, "<13>1 2026-01-28T19:53:40Z localhost - - - - " + marked,
-      "<13>1 2026-01-28T19:53:40Z localhost relay 12 - - " + marked,
-      "<14>Jan 28 19:53:42 other <14>Jan 28 19:53:40 localhost " + inner);
+  const std::string message =
+      GENERATE_COPY("<14>Jan 28 19:53:40 localhost " + inner, "<14>2026-01-28T19:53:40+00:00 localhost " + inner,
+                    "<14>1 2026-01-28T19:53:43+00:00 localhost 1 - - - " + inner.substr(2),
+                    "<13>Jan 28 19:53:40 localhost " + marked, "<13>1 2026-01-28T19:53:40Z localhost - - - - " + marked,
+                    "<14>Jan 28 19:53:42 other <14>Jan 28 19:53:40 localhost " + inner);
   const Header header = read(message);
   CHECK(header.form == HeaderForm::rfc5424);
   CHECK(format_rfc3339(header.time) == "2026-01-27T14:12:23.955800000Z");
@@ -169,6 +168,13 @@ TEST_CASE("Relays are looked through a few at a time") {
   std::string deep;
   while (deep.size() < 256 << 10) deep += "<14>Jan 28 19:53:40 relay ";
   CHECK(refusal(deep) == "tag");
+}
+
+TEST_CASE("A record in the text of another program is none") {
+  const std::string record = "<14>1 2026-01-27T14:12:23Z a-b-1 qumulo - - - BODY";
+  CHECK(refusal("<13>Jan 28 19:53:40 host login: " + record) == "tag");
+  CHECK(refusal("<13>2026-01-28T19:53:40Z host login: " + record) == "tag");
+  CHECK(refusal("<13>1 2026-01-28T19:53:40Z host login 12 - - " + record) == "tag");
 }
 
 TEST_CASE("A blank behind the priority and a byte order mark in front are skipped") {
