@@ -76,7 +76,7 @@ void Local::wait_for_room() {
   if (has_room() || !is_patient_ || trouble_ != Trouble::none) return;
   if (wake_store_thread_) wake_store_thread_();
   is_patient_ = room_made_.wait_for(
-      mutex_, kPatience, [this]() QATIME_REQUIRES(mutex_) { return has_room() || trouble_ != Trouble::none; });
+      mutex_, patience_, [this]() QATIME_REQUIRES(mutex_) { return has_room() || trouble_ != Trouble::none; });
 }
 
 // For what one add() brings. It needs none in the table, however full that is, as long as it may overflow.

@@ -74,6 +74,9 @@ class Local final : public Backlog {
   // before the first add().
   void on_much_unwritten(std::function<void()> wake) { wake_store_thread_ = std::move(wake); }
 
+  // Sets how long one add() waits for the disk at most; a second unless set. Before the first add().
+  void set_patience(std::chrono::milliseconds patience) { patience_ = patience; }
+
   // Adds a row that the log had at the start; its accesses are on disk alone. Rows come in their order, before any
   // other call.
   void load_existing(std::uint64_t sequence, Time written, std::uint32_t accesses, std::uint32_t changes,
@@ -170,7 +173,6 @@ class Local final : public Backlog {
   // Bytes beyond backlog.memory that may come between two commits while the disk takes them.
   static constexpr std::size_t kBurst = 32 << 20;
   static constexpr std::size_t kBurstLeft = 4 << 20;  // more than one add() brings
-  static constexpr std::chrono::seconds kPatience{1};
 
   // Why accesses are dropped. The first three are for lack of room: without a log, or by Trouble.
   enum class Dropped { memory_full, disk_full, disk_failed, damaged, outside };
@@ -214,6 +216,7 @@ class Local final : public Backlog {
   const std::size_t max_row_;         // bytes
   const std::size_t high_water_;      // bytes of the index: beyond, new accesses overflow and written ones leave memory
   const std::size_t much_unwritten_;  // accesses
+  std::chrono::milliseconds patience_{1000};
   std::function<void()> wake_;
   std::function<void()> wake_store_thread_;
   std::vector<HashedPlace> places_;  // of the events of one add()

@@ -48,6 +48,7 @@ class Rules {
   Rules(std::string_view stream, std::size_t max_message) : rest_{stream}, max_message_{max_message} {}
 
   Outcomes apply() {
+    if (rest_.starts_with("\xEF\xBB\xBF")) drop(3);
     for (;;) {
       rest_.remove_prefix(std::min(rest_.find_first_not_of(kTerminators), rest_.size()));
       if (rest_.empty()) return outcomes_;

@@ -35,15 +35,16 @@ bool is_same(const Parsed<Header>& a, const Parsed<Header>& b) {
 
 void check(std::string_view message, const Header& header) {
   require(is_inside(header.host, message) && is_inside(header.body, message), "host and body lie in the message");
-  require(!header.host.empty() && header.host.find(' ') == std::string_view::npos, "a host is one word");
+  require(!header.host.empty() || header.form == HeaderForm::comma_joined, "only a joined line may have no host");
+  require(header.host.find(' ') == std::string_view::npos, "a host is one word");
   require(!header.body.starts_with(' ') || header.body.data()[-1] == '\xBF',
           "the body begins with no space unless a byte order mark is before it");
   require(header.body.empty() || header.body.data() + header.body.size() == message.data() + message.size(),
           "the body is the rest of the message");
   require(parse_rfc3339(format_rfc3339(header.time)) == header.time, "a time that is written out is the same time");
   require(header.form != HeaderForm::rfc3164 || header.time <= kNow + 24h, "a time without year is not in the future");
-  require((header.form != HeaderForm::rfc5424 && header.form != HeaderForm::forward) || message.starts_with('<'),
-          "these forms have a priority");
+  require(header.form != HeaderForm::forward || message.find('<') != std::string_view::npos,
+          "this form has a priority, perhaps behind the header of a relay");
 }
 
 }  // namespace

@@ -165,6 +165,7 @@ Parsed<Header> parse_comma_joined(std::optional<Time> time, std::string_view res
   const std::size_t host_end = rest.find(',');
   if (host_end == std::string_view::npos || host_end == 0) return Malformed::header;
   const std::string_view host = rest.substr(0, host_end);
+  if (host.find(' ') != std::string_view::npos) return Malformed::header;
   rest.remove_prefix(host_end + 1);
   skip_blanks(rest);
   if (skip_tag(rest) || begins_body(rest)) return make_header(kForm, time, host, rest);

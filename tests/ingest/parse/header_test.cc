@@ -126,6 +126,7 @@ TEST_CASE("A joined line of another program is no record") {
   CHECK(refusal("2026-01-27T14:12:23Z,a-b-1,192.0.2.9 logged in") == "tag");
   CHECK(refusal("2026-01-27T14:12:23Z,a-b-1,nobody,\"u\",nfs3") == "header");
   CHECK(refusal("2026-01-27T14:12:23Z,a-b-1,started") == "header");
+  CHECK(refusal("2026-01-27T14:12:23Z,two words," + kBody) == "header");
   CHECK(refusal("2026-01-27,a-b-1," + kBody) == "time");
   CHECK(refusal("2026-01-27T14:12:23Z,a-b-1,1.2.3.4\0x,\"u\",nfs3"s) == "header");
 }
@@ -136,7 +137,8 @@ TEST_CASE("A tag may have a process id in brackets") {
         "2026-01-27T14:12:23.9558Z a-b-1 qumulo[4711]: ", "2026-01-27T14:12:23.9558Z a-b-1 qumulo[4711] - - - ",
         "2026-01-27T14:12:23.9558Z,a-b-1,qumulo[4711]  ",
         "2026-01-27T14:12:23.9558Z a-b-1 qumulo:", "2026-01-27T14:12:23.9558Z a-b-1 qumulo[4711]:"}) {
-    const Header header = read(begin + "BODY");
+    const std::string message = begin + "BODY";
+    const Header header = read(message);
     CHECK(header.host == "a-b-1");
     CHECK(header.body == "BODY");
   }
