@@ -120,8 +120,9 @@ Parsed<Header> parse_foreign(bool has_time, std::string_view rest, const TimeZon
 Parsed<Header> parse_foreign_rfc5424(std::string_view rest, const TimeZone& zone, Time now, int relays) {
   const auto tag = take_token(rest);
   if (!tag) return Malformed::header;
-  const bool has_message = skip_token(rest) && skip_token(rest) && skip_structured_data(rest);
-  if (!has_message || relays == kMostRelays) return Malformed::tag;
+  const bool has_process = skip_token(rest);
+  const bool has_message = skip_token(rest);
+  if (!has_process || !has_message || !skip_structured_data(rest) || relays == kMostRelays) return Malformed::tag;
   if (*tag == "-") return parse_inner(Malformed::tag, rest, zone, now, relays);
   if (*tag != "1") return Malformed::tag;
   const Parsed<Header> inner = parse_rfc5424(rest, zone, now, relays + 1);
