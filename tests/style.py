@@ -37,7 +37,8 @@ NO_NOUN = {"What", "How", "Which", "Whether", "Who", "Whose", "Whoever", "That",
            "Forgetting", "Reading", "Writing", "Having"}
 FILE = re.compile(r"\b[\w/]*\w\.(?:h|cc)\b")
 FOREIGN = {"libnfs.h"}  # of libraries
-HEADLESS = re.compile(r"(?:^|[.!?]\s+|\*\*\s*|[-*] )(What|Who|Whoever|That)\b")
+HEADLESS_WORDS = ("What", "Who", "Whoever", "That")
+HEADLESS = re.compile(rf"(?:^|[.!?]\s+|\*\*\s*|[-*] )({'|'.join(HEADLESS_WORDS)})\b")
 
 
 def types(text):
@@ -146,13 +147,14 @@ def self_test():
         (root / "src/b.h").write_text(f"{head}// Other things.\nclass Other {{ struct Kind {{}}; Thing thing; }};\n")
         (root / "README.md").write_text(f"Short.\n| {'x' * 130} |\n```\n{'x' * 130}\n```\n")
         expect([*faults(root)])
-        (root / "src/c.h").write_text(f"{head}// What things are.\nnamespace {{ class B final : public A {{}}; }}\n")
+        (root / "src/c.h").write_text(f"{head}// How things are.\nnamespace {{ class B final : public A {{}}; }}\n")
         (root / "src/d.h").write_text(f"{head}#pragma once\n// struct No {{}};\n"
                                       "struct A { class QATIME_B(c(d)) Thing {}; };\n")
         (root / "src/e.h").write_text(f"{head}// More things: a.h, gone.h.\n#include <other.h>\n")
-        (root / "README.md").write_text(f"Short.\n{'x' * 121}\nSo it is. What is not so is wrong.\n")
+        sentences = "\n".join(f"So it is. {word} is not so is wrong." for word in HEADLESS_WORDS)
+        (root / "README.md").write_text(f"Short.\n{'x' * 121}\n{sentences}\n")
         expect([*faults(root)], "e.h:2: names gone.h", "Thing: 2 types", "c.h:2: begins", "d.h:2: says not",
-               "README.md:2: 121", "README.md:3: a sentence")
+               "README.md:2: 121", *(f"a sentence begins with {word}" for word in HEADLESS_WORDS))
 
     with tempfile.TemporaryDirectory() as name:
         root = pathlib.Path(name)

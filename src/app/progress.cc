@@ -20,9 +20,11 @@ std::size_t terminal_columns() {
 
 }  // namespace
 
-Progress::Progress() : is_terminal_{isatty(STDERR_FILENO) == 1} {
+Progress::Progress()
+    : is_terminal_{isatty(STDERR_FILENO) == 1},
+      interval_{is_terminal_ ? kInterval : kLineInterval},
+      next_{SteadyClock{}.now() + (is_terminal_ ? std::chrono::milliseconds{0} : interval_)} {
   if (is_terminal_) log::set_line_begin(log::kClearLine);
-  if (!is_terminal_) next_ = SteadyClock{}.now() + kLineInterval;
 }
 
 Progress::~Progress() {
@@ -33,7 +35,7 @@ Progress::~Progress() {
 bool Progress::due() const noexcept { return SteadyClock{}.now() >= next_; }
 
 void Progress::show(std::string_view line) {
-  next_ = SteadyClock{}.now() + (is_terminal_ ? kInterval : kLineInterval);
+  next_ = SteadyClock{}.now() + interval_;
   if (!is_terminal_) return fmt::print(stderr, "{}\n", line);
   fmt::print(stderr, "{}{}", log::kClearLine, line.substr(0, terminal_columns() - 1));
   shown_ = true;

@@ -31,8 +31,9 @@ class Progress {
 
  private:
   const bool is_terminal_;
+  const std::chrono::milliseconds interval_;
   bool shown_ = false;
-  Clock::Instant next_{};
+  Clock::Instant next_;
 };
 
 }  // namespace qatime

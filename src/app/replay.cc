@@ -87,6 +87,9 @@ class Summary {
   const metrics::Registry& registry_;
 };
 
+constexpr std::string_view kMessages{"qatime_received_messages_total"};
+constexpr std::string_view kMalformed{"qatime_malformed_total"};
+
 class Replay {
  public:
   Replay(const Config& config, std::chrono::nanoseconds patience, bool dry_run)
@@ -155,10 +158,10 @@ class Replay {
     for (const auto& log : logs) total_ += log.size().value_or(0);
     for (auto& log : logs) {
       try {
-        const std::int64_t messages = count("received_messages");
-        const std::int64_t malformed = count("malformed");
+        const std::int64_t messages = metrics_.sum(kMessages);
+        const std::int64_t malformed = metrics_.sum(kMalformed);
         read(log);
-        if (is_foreign(count("received_messages") - messages, count("malformed") - malformed, log)) whole = false;
+        if (is_foreign(metrics_.sum(kMessages) - messages, metrics_.sum(kMalformed) - malformed, log)) whole = false;
       } catch (const ingest::PackedLog&) {
         throw;
       } catch (const ingest::LogError& error) {
@@ -168,10 +171,6 @@ class Replay {
       read_before_ += log.position();
     }
     return whole;
-  }
-
-  [[nodiscard]] std::int64_t count(std::string_view what) const {
-    return metrics_.sum(fmt::format("qatime_{}_total", what));
   }
 
   // Whether none of the messages of a log is a record.

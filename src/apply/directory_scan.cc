@@ -139,7 +139,7 @@ std::size_t DirectoryScans::pick(DirectoryScan& scan, const nfs::Page& page) {
   return hits;
 }
 
-// What says something about READDIRPLUS rather than about this directory is remembered.
+// Remembers a status that concerns READDIRPLUS rather than this directory.
 void DirectoryScans::failed(const DirectoryScan& scan, nfs::Status status) {
   using nfs::Status;
   auto& not_before = not_before_[scan.export_index];

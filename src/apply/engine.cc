@@ -126,7 +126,7 @@ bool Engine::take() {
   return take_slice(limit) || go_on_scanning(limit);
 }
 
-// Whether a scan could take its next step. What scans have of an export that gets no work waits in the backlog.
+// Returns whether a scan could take its next step. Gives back to the backlog the entries of exports that get no work.
 bool Engine::go_on_scanning(std::size_t limit) {
   for (std::size_t export_index = 0; export_index < states_.size(); ++export_index) {
     const auto& breaker = states_[export_index].breaker;

@@ -74,7 +74,7 @@ class Local final : public Backlog {
   // before the first add().
   void on_much_unwritten(std::function<void()> wake) { wake_store_thread_ = std::move(wake); }
 
-  // Sets how long one add() waits for the disk at most; a second unless set. Before the first add().
+  // Sets the longest wait of one add() for the disk, a second by default. For tests. Before the first add().
   void set_patience(std::chrono::milliseconds patience) { patience_ = patience; }
 
   // Adds a row that the log had at the start; its accesses are on disk alone. Rows come in their order, before any

@@ -18,12 +18,8 @@ int replay(const ReplayOptions& options) {
   std::deque<ingest::RecordedLog> logs;
   try {
     for (const std::string& name : options.logs) logs.emplace_back(name);
-  } catch (const ingest::LogError& error) {
-    throw UsageError{error.what()};
-  }
-  try {
     return qatime::replay(config, logs, *patience, options.dry_run) ? 0 : 1;
-  } catch (const ingest::PackedLog& error) {
+  } catch (const ingest::LogError& error) {
     throw UsageError{error.what()};
   }
 }

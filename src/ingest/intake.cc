@@ -147,7 +147,8 @@ void Intake::tell_other_clusters(const Source& source) {
                              : is_host_address(source.host)
                                  ? "have the relay keep the names of hosts (syslog-ng: keep-hostname(yes))"
                                  : "name the cluster in policy.clusters";
-  kLog.warning(other_clusters_, "records are ignored, and none of policy.clusters come; the last is of host {}: {}",
+  kLog.warning(other_clusters_,
+               "all records are ignored, because none is of policy.clusters; the last is of host {}: {}",
                log::field("host", source.host), advice);
 }
 

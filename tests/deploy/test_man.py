@@ -18,7 +18,7 @@ import tomllib
 PROGRAM_PAGE = ROOT / "conf" / "man" / "qatime.1"
 KEYS_PAGE = ROOT / "conf" / "man" / "qatime.toml.5"
 SAMPLE = ROOT / "conf" / "qatime.toml"
-RELOAD_LISTS = (ROOT / "conf" / "README.md", ROOT / "README.md")  # the first that has a section Reload
+MANUAL = ROOT / "conf" / "README.md"
 
 # A key of the sample file, which can be commented out; a sentence does not look like this.
 SAMPLE_KEY = re.compile(r"^(?:# ?)?([a-z]\w*) = (.*?)( +# reload)?$")
@@ -96,6 +96,18 @@ class Pages(unittest.TestCase):
                 self.assertEqual((done.stdout, done.returncode), ("", 0))
 
 
+    def test_an_installation_has_them_beside_the_program_the_unit_and_the_sample(self):
+        scratch = lab.Scratch()
+        self.addCleanup(scratch.remove)
+        build = pathlib.Path(lab.binary("QATIME")).parents[1]
+        subprocess.run(["meson", "install", "-C", build, "--no-rebuild", "--destdir", scratch.path], check=True,
+                       stdout=subprocess.DEVNULL)
+        there = {str(path.relative_to(scratch.path)) for path in scratch.path.rglob("*") if path.is_file()}
+        self.assertEqual(there, {"usr/local/" + name for name in (
+            "bin/qatime", "lib/systemd/system/qatime.service", "share/doc/qatime/qatime.toml",
+            "share/man/man1/qatime.1", "share/man/man5/qatime.toml.5")})
+
+
 class Keys(unittest.TestCase):
     def test_each_key_of_the_sample_has_one_entry_with_the_same_default(self):
         names = [key for key, _, _ in entries()]
@@ -132,9 +144,7 @@ class Keys(unittest.TestCase):
                 self.assertEqual(marks, ["reload" if sample()[key][1] else "restart"])
 
     def test_a_mark_of_the_page_is_that_of_the_list_of_reloadable_keys(self):
-        section = next(found[1] for file in RELOAD_LISTS if file.is_file() for found in
-                       [re.search(r"^#+ Reload\b[^\n]*\n(.*?)(?=^#|\Z)", file.read_text(), re.MULTILINE | re.DOTALL)]
-                       if found)
+        section = re.search(r"^### Reload\n(.*?)(?=^#|\Z)", MANUAL.read_text(), re.MULTILINE | re.DOTALL)[1]
         listed = set(re.findall(r"`([a-z]\w*(?:\.\w+)*(?:\.\*)?)`", section))
         self.assertTrue(listed)
         for key, _, text in entries():

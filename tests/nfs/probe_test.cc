@@ -13,17 +13,14 @@
 namespace qatime::nfs::probe_test {
 namespace {
 
+using Catch::Contains;
+using testing::is_guarded;
 using testing::kSlowName;
 using testing::kTimeout;
 using testing::Procedure;
-using testing::Request;
 using testing::ScriptedServer;
 using testing::SlowNames;
 using Fault = testing::Action::Fault;
-
-bool has(const std::string& text, const std::string& words) { return text.find(words) != std::string::npos; }
-
-bool is_guarded(const Request& request) { return request.guard.has_value(); }
 
 TEST_CASE("A probe of what works says so and leaves times as they are") {
   ScriptedServer server;
@@ -51,8 +48,8 @@ TEST_CASE("A probe looks at every server and every export") {
   REQUIRE(reports.size() == 4);
   CHECK(reports[0].ok);
   CHECK_FALSE(reports[1].ok);
-  CHECK(has(reports[1].message, "\"/b\": noent: "));
-  CHECK(has(reports[2].message, "refused"));
+  CHECK_THAT(reports[1].message, Contains("\"/b\": noent: "));
+  CHECK_THAT(reports[2].message, Contains("refused"));
   CHECK_FALSE(reports[2].ok);
   CHECK_FALSE(reports[3].ok);
 }
@@ -76,8 +73,8 @@ TEST_CASE("A probe gives up on a name that takes long to resolve, and looks at t
   CHECK(names.waiting() == 1);
   REQUIRE(reports.size() == 2);
   CHECK_FALSE(reports[0].ok);
-  CHECK(has(reports[0].server, kSlowName));
-  CHECK(has(reports[0].message, "cannot resolve \"slow.test\": no answer"));
+  CHECK_THAT(reports[0].server, Contains(kSlowName));
+  CHECK_THAT(reports[0].message, Contains("cannot resolve \"slow.test\": no answer"));
   CHECK(reports[1].ok);
 }
 
@@ -87,7 +84,7 @@ TEST_CASE("A probe says which name does not resolve") {
   const auto reports = probe(config);
   REQUIRE(reports.size() == 1);
   CHECK_FALSE(reports[0].ok);
-  CHECK(has(reports[0].message, "cannot resolve \"no-such-host.invalid\""));
+  CHECK_THAT(reports[0].message, Contains("cannot resolve \"no-such-host.invalid\""));
 }
 
 TEST_CASE("A probe says what to look at") {
@@ -112,7 +109,7 @@ TEST_CASE("A probe says what to look at") {
   const auto reports = probe(server.config());
   REQUIRE(reports.size() == 1);
   CHECK_FALSE(reports[0].ok);
-  CHECK(has(reports[0].message, each.says));
+  CHECK_THAT(reports[0].message, Contains(each.says));
 }
 
 TEST_CASE("A probe succeeds where the root changes all the time, and where guards are refused") {

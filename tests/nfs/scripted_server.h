@@ -38,6 +38,9 @@ struct Request {
   std::uint16_t source = 0;      // the client's port
 };
 
+// Whether it is a SETATTR with a guard.
+[[nodiscard]] inline bool is_guarded(const Request& request) { return request.guard.has_value(); }
+
 // What becomes of a request. The default is to execute it and to answer.
 struct Action {
   enum class Fault {

@@ -16,6 +16,7 @@ namespace qatime::nfs::session_test {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::is_guarded;
 using testing::kSlowName;
 using testing::kTimeout;
 using testing::Procedure;
@@ -94,8 +95,6 @@ TEST_CASE("A session asks for attributes that LOOKUP left out") {
 }
 
 // ---- update_atime
-
-bool is_guarded(const Request& request) { return request.guard.has_value(); }
 
 // A file on a server that is to have the atime kTime, unless it has a newer one.
 struct Update {

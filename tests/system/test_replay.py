@@ -10,6 +10,7 @@ import random
 import re
 import signal
 import subprocess
+import unittest
 
 import lab
 from case import OLD, OwnServerCase, now
@@ -286,6 +287,16 @@ class Replay(OwnServerCase):
         _, shown = self.end_on(terminal, process, 0)
         self.assertRegex(shown, r"\r\x1b\[Kreading: \d+ of 1\d MiB, \d+ records/s, \d+ accesses waiting, \d+:\d\d left")
         self.assertRegex(shown, r"\r\x1b\[K$")
+
+    @unittest.skipIf("QATIME_TEST_QUICK" in os.environ, "waits for 10 s")
+    def test_progress_is_told_line_by_line_where_there_is_no_terminal(self):
+        (path,) = self.make_files("file")
+        process = self.start(self.qatime(), "-", stdin=subprocess.PIPE)
+        process.stdin.write(record(path, now()) + b"\n")
+        process.stdin.flush()
+        self.assertRegex(process.stderr.readline(), rb"^reading: 0 MiB, \d+ records/s, 1 accesses waiting\n$")
+        summary, _ = self.end(process, 0)
+        self.assertEqual(summary["applied"], 1)
 
     def test_many_records_all_have_their_outcome(self):
         names = [f"{directory}/{name}" for directory in range(100) for name in range(20)]

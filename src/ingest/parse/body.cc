@@ -26,11 +26,10 @@ std::string_view strip_tail(std::string_view body) noexcept {
 // The body that rsyslog has put into `message repeated N times: [BODY]`, which stands for N equal ones
 // ($RepeatedMsgReduction). Nothing if it was cut.
 std::optional<std::string_view> unrepeat(std::string_view body) noexcept {
-  constexpr std::string_view kBegin{"message repeated "};
   constexpr std::string_view kTimes{" times: ["};
   body = strip_tail(body);
-  const std::size_t digits = body.find_first_not_of("0123456789", kBegin.size());
-  if (digits == kBegin.size() || digits == std::string_view::npos) return std::nullopt;
+  const std::size_t digits = body.find_first_not_of("0123456789", kRepeated.size());
+  if (digits == kRepeated.size() || digits == std::string_view::npos) return std::nullopt;
   if (!body.substr(digits).starts_with(kTimes) || !body.ends_with(']')) return std::nullopt;
   body = body.substr(digits + kTimes.size());
   body.remove_suffix(1);
@@ -41,7 +40,7 @@ std::optional<std::string_view> unrepeat(std::string_view body) noexcept {
 }  // namespace
 
 Parsed<Record> parse_body(std::string_view body, std::pmr::memory_resource& scratch) {
-  if (body.starts_with("message repeated ")) {
+  if (body.starts_with(kRepeated)) {
     const auto repeated = unrepeat(body);
     if (!repeated) return Malformed::body;
     body = *repeated;

@@ -177,12 +177,11 @@ bool Framer::skip_count() noexcept {
   return after_count_;
 }
 
-// A file, and so what is sent of it, may begin with a byte order mark. Returns false while it cannot be told.
+// Returns false while it cannot be told whether there is one.
 bool Framer::skip_byte_order_mark() noexcept {
-  constexpr std::string_view kMark{"\xEF\xBB\xBF"};
-  const std::string_view begin = view(std::min(held(), kMark.size()));
-  if (begin.size() < kMark.size() && kMark.starts_with(begin)) return false;
-  if (begin == kMark) begin_ += kMark.size();
+  const std::string_view begin = view(std::min(held(), kByteOrderMark.size()));
+  if (begin.size() < kByteOrderMark.size() && kByteOrderMark.starts_with(begin)) return false;
+  if (begin == kByteOrderMark) begin_ += kByteOrderMark.size();
   is_at_start_ = false;
   return true;
 }

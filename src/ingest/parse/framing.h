@@ -11,6 +11,9 @@
 
 namespace qatime::ingest {
 
+// A file, and so a message or a stream of it, might begin with one (RFC 3629 section 6).
+inline constexpr std::string_view kByteOrderMark{"\xEF\xBB\xBF"};
+
 // Returns `message` without its final CR, LF or NUL, if it has one.
 [[nodiscard]] std::string_view strip_trailer(std::string_view message) noexcept;
 

@@ -10,6 +10,8 @@
 
 #include "base/address.h"
 #include "base/byte_scan.h"
+#include "ingest/parse/body.h"
+#include "ingest/parse/framing.h"
 #include "ingest/parse/rfc3164.h"
 
 namespace qatime::ingest {
@@ -60,7 +62,6 @@ bool skip_structured_data(std::string_view& rest) noexcept {
   return false;
 }
 
-constexpr std::string_view kByteOrderMark{"\xEF\xBB\xBF"};
 constexpr int kMostRelays = 4;
 
 void skip_blanks(std::string_view& rest) noexcept {
@@ -96,18 +97,18 @@ Parsed<Header> make_header(HeaderForm form, std::optional<Time> time, std::strin
 Parsed<Header> parse_any(std::string_view message, const TimeZone& zone, Time now, int relays);
 Parsed<Header> parse_rfc5424(std::string_view rest, const TimeZone& zone, Time now, int relays);
 
+Parsed<Header> inner_or(const Parsed<Header>& inner, Malformed outer) {
+  return std::holds_alternative<Header>(inner) ? inner : Parsed<Header>{outer};
+}
+
 // Reads the record that a relay has put behind a header of its own: with its priority, or from its version on. Returns
 // `outer` if there is none.
 Parsed<Header> parse_inner(Malformed outer, std::string_view rest, const TimeZone& zone, Time now, int relays) {
   if (relays == kMostRelays) return outer;
   skip_blanks(rest);
-  Parsed<Header> inner = outer;
-  if (rest.starts_with('<')) {
-    inner = parse_any(rest, zone, now, relays + 1);
-  } else if (skip(rest, "1 ")) {
-    inner = parse_rfc5424(rest, zone, now, relays + 1);
-  }
-  return std::holds_alternative<Header>(inner) ? inner : Parsed<Header>{outer};
+  if (rest.starts_with('<')) return inner_or(parse_any(rest, zone, now, relays + 1), outer);
+  if (skip(rest, "1 ")) return inner_or(parse_rfc5424(rest, zone, now, relays + 1), outer);
+  return outer;
 }
 
 // Reads what follows the host where the tag is not ours.
@@ -125,8 +126,7 @@ Parsed<Header> parse_foreign_rfc5424(std::string_view rest, const TimeZone& zone
   if (!has_process || !has_message || !skip_structured_data(rest) || relays == kMostRelays) return Malformed::tag;
   if (*tag == "-") return parse_inner(Malformed::tag, rest, zone, now, relays);
   if (*tag != "1") return Malformed::tag;
-  const Parsed<Header> inner = parse_rfc5424(rest, zone, now, relays + 1);
-  return std::holds_alternative<Header>(inner) ? inner : Parsed<Header>{Malformed::tag};
+  return inner_or(parse_rfc5424(rest, zone, now, relays + 1), Malformed::tag);
 }
 
 // Reads what follows `<PRI>1 `.
@@ -150,7 +150,7 @@ Parsed<Header> parse_rfc5424(std::string_view rest, const TimeZone& zone, Time n
 // Whether a body begins here: that of JSON, one of CSV by the address of the client and the quote behind it, or a
 // repeated one.
 bool begins_body(std::string_view text) noexcept {
-  if (text.starts_with('{') || text.starts_with("message repeated ")) return true;
+  if (text.starts_with('{') || text.starts_with(kRepeated)) return true;
   const std::size_t end = text.find(',');
   return end != std::string_view::npos && text.substr(end + 1).starts_with('"') && parse_address(text.substr(0, end));
 }
