@@ -380,7 +380,7 @@ struct Flood {
 TEST_CASE("who brings accesses faster than the disk takes them waits for it, and none is lost") {
   const TemporaryDirectory directory;
   Life life{directory.path(), 1 << 20};
-  life.local.set_patience(5min);  // whatever the disk of this machine takes
+  life.local.set_patience(5min);                    // whatever the disk of this machine takes
   if (GENERATE(false, true)) life.remove("/x", 1);  // until it is written, all goes through the table
   Flood flood;
   bool is_written = false;
