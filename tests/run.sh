@@ -52,7 +52,7 @@ suite_unit() { build_gcc && meson_test gcc unit; }
 suite_asan() { sh tests/mutex.sh && build_asan && meson_test asan unit; }
 
 # One thread that does something for long takes minutes there, and has nothing to show.
-suite_tsan() { build_tsan && without_aslr && meson_test tsan unit --test-args='~[one-thread]'; }
+suite_tsan() { build_tsan && without_aslr && meson_test tsan threaded --test-args='~[one-thread]'; }
 
 suite_fuzz() { sh tests/fuzz.sh -runs=50000; }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Words of the source and width of the documents.
+"""Words of the source, width of the documents, and the list of tests with threads.
 
 `style.py [ROOT]` prints each fault and ends with status 1 if there is one. `style.py --self-test` shows that each kind
 of fault is found.
@@ -12,6 +12,8 @@ of fault is found.
 - No line of prose in a README or another document is over 120 columns; tables and code may be.
 - Comments and documents name only files that exist: a renamed file has left its old name nowhere.
 - No sentence there begins with What, Who, Whoever or That, because an English reader has to parse such a sentence.
+- A room with unit tests where code or tests start a thread is among `threaded` of tests/meson.build, because
+  ThreadSanitizer runs those alone.
 """
 
 import collections
@@ -37,6 +39,7 @@ NO_NOUN = {"What", "How", "Which", "Whether", "Who", "Whose", "Whoever", "That",
            "Forgetting", "Reading", "Writing", "Having"}
 FILE = re.compile(r"\b[\w/]*\w\.(?:h|cc)\b")
 FOREIGN = {"libnfs.h"}  # of libraries
+STARTS_THREAD = re.compile(r"\bstd::j?thread\b(?!::)|\bpthread_create\(")
 HEADLESS_WORDS = ("What", "Who", "Whoever", "That")
 HEADLESS = re.compile(rf"(?:^|[.!?]\s+|\*\*\s*|[-*] )({'|'.join(HEADLESS_WORDS)})\b")
 
@@ -121,7 +124,17 @@ def faults_of_names(root):
                     yield f"{path.relative_to(root)}:{number}: names {word}, which does not exist"
 
 
+def faults_of_threads(root):
+    tests = (root / "tests/meson.build").read_text() if (root / "tests/meson.build").exists() else ""
+    listed = re.findall(r"'(\w+)'", "".join(re.findall(r"^threaded = .*", tests, re.MULTILINE)))
+    rooms = {path.parent.name for folder in ("src", "tests") for path in (root / folder).rglob("*")
+             if path.suffix in {".h", ".cc"} and STARTS_THREAD.search(path.read_text())}
+    for room in sorted(rooms.intersection(re.findall(r"^  +'(\w+)': files\(", tests, re.MULTILINE)).difference(listed)):
+        yield f"tests/meson.build: {room} starts a thread, so it belongs to `threaded`"
+
+
 def faults(root):
+    yield from faults_of_threads(root)
     yield from faults_of_names(root)
     yield from faults_of_types(root)
     yield from faults_of_folders(root)
@@ -155,6 +168,14 @@ def self_test():
         (root / "README.md").write_text(f"Short.\n{'x' * 121}\n{sentences}\n")
         expect([*faults(root)], "e.h:2: names gone.h", "Thing: 2 types", "c.h:2: begins", "d.h:2: says not",
                "README.md:2: 121", *(f"a sentence begins with {word}" for word in HEADLESS_WORDS))
+
+    with tempfile.TemporaryDirectory() as name:
+        root = pathlib.Path(name)
+        for path, text in {"src/a/b.cc": "std::thread{f};", "tests/c/d.cc": "std::thread t;", "tests/e/f.cc": "no::thread",
+                           "tests/meson.build": "  'a': files(\n  'c': files(\n  'e': files(\nthreaded = ['c']\n"}.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(text)
+        expect([*faults(root)], "a starts a thread")
 
     with tempfile.TemporaryDirectory() as name:
         root = pathlib.Path(name)
