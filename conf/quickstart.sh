@@ -26,13 +26,13 @@ wait_for() {
   return 1
 }
 
-say "Build (build/quickstart)"
+say "Build (build/static)"
 # shellcheck disable=SC2086
 need $BUILD_PACKAGES $SERVER_PACKAGES python3
-build=build/quickstart
-[ -f $build/build.ninja ] || meson setup $build --wrap-mode=nodownload --unity=on
-meson compile -C $build qatime nfs_files
-PATH=$PWD/$build/src:$PATH
+[ -f build/static/build.ninja ] ||
+  meson setup build/static -Dstatic=true -Dtests=false --unity=on --wrap-mode=nodownload
+meson compile -C build/static
+PATH=$PWD/build/static/src:$PATH
 
 # Whatever happens from here on, what was started is stopped and nothing is left behind.
 work=$(mktemp -d)
@@ -62,8 +62,9 @@ pids="$pids $!"
 wait_for grep "NFS SERVER INITIALIZED" "$work/server.log"
 
 # Some files. (This small program makes them over NFS, since nothing is mounted; commands and names end in NUL.)
+c++ -std=c++20 -o "$work/nfs_files" tests/system/nfs_files.cc -lnfs
 printf '%s\0' mkdir /projects create "/projects/plan.txt" create "/projects/prices, final.csv" create "/projects/untouched" |
-  "$build/tests/nfs_files" $address 12049 12050 /files
+  "$work/nfs_files" $address 12049 12050 /files
 echo "nfs-ganesha serves /files on port 12049 of $address"
 
 say "Start qatime"

@@ -72,8 +72,8 @@ class Container(Case):
             cls.user.run("podman", "import", "-", BASE_NAME, stdin=image)
         assert (BUILD[:2], BUILD[-1]) == (["podman", "build"], "."), BUILD
         # It takes the same options and asks less of the machine.
-        cls.user.run("buildah", "build", "--isolation=chroot", "--pull-never", *BUILD[2:-1], cls.context(),
-                     timeout=1500)
+        cls.user.run("buildah", "build", "--isolation=chroot", "--pull-never", *cls.ccache(), *BUILD[2:-1],
+                     cls.context(), timeout=1500)
 
     @classmethod
     def podman(cls, *arguments):
@@ -88,6 +88,21 @@ class Container(Case):
         for folder in ("src", "conf"):
             shutil.copytree(ROOT / folder, made / folder)
         return made
+
+    @classmethod
+    def ccache(cls):
+        """Options by which the build finds what ccache knows of build/static, in a copy that the user can read."""
+        if not shutil.which("ccache"):
+            return []
+        known = pathlib.Path(subprocess.run(["ccache", "--get-config=cache_dir"], check=True, capture_output=True,
+                                            text=True).stdout.strip())
+        copy = cls.scratch.directory("ccache")
+        if known.is_dir():
+            shutil.copytree(known, copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns("tmp"))
+        (copy / "ccache.conf").write_text("base_dir = /source\nhash_dir = false\nread_only = true\n"
+                                          "sloppiness = pch_defines,time_macros\ntemporary_dir = /tmp\n")
+        subprocess.run(["chmod", "-R", "a+rX", copy], check=True)
+        return [f"--volume={copy}:/root/.cache/ccache:ro"]
 
     def settings(self):
         local = self.server.host.startswith("127.")
