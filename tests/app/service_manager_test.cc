@@ -59,6 +59,11 @@ std::string unique_name(std::string_view beginning) {
 
 std::string unique_path() { return unique_name(std::filesystem::temp_directory_path().string() + "/"); }
 
+std::ptrdiff_t open_descriptors() {
+  using Entries = std::filesystem::directory_iterator;
+  return std::distance(Entries{"/proc/self/fd"}, Entries{});
+}
+
 // Sets a variable of the environment, or removes it, until the end of the scope.
 class Variable {
  public:
@@ -119,14 +124,34 @@ TEST_CASE("The environment names the socket") {
   CHECK(manager.receive() == "READY=1");
 }
 
-TEST_CASE("Without a service manager nothing happens") {
-  const Variable socket{"NOTIFY_SOCKET", nullptr};
-  Notifier::from_environment().ready();
+TEST_CASE("Without a service manager nothing is sent, made or left open") {
+  const auto before = open_descriptors();
+  {
+    const Variable socket{"NOTIFY_SOCKET", nullptr};
+    Notifier::from_environment().ready();
+  }
   Notifier{""}.ready();
-  Notifier{"relative"}.ready();
-  Notifier{"vsock:2:1234"}.ready();
-  Notifier{"/" + std::string(200, 'n')}.ready();
-  Notifier{unique_path()}.ready();  // nobody is there
+  const std::string nobody = unique_path();
+  Notifier{nobody}.ready();
+  CHECK_FALSE(std::filesystem::exists(nobody));
+  CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("A socket is reached under a whole absolute path alone") {
+  for (const std::string& name : {unique_name(""), unique_name("vsock:2:")}) {
+    CAPTURE(name);
+    const ServiceManager manager{name};
+    Notifier{name}.ready();
+    CHECK(manager.receive().empty());
+  }
+  std::string longest = unique_path() + "-";
+  longest.resize(sizeof sockaddr_un{}.sun_path - 1, 'n');
+  const ServiceManager manager{longest};
+  for (const std::size_t more : {1, 2, 200}) {
+    CAPTURE(more);
+    Notifier{longest + std::string(more, 'n')}.ready();
+    CHECK(manager.receive().empty());
+  }
 }
 
 TEST_CASE("A service manager that does not read holds nobody up for ever") {
@@ -150,18 +175,14 @@ TEST_CASE("A service manager that does not read holds nobody up for ever") {
 TEST_CASE("A copy reaches the same service manager and no descriptor stays open") {
   const std::string path = unique_path();
   const ServiceManager manager{path};
-  const auto open = [] {
-    using Entries = std::filesystem::directory_iterator;
-    return std::distance(Entries{"/proc/self/fd"}, Entries{});
-  };
-  const auto before = open();
+  const auto before = open_descriptors();
   const Notifier notifier{path};
   const Notifier copy = notifier;
   copy.ready();
   notifier.stopping();
   CHECK(manager.receive() == "READY=1");
   CHECK(manager.receive() == "STOPPING=1");
-  CHECK(open() == before);
+  CHECK(open_descriptors() == before);
 }
 
 TEST_CASE("The watchdog's timeout is that of the environment") {
