@@ -87,6 +87,17 @@ class Hostile(Case):
         self.assertGreater(counters("received_bytes", "tcp"), ENDLESS)
         counters.check_sums()
 
+    def test_unfinished_messages_share_one_bound(self):
+        daemon = self.daemon(syslog__max_message="8 MiB")
+        node = self.connect(daemon)
+        self.expect_served(node, "before")
+        before, unfinished = most_resident(daemon), b"x" * (6 * MIB)
+        for _ in range(30):
+            self.connect(daemon).sendall(unfinished)
+        self.expect_served(node, "behind them")
+        self.expect_flat(daemon, before, (64 + 32) * MIB)
+        self.assertGreater(daemon.stop()("malformed", "memory"), 15)
+
     def test_a_long_record_without_a_line_feed(self):
         daemon = self.daemon()
         node, slow = self.connect(daemon), self.connect(daemon)
