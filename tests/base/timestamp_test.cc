@@ -19,12 +19,19 @@ TEST_CASE("A time keeps its nanoseconds, whatever the length of its fraction") {
   CHECK(reformatted("2021-05-18T00:50:00.00333Z") == "2021-05-18T00:50:00.003330000Z");
   CHECK(reformatted("2026-01-27T14:12:23.123456789Z") == "2026-01-27T14:12:23.123456789Z");
   CHECK(reformatted("2026-01-27T14:12:23.Z") == "2026-01-27T14:12:23.000000000Z");
+  const std::string nine = "987654321";
+  for (std::size_t digits = 1; digits <= nine.size(); ++digits) {
+    const std::string time = "2026-01-27T14:12:23." + nine.substr(0, digits);
+    CHECK(reformatted(time + "Z") == time + std::string(nine.size() - digits, '0') + "Z");
+  }
 }
 
 TEST_CASE("An offset is taken off, and none means UTC") {
   CHECK(reformatted("2026-01-01T00:30:00+01:00") == "2025-12-31T23:30:00.000000000Z");
   CHECK(reformatted("2026-01-01T00:30:00.5-05:30") == "2026-01-01T06:00:00.500000000Z");
   CHECK(reformatted("2019-11-08T15:31:40") == "2019-11-08T15:31:40.000000000Z");
+  CHECK(reformatted("2026-01-02T00:00:00+23:59") == "2026-01-01T00:01:00.000000000Z");
+  CHECK(reformatted("2026-01-01T00:00:00-23:00") == "2026-01-01T23:00:00.000000000Z");
 }
 
 TEST_CASE("The calendar is Gregorian, leap days and leap seconds included") {
@@ -46,6 +53,7 @@ TEST_CASE("Text that is no time is nothing") {
     CAPTURE(text);
     CHECK_FALSE(parse_rfc3339(text));
   }
+  CHECK_FALSE(parse_rfc3339("2026-01-27T14:12:23+00:60"));
 }
 
 TEST_CASE("A second is known again, with another fraction and offset, and no other is taken for it") {

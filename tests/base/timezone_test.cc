@@ -135,6 +135,12 @@ TEST_CASE("A file that was cut or is of another kind is nothing") {
   with_leap_second[90] = 1;  // their number in the second header, and one behind what that one counts before
   with_leap_second.insert(122, 12, '\0');
   CHECK_FALSE(TimeZone::parse("zone", with_leap_second));
+  std::string wrong_footer = make_file("UTC0");
+  wrong_footer[wrong_footer.size() - 6] = ' ';  // the LF in front of the rule
+  CHECK_FALSE(TimeZone::parse("zone", wrong_footer));
+  wrong_footer = make_file("UTC0");
+  wrong_footer.back() = ' ';
+  CHECK_FALSE(TimeZone::parse("zone", wrong_footer));
   std::string wrong_type = make_file("UTC0");
   wrong_type[wrong_type.size() - 6 - 4 - 6 - 1] = 1;
   CHECK_FALSE(TimeZone::parse("zone", wrong_type));

@@ -287,6 +287,9 @@ TEST_CASE("A wrong value is named with its place, its key and what is allowed") 
   CHECK_THAT(error_in("[log]\nlevel = \"warn\"\n"), Contains("log.level must be one of"));
   CHECK_THAT(error_in("[log]\nformat = \"xml\"\n"), Contains(":2:10: log.format must be \"text\" or \"json\""));
   CHECK_THAT(error_in("[[nfs.exports]]\npath = \"/a\"\nexprot = \"/\"\n"), Contains("nfs.exports must be"));
+  CHECK_THAT(error_in("[[nfs.exports]]\npath = \"/a\"\nexport = \"b\"\n"), Contains("nfs.exports must be"));
+  CHECK_THAT(error_in("[[nfs.exports]]\npath = \"a\"\nexport = \"/\"\n"), Contains("nfs.exports must be"));
+  CHECK_THAT(error_in("[[nfs.exports]]\npath = \"/a\"\nexport = \"/b\\u0000\"\n"), Contains("nfs.exports must be"));
   CHECK_THAT(
       error_in("[[nfs.exports]]\npath = \"/a\"\nexport = \"/\"\n[[nfs.exports]]\npath = \"/a/\"\nexport = \"/b\"\n"),
       Contains("no two the same"));

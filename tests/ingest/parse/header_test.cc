@@ -201,6 +201,8 @@ TEST_CASE("Bytes that are no header are malformed by reason") {
   CHECK(refusal("<1444>2026-01-27T14:12:23Z host qumulo BODY") == "header");
   CHECK(refusal("<>2026-01-27T14:12:23Z host qumulo BODY") == "header");
   CHECK(refusal("<1a>2026-01-27T14:12:23Z host qumulo BODY") == "header");
+  CHECK(refusal("<14>1 2026-01-27T14:12:23Z host qumulo BODY") == "header");
+  CHECK(refusal("<14>1 2026-01-27T14:12:23Z host qumulo - BODY") == "header");
   CHECK(refusal("<14>1 2026-01-27T14:12:23Z host qumulo - -") == "header");
   CHECK(refusal("<14>1 2026-01-27T14:12:23Z host qumulo - - [x BODY") == "header");
   CHECK(refusal("<14>1 2026-01-27T14:12:23Z host qumulo - - BODY x") == "header");
