@@ -8,7 +8,7 @@
 # `quick` is for every edit: the same, with a cut of the system tests. `all` adds everything else. tests/README.md says
 # what each suite proves and how long it takes.
 #
-#   --long          gives the tests of endurance their long form; `all` has the suite `files`, too
+#   --long          gives the tests of endurance their long form; `all` has the suites `files` and `mutants`, too
 #   --fail-fast     ends at the first failure
 #   --behind        goes on behind the run before: leaves out the suites that it ran, and adds their counts
 #   --since COMMIT  has `tidy` look only at what has changed since then
@@ -26,7 +26,8 @@ cd "$(dirname "$0")/.." || exit 1
 COMPILING="layering style format headers unit quickstart asan fuzz tsan static"
 WAITING="system page deploy container system-asan system-tsan tidy"
 STRANGER="layering style format headers unit system"
-SUITES="$COMPILING $WAITING files"
+LONG="files mutants"
+SUITES="$COMPILING $WAITING $LONG"
 
 LOGS=build/logs
 RESULTS=$LOGS/results  # of each suite that has ended a line: its name, how many tests passed, failed, were skipped
@@ -35,7 +36,7 @@ RESULTS=$LOGS/results  # of each suite that has ended a line: its name, how many
 
 suite_layering() { python3 tests/layering.py --self-test && python3 tests/layering.py src; }
 
-suite_style() { python3 tests/style.py --self-test && python3 tests/style.py; }
+suite_style() { python3 tests/style.py --self-test && python3 tests/style.py && python3 tests/mutate.py --self-test; }
 
 suite_format() {
   status=0
@@ -70,6 +71,8 @@ suite_files() {
     xargs -P "$(nproc)" -n 8 clang-tidy-19 -p build/files --quiet \
       --checks='-*,misc-unused-*-decls,readability-duplicate-include'
 }
+
+suite_mutants() { python3 tests/mutate.py --all; }
 
 suite_system() {
   if [ "$QATIME_TEST_CUT" ]; then set -- -k EndToEnd. -k Commands -k Moves -k Reload; fi
@@ -219,7 +222,7 @@ choose() {
   [ $# -gt 0 ] || set -- $STRANGER
   case $1 in
     quick) export QATIME_TEST_CUT=1 && set -- $STRANGER ;;
-    all) set -- $COMPILING $WAITING ${QATIME_TEST_LONG:+files} ;;
+    all) set -- $COMPILING $WAITING ${QATIME_TEST_LONG:+$LONG} ;;
   esac
   asked=
   for suite; do
@@ -252,7 +255,7 @@ main() {
   case " $asked " in *" container "*) [ "$(id -u)" = 0 ] || sudo true ;; esac
   trap 'end_all; exit 1' INT TERM
   run_those_of "$WAITING" &
-  run_those_of "$COMPILING files"
+  run_those_of "$COMPILING $LONG"
   wait
   awk '{ passed += $2; failed += $3; skipped += $4 }
        END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped; exit failed > 0 }' $RESULTS
