@@ -84,8 +84,10 @@ bool skip_tag(std::string_view& rest) noexcept {
   return true;
 }
 
-// A token that does not matter, most often nil.
-bool skip_token(std::string_view& rest) noexcept { return skip(rest, "- ") || take_token(rest); }
+// A token that does not matter, most often nil. Skips nothing if there is no space: then none is behind it, either.
+void skip_token(std::string_view& rest) noexcept {
+  if (!skip(rest, "- ")) take_token(rest);
+}
 
 Parsed<Header> make_header(HeaderForm form, std::optional<Time> time, std::string_view host, std::string_view body) {
   if (!time) return Malformed::time;
@@ -121,9 +123,9 @@ Parsed<Header> parse_foreign(bool has_time, std::string_view rest, const TimeZon
 Parsed<Header> parse_foreign_rfc5424(std::string_view rest, const TimeZone& zone, Time now, int relays) {
   const auto tag = take_token(rest);
   if (!tag) return Malformed::header;
-  const bool has_process = skip_token(rest);
-  const bool has_message = skip_token(rest);
-  if (!has_process || !has_message || !skip_structured_data(rest) || relays == kMostRelays) return Malformed::tag;
+  skip_token(rest);
+  skip_token(rest);
+  if (!skip_structured_data(rest) || relays == kMostRelays) return Malformed::tag;
   if (*tag == "-") return parse_inner(Malformed::tag, rest, zone, now, relays);
   if (*tag != "1") return Malformed::tag;
   return inner_or(parse_rfc5424(rest, zone, now, relays + 1), Malformed::tag);
@@ -140,9 +142,9 @@ Parsed<Header> parse_rfc5424(std::string_view rest, const TimeZone& zone, Time n
   rest.remove_prefix(host_end + 1);
   if (!skip(rest, "qumulo - - - ")) {  // as the cluster writes it
     if (!skip_tag(rest)) return parse_foreign_rfc5424(rest, zone, now, relays);
-    const bool has_process = skip_token(rest);
-    const bool has_message = skip_token(rest);
-    if (!has_process || !has_message || !skip_structured_data(rest)) return Malformed::header;
+    skip_token(rest);
+    skip_token(rest);
+    if (!skip_structured_data(rest)) return Malformed::header;
   }
   return make_header(HeaderForm::rfc5424, parse_rfc3339(time), host, rest);
 }
