@@ -23,7 +23,7 @@ std::string_view unescape(std::string_view text, Escape escape, std::pmr::memory
   return {begin, end};
 }
 
-// Reads the fields from left to right; once something did not fit, everything after fails too.
+// Reads the fields from left to right. Once something did not fit, nothing means anything.
 class CsvReader {
  public:
   CsvReader(std::string_view body, Escape escape, std::pmr::memory_resource& scratch) noexcept
@@ -79,7 +79,7 @@ class CsvReader {
     std::size_t quote = is_at('"') ? at_ : quotes_.find(at_);  // most targets are empty
     while (quote != std::string_view::npos) {
       const bool doubled = escape_ == Escape::doubled && quote + 1 < body_.size() && body_[quote + 1] == '"';
-      const bool backslashed = escape_ == Escape::backslash && quote > at_ && body_[quote - 1] == '\\';
+      const bool backslashed = escape_ == Escape::backslash && body_[quote - 1] == '\\';
       if (!doubled && !backslashed) break;
       is_escaped_ = true;
       quote = quotes_.find(quote + (doubled ? 2 : 1));
@@ -91,7 +91,6 @@ class CsvReader {
   std::string_view fail(Malformed reason) noexcept {
     if (ok_) reason_ = reason;
     ok_ = false;
-    at_ = body_.size();
     return {};
   }
 
@@ -127,8 +126,7 @@ Parsed<Record> parse_fields(std::string_view body, Escape escape, std::pmr::memo
 Parsed<Record> parse_csv(std::string_view body, std::pmr::memory_resource& scratch) {
   Parsed<Record> record = parse_fields(body, Escape::doubled, scratch);
   if (std::holds_alternative<Malformed>(record)) {
-    if (body.empty()) record = Malformed::body;
-    if (body.find("\\\"") == std::string_view::npos) return record;
+    if (body.empty()) return Malformed::body;
     const Parsed<Record> other = parse_fields(body, Escape::backslash, scratch);
     if (std::holds_alternative<Record>(other)) record = other;
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/parse/csv.h"
 
+#include <array>
 #include <memory_resource>
 #include <string>
 #include <string_view>
@@ -81,6 +82,7 @@ TEST_CASE_METHOD(Csv, "A backslash escapes a quote only where doubling alone giv
   CHECK(path(R"(/a\"b)") == R"(/a"b)");
   CHECK(path(R"(/a\",\"b\c)") == R"(/a","b\c)");
   CHECK(path(R"(/a\)") == R"(/a\)");
+  CHECK(path(R"(/a\")") == R"(/a")");
 }
 
 TEST_CASE_METHOD(Csv, "Seven and nine fields are malformed") {
@@ -115,6 +117,8 @@ TEST_CASE_METHOD(Csv, "A quote must end its field") {
   CHECK(refusal(R"(1.2.3.4,"u",nfs3,fs_read_data,ok,7,"/a","")"
                 "x") == "quote");
   CHECK(refusal(R"(1.2.3.4,"u",nfs3,fs_read_data,ok,7,"/a"b","")") == "quote");
+  CHECK(refusal(R"(1.2.3.4,"u"xnfs3,fs_read_data,ok,7,"/a","")") == "quote");
+  CHECK(refusal(R"(,"u)") == "quote");
   CHECK(refusal(R"(1.2.3.4,"u",nfs3,fs_read_data,ok,7,"/a,"")") == "quote");
 }
 
@@ -126,6 +130,13 @@ TEST_CASE_METHOD(Csv, "The user is there as written, too") {
   CHECK(record.written_user == R"(AD\alice"")");
   const Record plain = read(R"(1.2.3.4,"u",nfs3,fs_rename,ok,7,"/a","")");
   CHECK(plain.written_user == "u");
+}
+
+TEST_CASE("Scratch memory gets the fields that have a doubled quote, and no others") {
+  std::array<char, 5> scratch{};
+  std::pmr::monotonic_buffer_resource five{scratch.data(), scratch.size(), std::pmr::null_memory_resource()};
+  CHECK_NOTHROW(parse_csv(R"(1.2.3.4,"a""b",nfs3,fs_read_data,ok,7,"/a","")", five));
+  CHECK_NOTHROW(parse_csv(R"(1.2.3.4,"u",nfs3,fs_read_data,ok,7,"/a","")", *std::pmr::null_memory_resource()));
 }
 
 }  // namespace
