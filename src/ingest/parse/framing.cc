@@ -114,22 +114,18 @@ std::optional<Framer::Frame> Framer::finish() noexcept {
   if (skip_ != Skip::nothing || held() == 0) return std::nullopt;
   const std::string_view rest = view(held());
   begin_ = end_;
-  if (count_ > 0) {
-    count_ = 0;
-    return Frame{Kind::bad_count, {}};
-  }
+  if (count_ > 0) return Frame{Kind::bad_count, {}};
   // It may be that long where it was not clear yet whether it has a count.
   if (rest.size() > max_message_) return Frame{Kind::too_long, {}};
   return Frame{Kind::message, strip_trailer(rest)};
 }
 
 bool Framer::abandon() noexcept {
-  if (skip_ != Skip::nothing || (held() == 0 && count_ == 0)) return false;
+  if (skip_ != Skip::nothing || held() == 0) return false;
   skip_ = count_ > 0 ? Skip::count : Skip::line;
   count_ -= std::min(count_, held());
-  begin_ = end_ = capacity_ = 0;
-  line_feed_.at = nul_.at = 0;
-  buffer_.reset();
+  begin_ = end_;
+  relocate(0);
   return true;
 }
 

@@ -100,6 +100,19 @@ TEST_CASE("Only a count before the begin of a message is one") {
                                   "12", "12 ", "5 2026 ", "5 jan a", "5 JAn a", "5"});
 }
 
+TEST_CASE("A counted message begins with a priority, a year, or a month of one capital and two small letters") {
+  const std::size_t chunk = GENERATE(1, 1000);
+  for (const std::string begin : {"<", "0000-", "9999-", "Aaa ", "Zaa ", "Aza ", "Aaz "}) {
+    CHECK(frames("<14>a\n" + counted(begin), chunk) == Outcomes{"<14>a", begin});
+    CHECK(frames(counted(begin) + "<14>a", chunk) == Outcomes{begin, "<14>a"});
+  }
+  for (const std::string begin :
+       {"@aa ", "[aa ", "A`a ", "A{a ", "Aa` ", "Aa{ ", "Aaaa", "/000-", ":000-", "000/-", "000:-", "0000 ", "0000"}) {
+    CHECK(frames(counted(begin), chunk) == Outcomes{counted(begin)});
+    CHECK(frames(counted("<14>a") + begin + "x\n<14>b", chunk) == Outcomes{"<14>a", "[stray]", "<14>b"});
+  }
+}
+
 TEST_CASE("A message over the limit is skipped to its end and told once") {
   const std::string fits(kMax, 'x');
   const std::string over(kMax + 1, 'x');
@@ -111,6 +124,8 @@ TEST_CASE("A counted message over the limit is skipped by its count") {
   const std::string over = "<14>" + std::string(kMax, 'x');
   CHECK(frames(counted(over) + "5 <14>a" + counted(over) + "\n<14>b\n") ==
         Outcomes{"[too long]", "<14>a", "[too long]", "<14>b"});
+  const std::string fits = "<14>" + std::string(kMax - 4, 'x');
+  CHECK(frames(counted(fits)) == Outcomes{fits});
 }
 
 TEST_CASE("A line that is too long to the end of the stream is told once") {
@@ -119,12 +134,20 @@ TEST_CASE("A line that is too long to the end of the stream is told once") {
 
 TEST_CASE("A count that goes beyond the line costs that line alone") {
   CHECK(frames("50 <14>a\n<14>b\n5 <14>c") == Outcomes{"[bad count]", "<14>b", "<14>c"});
+  CHECK(frames("7 <14>a\n<14>b\n") == Outcomes{"[bad count]", "<14>b"});
   CHECK(frames("9999999 <14>a\n<14>b\n") == Outcomes{"[too long]", "<14>b"});
 }
 
 TEST_CASE("What follows a count that is too small is skipped to the end of the line") {
   CHECK(frames("5 <14>abc\n<14>d\n") == Outcomes{"<14>a", "[stray]", "<14>d"});
   CHECK(frames("5 <14>a12 x\n<14>d\n") == Outcomes{"<14>a", "[stray]", "<14>d"});
+}
+
+TEST_CASE("A line is no stray unless it follows a counted message") {
+  CHECK(frames("5 <14>a"
+               "<14>b\nhello\n") == Outcomes{"<14>a", "<14>b", "hello"});
+  CHECK(frames("5 <14>a"
+               "oops\nhello\n") == Outcomes{"<14>a", "[stray]", "hello"});
 }
 
 TEST_CASE("The rest at the close is a message") {
@@ -141,6 +164,7 @@ TEST_CASE("The rest at the close keeps to the limit where it is not clear yet ho
     CHECK(outcomes.empty());
     if (const auto frame = framer.finish()) outcomes.push_back(outcome(*frame));
     CHECK(outcomes == Outcomes{expected});
+    CHECK_FALSE(framer.finish());
   }
 }
 
@@ -198,6 +222,23 @@ TEST_CASE("An unfinished message takes no more memory than it has bytes once it 
   CHECK(framer.memory() == 5);
   receive(framer, "c\n", outcomes);
   CHECK(outcomes == Outcomes{"<14>a", "<14>bc"});
+}
+
+TEST_CASE("There is room for half a chunk behind what is held, and twice the memory where there is not") {
+  constexpr std::size_t kHalf = Framer::kChunk / 2;
+  Framer framer{256 << 10};
+  Outcomes outcomes;
+  receive(framer, std::string(kHalf, 'x'), outcomes);
+  CHECK(framer.writable().size() == kHalf);
+  framer.trim();
+  CHECK(framer.memory() == kHalf);
+  receive(framer, "x", outcomes);
+  CHECK(framer.writable().size() == 2 * Framer::kChunk - kHalf - 1);
+  framer.trim();
+  CHECK(framer.memory() == 2 * Framer::kChunk);
+  for (int i = 0; i < 10; ++i) receive(framer, std::string(kHalf - 1, 'y') + "\n", outcomes);
+  CHECK(framer.memory() == Framer::kChunk);
+  CHECK(outcomes.size() == 10);
 }
 
 TEST_CASE("A long message arrives whole in small pieces") {
