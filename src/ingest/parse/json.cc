@@ -199,7 +199,6 @@ class RecordReader {
   }
 
   std::string_view keep() {
-    if (text_.empty()) return {};
     char* const kept = static_cast<char*>(scratch_.allocate(text_.size(), 1));
     std::memcpy(kept, text_.data(), text_.size());
     return {kept, text_.size()};

@@ -48,8 +48,8 @@ TEST_CASE_METHOD(Json, "The fields come in any order, with others between") {
       GENERATE(R"({"user_id":{"sid":"S-1","auth_id":"500","name":"admin"},"user_ip":"203.0.113.0","protocol":"smb2",)"
                R"("operation":"fs_rename","status":"ok","details":{"file_id":"6","path":"/a","target":"/b"}})",
                R"( { "details" : { "offset": 0, "path": "/a", "before": {"path": "/no", "owner": {"name": "no"}},
-         "target": "/b", "after": [{"path": "/no"}, "/no"], "size": -1.5e3, "file_id": "6" }, "more": {"name": "no",
-         "path": "/no"}, "operation": "fs_rename", "user_id": {"name": "admin", "path": "/no"}, "path": "/no",
+         "target": "/b", "after": [{"path": "/no"}, "/no"], "size": -1.5e3, "most": 18446744073709551615,
+         "file_id": "6" }, "more": {"name": "no", "path": "/no"}, "operation": "fs_rename", "user_id": {"name": "admin", "path": "/no"}, "path": "/no",
          "name": "no", "status": "ok", "protocol": "smb2", "none": null, "yes": true, "user_ip": "203.0.113.0" } )");
   const Record record = read(body);
   CHECK(record.client == "203.0.113.0");
@@ -91,7 +91,20 @@ TEST_CASE_METHOD(Json, "A backslash that begins no escape stands for itself") {
   CHECK(path(R"(/\ud83d)") == R"(/\ud83d)");
   CHECK(path(R"(/\ude00\ud83d)") == R"(/\ude00\ud83d)");
   CHECK(path(R"(/\ud83d\u0041)") == R"(/\ud83dA)");
+  CHECK(path(R"(/\u00g1)") == R"(/\u00g1)");
   CHECK(path(R"(/\\alice\a)") == R"(/\alice\a)");
+}
+
+TEST_CASE_METHOD(Json, "Two escapes are one character where both are halves of a surrogate pair, and in their order") {
+  CHECK(path(R"(/\ud7ff)") == "/\xED\x9F\xBF");
+  CHECK(path(R"(/\ud800)") == R"(/\ud800)");
+  CHECK(path(R"(/\udfff)") == R"(/\udfff)");
+  CHECK(path(R"(/\ue000)") == "/\xEE\x80\x80");
+  CHECK(path(R"(/\ud800\udc00)") == "/\xF0\x90\x80\x80");
+  CHECK(path(R"(/\udbff\udfff)") == "/\xF4\x8F\xBF\xBF");
+  CHECK(path(R"(/\ud800\udbff)") == R"(/\ud800\udbff)");
+  CHECK(path(R"(/\udc00\udc00)") == R"(/\udc00\udc00)");
+  CHECK(path(R"(/\ud800\ue000)") == "/\\ud800\xEE\x80\x80");
 }
 
 TEST_CASE_METHOD(Json, "The user is there as decoded and as written") {
@@ -108,8 +121,9 @@ TEST_CASE_METHOD(Json, "The user is there as decoded and as written") {
 }
 
 TEST_CASE_METHOD(Json, "Names in JSON are bytes") {
-  for (const std::string& name : {"/a,b"s, "/\xC3\xA4"s, "/\xE4\xFF"s, "/\xED\xA0\x80"s, "/a\tb"s, "/\x1B[31m"s,
-                                  "/a\nb"s, "/\x7F"s, "/\0"s, "/{}[]:,"s, "/#015"s, "/" + std::string(30'000, 'x')}) {
+  for (const std::string& name :
+       {"/a,b"s, "/\xC3\xA4"s, "/\xE4\xFF"s, "/\xED\xA0\x80"s, "/a\tb"s, "/\x1B[31m"s, "/\x1F !"s, "/a\nb"s, "/\x7F"s,
+        "/\0"s, "/{}[]:,"s, "/#015"s, "/" + std::string(30'000, 'x')}) {
     CHECK(path(name) == name);
   }
 }
