@@ -190,9 +190,14 @@ TEST_CASE_METHOD(Fixture, "Records of a second cluster are counted while nobody 
   const auto of = [](std::string_view host) {
     return fmt::format(R"(2026-01-27T14:12:23Z {} qumulo ::1,"u",nfs3,fs_open,ok,7,"/a","")", host);
   };
-  take({of("a-b-1"), of("a-b-22"), of("a-b-1")});
+  const auto said_of = [&](const std::vector<std::string>& messages) {
+    return said(log::Format::text, [&] { take(messages); });
+  };
+  CHECK(said_of({of("a-b-1"), of("a-b-22"), of("a-b-1")}).empty());
   CHECK(count("qatime_other_cluster_records_total") == 0);
-  take({of("a-1"), of("a-b-1"), of("a-b-c-1"), of("c-1")});
+  const std::string lines = said_of({of("a-1"), of("a-b-1"), of("a-b-c-1"), of("c-1")});
+  CHECK(lines.find("records of a second cluster, a, come in besides those of a-b") != std::string::npos);
+  CHECK(std::ranges::count(lines, '\n') == 1);
   CHECK(count("qatime_other_cluster_records_total") == 3);
 }
 

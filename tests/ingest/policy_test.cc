@@ -9,6 +9,7 @@
 
 #include "base/timestamp.h"
 #include "catch.h"
+#include "ingest/cluster.h"
 
 namespace qatime::ingest::policy_test {
 namespace {
@@ -108,8 +109,11 @@ TEST_CASE_METHOD(Fixture, "Our own listings are ignored, and nothing else of our
   Record mapped = record("fs_list_directory", "/a/");
   mapped.client = "::ffff:192.0.2.1";
   CHECK(decide(mapped) == "ignored self");
+  for (const char* const client : {"192.0.2.11", "host", ""}) {
+    mapped.client = client;
+    CHECK(decide(mapped) == "access /a");
+  }
   mapped.client = "192.0.2.11";
-  CHECK(decide(mapped) == "access /a");
   config.self = {"192.0.2.11"};
   CHECK(decide(mapped) == "ignored self");
 }
@@ -235,6 +239,19 @@ TEST_CASE_METHOD(Fixture, "A host is a cluster and, behind the last hyphen, a no
     host = name;
     CAPTURE(host);
     CHECK(decide(record("fs_read_data", "/a")) == "ignored cluster");
+  }
+}
+
+TEST_CASE("An address is no name of a node") {
+  for (const char* const address : {"0.0.0.1", "9.0.0.1", "192.0.2.11", "2001:db8::1", "fe80::1", "::1"}) {
+    CAPTURE(address);
+    CHECK(is_host_address(address));
+    CHECK(cluster_of(address).empty());
+  }
+  for (const char* const name : {"3par-1", "0-1", "9-1", "store-1", "fe80-1", "store:1", "/-1", ""}) {
+    CAPTURE(name);
+    CHECK_FALSE(is_host_address(name));
+    CHECK(cluster_of(name) == std::string_view{name}.substr(0, std::string_view{name}.rfind('-')));
   }
 }
 
