@@ -293,7 +293,7 @@ class Source:
 @dataclasses.dataclass(frozen=True)
 class Mutant:
     file: str
-    line: int
+    place: str  # its line and column
     operator: str
     before: str  # the changed lines, each run of blanks as one
     after: str
@@ -301,7 +301,7 @@ class Mutant:
     text: str  # of the whole mutated file
 
     def __str__(self):
-        return f"{self.file}:{self.line} {self.operator}: {self.piece}"
+        return f"{self.file}:{self.place} {self.operator}: {self.piece}"
 
 
 def squeezed(text):
@@ -318,7 +318,8 @@ def mutants_of(file, text):
         first = text.rfind("\n", 0, change.begin) + 1
         last = text.find("\n", change.end)
         before, after = text[first:last], text[first:change.begin] + change.after + text[change.end:last]
-        yield Mutant(file, text.count("\n", 0, change.begin) + 1, change.operator, squeezed(before), squeezed(after),
+        place = f"{text.count(chr(10), 0, change.begin) + 1}:{change.begin - first + 1}"
+        yield Mutant(file, place, change.operator, squeezed(before), squeezed(after),
                      f"{shortened(text[change.begin:change.end])} -> {shortened(change.after) or 'nothing'}",
                      text[:change.begin] + change.after + text[change.end:])
 

@@ -42,7 +42,7 @@ bool is_within(std::string_view path, std::string_view prefix) noexcept {
 bool has_component(std::string_view path, std::string_view component) noexcept {
   for (std::size_t at = path.find(component); at != std::string_view::npos; at = path.find(component, at + 1)) {
     const std::size_t end = at + component.size();
-    if (at > 0 && path[at - 1] == '/' && (end == path.size() || path[end] == '/')) return true;
+    if (path[at - 1] == '/' && (end == path.size() || path[end] == '/')) return true;
   }
   return false;
 }

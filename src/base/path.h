@@ -21,7 +21,7 @@ inline constexpr std::size_t kMaxComponent = 255;  // bytes; the limit of the cl
 // Whether `path` is `prefix` or lies below it, by whole components. Both are normal.
 [[nodiscard]] bool is_within(std::string_view path, std::string_view prefix) noexcept;
 
-// Whether `component` is one whole component of `path`.
+// Whether `component` is one whole component of `path`, which is normal.
 [[nodiscard]] bool has_component(std::string_view path, std::string_view component) noexcept;
 
 // Returns the new path of `path` once `from` is renamed to `to`. `path` is `from` or lies below it.

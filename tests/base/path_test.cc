@@ -53,6 +53,7 @@ TEST_CASE("What lies below a renamed directory follows it") {
   CHECK(rebase("/a/b", "/a", "/") == "/b");
   CHECK(rebase("/a", "/a", "/") == "/");
   CHECK(rebase("/a/b", "/", "/c") == "/c/a/b");
+  CHECK(rebase("/", "/", "/c") == "/c");
 }
 
 TEST_CASE("A directory and a name make a path") {
@@ -64,6 +65,7 @@ TEST_CASE("A directory and a name make a path") {
 
 TEST_CASE("The export with the longest matching path has the object, its root without a name") {
   const Exports exports{{"/", "/data", "/data/deep"}};
+  const Exports reversed{{"/data/deep", "/data", "/"}};
   const auto check = [&](std::string_view path, std::size_t export_index, std::string_view directory,
                          std::string_view name) {
     CAPTURE(path);
@@ -72,6 +74,7 @@ TEST_CASE("The export with the longest matching path has the object, its root wi
     CHECK(place->export_index == export_index);
     CHECK(place->directory == directory);
     CHECK(place->name == name);
+    CHECK(reversed.place(path)->export_index == 2 - export_index);
   };
   check("/", 0, "/", "");
   check("/x", 0, "/", "x");

@@ -53,7 +53,22 @@ TEST_CASE("Text that is no time is nothing") {
     CAPTURE(text);
     CHECK_FALSE(parse_rfc3339(text));
   }
-  CHECK_FALSE(parse_rfc3339("2026-01-27T14:12:23+00:60"));
+  for (const char* text : {"2026-01-27T14:12:23+00:60", "2026-01-27T14:12:23.:Z", "2026-01-2:T14:12:23Z",
+                           "2026-01-27T14:12:23*01:00", "2026-01-27T14:12:23+/1:00", "2026-01-27T14:12:23+0/:00"}) {
+    CAPTURE(text);
+    CHECK_FALSE(parse_rfc3339(text));
+  }
+}
+
+TEST_CASE("The letters of a time may be small") {
+  CHECK(reformatted("2026-01-27t14:12:23z") == "2026-01-27T14:12:23.000000000Z");
+}
+
+TEST_CASE("A time that nanoseconds since 1970 cannot hold is nothing") {
+  CHECK(reformatted("2262-04-11T23:47:14.999999999Z") == "2262-04-11T23:47:14.999999999Z");
+  CHECK(reformatted("2262-04-11T23:47:15Z") == "nothing");
+  CHECK(reformatted("1677-09-21T00:12:46Z") == "1677-09-21T00:12:46.000000000Z");
+  CHECK(reformatted("1677-09-21T00:12:45.999999999Z") == "nothing");
 }
 
 TEST_CASE("A second is known again, with another fraction and offset, and no other is taken for it") {
