@@ -173,17 +173,15 @@ bool Framer::skip_count() noexcept {
   return after_count_;
 }
 
-// Returns false while it cannot be told whether there is one.
-bool Framer::skip_byte_order_mark() noexcept {
+// A part of one stays, and ends no message, until the rest has come.
+void Framer::skip_byte_order_mark() noexcept {
   const std::string_view begin = view(std::min(held(), kByteOrderMark.size()));
-  if (begin.size() < kByteOrderMark.size() && kByteOrderMark.starts_with(begin)) return false;
+  is_at_start_ = kByteOrderMark.starts_with(begin) && begin != kByteOrderMark;
   if (begin == kByteOrderMark) begin_ += kByteOrderMark.size();
-  is_at_start_ = false;
-  return true;
 }
 
 std::optional<Framer::Frame> Framer::start_message() noexcept {
-  if (is_at_start_ && !skip_byte_order_mark()) return std::nullopt;
+  if (is_at_start_) skip_byte_order_mark();
   drop_terminators();
   if (held() == 0) return std::nullopt;
   const std::string_view rest = view(held());

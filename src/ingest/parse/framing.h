@@ -76,7 +76,7 @@ class Framer {
   [[nodiscard]] std::size_t held() const noexcept { return end_ - begin_; }
   std::size_t find(Cursor& cursor, std::size_t end) noexcept;
   std::size_t find_terminator() noexcept;
-  bool skip_byte_order_mark() noexcept;
+  void skip_byte_order_mark() noexcept;
   void drop_terminators() noexcept;
   bool skip_on() noexcept;
   bool skip_line() noexcept;

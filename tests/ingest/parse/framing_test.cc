@@ -101,7 +101,7 @@ TEST_CASE("Only a count before the begin of a message is one") {
 }
 
 TEST_CASE("A counted message begins with a priority, a year, or a month of one capital and two small letters") {
-  const std::size_t chunk = GENERATE(1, 1000);
+  const std::size_t chunk = GENERATE(as<std::size_t>{}, 1, 1000);
   for (const std::string begin : {"<", "0000-", "9999-", "Aaa ", "Zaa ", "Aza ", "Aaz "}) {
     CHECK(frames("<14>a\n" + counted(begin), chunk) == Outcomes{"<14>a", begin});
     CHECK(frames(counted(begin) + "<14>a", chunk) == Outcomes{begin, "<14>a"});
@@ -111,6 +111,10 @@ TEST_CASE("A counted message begins with a priority, a year, or a month of one c
     CHECK(frames(counted(begin), chunk) == Outcomes{counted(begin)});
     CHECK(frames(counted("<14>a") + begin + "x\n<14>b", chunk) == Outcomes{"<14>a", "[stray]", "<14>b"});
   }
+}
+
+TEST_CASE("A blank parts a count from its message") {
+  CHECK(frames("5x<14>a\n1234567<14>b\n") == Outcomes{"5x<14>a", "1234567<14>b"});
 }
 
 TEST_CASE("A message over the limit is skipped to its end and told once") {
@@ -239,6 +243,15 @@ TEST_CASE("There is room for half a chunk behind what is held, and twice the mem
   for (int i = 0; i < 10; ++i) receive(framer, std::string(kHalf - 1, 'y') + "\n", outcomes);
   CHECK(framer.memory() == Framer::kChunk);
   CHECK(outcomes.size() == 10);
+  receive(framer, "\n" + std::string(kHalf, 'x'), outcomes);
+  CHECK(framer.writable().size() == kHalf);
+}
+
+TEST_CASE("What is held moves to the front of the buffer to make room") {
+  Framer framer{kMax};
+  Outcomes outcomes;
+  for (const std::string read : {"<14>a\n<14>b", "c\n<14>", "d\n"}) receive(framer, read, outcomes);
+  CHECK(outcomes == Outcomes{"<14>a", "<14>bc", "<14>d"});
 }
 
 TEST_CASE("A long message arrives whole in small pieces") {
