@@ -178,16 +178,16 @@ Parsed<Header> parse_comma_joined(std::optional<Time> time, std::string_view res
 // `Mmm dd HH:MM:SS HOST qumulo `.
 Parsed<Header> parse_rfc3164(std::string_view message, const TimeZone& zone, Time now, int relays) {
   std::string_view rest = message;
-  const auto month = take_token(rest);
+  take_token(rest);
   skip(rest, " ");  // a day of one digit may be padded
-  const auto day = take_token(rest);
+  take_token(rest);
   constexpr std::size_t kClock = 8;  // HH:MM:SS
   if (rest.size() > kClock && rest[kClock] == ',') {
     const std::size_t end = message.size() - rest.size() + kClock;
     return parse_comma_joined(parse_rfc3164_time(message.substr(0, end), zone, now), message.substr(end + 1));
   }
   const auto clock = take_token(rest);
-  if (!month || !day || !clock) return Malformed::header;
+  if (!clock) return Malformed::header;
   const std::string_view text = message.substr(0, message.size() - rest.size() - 1);
   const auto host = take_token(rest);
   if (!host || host->empty()) return Malformed::header;
@@ -206,7 +206,7 @@ Parsed<Header> parse_iso(std::string_view message, bool has_priority, const Time
     return parse_comma_joined(parse_rfc3339(message.substr(0, comma)), message.substr(comma + 1));
   }
   const auto host = take_token(rest);
-  if (!time || !host || host->empty()) return Malformed::header;
+  if (!host || host->empty()) return Malformed::header;
   if (!skip_tag(rest)) return parse_foreign(parse_rfc3339(*time).has_value(), rest, zone, now, relays);
   const bool has_nils = skip(rest, "- - - ");
   const HeaderForm form = has_nils ? HeaderForm::log_filter : has_priority ? HeaderForm::forward : HeaderForm::file;

@@ -40,6 +40,7 @@ TEST_CASE("Every form gives its time, host and body") {
            HeaderForm::rfc5424},
       Case{R"(<14>1 2026-01-27T14:12:23.9558Z a-b-1 qumulo - - [x@1 a="] \" b"][y@1 c="d"] BODY)", HeaderForm::rfc5424},
       Case{"<155>2026-01-27T14:12:23.9558Z a-b-1 qumulo BODY", HeaderForm::forward},
+      Case{"<190>2026-01-27T14:12:23.9558Z a-b-1 qumulo BODY", HeaderForm::forward},
       Case{"<0>2026-01-27T14:12:23.9558Z a-b-1 qumulo: BODY", HeaderForm::forward},
       Case{"2026-01-27T14:12:23.9558Z a-b-1 qumulo BODY", HeaderForm::file},
       Case{"2026-01-27T14:12:23.9558 a-b-1 qumulo:  BODY", HeaderForm::file},
@@ -53,7 +54,15 @@ TEST_CASE("Every form gives its time, host and body") {
   CHECK(format_rfc3339(header.time) == "2026-01-27T14:12:23.955800000Z");
   CHECK(header.host == "a-b-1");
   CHECK(header.body == "BODY");
-  CHECK_FALSE(describe(form).empty());
+}
+
+TEST_CASE("Every form has words") {
+  CHECK(describe(HeaderForm::rfc5424) == "RFC 5424");
+  CHECK(describe(HeaderForm::forward) == "rsyslog's forward format");
+  CHECK(describe(HeaderForm::file) == "rsyslog's file format");
+  CHECK(describe(HeaderForm::log_filter) == "LogFilter's format");
+  CHECK(describe(HeaderForm::comma_joined) == "comma-joined template");
+  CHECK(describe(HeaderForm::rfc3164) == "RFC 3164");
 }
 
 TEST_CASE("The traditional header has no year and no fraction") {
@@ -103,7 +112,8 @@ TEST_CASE("The vendor's templates have no tag, and one has no host") {
       Case{time + "," + kBody, "", kBody}, Case{time + ", " + kBody, "", kBody}, Case{time + "," + v6, "", v6},
       Case{time + ",192.0.2.11," + kBody, "192.0.2.11", kBody}, Case{time + ",a-b-1,{\"a\": 1}", "a-b-1", "{\"a\": 1}"},
       Case{time + ",{\"a\": 1}", "", "{\"a\": 1}"}, Case{time + ",a-b-1," + repeated, "a-b-1", repeated},
-      Case{time + ",qumulo: " + kBody, "", kBody}, Case{time + ",a-b-1,qumulo[12]: " + kBody, "a-b-1", kBody});
+      Case{time + ",qumulo: " + kBody, "", kBody}, Case{time + ",qumulo:  " + kBody, "", kBody},
+      Case{time + ",a-b-1,qumulo[12]: " + kBody, "a-b-1", kBody});
   const Header header = read(each.message);
   CHECK(header.form == HeaderForm::comma_joined);
   CHECK(format_rfc3339(header.time) == "2026-01-27T14:12:23.955800000Z");
@@ -126,6 +136,7 @@ TEST_CASE("A joined line of another program is no record") {
   CHECK(refusal("2026-01-27T14:12:23Z,a-b-1,192.0.2.9 logged in") == "tag");
   CHECK(refusal("2026-01-27T14:12:23Z,a-b-1,nobody,\"u\",nfs3") == "header");
   CHECK(refusal("2026-01-27T14:12:23Z,a-b-1,started") == "header");
+  CHECK(refusal("2026-01-27T14:12:23Z,192.0.2.9,started") == "header");
   CHECK(refusal("2026-01-27T14:12:23Z,two words," + kBody) == "header");
   CHECK(refusal("2026-01-27,a-b-1," + kBody) == "time");
   CHECK(refusal("2026-01-27T14:12:23Z,a-b-1,1.2.3.4\0x,\"u\",nfs3"s) == "header");
@@ -167,6 +178,10 @@ TEST_CASE("Relays are looked through a few at a time") {
   for (int relays = 0; relays < 4; ++relays) message = "<14>Jan 28 19:53:40 relay " + message;
   CHECK(read(message).host == "a-b-1");
   CHECK(refusal("<14>Jan 28 19:53:40 relay " + message) == "tag");
+  std::string wrapped = "2026-01-27T14:12:23Z a-b-1 qumulo - - - BODY";
+  for (int relays = 0; relays < 4; ++relays) wrapped = "2026-01-28T19:53:40Z relay 1 - - - " + wrapped;
+  CHECK(read("<14>1 " + wrapped).host == "a-b-1");
+  CHECK(refusal("<14>1 2026-01-28T19:53:40Z relay 1 - - - " + wrapped) == "tag");
   std::string deep;
   while (deep.size() < 256 << 10) deep += "<14>Jan 28 19:53:40 relay ";
   CHECK(refusal(deep) == "tag");
@@ -177,6 +192,7 @@ TEST_CASE("A record in the text of another program is none") {
   CHECK(refusal("<13>Jan 28 19:53:40 host login: " + record) == "tag");
   CHECK(refusal("<13>2026-01-28T19:53:40Z host login: " + record) == "tag");
   CHECK(refusal("<13>1 2026-01-28T19:53:40Z host login 12 - - " + record) == "tag");
+  CHECK(refusal("<13>1 2026-01-28T19:53:40Z host login 12 - - " + record.substr(6)) == "tag");
 }
 
 TEST_CASE("A blank behind the priority and a byte order mark in front are skipped") {
@@ -200,6 +216,15 @@ TEST_CASE("Bytes that are no header are malformed by reason") {
   CHECK(refusal("hello world, how are you") == "header");
   CHECK(refusal("<1444>2026-01-27T14:12:23Z host qumulo BODY") == "header");
   CHECK(refusal("<>2026-01-27T14:12:23Z host qumulo BODY") == "header");
+  CHECK(refusal("<a>2026-01-27T14:12:23Z host qumulo BODY") == "header");
+  CHECK(refusal("<14") == "header");
+  CHECK(refusal("Jan") == "header");
+  CHECK(refusal("Jan 27") == "header");
+  CHECK(refusal("<14>1 ") == "header");
+  CHECK(refusal("<14>1 2026-01-27T14:12:23Z") == "header");
+  CHECK(refusal("<14>1 2026-01-27T14:12:23Z host") == "header");
+  CHECK(refusal("<14>1 2026-01-27T14:12:23Z host started") == "header");
+  CHECK(refusal("<14>1 2026-01-27T14:12:23Z  qumulo - - - BODY") == "header");
   CHECK(refusal("<1a>2026-01-27T14:12:23Z host qumulo BODY") == "header");
   CHECK(refusal("<14>1 2026-01-27T14:12:23Z host qumulo BODY") == "header");
   CHECK(refusal("<14>1 2026-01-27T14:12:23Z host qumulo - BODY") == "header");
