@@ -104,7 +104,7 @@ TEST_CASE_METHOD(Csv, "Quotes where none belong are malformed") {
 }
 
 TEST_CASE_METHOD(Csv, "A record that was cut anywhere is malformed") {
-  const std::string whole = R"(1.2.3.4,"u",nfs3,fs_rename,ok,7,"/a""b","/target")";
+  const std::string_view whole = R"(1.2.3.4,"u",nfs3,fs_rename,ok,7,"/a""b","/target")";
   REQUIRE(refusal(whole) == "none");
   for (std::size_t size = 0; size < whole.size(); ++size) {
     CAPTURE(size);

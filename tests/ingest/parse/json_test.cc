@@ -92,6 +92,8 @@ TEST_CASE_METHOD(Json, "A backslash that begins no escape stands for itself") {
   CHECK(path(R"(/\ude00\ud83d)") == R"(/\ude00\ud83d)");
   CHECK(path(R"(/\ud83d\u0041)") == R"(/\ud83dA)");
   CHECK(path(R"(/\u00g1)") == R"(/\u00g1)");
+  CHECK(path(R"(/\q1234)") == R"(/\q1234)");
+  CHECK(path("/\xC3\xA4\\\xE4") == "/\xC3\xA4\\\xE4");
   CHECK(path(R"(/\\alice\a)") == R"(/\alice\a)");
 }
 
@@ -112,9 +114,10 @@ TEST_CASE_METHOD(Json, "The user is there as decoded and as written") {
     std::string written;
     std::string decoded;
   };
-  const auto [written, decoded] = GENERATE(
-      Case{R"(AD\alice)", R"(AD\alice)"}, Case{R"(AD\tom)", "AD\tom"}, Case{R"(AD\bob)", "AD\bob"},
-      Case{R"(AD\\tom)", R"(AD\tom)"}, Case{R"(\u0041\"b)", "A\"b"}, Case{R"(AD\user)", R"(AD\user)"}, Case{"", ""});
+  const auto [written, decoded] =
+      GENERATE(Case{R"(AD\alice)", R"(AD\alice)"}, Case{R"(AD\tom)", "AD\tom"}, Case{R"(AD\bob)", "AD\bob"},
+               Case{R"(AD\\tom)", R"(AD\tom)"}, Case{R"(\u0041\"b)", "A\"b"}, Case{R"(AD\user)", R"(AD\user)"},
+               Case{R"(\ud83d\ude00)", "\xF0\x9F\x98\x80"}, Case{"", ""});
   const Record record = with_user(written);
   CHECK(record.user == decoded);
   CHECK(record.written_user == written);
@@ -153,7 +156,7 @@ TEST_CASE_METHOD(Json, "What is no JSON is malformed") {
 }
 
 TEST_CASE_METHOD(Json, "JSON that was cut anywhere is malformed") {
-  const std::string whole =
+  const std::string_view whole =
       R"({"user_id":{"name":"AD\alice"},"user_ip":"::1","operation":"fs_rename","status":"ok","details":{"path":"/a\u00e4\t"}})";
   REQUIRE(refusal(whole) == "none");
   for (std::size_t size = 0; size < whole.size(); ++size) {
