@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory_resource>
 #include <random>
 #include <string>
 #include <string_view>
@@ -232,6 +233,12 @@ TEST_CASE("Where none of policy.clusters come, a line says why") {
         R"(<14>1 2026-01-27T14:12:23.9558Z {} qumulo - - - 192.0.2.1,"u",nfs3,fs_read_data,ok,7,"/a","")", host);
   };
   CHECK(said(log::Format::text, [&] { f.take({record_of("store-1"), record_of(each.host)}); }).empty());
+  Fixture left_out;
+  left_out.intake.reconfigure(policy, {});
+  CHECK(said(log::Format::text, [&] {
+          left_out.take({"2026-01-27T14:12:23Z store-1 qumulo ::1,\"u\",nfs3,fs_read_data,ok,7,\"/.snapshot/a\",\"\"",
+                         record_of(each.host)});
+        }).empty());
   Fixture alone;
   alone.intake.reconfigure(policy, {});
   const std::string lines = said(log::Format::text, [&] { alone.take({record_of(each.host), record_of(each.host)}); });
@@ -293,6 +300,78 @@ TEST_CASE_METHOD(Fixture, "Every message ends in exactly one counter") {
         kMessages);
   CHECK(handed_over.size() == static_cast<std::size_t>(count("qatime_accepted_total") + count("qatime_moves_total") +
                                                        count("qatime_removals_total")));
+}
+
+TEST_CASE_METHOD(Fixture, "Records are counted by the node that wrote them, with their newest time") {
+  const auto of = [](int second, std::string_view rest) {
+    return fmt::format("2026-01-27T14:12:{:02}Z q-1 qumulo ::1,\"u\",nfs3,{}", second, rest);
+  };
+  const Time before = now();
+  CHECK(metrics.nodes().all().empty());
+  take({of(3, R"(fs_read_data,ok,7,"/a","")"), of(7, R"(fs_rename,ok,7,"/a","/b")"), of(5, R"(fs_delete,ok,7,"/a","")"),
+        of(1, R"(fs_open,ok,7,"/a","")"), of(2, "x"), "hello",
+        R"(2026-01-27T14:12:23Z,::1,"u",nfs3,fs_open,ok,7,"/a","")"});
+  const auto all = metrics.nodes().all();
+  REQUIRE(all.size() == 2);
+  for (const RecordOutcome outcome : {RecordOutcome::accepted, RecordOutcome::move, RecordOutcome::removal,
+                                      RecordOutcome::ignored, RecordOutcome::malformed}) {
+    CAPTURE(static_cast<int>(outcome));
+    CHECK(all[0]->records(outcome) == 1);
+    CHECK(all[1]->records(outcome) == (outcome == RecordOutcome::ignored ? 1 : 0));
+  }
+  CHECK(all[0]->newest() == parse_rfc3339("2026-01-27T14:12:07Z"));
+  CHECK(all[0]->seen() >= before);
+  CHECK(all[1]->name() == "unknown");
+}
+
+TEST_CASE_METHOD(Fixture, "What is malformed is told and kept for the page, with its bytes where there are some") {
+  const std::string lines = said(log::Format::text, [&] {
+    take({"hello", "hello again"});
+    intake.reject(Malformed::too_long);
+  });
+  CHECK(
+      lines.find("malformed messages (header): it begins with none of the known syslog headers; the last is hello\n") !=
+      std::string::npos);
+  CHECK(lines.find("malformed messages (too_long): it is longer than syslog.max_message\n") != std::string::npos);
+  CHECK(std::ranges::count(lines, '\n') == 2);
+  const auto failures = metrics.alerts().failures();
+  REQUIRE(failures.size() == 1);
+  CHECK(failures.front().subject == "hello");
+  CHECK(failures.front().reason == "malformed: it begins with none of the known syslog headers");
+}
+
+// Counts the bytes that are allocated and not freed.
+class CountingMemory final : public std::pmr::memory_resource {
+ public:
+  [[nodiscard]] std::size_t held() const noexcept { return held_; }
+
+ private:
+  void* do_allocate(std::size_t bytes, std::size_t alignment) override {
+    held_ += bytes;
+    return std::pmr::new_delete_resource()->allocate(bytes, alignment);
+  }
+  void do_deallocate(void* memory, std::size_t bytes, std::size_t alignment) override {
+    held_ -= bytes;
+    std::pmr::new_delete_resource()->deallocate(memory, bytes, alignment);
+  }
+  [[nodiscard]] bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
+
+  std::size_t held_ = 0;
+};
+
+TEST_CASE("Unescaped paths hold memory until they are handed over, and no longer") {
+  CountingMemory memory;
+  auto* const before = std::pmr::set_default_resource(&memory);
+  {
+    Fixture f;
+    f.intake.begin(Transport::tcp, 0);
+    const std::string message = record("fs_delete", R"(/a"")" + std::string(250, 'x'));
+    for (int i = 0; i < 1000; ++i) f.intake.message(message);
+    CHECK(memory.held() > 200'000);
+    f.intake.flush();
+    CHECK(memory.held() == 0);
+  }
+  std::pmr::set_default_resource(before);
 }
 
 TEST_CASE_METHOD(Fixture, "Another policy holds from the next read on") {
