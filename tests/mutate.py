@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT
 """Breaks the parsers and the policy in one small place at a time, to see that a test fails each time.
 
-    mutate.py --all [FILE...]                 every mutant of these files, else of all in FILES below
-    mutate.py --sample N --seed S [FILE...]   N of them, the same ones for the same S
-    mutate.py --list [FILE...]                prints the mutants and runs nothing
-    mutate.py --self-test                     shows that each operator changes what it should, and that each entry of
-                                              mutants.txt still names a mutant
+    mutate.py --all [FILE...]                   runs every mutant of these files, else of all in FILES below
+    mutate.py --sample N [--seed S] [FILE...]   runs N of them, the same ones for the same S
+    mutate.py --list [FILE...]                  prints them and runs nothing
+    mutate.py --self-test                       shows that the operators change what they should, and that each entry
+                                                of mutants.txt names a mutant
 
 A mutant is the source with one change, as OPERATORS says. It is killed if it makes a test program fail or hang. One
 that does not compile counts for nothing. One that survives needs a test, or simpler code. Where no test can tell it
@@ -68,9 +68,9 @@ OPERATORS = {
 # Besides: `constant` adds one, `not` drops a `!`, `condition` and `result` negate, `deletion` drops a call, an
 # assignment, a break or a continue, `early return` drops a return or a throw that is not the last of its function.
 
-JOBS = int(os.environ.get("JOBS", "2"))
+JOBS = int(os.environ.get("JOBS", "2"))  # mutants at once
 MEMORY = 4 << 30  # bytes that a program may take
-LEAST_CPU = 3  # seconds that it may run, at least
+LEAST_CPU = 3  # seconds that it may run, at least; more than the tests of any one file take
 
 # --- reading C++ -----------------------------------------------------------------------------------------------------
 
@@ -190,7 +190,7 @@ class Source:
                 self._negate("result", i + 1, end - 1)
             if not is_last(end + 1):
                 self._change("early return", i, end, ";")
-        elif end > i and not self._declares(i):
+        elif end > i and not self._declares(i) and not self._is(i, "assert"):
             self._change("deletion", i, end, ";")
         return end + 1
 
@@ -363,7 +363,7 @@ def strangers(named, mutants):
 
 def copy_tree():
     """Brings the copy up to date, and leaves alone what has not changed, for ninja's sake."""
-    names = [name for name in ["src", "tests", "conf", "subprojects", "meson.build", "meson_options.txt"]]
+    names = ["src", "tests", "conf", "subprojects", "meson.build", "meson_options.txt"]
     wanted = set()
     for path in (p for name in names for p in [ROOT / name, *(ROOT / name).rglob("*")]):
         if not path.is_file() or "__pycache__" in path.parts:
@@ -433,17 +433,19 @@ class Builder:
 
     def prepare(self, file):
         """Compiles what the units of `file` include, but for itself, for all its mutants."""
-        newest = max(header.stat().st_mtime for header in TREE.glob("src/**/*.h"))
         for unit in self.units(file):
             includes = [line for line in (TREE / unit).read_text().splitlines()
                         if line.startswith("#include") and f'"{file.removeprefix("src/")}"' not in line]
             prefix, text = self._prefix(unit), "\n".join(includes) + "\n"
-            compiled = pathlib.Path(f"{prefix}.gch")
-            if compiled.exists() and compiled.stat().st_mtime > newest and prefix.read_text() == text:
+            compiled, needed = pathlib.Path(f"{prefix}.gch"), pathlib.Path(f"{prefix}.d")
+            if compiled.exists() and prefix.read_text() == text and all(
+                    (BUILD / name).stat().st_mtime < compiled.stat().st_mtime
+                    for name in needed.read_text().split()[1:] if name != "\\"):
                 continue
             prefix.parent.mkdir(parents=True, exist_ok=True)
             prefix.write_text(text)
-            subprocess.run([*self._compiler(unit), "-x", "c++-header", prefix, "-o", compiled], check=True, cwd=BUILD)
+            subprocess.run([*self._compiler(unit), "-MD", "-MF", needed, "-x", "c++-header", prefix, "-o", compiled],
+                           check=True, cwd=BUILD)
 
     def _prefix(self, unit):
         return WORK / "prefix" / f"{unit.replace('/', '_')}.h"
@@ -499,7 +501,7 @@ class Builder:
             if objects is None or not self.link(programs[0], objects, directory / programs[0]):
                 return None
             if any(ROOT.glob(f"tests/**/{own}.cc")) and not self._passes(
-                    directory / programs[0], self.cpu[programs[0]], "--filenames-as-tags", f"[#{own}]"):
+                    directory / programs[0], LEAST_CPU, "--filenames-as-tags", f"[#{own}]"):
                 return programs[0]
             for program in programs:
                 if program != programs[0] and not self.link(program, objects, directory / program):
@@ -570,7 +572,7 @@ def self_test():
     expected = {": ".join([o, " -> ".join(map(shortened, piece.split(" -> ")))])
                 for o, piece in (entry.split(": ", 1) for entry in EXPECTED)}
     assert found == expected, found ^ expected
-    named = read_named("f.cc\n".replace("f.cc", "src/f.cc") + "- h(a);\n+ ;\n  It does  nothing,\n  ever.\n"
+    named = read_named("src/f.cc\n- h(a);\n+ ;\n  It does  nothing,\n  ever.\n"
                        "- h(a);\n+ i(a);\n  There is none.\n")
     assert named == {("src/f.cc", "h(a);", ";"): "It does nothing, ever.", ("src/f.cc", "h(a);", "i(a);"): "There is none."}
     assert strangers(named, mutants_of("src/f.cc", SELF_TEST)) == [("src/f.cc", "h(a);", "i(a);")]
