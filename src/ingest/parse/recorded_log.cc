@@ -161,12 +161,11 @@ bool RecordedLog::fill() {
 bool RecordedLog::recognise() {
   buffer_.resize(kRecordedBlock);
   const bool is_end = !fill();
-  recognised_ = is_end || held_.size() >= kLongestMark;
-  if (!recognised_) return false;
   expect_plain(held_);
   if (held_.size() >= kGzipMagic.size() && std::equal(kGzipMagic.begin(), kGzipMagic.end(), held_.begin())) {
     gzip_ = std::make_unique<Gzip>();
   }
+  recognised_ = is_end || held_.size() >= kLongestMark;
   return recognised_;
 }
 

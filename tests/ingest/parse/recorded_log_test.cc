@@ -3,6 +3,7 @@
 
 #include <array>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -12,6 +13,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -231,7 +233,7 @@ TEST_CASE_METHOD(Fixture, "What is not there yet is not waited for, wherever a p
     const StandardInput input{pipe_ends[0]};
     RecordedLog log{"-"};
     std::string text;
-    std::array<char, 10> space{};
+    std::array<char, 4> space{};
     for (const char byte : bytes) {
       REQUIRE(::write(pipe_ends[1], &byte, 1) == 1);
       while (log.ready(std::chrono::milliseconds{0})) text.append(space.data(), log.read(space).value_or(0));
@@ -243,12 +245,79 @@ TEST_CASE_METHOD(Fixture, "What is not there yet is not waited for, wherever a p
   }
 }
 
+TEST_CASE("Standard input that is packed otherwise is refused, too") {
+  std::array<int, 2> pipe_ends{};
+  REQUIRE(pipe(pipe_ends.data()) == 0);
+  const StandardInput input{pipe_ends[0]};
+  RecordedLog log{"-"};
+  REQUIRE(::write(pipe_ends[1], "\xFD\x37\x7A\x58\x5A\0", 6) == 6);
+  std::array<char, 10> space{};
+  CHECK_THROWS_WITH(log.read(space), "-: is packed by xz: use `xzcat FILE | qatime replay -`");
+  close(pipe_ends[0]);
+  close(pipe_ends[1]);
+}
+
+int pipe_end = -1;
+int signals = 0;
+
+TEST_CASE("A signal does not end a log") {
+  std::array<int, 2> pipe_ends{};
+  REQUIRE(pipe(pipe_ends.data()) == 0);
+  const StandardInput input{pipe_ends[0]};
+  RecordedLog log{"-"};
+  pipe_end = pipe_ends[1];
+  struct sigaction action{};
+  action.sa_handler = [](int) {
+    if (++signals == 3 && ::write(pipe_end, "one\ntwo", 7) != 7) std::abort();
+  };
+  struct sigaction before{};
+  REQUIRE(sigaction(SIGALRM, &action, &before) == 0);
+  const itimerval often{{0, 5000}, {0, 5000}};
+  REQUIRE(setitimer(ITIMER_REAL, &often, nullptr) == 0);
+  std::array<char, 10> space{};
+  const auto size = log.read(space);
+  const itimerval never{};
+  setitimer(ITIMER_REAL, &never, nullptr);
+  sigaction(SIGALRM, &before, nullptr);
+  CHECK(size == 7);
+  close(pipe_ends[0]);
+  close(pipe_ends[1]);
+}
+
+TEST_CASE("What cannot be read says why") {
+  RecordedLog log{"/proc/self/mem"};
+  CHECK(read_all(log).failure == "/proc/self/mem: Input/output error");
+}
+
+std::ptrdiff_t open_descriptors() {
+  using Entries = std::filesystem::directory_iterator;
+  return std::distance(Entries{"/proc/self/fd"}, Entries{});
+}
+
+TEST_CASE_METHOD(Fixture, "A file is open only while it is read") {
+  const std::string file = write("one\ntwo");
+  const auto before = open_descriptors();
+  {
+    RecordedLog log{file};
+    CHECK(open_descriptors() == before);
+    std::array<char, 4> space{};
+    CHECK(log.read(space) == 4);
+    CHECK(open_descriptors() == before + 1);
+    CHECK(read_all(log).text == "two");
+    CHECK(open_descriptors() == before);
+    RecordedLog unfinished{file};
+    CHECK(unfinished.read(space) == 4);
+  }
+  CHECK(open_descriptors() == before);
+}
+
 TEST_CASE_METHOD(Fixture, "Standard input may be a file") {
   const int file = open(write(packed("one\ntwo")).c_str(), O_RDONLY | O_CLOEXEC);
   const StandardInput input{file};
   RecordedLog log{"-"};
   CHECK(log.size() == packed("one\ntwo").size());
   CHECK(read_all(log).text == "one\ntwo");
+  CHECK(fcntl(STDIN_FILENO, F_GETFD) != -1);
   close(file);
 }
 
