@@ -108,5 +108,17 @@ TEST_CASE_METHOD(Fixture, "Bytes behind what was dropped are not counted again")
   CHECK(malformed() == 1);
 }
 
+TEST_CASE_METHOD(Fixture, "An end counts for the transport of its stream, and adds no bytes") {
+  const bool is_abandoned = GENERATE(false, true);
+  MessageStream other{1000, Transport::udp, intake};
+  take("<14>a");
+  std::ranges::copy(std::string_view{"hello\n"}, other.writable().begin());
+  CHECK_FALSE(other.take(6));
+  is_abandoned ? stream.abandon() : stream.end();
+  CHECK(count("qatime_received_messages_total", "tcp") == 1);
+  CHECK(count("qatime_received_messages_total", "udp") == 1);
+  CHECK(count("qatime_received_bytes_total", "tcp") == sent);
+}
+
 }  // namespace
 }  // namespace qatime::ingest::message_stream_test
