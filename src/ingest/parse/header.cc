@@ -217,8 +217,8 @@ Parsed<Header> parse_any(std::string_view message, const TimeZone& zone, Time no
   const bool has_priority = message.starts_with('<');
   if (has_priority) {
     if (!skip_priority(message)) return Malformed::header;
-    if (skip(message, "1 ")) return parse_rfc5424(message, zone, now, relays);
     skip_blanks(message);
+    if (skip(message, "1 ")) return parse_rfc5424(message, zone, now, relays);
   }
   if (message.size() > 3 && message[3] == ' ') return parse_rfc3164(message, zone, now, relays);
   return parse_iso(message, has_priority, zone, now, relays);

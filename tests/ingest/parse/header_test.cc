@@ -198,7 +198,8 @@ TEST_CASE("A record in the text of another program is none") {
 TEST_CASE("A blank behind the priority and a byte order mark in front are skipped") {
   const std::string message =
       GENERATE("<14> Jan 27 14:12:23 a-b-1 qumulo: BODY", "\xEF\xBB\xBF<14>Jan 27 14:12:23 a-b-1 qumulo BODY",
-               "\xEF\xBB\xBFJan 27 14:12:23 a-b-1 qumulo BODY", "<14>  2026-01-27T14:12:23Z a-b-1 qumulo BODY");
+               "\xEF\xBB\xBFJan 27 14:12:23 a-b-1 qumulo BODY", "<14>  2026-01-27T14:12:23Z a-b-1 qumulo BODY",
+               "<14> 1 2026-01-27T14:12:23Z a-b-1 qumulo - - - BODY");
   const Header header = read(message);
   CHECK(header.host == "a-b-1");
   CHECK(header.body == "BODY");
