@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Feeds bytes that libFuzzer makes up to what reads a cluster's bytes; Debian 12, as root or as a user with sudo:
+# Feeds bytes that libFuzzer makes up to what reads a cluster's bytes, and compares qatime with a model of it; Debian 12,
+# as root or as a user with sudo:
 #
 #   sh tests/fuzz.sh SECONDS [TARGET...]        so long each, going on from where the last such run ended
 #   sh tests/fuzz.sh -runs=NUMBER [TARGET...]   so many executions each, the same every time
@@ -10,22 +11,24 @@
 #   csv       a body of comma-separated fields
 #   json      a JSON body
 #   record    a message to its event and its counter
+#   model     records and streams, random and damaged: what qatime makes of them is what tests/fuzz/model.py does
 #
 # Without a TARGET it runs all. tests/fuzz/TARGET_fuzz.cc says which properties hold for any bytes; memory, undefined
 # behaviour, leaks and hangs are watched, too. The seeds are the samples of tests/data. Bytes for which something does
-# not hold are printed and kept in build/fuzz/findings; the exit status is 1.
+# not hold are printed and kept in build/fuzz/findings; the exit status is 1. An execution of `model`, which needs no
+# clang, is a record; in SECONDS it begins with a new seed. It prints the shortest record found of each difference.
 
 cd "$(dirname "$0")/.." || exit 1
 . tests/packages.sh
 . tests/builds.sh
 
-TARGETS="framing header csv json record"
+TARGETS="framing header csv json record model"
 WORK=build/fuzz
 
 case $1 in
-  -runs=[0-9]*) limit="$1 -seed=1" keep=false ;;
+  -runs=[0-9]*) limit="$1 -seed=1" keep=false records="--seed 1 --records ${1#-runs=}" ;;
   "" | *[!0-9]*) sed -n '/^#   sh/s/^#   //p' "$0" && exit 2 ;;
-  *) limit=-max_total_time=$1 keep=true ;;
+  *) limit=-max_total_time=$1 keep=true records="--seed $(date +%s) --seconds $1" ;;
 esac
 shift
 # shellcheck disable=SC2086
@@ -64,14 +67,16 @@ write_seeds() {
 # length TARGET: the most bytes of an execution; framing reads a stream over and over, and its messages are short.
 length() { [ "$1" = framing ] && echo 160 || echo 512; }
 
-run() {
+# shellcheck disable=SC2086
+run_model() { python3 tests/fuzz/compare.py $records build/gcc/tests/read_records; }
+
+run_fuzzer() {
   samples=$work/$1
   corpus=$work/$1-new
   ! $keep || corpus=$WORK/corpus/$1
   findings=$WORK/findings/$1-$(date +%s)-
   mkdir -p "$samples" "$corpus" $WORK/findings
   write_seeds "$1" "$samples"
-  echo "--- $1"
   # shellcheck disable=SC2086
   ASAN_OPTIONS=quarantine_size_mb=1 build/asan/tests/fuzz_"$1" $limit -max_len="$(length "$1")" -timeout=20 \
     -dict=tests/fuzz/words.dict -verbosity=0 -print_final_stats=1 -artifact_prefix="$findings" \
@@ -80,8 +85,18 @@ run() {
   return 1
 }
 
-# shellcheck disable=SC2046,SC2086
-need clang-19 libclang-rt-19-dev $BUILD_PACKAGES && build_asan $(for target; do echo "fuzz_$target"; done) || exit 1
+run() {
+  echo "--- $1"
+  if [ "$1" = model ]; then run_model; else run_fuzzer "$1"; fi
+}
+
+fuzzers=
+for target; do [ "$target" = model ] || fuzzers="$fuzzers fuzz_$target"; done
+# shellcheck disable=SC2086
+need $BUILD_PACKAGES python3 ${fuzzers:+clang-19 libclang-rt-19-dev} || exit 1
+# shellcheck disable=SC2086
+[ ! "$fuzzers" ] || build_asan $fuzzers || exit 1
+case " $* " in *" model "*) build_gcc read_records || exit 1 ;; esac
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 passed=0 failed=0

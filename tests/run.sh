@@ -55,7 +55,9 @@ suite_asan() { sh tests/mutex.sh && build_asan && meson_test asan unit; }
 # One thread that does something for long takes minutes there, and has nothing to show.
 suite_tsan() { build_tsan && without_aslr && meson_test tsan threaded --test-args='~[one-thread]'; }
 
-suite_fuzz() { sh tests/fuzz.sh -runs=50000; }
+suite_fuzz() {
+  sh tests/fuzz.sh -runs=50000 && { [ ! "$QATIME_TEST_LONG" ] || sh tests/fuzz.sh -runs=1000000 model; }
+}
 
 suite_tidy() {
   rm -rf build/tidy  # its units are changed
