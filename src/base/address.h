@@ -16,7 +16,7 @@ namespace qatime {
 // spellings of it are equal.
 using Address = std::array<unsigned char, 16>;
 
-// Reads a numeric address and drops the zone of a link-local one. Returns nothing for other text.
+// Reads a numeric address and drops the zone of an IPv6 one, like `%eth0`. Returns nothing for other text.
 [[nodiscard]] std::optional<Address> parse_address(std::string_view text) noexcept;
 
 // Formats an address; an IPv4 address as "192.0.2.1".

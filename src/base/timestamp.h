@@ -13,8 +13,8 @@ namespace qatime {
 using Time = std::chrono::sys_time<std::chrono::nanoseconds>;
 
 // Reads `YYYY-MM-DDTHH:MM:SS[.f{0,9}][Z|+HH:MM|-HH:MM]` (RFC 3339 section 5.6, RFC 5424 section 6.2.3), all of `text`.
-// Without an offset the time is UTC. A leap second (`:60`) is the first instant of the next minute. Returns nothing for
-// other text and for times that `Time` cannot hold.
+// `T` and `Z` may be small letters. Without an offset the time is UTC. A leap second (`:60`) is the first instant of
+// the next minute. Returns nothing for other text and for times that `Time` cannot hold.
 [[nodiscard]] std::optional<Time> parse_rfc3339(std::string_view text) noexcept;
 
 // Reads the fraction of a second at the front of `text`, `.f{0,9}`, and removes it. Returns 0 if there is none.

@@ -28,6 +28,7 @@ class Policy {
 
   // Decides on `record`, which came with `header`. The event's paths point into the record. The only malformed result
   // is Malformed::path, for accesses, moves and removals. Other operations need no path, so it does not check theirs.
+  // Of several reasons the first one counts, in the order of Ignored, with Malformed::path behind `cluster`.
   [[nodiscard]] Decision decide(const Header& header, const Record& record, Time now) const;
 
   // Whether `policy.clusters` is empty.

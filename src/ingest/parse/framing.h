@@ -27,9 +27,9 @@ class Framer {
  public:
   enum class Kind : std::uint8_t {
     message,    // `bytes`, never empty
-    too_long,   // a message over the limit; it is skipped to its end
-    bad_count,  // a message whose octet count goes beyond its line; it is skipped to the end of the line
-    stray,      // bytes after a counted message that begin no message, so its count was too small; skipped likewise
+    too_long,   // a message over the limit; it is skipped to its end, or to an LF within its count
+    bad_count,  // a message whose octet count goes beyond its line; it is skipped to the LF
+    stray,      // bytes after a counted message that begin no message, so its count was too small; skipped to LF or NUL
   };
   struct Frame {
     Kind kind = Kind::message;
@@ -38,7 +38,7 @@ class Framer {
 
   static constexpr std::size_t kChunk = 64 << 10;  // bytes; the room for an ordinary read
 
-  // `max_message` is in bytes, without octet count and terminator.
+  // `max_message` is in bytes, without octet count and terminator, but with a CR, or a counted LF, at the end.
   explicit Framer(std::size_t max_message) noexcept : max_message_{max_message} {}
 
   // Sets the limit, in bytes, for the unfinished message and those after it.

@@ -30,7 +30,16 @@ struct Header {
 // Describes the form in words.
 [[nodiscard]] std::string_view describe(HeaderForm form) noexcept;
 
-// Reads the header of `message`. The views point into it. The priority may have any value, and the tag may end in ':'.
+// Reads the header of `message`. The views point into it. One blank is between words; more may be behind the priority,
+// in front of the body, and around the commas of a joined line. Only the words above are read:
+//   - The priority is any number of up to three digits. PROCID, MSGID and the names in STRUCTURED-DATA are not checked.
+//   - The tag may have a process id, which is any text in brackets, and end in ':'. `- - - ` may follow in each form.
+//   - TIME of a joined line may be the traditional one. BODY begins there with '{', with kRepeated, or with an address,
+//     a comma and a quote, unless the tag is in front.
+// Up to four relays may each have put a header in front, with any time. The record is where their tag would be, from
+// its priority on, or from the version `1 `. With RFC 5424 that version may be their tag; their tag may be `-`, too.
+// Failure: Malformed::time if only the time is invalid. Malformed::tag if the tag is not qumulo, the time is valid (or
+// behind a version), and no record is behind it. Else Malformed::header, also if no blank is behind the last word.
 // A traditional time is local time of `zone`. Its year is the latest that puts it at most a day after `now`.
 [[nodiscard]] Parsed<Header> parse_header(std::string_view message, const TimeZone& zone, Time now);
 

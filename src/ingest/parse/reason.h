@@ -11,8 +11,8 @@ namespace qatime::ingest {
 // Why a message is no record of the audit stream: qatime_malformed_total{reason}.
 enum class Malformed : std::uint8_t {
   header,    // not one of the forms of a syslog header
-  tag,       // a header with another tag than qumulo
-  time,      // a header with an invalid time
+  tag,       // a header with another tag than qumulo, behind a valid time or a version
+  time,      // a header with the tag qumulo and an invalid time
   body,      // empty, a repetition that was cut, or invalid JSON
   fields,    // CSV: not the eight fields of which the second and the last two are quoted; JSON: no operation or status
   quote,     // a quoted field without its end, or with bytes after it
