@@ -85,11 +85,12 @@ class Records(Subject):
         self.now_text, self.zone_name = source.choice(NOWS), source.choice(ZONES)
         self.settings, self.policy = source.choice(POLICIES)
         self.now = model.iso_time(self.now_text.encode())
-        self.headers = model.HeaderReader(zoneinfo.ZoneInfo(self.zone_name), self.now)
+        self.zone = zoneinfo.ZoneInfo(self.zone_name)
+        self.headers = model.HeaderReader(self.zone, self.now)
         self.arguments = ["records", self.now_text, self.zone_name, *self.settings]
 
     def make(self, source, count):
-        maker = random_records.Maker(source, self.now // model.SECOND)
+        maker = random_records.Maker(source, self.now // model.SECOND, self.zone)
         return [maker.message() for _ in range(count)]
 
     def expected(self, message):
@@ -130,7 +131,7 @@ class Streams(Subject):
         self.arguments = ["streams", str(self.limit)]
 
     def make(self, source, count):
-        maker = random_records.Maker(source, 1769558400)
+        maker = random_records.Maker(source, 1769558400, zoneinfo.ZoneInfo("UTC"))
         return [maker.stream(self.limit) for _ in range(min(count, 10**7 // self.limit))]
 
     def expected(self, pieces):

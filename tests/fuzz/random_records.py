@@ -13,9 +13,10 @@ COMPONENTS = (b"d", b"data", b"x", b"f", b"a b", b".snapshot", b".snapshots", b"
               b"qumulo", b"- - -", b"'", b"%s")
 USERS = (b"1000", b"alice", b"AD\\alice", b"AD\\bob", b"ad\\ALICE", b"root", b"Root", b"system", b"S-1-5-21-1", b"",
          b"a,b", b"\xc3\x84", b'x"y', b"AD\\M\xc3\x9cLLER", b"ad\\m\xc3\xbcller", b"AD\\u00e4", b"\xff")
-CLIENTS = (*(b"192.0.2.1",) * 6, b"192.0.2.9", b"::1", b"10.1.2.3", b"2001:db8::7", b"::ffff:192.0.2.1", b"fe80::1%eth0", b"",
-           b"10.0.0.300", b"010.1.2.3", b"::ffff:10.1.2.3", b"192.0.2.9 ", b"192.0.2.9\0", b"host", b"1.2.3",
-           b"2001:DB8::7", b"1:2:3:4:5:6:7::", b"::1.2.3.4", b"192.0.2.9%1", b"::%", b"[::1]")
+CLIENTS = (*(b"192.0.2.1",) * 6, b"192.0.2.9", b"198.51.100.7", b"::1", b"10.1.2.3", b"2001:db8::7",
+           b"::ffff:192.0.2.1", b"fe80::1%eth0", b"", b"10.0.0.300", b"010.1.2.3", b"::ffff:10.1.2.3", b"192.0.2.9 ",
+           b"192.0.2.9\0", b"host", b"1.2.3", b"2001:DB8::7", b"1:2:3:4:5:6:7::", b"::1.2.3.4", b"192.0.2.9%1", b"::%",
+           b"[::1]")
 PROTOCOLS = (b"nfs3", b"smb2", b"api", b"API", b"internal", b"nfsv4.1", b"")
 # The first half is usual, the second odd; likewise below.
 OPERATIONS = ((b"fs_read_data", b"fs_read_data", b"fs_write_data", b"fs_list_directory", b"fs_rename", b"fs_rename",
@@ -68,10 +69,10 @@ def dictionary():
 
 
 class Maker:
-    """Makes messages by a source of random numbers. `now` is in seconds."""
+    """Makes messages by a source of random numbers. `now` is in seconds; traditional times are of `zone`."""
 
-    def __init__(self, random, now):
-        self.random, self.now, self.oddness = random, now, 0
+    def __init__(self, random, now, zone):
+        self.random, self.now, self.zone, self.oddness = random, now, zone, 0
         self.words = tuple(dictionary())
         self.last = b"<14>"
 
@@ -110,7 +111,21 @@ class Maker:
         return self.priority() if self.one_in(2) else b""
 
     def rfc5424(self, body):
-        return self.priority() + self.pick(VERSIONS) + b" " + self.structured(body)
+        return self.priority() + self.pick(VERSIONS) + b" " + self.versioned(body)
+
+    def versioned(self, body):
+        """What is behind a version: in a third of all cases, the header of a relay is in front."""
+        if not self.one_in(3):
+            return self.structured(body)
+        tag, inner = self.any_of(((b"1", self.versioned), (b"-", self.whole)))
+        tag = self.pick(TAGS) if self.odd_in(5) else tag
+        words = [self.iso_time(), self.pick(HOSTS), tag, b"-", b"-", self.pick(DATA)]
+        return self.joined_by_blanks(words) + inner(body)
+
+    def whole(self, body):
+        """A message with its priority."""
+        message = self.any_of((self.rfc5424, self.iso, self.traditional, self.wrapped))(body)
+        return message if message.startswith(b"<") or self.odd_in(5) else b"<13>" + message
 
     def structured(self, body):
         words = [self.iso_time(), self.pick(HOSTS), self.pick(TAGS), self.pick(PROCESSES), self.pick(PROCESSES),
@@ -139,18 +154,13 @@ class Maker:
         return (self.priority() if self.odd_in(5) else b"") + b",".join(words)
 
     def wrapped(self, body):
-        outer = self.traditional_time() if self.one_in(2) else self.iso_time()
-        words = [outer, self.pick(HOSTS), self.pick(TAGS) if self.odd_in(5) else b"1"]
-        head = b""
-        if self.one_in(2):
-            head = b"1 "
-            words[0] = self.iso_time()
-            words += [b"-", b"-", self.pick(DATA)]
-        inners = (self.iso, self.traditional, self.comma_joined, self.rfc5424, self.wrapped, self.wrapped)
-        inner = self.any_of(inners if self.odd_in(2) else (self.structured, self.structured, self.wrapped))(body)
-        return (self.priority() if head or self.one_in(2) else b"") + head + self.joined_by_blanks(words) + inner
+        words = [self.traditional_time() if self.one_in(2) else self.iso_time(), self.pick(HOSTS)]
+        if self.odd_in(5):
+            words.append(self.pick(TAGS))
+        inner = self.whole(body) if self.one_in(2) else b"1 " + self.versioned(body)
+        return self.maybe_priority() + self.joined_by_blanks(words) + inner
 
-    HEADERS = (rfc5424, rfc5424, iso, traditional, traditional, comma_joined, wrapped)
+    HEADERS = (rfc5424, rfc5424, rfc5424, iso, traditional, traditional, comma_joined, wrapped)
 
     def joined_by_blanks(self, words):
         if not self.odd_in(3):
@@ -181,7 +191,7 @@ class Maker:
         return text + self.pick(FRACTIONS) + self.pick(OFFSETS)
 
     def traditional_time(self):
-        moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=self.seconds())
+        moment = datetime.datetime.fromtimestamp(self.seconds() + self.any_of((0, 0, 0, 3600, -3600)), self.zone)
         month, day = MONTHS[moment.month - 1], moment.day
         if self.odd_in(5):
             month, day = self.any_of(MONTHS + (b"jan", b"JAN", b"Xxx")), self.below(34)
@@ -355,6 +365,6 @@ class Maker:
             return message + self.any_of((b"\r\n", b"\n\n", b"\r\0", b"\n\0", b"\r\r\n", b"\0\n"))
         if kind == 4:
             message += self.any_of((b"\n", b"\r\n", b"\0", b"\n\n", b"\r"))
-        count = len(message) + (self.any_of((-20, -2, -1, 1, 2, 20, 5000, 10**7)) if self.one_in(8) else 0)
+        count = len(message) + (self.any_of((-20, -2, -1, 1, 2, 20, 5000, 10**6, 10**7)) if self.one_in(8) else 0)
         end = self.any_of((b"\n", b" ", b"x", b"\r\n")) if self.one_in(8) else b""
         return b"%d %s" % (max(count, 0), message) + end
