@@ -184,10 +184,11 @@ class Replay {
 
   // A log that is cut off has no last message: what there is of it may look whole.
   void read(ingest::RecordedLog& log) {
-    ingest::MessageStream stream{config_.syslog.max_message, ingest::Transport::tcp, intake_, log.written()};
+    ingest::MessageStream stream{config_.syslog.max_message, ingest::Transport::tcp, intake_};
     while (!stopped_) {
       if (const auto size = log.ready(kReadWait) ? log.read(stream.writable()) : std::nullopt) {
         if (size == 0) return stream.end();
+        stream.set_written(log.written());
         stream.take(*size);
       }
       io_.poll();

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,9 +15,17 @@ namespace qatime {
 using Time = std::chrono::sys_time<std::chrono::nanoseconds>;
 
 // Reads `YYYY-MM-DDTHH:MM:SS[.f{0,9}][Z|+HH:MM|-HH:MM]` (RFC 3339 section 5.6, RFC 5424 section 6.2.3), all of `text`.
-// `T` and `Z` may be small letters. Without an offset the time is UTC. A leap second (`:60`) is the first instant of
-// the next minute. Returns nothing for other text and for times that `Time` cannot hold.
+// `T` and `Z` may be small letters. A time without an offset is read as UTC. A leap second (`:60`) is the first instant
+// of the next minute. Returns nothing for other text and for times that `Time` cannot hold.
 [[nodiscard]] std::optional<Time> parse_rfc3339(std::string_view text) noexcept;
+
+// Whether `text` ends in its offset. It is text that parse_rfc3339() can read.
+[[nodiscard]] constexpr bool has_offset(std::string_view text) noexcept {
+  if (text.ends_with('Z') || text.ends_with('z')) return true;
+  constexpr std::size_t kSize = std::string_view{"+00:00"}.size();
+  const char sign = text.size() < kSize ? '\0' : text[text.size() - kSize];
+  return sign == '+' || sign == '-';
+}
 
 // Reads the fraction of a second at the front of `text`, `.f{0,9}`, and removes it. Returns 0 if there is none.
 [[nodiscard]] std::chrono::nanoseconds take_fraction(std::string_view& text) noexcept;

@@ -63,10 +63,10 @@ struct PolicyConfig {
   std::vector<std::string> exclude_protocols;
   std::vector<std::string> self;  // our addresses as the cluster sees them
   enum class Mode { strict, relatime };
-  Mode mode = Mode::strict;                                        // which newer atimes qatime sets
-  std::chrono::nanoseconds threshold = std::chrono::hours{24};     // for relatime
-  std::chrono::nanoseconds granularity{};                          // the smallest step forward
-  std::chrono::nanoseconds future_limit = std::chrono::hours{24};  // 0: none
+  Mode mode = Mode::strict;                                         // which newer atimes qatime sets
+  std::chrono::nanoseconds threshold = std::chrono::hours{24};      // for relatime
+  std::chrono::nanoseconds granularity{};                           // the smallest step forward
+  std::chrono::nanoseconds future_limit = std::chrono::minutes{5};  // 0: none
 };
 
 struct BacklogConfig {

@@ -91,7 +91,8 @@ Explanation explain(std::string_view line, const Config& config, Time now) {
     refuse(explanation, "malformed", *reason);
     return explanation;
   }
-  const Parsed<Header> header = parse_header(std::get<std::string>(message), config.syslog.rfc3164_timezone, now);
+  const Parsed<Header> header =
+      parse_header(std::get<std::string>(message), {config.syslog.rfc3164_timezone, now, config.policy.future_limit});
   if (const auto* const reason = std::get_if<Malformed>(&header)) {
     refuse(explanation, "malformed", *reason);
     return explanation;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/intake.h"
 
+#include <algorithm>
 #include <cassert>
+#include <chrono>
 #include <string>
 #include <utility>
 #include <variant>
@@ -16,8 +18,24 @@ namespace {
 
 // The node of records that name no host.
 constexpr std::string_view kUnknownHost{"unknown"};
-// The time without a record of policy.clusters, after which ignored ones are worth a warning.
+// The time without a record of policy.clusters, after which ignored ones are worth a warning; and that without a time
+// ahead, after which the alert ends.
 constexpr std::chrono::seconds kSilence{10};
+// What an alert on times ahead is about.
+constexpr std::string_view kFutureReason{"future"};
+constexpr std::string_view kFutureLimit{"policy.future_limit"};
+
+// "9 h 30 min": zones differ by hours and quarters of an hour.
+std::string shown(std::chrono::nanoseconds ahead) {
+  using namespace std::chrono;
+  constexpr auto kShort = minutes{2};
+  constexpr auto kLong = days{2};
+  if (ahead < kShort) return fmt::format("{} s", round<seconds>(ahead).count());
+  if (ahead >= kLong) return fmt::format("{} days", floor<days>(ahead).count());
+  const hh_mm_ss clock{round<minutes>(ahead)};
+  if (clock.hours().count() == 0) return fmt::format("{} min", clock.minutes().count());
+  return fmt::format("{} h {} min", clock.hours().count(), clock.minutes().count());
+}
 
 // One counter for each reason, in the order of the enumerators.
 template <class Reason>
@@ -35,7 +53,7 @@ std::vector<metrics::Counter*> make_counters(metrics::Registry& registry, std::s
 
 Intake::Intake(const Policy& policy, TimeZone zone, metrics::Registry& registry, Sink sink)
     : policy_{&policy},
-      zone_{std::move(zone)},
+      clock_{std::move(zone), {}, policy.future_limit()},
       sink_{std::move(sink)},
       traffic_{make_traffic(registry, "tcp"), make_traffic(registry, "udp"), make_traffic(registry, "tls")},
       nodes_{registry.nodes()},
@@ -61,7 +79,7 @@ void Intake::reconfigure(const Policy& policy, TimeZone zone) {
   assert(thread_.is_current());
   assert(events_.empty());
   policy_ = &policy;
-  zone_ = std::move(zone);
+  clock_ = {std::move(zone), {}, policy.future_limit()};
 }
 
 void Intake::begin(Transport transport, std::size_t bytes, std::optional<Time> written) {
@@ -69,7 +87,7 @@ void Intake::begin(Transport transport, std::size_t bytes, std::optional<Time> w
   current_ = &traffic_.at(static_cast<std::size_t>(transport));
   current_->bytes.add(bytes);
   now_ = qatime::now();
-  written_ = written.value_or(now_);
+  clock_.now = std::min(written.value_or(now_), now_);
 }
 
 bool Intake::message(std::string_view bytes) {
@@ -84,6 +102,7 @@ bool Intake::message(std::string_view bytes) {
     outcome = RecordOutcome::ignored;
   } else {
     ours_ = now_;
+    if (future_ != Time{}) end_future();
     outcome = take(std::get<Event>(decision));
   }
   if (source.node != nullptr) source.node->count(outcome, source.time, now_);
@@ -110,14 +129,14 @@ void Intake::flush() {
 }
 
 Decision Intake::judge(std::string_view bytes, Source& source) {
-  const Parsed<Header> header = parse_header(bytes, zone_, written_);
+  const Parsed<Header> header = parse_header(bytes, clock_);
   if (const auto* const reason = std::get_if<Malformed>(&header)) return *reason;
   const auto& read = std::get<Header>(header);
-  source = {&nodes_.find(read.host.empty() ? kUnknownHost : read.host), read.time, read.host};
+  source = {&nodes_.find(read.host.empty() ? kUnknownHost : read.host), read.time, read.host, read.is_local};
   const Parsed<Record> record = parse_body(read.body, scratch_);
   if (const auto* const reason = std::get_if<Malformed>(&record)) return *reason;
   if (policy_->takes_any_cluster()) clusters_.see(read.host);
-  return policy_->decide(read, std::get<Record>(record), now_);
+  return policy_->decide(read, std::get<Record>(record), clock_of(read.is_local));
 }
 
 RecordOutcome Intake::take(const Event& event) {
@@ -139,6 +158,7 @@ void Intake::count_ignored(Ignored reason, const Source& source) {
   current_->ignored[static_cast<std::size_t>(reason)]->add();
   if (reason > Ignored::cluster) ours_ = now_;
   if (reason == Ignored::cluster && now_ - ours_ > kSilence) tell_other_clusters(source);
+  if (reason == Ignored::future) tell_future(source);
 }
 
 // Records of other clusters beside ours are as expected. Where none of ours come, policy.clusters or a relay is wrong.
@@ -150,6 +170,29 @@ void Intake::tell_other_clusters(const Source& source) {
   kLog.warning(other_clusters_,
                "all records are ignored, because none is of policy.clusters; the last is of host {}: {}",
                log::field("host", source.host), advice);
+}
+
+// A zone or a clock is wrong. While such records come, accesses are lost.
+void Intake::tell_future(const Source& source) {
+  future_ = now_;
+  const auto times = futures_.admit();
+  if (!times) return;
+  const std::string_view host = source.host.empty() ? kUnknownHost : source.host;
+  const std::string ahead = shown(source.time - clock_of(source.is_local));
+  const char* const advice = source.is_local ? "it names no zone: set syslog.rfc3164_timezone to that of its sender"
+                                             : "set the clock of the node, or of this host";
+  kLog.repeated(log::Level::warning, *times,
+                "records are ignored, because their times are ahead by more than policy.future_limit; "
+                "the last is of node {}, by {}: {}",
+                log::field("host", host), log::field("ahead", ahead), advice);
+  alerts_.raise(kFutureReason, kFutureLimit,
+                fmt::format("records are ignored; the last is of node {}, {} ahead: {}", host, ahead, advice));
+}
+
+void Intake::end_future() {
+  if (now_ - future_ < kSilence) return;
+  future_ = {};
+  alerts_.resolve(kFutureReason, kFutureLimit);
 }
 
 void Intake::count_malformed(Malformed reason, std::string_view example) {

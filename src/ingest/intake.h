@@ -19,6 +19,7 @@
 #include "config/config.h"
 #include "ingest/cluster.h"
 #include "ingest/parse/reason.h"
+#include "ingest/parse/rfc3164.h"
 #include "ingest/policy.h"
 #include "telemetry/alerts.h"
 #include "telemetry/metrics.h"
@@ -42,7 +43,7 @@ class Intake {
   // Takes the events of one read, in the order of their messages. Their paths are valid until it returns.
   using Sink = std::function<void(Events)>;
 
-  // `zone` is for RFC 3164 times, which name none. `policy` lives until reconfigure() replaces it, or as long as the
+  // `zone` is for times that name none. `policy` lives until reconfigure() replaces it, or as long as the
   // intake. `registry` outlives the intake.
   Intake(const Policy& policy, TimeZone zone, metrics::Registry& registry, Sink sink);
   Intake(const Intake&) = delete;
@@ -52,7 +53,7 @@ class Intake {
   void reconfigure(const Policy& policy, TimeZone zone);
 
   // Begins a read of `bytes` bytes from `transport`. `written` is when the source was last written to (nothing: now).
-  // It gives the year to times that have none (RFC 3164), because a recorded log might be years old.
+  // It is the clock for times that name no zone: a recorded log might be years old, and RFC 3164 has no year.
   void begin(Transport transport, std::size_t bytes, std::optional<Time> written = {});
 
   // Takes in one message, which is not empty and stays valid until flush(). Returns false if it is malformed.
@@ -82,6 +83,7 @@ class Intake {
     Node* node = nullptr;
     Time time{};
     std::string_view host{};
+    bool is_local = false;
   };
 
   [[nodiscard]] Decision judge(std::string_view bytes, Source& source);
@@ -89,11 +91,14 @@ class Intake {
   void count_malformed(Malformed reason, std::string_view example);
   void count_ignored(Ignored reason, const Source& source);
   void tell_other_clusters(const Source& source);
+  void tell_future(const Source& source);
+  void end_future();
+  [[nodiscard]] Time clock_of(bool is_local) const noexcept { return is_local ? clock_.now : now_; }
   static Traffic make_traffic(metrics::Registry& registry, const char* transport);
 
   ThreadChecker thread_;
   const Policy* policy_;
-  TimeZone zone_;
+  LocalClock clock_;  // `now` is that of the current read
   Sink sink_;
   std::array<Traffic, 3> traffic_;  // by Transport
   NodeStats& nodes_;
@@ -102,10 +107,11 @@ class Intake {
   ClusterWatch clusters_;
   log::Throttle other_clusters_;
   Time ours_{};  // when the last record of our clusters came
+  log::Throttle futures_;
+  Time future_{};  // when the last time came that was ahead; the alert is active unless it is 0
 
   // The state of the current read:
   Time now_{};
-  Time written_{};
   Traffic* current_ = traffic_.data();
   std::vector<Event> events_;
   std::array<std::byte, 16 << 10> first_scratch_;

@@ -31,6 +31,12 @@ class MessageStream {
     framer_.set_max_message(max_message);
   }
 
+  // Sets when the source was last written to, for what is taken in from now on.
+  void set_written(std::optional<Time> written) noexcept {
+    assert(thread_.is_current());
+    written_ = written;
+  }
+
   // Returns the space for the next bytes.
   [[nodiscard]] std::span<char> writable() {
     assert(thread_.is_current());
@@ -62,7 +68,7 @@ class MessageStream {
   ThreadChecker thread_;
   Framer framer_;
   const Transport transport_;
-  const std::optional<Time> written_;
+  std::optional<Time> written_;
   Intake& intake_;
   bool last_malformed_ = false;
 };

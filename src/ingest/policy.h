@@ -2,6 +2,7 @@
 // The policy for records: which of them are accesses, moves and removals.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -29,7 +30,11 @@ class Policy {
   // Decides on `record`, which came with `header`. The event's paths point into the record. The only malformed result
   // is Malformed::path, for accesses, moves and removals. Other operations need no path, so it does not check theirs.
   // Of several reasons the first one counts, in the order of Ignored, with Malformed::path behind `cluster`.
+  // `now` is the clock that the header's time may be ahead of by `policy.future_limit`.
   [[nodiscard]] Decision decide(const Header& header, const Record& record, Time now) const;
+
+  // Returns `policy.future_limit`.
+  [[nodiscard]] std::chrono::nanoseconds future_limit() const noexcept { return config_.future_limit; }
 
   // Whether `policy.clusters` is empty.
   [[nodiscard]] bool takes_any_cluster() const noexcept { return config_.clusters.empty(); }

@@ -96,4 +96,19 @@ TEST_CASE("nfstime3 begins in 1970 and ends in 2106") {
   CHECK_FALSE(fits_nfstime3(*parse_rfc3339("2106-02-07T06:28:16Z")));
 }
 
+TEST_CASE("A time of RFC 3339 names its offset, or none") {
+  for (const char* const text : {"2026-01-27T14:12:23Z", "2026-01-27t14:12:23.5z", "2026-01-27T14:12:23+09:00",
+                                 "2026-01-27T14:12:23.123456789-00:00"}) {
+    CAPTURE(text);
+    CHECK(parse_rfc3339(text));
+    CHECK(has_offset(text));
+  }
+  for (const char* const text :
+       {"2026-01-27T14:12:23", "2026-01-27T14:12:23.", "2026-01-27T14:12:23.5", "2026-01-27T14:12:23.123456789"}) {
+    CAPTURE(text);
+    CHECK(parse_rfc3339(text));
+    CHECK_FALSE(has_offset(text));
+  }
+}
+
 }  // namespace qatime::timestamp_test

@@ -438,6 +438,21 @@ class ByLogger(Case):
         self.assertEqual((counters("accepted"), counters("malformed")), (2, 0))
 
 
+    def test_local_times_of_another_zone(self):
+        """`logger` writes a zone with RFC 5424 alone."""
+        paths = self.make_files("--rfc3164", "--rfc5424")
+        for zone, taken in (("UTC", paths[1:]), ("Asia/Tokyo", paths)):
+            daemon, before = self.daemon(syslog__rfc3164_timezone=zone), now() // lab.SECOND * lab.SECOND
+            for form, path in zip(("--rfc3164", "--rfc5424"), paths):
+                body = record(path, now()).split(b" - - - ", 1)[1]
+                subprocess.run(["logger", form, "-t", "qumulo", "-n", "127.0.0.1", "-P", str(daemon.port), "-T", body],
+                               env={**os.environ, "TZ": "Asia/Tokyo"}, check=True)
+            lab.wait_until(lambda: all(before <= atime <= now() for atime in self.files.atimes(taken)), f"times of {taken}")
+            lab.wait_until(lambda: daemon.metrics()("received_messages") == 2, "both records")
+            self.assertEqual(daemon.stop()("ignored", "future"), 2 - len(taken))
+            self.expect_untouched(set(paths) - set(taken))
+
+
 class Rewritten:
     """What both must do; a mixin."""
 

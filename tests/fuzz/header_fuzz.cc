@@ -30,7 +30,8 @@ bool is_same(const Parsed<Header>& a, const Parsed<Header>& b) {
   if (const auto* const reason = std::get_if<Malformed>(&a)) return *reason == std::get<Malformed>(b);
   const auto& one = std::get<Header>(a);
   const auto& other = std::get<Header>(b);
-  return one.form == other.form && one.time == other.time && one.host == other.host && one.body == other.body;
+  return one.form == other.form && one.time == other.time && one.host == other.host && one.body == other.body &&
+         one.is_local == other.is_local;
 }
 
 void check(std::string_view message, const Header& header) {
@@ -42,7 +43,9 @@ void check(std::string_view message, const Header& header) {
   require(header.body.empty() || header.body.data() + header.body.size() == message.data() + message.size(),
           "the body is the rest of the message");
   require(parse_rfc3339(format_rfc3339(header.time)) == header.time, "a time that is written out is the same time");
-  require(header.form != HeaderForm::rfc3164 || header.time <= kNow + 24h, "a time without year is not in the future");
+  require(header.form != HeaderForm::rfc3164 || header.time <= kNow + 24h,
+          "a time without year is not far in the future");
+  require(header.form != HeaderForm::rfc3164 || header.is_local, "a traditional time names no zone");
   require(header.form != HeaderForm::forward || message.find('<') != std::string_view::npos,
           "this form has a priority, perhaps behind the header of a relay");
 }
@@ -52,16 +55,15 @@ void check(std::string_view message, const Header& header) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const Input input{data, size};
   const std::string_view message = input.text();
-  const TimeZone& local = zone(input.choice());
-  const Parsed<Header> header = ingest::parse_header(message, local, kNow);
+  const ingest::LocalClock local{zone(input.choice()), kNow, 5min};
+  const Parsed<Header> header = ingest::parse_header(message, local);
   if (const auto* const read = std::get_if<Header>(&header)) check(message, *read);
 
   const std::string copy{message};
-  require(is_same(header, ingest::parse_header(copy, local, kNow)), "the same bytes are the same header");
+  require(is_same(header, ingest::parse_header(copy, local)), "the same bytes are the same header");
   if (message.starts_with('<')) return 0;
   const std::string low = "<0>" + copy;
   const std::string high = "<191>" + copy;
-  require(is_same(ingest::parse_header(low, local, kNow), ingest::parse_header(high, local, kNow)),
-          "any priority will do");
+  require(is_same(ingest::parse_header(low, local), ingest::parse_header(high, local)), "any priority will do");
   return 0;
 }

@@ -2,6 +2,7 @@
 #include "ingest/intake.h"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <memory_resource>
 #include <random>
@@ -18,6 +19,7 @@
 namespace qatime::ingest::intake_test {
 namespace {
 
+using namespace std::chrono;
 using namespace std::string_literals;
 
 const std::string kHeader = "<14>1 2026-01-27T14:12:23.9558Z q-1 qumulo - - - ";
@@ -154,6 +156,107 @@ TEST_CASE_METHOD(Fixture, "A time without a year is one of when the message was 
   intake.flush();
   CHECK(handed_over == std::vector{"/a 2019-06-06T14:52:28.000000000Z"s});
   CHECK(take({message}) != std::vector{"/a 2019-06-06T14:52:28.000000000Z"s});
+}
+
+// What an intake with the usual limit makes of records, and says.
+struct Limited : Fixture {
+  const PolicyConfig usual;
+  const Policy limiting{usual, exports, self};
+
+  Limited() { intake.reconfigure(limiting, {}); }
+
+  // Of one that reads `path`, at `time` as the header has it.
+  static std::string at(std::string_view time, std::string_view host, std::string_view operation = "fs_read_data") {
+    return fmt::format(R"({} {} qumulo 192.0.2.1,"u",nfs3,{},ok,7,"/a","/b")", time, host, operation);
+  }
+
+  static std::string traditional(Time time) {
+    const year_month_day date{floor<days>(time)};
+    const hh_mm_ss clock{floor<seconds>(time) - floor<days>(time)};
+    constexpr std::string_view kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    return fmt::format("{} {:2} {:02}:{:02}:{:02}", kMonths.substr((static_cast<unsigned>(date.month()) - 1) * 3, 3),
+                       static_cast<unsigned>(date.day()), clock.hours().count(), clock.minutes().count(),
+                       clock.seconds().count());
+  }
+};
+
+TEST_CASE("A time ahead is ignored, and a line names the node, by how much, and what to set") {
+  struct Case {
+    std::string time;
+    const char* ahead;
+    const char* advice;
+  };
+  // A little more, because time passes until it is read.
+  const Time now = qatime::now() + 10s;
+  const auto each = GENERATE_COPY(
+      Case{Limited::traditional(now + 9h), "by 9 h 0 min", "it names no zone: set syslog.rfc3164_timezone"},
+      Case{Limited::traditional(now + 14h), "by 14 h 0 min", "syslog.rfc3164_timezone"},
+      Case{format_rfc3339(now + 5h + 45min).substr(0, 26), "by 5 h 45 min", "syslog.rfc3164_timezone"},
+      Case{format_rfc3339(now + 5h + 45min), "by 5 h 45 min", "set the clock of the node, or of this host"},
+      Case{format_rfc3339(now + 6min), "by 6 min", "set the clock of the node"},
+      Case{format_rfc3339(now + 49h), "by 2 days", "set the clock of the node"});
+  const char* const operation = GENERATE("fs_read_data", "fs_rename", "fs_delete");
+  Limited f;
+  const std::string message = Limited::at(each.time, "store-1", operation);
+  CAPTURE(message);
+  const std::string lines = said(log::Format::text, [&] { CHECK(f.take({message, message}).empty()); });
+  CAPTURE(lines);
+  CHECK(std::ranges::count(lines, '\n') == 1);
+  for (const char* const part : {"node store-1", each.ahead, each.advice}) {
+    CAPTURE(part);
+    CHECK(lines.find(part) != std::string::npos);
+  }
+  CHECK(f.count("qatime_ignored_total", "future") == 2);
+  const auto alerts = f.metrics.alerts().active();
+  REQUIRE(alerts.size() == 1);
+  CHECK(alerts[0].reason == "future");
+  CHECK(alerts[0].effect == Alerts::Effect::degraded);
+  CHECK(alerts[0].text.find("node store-1") != std::string::npos);
+}
+
+TEST_CASE("A time that is little ahead is taken, whatever form it has") {
+  Limited f;
+  const Time soon = floor<seconds>(qatime::now()) + 4min;
+  const std::string wanted = "/a " + format_rfc3339(soon);
+  for (const std::string& time :
+       {Limited::traditional(soon), format_rfc3339(soon), format_rfc3339(soon).substr(0, 19)}) {
+    CHECK(said(log::Format::text, [&] { CHECK(f.take({Limited::at(time, "q-1")}) == std::vector{wanted}); }).empty());
+  }
+  CHECK(f.metrics.alerts().active().empty());
+}
+
+TEST_CASE("Without a limit a time ahead is taken") {
+  Fixture f;
+  const Time ahead = floor<seconds>(qatime::now()) + 9h;
+  CHECK(f.take({Limited::at(Limited::traditional(ahead), "q-1")}) == std::vector{"/a " + format_rfc3339(ahead)});
+}
+
+TEST_CASE("In a recorded log a time without a zone is ahead of when that was written, and others of now") {
+  Limited f;
+  const Time written = *parse_rfc3339("2019-06-06T20:00:00Z");
+  const auto take = [&](std::string_view time) {
+    f.handed_over.clear();
+    const std::string message = Limited::at(time, "q-1");
+    f.intake.begin(Transport::tcp, 0, written);
+    f.intake.message(message);
+    f.intake.flush();
+    return f.handed_over.empty() ? "nothing" : f.handed_over.front();
+  };
+  CHECK(take("Jun  6 20:05:00") == "/a 2019-06-06T20:05:00.000000000Z");
+  CHECK(take("Jun  6 20:05:01") == "nothing");
+  CHECK(take("Jun  7 05:00:00") == "nothing");
+  CHECK(take("2019-06-07T05:00:00") == "nothing");
+  CHECK(f.count("qatime_ignored_total", "future") == 3);
+  CHECK(take("2019-06-07T05:00:00Z") == "/a 2019-06-07T05:00:00.000000000Z");
+}
+
+TEST_CASE("A log that was written later than now is read by now") {
+  Limited f;
+  const Time now = qatime::now();
+  const std::string message = Limited::at(Limited::traditional(now + 9h), "q-1");
+  f.intake.begin(Transport::tcp, 0, now + 240h);
+  f.intake.message(message);
+  CHECK(f.count("qatime_ignored_total", "future") == 1);
 }
 
 TEST_CASE_METHOD(Fixture, "A message says whether it was a record") {

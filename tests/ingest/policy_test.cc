@@ -119,8 +119,8 @@ TEST_CASE_METHOD(Fixture, "Our own listings are ignored, and nothing else of our
 }
 
 TEST_CASE_METHOD(Fixture, "The future is ignored beyond the limit") {
-  CHECK(decide(record("fs_read_data", "/a"), kNow + 24h) == "access /a");
-  CHECK(decide(record("fs_read_data", "/a"), kNow + 24h + 1ns) == "ignored future");
+  CHECK(decide(record("fs_read_data", "/a"), kNow + 5min) == "access /a");
+  CHECK(decide(record("fs_read_data", "/a"), kNow + 5min + 1ns) == "ignored future");
   config.future_limit = 0s;
   CHECK(decide(record("fs_read_data", "/a"), kNow + 24h * 365 * 14) == "access /a");
   config.future_limit = std::chrono::nanoseconds::max();
@@ -132,8 +132,8 @@ TEST_CASE_METHOD(Fixture, "Moves and removals meet the limits of time as accesse
     CAPTURE(operation);
     const Record of = record(operation, "/a", "/b");
     const std::string taken = decide(of);
-    CHECK(decide(of, kNow + 24h) == taken);
-    CHECK(decide(of, kNow + 24h + 1ns) == "ignored future");
+    CHECK(decide(of, kNow + 5min) == taken);
+    CHECK(decide(of, kNow + 5min + 1ns) == "ignored future");
     CHECK(decide(of, Time{} - 1ns) == "ignored range");
     CHECK(decide(of, Time::min()) == "ignored range");
     CHECK(decide(of, Time::max()) == "ignored range");
@@ -141,7 +141,7 @@ TEST_CASE_METHOD(Fixture, "Moves and removals meet the limits of time as accesse
     CHECK(decide(of, Time{}) == taken);
     CHECK(decide(of, *parse_rfc3339("2106-02-07T06:28:15.999999999Z")) == taken);
     CHECK(decide(of, *parse_rfc3339("2106-02-07T06:28:16Z")) == "ignored range");
-    config.future_limit = 24h;
+    config.future_limit = 5min;
   }
 }
 

@@ -25,7 +25,7 @@ class Load(Case):
         paths = self.make(100, FILES // 100)
         mtimes = {path: mtime for path, (_, mtime) in zip(paths, self.files.times(paths))}
         shuffle, base = random.Random(SEED), now()
-        accesses = [(path, base + 1000 * shuffle.randrange(1, 10**9)) for path in paths * (RECORDS * 9 // 10 // FILES)]
+        accesses = [(path, base + 1000 * shuffle.randrange(1, 10**8)) for path in paths * (RECORDS * 9 // 10 // FILES)]
         newest = {}
         for path, time in accesses:
             newest[path] = max(time, newest.get(path, 0))

@@ -142,6 +142,40 @@ class Replay(OwnServerCase):
         self.replay(log)
         self.assertEqual(self.files.atimes([path]), [1_559_832_748 * SECOND])
 
+    def test_in_a_log_a_local_time_is_ahead_of_when_it_was_written(self):
+        early, late, iso, zoned = paths = self.make_files("early", "late", "iso", "zoned")
+        written = 1_560_000_000  # 2019-06-08T13:20:00Z
+        lines = [b'%s store-1 qumulo 192.0.2.1,"u",nfs3,fs_read_data,ok,7,%s,""' % (time, lab.quoted(path))
+                 for time, path in ((b"Jun  8 13:24:00", early), (b"Jun  8 22:20:00", late),
+                                    (b"2019-06-08T22:20:00", iso), (b"2019-06-08T22:20:00Z", zoned))]
+        log = self.write(lines)
+        os.utime(log, (0, written))
+        summary, error = self.replay(log)
+        self.assertEqual(summary.parts["ignored"], {"future": 2})
+        self.assertRegex(error, r"of node store-1, by 9 h 0 min: .*syslog\.rfc3164_timezone")
+        self.assertEqual(self.files.atimes(paths), [(written + 240) * SECOND, OLD, OLD, (written + 9 * 3600) * SECOND])
+        self.replay(log, syslog__rfc3164_timezone="Asia/Tokyo")
+        self.assertEqual(self.files.atimes([late, iso]), [written * SECOND] * 2)
+
+    def test_a_log_that_grows_is_read_by_now(self):
+        first, last = self.make_files("first", "last")
+        body = b'q-1 qumulo 192.0.2.1,"u",nfs3,fs_read_data,ok,7,%s,""\n'
+        fifo = self.scratch.path / "fifo"
+        os.mkfifo(fifo)
+        self.addCleanup(fifo.unlink)
+        log = self.write([])
+        log.write_bytes(b"2019-06-08T13:20:00 " + body % lab.quoted(first))
+        os.utime(log, (0, 1_560_000_000))
+        process = self.start(self.qatime(), fifo, log)  # the log is looked at, and then the fifo holds it up
+        with open(fifo, "wb") as pipe:
+            pipe.write(record("/x", now()) + b"\n")
+            wait_until(lambda: lab.has_socket(process.pid), "a connection")
+            with open(log, "ab") as file:
+                file.write(b"2020-01-01T00:00:00 " + body % lab.quoted(last))
+        summary, _ = self.end(process, 0)
+        self.assertEqual(summary["ignored"], 0)
+        self.assertEqual(self.files.atimes([last]), [1_577_836_800 * SECOND])
+
     def test_a_dry_run_sets_nothing(self):
         paths = self.make_files("a", "b")
         log = self.write([record(path, now()) for path in paths])

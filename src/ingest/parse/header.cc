@@ -6,6 +6,7 @@
 // program might log text that strangers choose.
 #include "ingest/parse/header.h"
 
+#include <chrono>
 #include <optional>
 
 #include "base/address.h"
@@ -89,15 +90,44 @@ void skip_token(std::string_view& rest) noexcept {
   if (!skip(rest, "- ")) take_token(rest);
 }
 
-Parsed<Header> make_header(HeaderForm form, std::optional<Time> time, std::string_view host, std::string_view body) {
-  if (!time) return Malformed::time;
-  skip_blanks(body);
-  skip(body, kByteOrderMark);
-  return Header{form, *time, host, body};
+struct HeaderTime {
+  std::optional<Time> time;  // nothing: it is none
+  bool is_local;
+};
+
+// `shown` is what the clocks of the zone show.
+Time to_utc(Time shown, const TimeZone& zone) {
+  const auto whole = std::chrono::floor<std::chrono::seconds>(shown);
+  return zone.to_utc(std::chrono::local_seconds{whole.time_since_epoch()}) + (shown - whole);
 }
 
-Parsed<Header> parse_any(std::string_view message, const TimeZone& zone, Time now, int relays);
-Parsed<Header> parse_rfc5424(std::string_view rest, const TimeZone& zone, Time now, int relays);
+// With an offset, or local.
+HeaderTime read_other(std::string_view text, const LocalClock& local) {
+  const std::optional<Time> time = parse_rfc3339(text);
+  if (!time || has_offset(text)) return {time, false};
+  // Nobody sets a time beyond those of NFSv3, so it may stay as it is.
+  return {fits_nfstime3(*time) ? to_utc(*time, local.zone) : *time, true};
+}
+
+// A cluster writes UTC: that is worth the shorter way.
+inline HeaderTime read_iso(std::string_view text, const LocalClock& local) {
+  if (text.ends_with('Z')) return {parse_rfc3339(text), false};
+  return read_other(text, local);
+}
+
+HeaderTime read_traditional(std::string_view text, const LocalClock& local) {
+  return {parse_rfc3164_time(text, local), true};
+}
+
+Parsed<Header> make_header(HeaderForm form, const HeaderTime& time, std::string_view host, std::string_view body) {
+  if (!time.time) return Malformed::time;
+  skip_blanks(body);
+  skip(body, kByteOrderMark);
+  return Header{form, *time.time, host, body, time.is_local};
+}
+
+Parsed<Header> parse_any(std::string_view message, const LocalClock& local, int relays);
+Parsed<Header> parse_rfc5424(std::string_view rest, const LocalClock& local, int relays);
 
 Parsed<Header> inner_or(const Parsed<Header>& inner, Malformed outer) {
   return std::holds_alternative<Header>(inner) ? inner : Parsed<Header>{outer};
@@ -105,34 +135,34 @@ Parsed<Header> inner_or(const Parsed<Header>& inner, Malformed outer) {
 
 // Reads the record that a relay has put behind a header of its own: with its priority, or from its version on. Returns
 // `outer` if there is none.
-Parsed<Header> parse_inner(Malformed outer, std::string_view rest, const TimeZone& zone, Time now, int relays) {
+Parsed<Header> parse_inner(Malformed outer, std::string_view rest, const LocalClock& local, int relays) {
   if (relays == kMostRelays) return outer;
   skip_blanks(rest);
-  if (rest.starts_with('<')) return inner_or(parse_any(rest, zone, now, relays + 1), outer);
-  if (skip(rest, "1 ")) return inner_or(parse_rfc5424(rest, zone, now, relays + 1), outer);
+  if (rest.starts_with('<')) return inner_or(parse_any(rest, local, relays + 1), outer);
+  if (skip(rest, "1 ")) return inner_or(parse_rfc5424(rest, local, relays + 1), outer);
   return outer;
 }
 
 // Reads what follows the host where the tag is not ours.
-Parsed<Header> parse_foreign(bool has_time, std::string_view rest, const TimeZone& zone, Time now, int relays) {
+Parsed<Header> parse_foreign(bool has_time, std::string_view rest, const LocalClock& local, int relays) {
   const bool has_tag = rest.find(' ') != std::string_view::npos;
-  return parse_inner(has_tag && has_time ? Malformed::tag : Malformed::header, rest, zone, now, relays);
+  return parse_inner(has_tag && has_time ? Malformed::tag : Malformed::header, rest, local, relays);
 }
 
 // Reads what follows `<PRI>1 TIME HOST ` where the tag is not ours.
-Parsed<Header> parse_foreign_rfc5424(std::string_view rest, const TimeZone& zone, Time now, int relays) {
+Parsed<Header> parse_foreign_rfc5424(std::string_view rest, const LocalClock& local, int relays) {
   const auto tag = take_token(rest);
   if (!tag) return Malformed::header;
   skip_token(rest);
   skip_token(rest);
   if (!skip_structured_data(rest) || relays == kMostRelays) return Malformed::tag;
-  if (*tag == "-") return parse_inner(Malformed::tag, rest, zone, now, relays);
+  if (*tag == "-") return parse_inner(Malformed::tag, rest, local, relays);
   if (*tag != "1") return Malformed::tag;
-  return inner_or(parse_rfc5424(rest, zone, now, relays + 1), Malformed::tag);
+  return inner_or(parse_rfc5424(rest, local, relays + 1), Malformed::tag);
 }
 
 // Reads what follows `<PRI>1 `.
-Parsed<Header> parse_rfc5424(std::string_view rest, const TimeZone& zone, Time now, int relays) {
+Parsed<Header> parse_rfc5424(std::string_view rest, const LocalClock& local, int relays) {
   const ByteMask spaces{rest, ' '};
   const std::size_t time_end = spaces.find(0);
   const std::size_t host_end = time_end == std::string_view::npos ? time_end : spaces.find(time_end + 1);
@@ -141,12 +171,12 @@ Parsed<Header> parse_rfc5424(std::string_view rest, const TimeZone& zone, Time n
   const std::string_view host = rest.substr(time_end + 1, host_end - time_end - 1);
   rest.remove_prefix(host_end + 1);
   if (!skip(rest, "qumulo - - - ")) {  // as the cluster writes it
-    if (!skip_tag(rest)) return parse_foreign_rfc5424(rest, zone, now, relays);
+    if (!skip_tag(rest)) return parse_foreign_rfc5424(rest, local, relays);
     skip_token(rest);
     skip_token(rest);
     if (!skip_structured_data(rest)) return Malformed::header;
   }
-  return make_header(HeaderForm::rfc5424, parse_rfc3339(time), host, rest);
+  return make_header(HeaderForm::rfc5424, read_iso(time, local), host, rest);
 }
 
 // Whether a body begins here: that of JSON, one of CSV by the address of the client and the quote behind it, or a
@@ -158,7 +188,7 @@ bool begins_body(std::string_view text) noexcept {
 }
 
 // Reads what follows `TIME,`: `HOST,qumulo BODY`, `HOST,BODY`, `qumulo BODY` or `BODY`.
-Parsed<Header> parse_comma_joined(std::optional<Time> time, std::string_view rest) {
+Parsed<Header> parse_comma_joined(const HeaderTime& time, std::string_view rest) {
   constexpr HeaderForm kForm = HeaderForm::comma_joined;
   skip_blanks(rest);
   if (begins_body(rest)) return make_header(kForm, time, {}, rest);
@@ -176,7 +206,7 @@ Parsed<Header> parse_comma_joined(std::optional<Time> time, std::string_view res
 }
 
 // `Mmm dd HH:MM:SS HOST qumulo `.
-Parsed<Header> parse_rfc3164(std::string_view message, const TimeZone& zone, Time now, int relays) {
+Parsed<Header> parse_rfc3164(std::string_view message, const LocalClock& local, int relays) {
   std::string_view rest = message;
   take_token(rest);
   skip(rest, " ");  // a day of one digit may be padded
@@ -184,44 +214,44 @@ Parsed<Header> parse_rfc3164(std::string_view message, const TimeZone& zone, Tim
   constexpr std::size_t kClock = 8;  // HH:MM:SS
   if (rest.size() > kClock && rest[kClock] == ',') {
     const std::size_t end = message.size() - rest.size() + kClock;
-    return parse_comma_joined(parse_rfc3164_time(message.substr(0, end), zone, now), message.substr(end + 1));
+    return parse_comma_joined(read_traditional(message.substr(0, end), local), message.substr(end + 1));
   }
   const auto clock = take_token(rest);
   if (!clock) return Malformed::header;
   const std::string_view text = message.substr(0, message.size() - rest.size() - 1);
   const auto host = take_token(rest);
   if (!host || host->empty()) return Malformed::header;
-  const std::optional<Time> time = parse_rfc3164_time(text, zone, now);
-  if (!skip_tag(rest)) return parse_foreign(time.has_value(), rest, zone, now, relays);
+  const HeaderTime time = read_traditional(text, local);
+  if (!skip_tag(rest)) return parse_foreign(time.time.has_value(), rest, local, relays);
   skip(rest, "- - - ");
   return make_header(HeaderForm::rfc3164, time, *host, rest);
 }
 
 // `TIME HOST qumulo `. What has neither the tag nor a time in its place may be anything.
-Parsed<Header> parse_iso(std::string_view message, bool has_priority, const TimeZone& zone, Time now, int relays) {
+Parsed<Header> parse_iso(std::string_view message, bool has_priority, const LocalClock& local, int relays) {
   std::string_view rest = message;
   const auto time = take_token(rest);
   const std::size_t comma = time.value_or(message).find(',');
   if (comma != std::string_view::npos) {
-    return parse_comma_joined(parse_rfc3339(message.substr(0, comma)), message.substr(comma + 1));
+    return parse_comma_joined(read_iso(message.substr(0, comma), local), message.substr(comma + 1));
   }
   const auto host = take_token(rest);
   if (!host || host->empty()) return Malformed::header;
-  if (!skip_tag(rest)) return parse_foreign(parse_rfc3339(*time).has_value(), rest, zone, now, relays);
+  if (!skip_tag(rest)) return parse_foreign(parse_rfc3339(*time).has_value(), rest, local, relays);
   const bool has_nils = skip(rest, "- - - ");
   const HeaderForm form = has_nils ? HeaderForm::log_filter : has_priority ? HeaderForm::forward : HeaderForm::file;
-  return make_header(form, parse_rfc3339(*time), *host, rest);
+  return make_header(form, read_iso(*time, local), *host, rest);
 }
 
-Parsed<Header> parse_any(std::string_view message, const TimeZone& zone, Time now, int relays) {
+Parsed<Header> parse_any(std::string_view message, const LocalClock& local, int relays) {
   const bool has_priority = message.starts_with('<');
   if (has_priority) {
     if (!skip_priority(message)) return Malformed::header;
     skip_blanks(message);
-    if (skip(message, "1 ")) return parse_rfc5424(message, zone, now, relays);
+    if (skip(message, "1 ")) return parse_rfc5424(message, local, relays);
   }
-  if (message.size() > 3 && message[3] == ' ') return parse_rfc3164(message, zone, now, relays);
-  return parse_iso(message, has_priority, zone, now, relays);
+  if (message.size() > 3 && message[3] == ' ') return parse_rfc3164(message, local, relays);
+  return parse_iso(message, has_priority, local, relays);
 }
 
 }  // namespace
@@ -244,9 +274,9 @@ std::string_view describe(HeaderForm form) noexcept {
   return {};
 }
 
-Parsed<Header> parse_header(std::string_view message, const TimeZone& zone, Time now) {
+Parsed<Header> parse_header(std::string_view message, const LocalClock& local) {
   if (message.starts_with('\xEF')) skip(message, kByteOrderMark);
-  return parse_any(message, zone, now, 0);
+  return parse_any(message, local, 0);
 }
 
 }  // namespace qatime::ingest

@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "base/timestamp.h"
-#include "base/timezone.h"
 #include "ingest/parse/reason.h"
+#include "ingest/parse/rfc3164.h"
 
 namespace qatime::ingest {
 
@@ -25,6 +25,7 @@ struct Header {
   Time time;
   std::string_view host;
   std::string_view body;  // without its byte order mark
+  bool is_local = false;  // its time names no zone
 };
 
 // Describes the form in words.
@@ -40,7 +41,8 @@ struct Header {
 // its priority on, or from the version `1 `. With RFC 5424 that version may be their tag; their tag may be `-`, too.
 // Failure: Malformed::time if only the time is invalid. Malformed::tag if the tag is not qumulo, the time is valid (or
 // behind a version), and no record is behind it. Else Malformed::header, also if no blank is behind the last word.
-// A traditional time is local time of `zone`. Its year is the latest that puts it at most a day after `now`.
-[[nodiscard]] Parsed<Header> parse_header(std::string_view message, const TimeZone& zone, Time now);
+// A time that names no zone is read by `local`: a traditional one as parse_rfc3164_time() does, and one of RFC 3339
+// without an offset.
+[[nodiscard]] Parsed<Header> parse_header(std::string_view message, const LocalClock& local);
 
 }  // namespace qatime::ingest

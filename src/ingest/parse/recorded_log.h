@@ -51,8 +51,8 @@ class RecordedLog {
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
-  // When the file was last written to; nothing if it is not a regular file.
-  [[nodiscard]] std::optional<Time> written() const noexcept { return written_; }
+  // When the file was last written to; nothing if it is not a regular file, or has grown since this was made.
+  [[nodiscard]] std::optional<Time> written() const noexcept { return position_ > size_ ? std::nullopt : written_; }
 
   // The size of the file (packed, if it is) when this was made, in bytes; nothing if it is not a regular file.
   [[nodiscard]] std::optional<std::uint64_t> size() const noexcept { return size_; }

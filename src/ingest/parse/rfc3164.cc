@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/parse/rfc3164.h"
 
+#include <algorithm>
 #include <cstddef>
 
 namespace qatime::ingest {
@@ -8,6 +9,10 @@ namespace {
 
 using namespace std::chrono;
 
+// A missing zone puts a time up to 14 hours ahead. Such a time is of this year, and the policy ignores it.
+constexpr nanoseconds kLeastAhead = days{1};
+// A limit of a year would make a time of today one of next year.
+constexpr nanoseconds kMostAhead = days{183};
 // 29 February may be eight years away: 1896 and 1904.
 constexpr years kLongestWayToLeapYear{8};
 
@@ -45,7 +50,7 @@ std::optional<nanoseconds> time_of_day(std::string_view text) noexcept {
 
 }  // namespace
 
-std::optional<Time> parse_rfc3164_time(std::string_view text, const TimeZone& zone, Time now) {
+std::optional<Time> parse_rfc3164_time(std::string_view text, const LocalClock& local) {
   const std::size_t space = text.rfind(' ');
   if (text.size() < 5 || text[3] != ' ' || space < 4 || space == std::string_view::npos) return std::nullopt;
   const month of{month_number(text.substr(0, 3))};
@@ -53,14 +58,14 @@ std::optional<Time> parse_rfc3164_time(std::string_view text, const TimeZone& zo
   const std::optional<nanoseconds> clock = time_of_day(text.substr(space + 1));
   if (!clock) return std::nullopt;
 
-  const Time latest = now + days{1};
+  const Time latest = local.now + std::clamp(local.future_limit, kLeastAhead, kMostAhead);
   // In the zone it may be next year already.
   const year newest = year_month_day{floor<days>(latest)}.year() + years{1};
   for (year in = newest; in >= newest - kLongestWayToLeapYear - years{1}; --in) {
     const year_month_day date{in, of, on};
     if (!date.ok()) continue;
     const auto whole = floor<seconds>(*clock);
-    const Time time = zone.to_utc(local_days{date} + whole) + (*clock - whole);
+    const Time time = local.zone.to_utc(local_days{date} + whole) + (*clock - whole);
     if (time <= latest) return time;
   }
   return std::nullopt;

@@ -14,14 +14,23 @@ using namespace std::string_literals;
 const Time kNow = *parse_rfc3339("2026-02-01T00:00:00Z");
 
 Header read(std::string_view message) {
-  const Parsed<Header> header = parse_header(message, TimeZone{}, kNow);
+  const Parsed<Header> header = parse_header(message, {{}, kNow});
+  CAPTURE(message);
+  REQUIRE(std::holds_alternative<Header>(header));
+  return std::get<Header>(header);
+}
+
+Header read_in_tokyo(const std::string& message) {
+  const auto zone = TimeZone::load("Asia/Tokyo");
+  REQUIRE(zone);
+  const Parsed<Header> header = parse_header(message, {*zone, kNow});
   CAPTURE(message);
   REQUIRE(std::holds_alternative<Header>(header));
   return std::get<Header>(header);
 }
 
 std::string refusal(std::string_view message) {
-  const Parsed<Header> header = parse_header(message, TimeZone{}, kNow);
+  const Parsed<Header> header = parse_header(message, {{}, kNow});
   const auto* const reason = std::get_if<Malformed>(&header);
   return std::string{reason == nullptr ? "none" : name(*reason)};
 }
@@ -90,10 +99,38 @@ TEST_CASE("A traditional day may be padded, or not") {
 }
 
 TEST_CASE("A traditional time is local") {
-  const auto zone = TimeZone::load("Asia/Tokyo");
-  REQUIRE(zone);
-  const Parsed<Header> header = parse_header("Jan  1 08:00:00 q-1 qumulo BODY", *zone, kNow);
-  CHECK(format_rfc3339(std::get<Header>(header).time) == "2025-12-31T23:00:00.000000000Z");
+  const Header header = read_in_tokyo("Jan  1 08:00:00 q-1 qumulo BODY");
+  CHECK(format_rfc3339(header.time) == "2025-12-31T23:00:00.000000000Z");
+  CHECK(header.is_local);
+}
+
+TEST_CASE("A time without an offset is local in every form, and one with an offset is not") {
+  struct Case {
+    const char* before;
+    const char* behind;
+  };
+  const auto [before, behind] = GENERATE(Case{"<14>1 ", " q-1 qumulo - - - BODY"}, Case{"<14>", " q-1 qumulo: BODY"},
+                                         Case{"", " q-1 qumulo BODY"}, Case{"", " q-1 qumulo - - - BODY"},
+                                         Case{"", ",q-1,qumulo BODY"}, Case{"", ",q-1,{}"}, Case{"", ",{}"},
+                                         Case{"<14>Jan 28 19:53:40 localhost 1 ", " q-1 qumulo - - - BODY"});
+  for (const char* const time : {"2026-01-27T08:00:00.25", "2026-01-27t08:00:00.25"}) {
+    const Header local = read_in_tokyo(before + std::string{time} + behind);
+    CHECK(local.is_local);
+    CHECK(format_rfc3339(local.time) == "2026-01-26T23:00:00.250000000Z");
+  }
+  for (const char* const time : {"2026-01-27T08:00:00.25Z", "2026-01-27T08:00:00.25z", "2026-01-27T09:00:00.25+01:00",
+                                 "2026-01-27T06:30:00.25-01:30"}) {
+    const Header header = read_in_tokyo(before + std::string{time} + behind);
+    CHECK_FALSE(header.is_local);
+    CHECK(format_rfc3339(header.time) == "2026-01-27T08:00:00.250000000Z");
+  }
+}
+
+TEST_CASE("A local time that no clock of NFSv3 shows is one, too") {
+  for (const char* const time : {"1678-01-01T00:00:00", "2261-12-31T23:59:59", "9999-01-01T00:00:00"}) {
+    const Parsed<Header> header = parse_header(time + " q-1 qumulo BODY"s, {*TimeZone::load("Asia/Tokyo"), kNow});
+    CHECK(std::holds_alternative<Header>(header) == parse_rfc3339(time).has_value());
+  }
 }
 
 const std::string kBody = R"(192.0.2.9,"u",nfs3,fs_read_data,ok,6,"/d/my doc","")";

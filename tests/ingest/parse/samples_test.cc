@@ -38,7 +38,7 @@ std::string cell(std::string_view value) { return value.empty() ? "-" : std::str
 // The verdict and the rest of the row, as in expected.tsv.
 std::vector<std::string> parse(std::string_view line) {
   const std::vector<std::string> malformed{"malformed", "-", "-", "-", "-", "-", "-", "-"};
-  const Parsed<Header> header = parse_header(line, TimeZone{}, kNow);
+  const Parsed<Header> header = parse_header(line, {{}, kNow});
   if (std::holds_alternative<Malformed>(header)) return malformed;
   const auto& read = std::get<Header>(header);
   std::pmr::monotonic_buffer_resource scratch;
