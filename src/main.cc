@@ -94,6 +94,8 @@ int dispatch(int argc, char** argv) {
   ReplayOptions replay_options;
   CLI::App* replay_command = add(app, "replay", "Apply recorded audit logs", replay_options.config);
   add_flag(*replay_command, "--dry-run", replay_options.dry_run, "decide and count, but set nothing");
+  add_text(*replay_command, "--since", replay_options.since, "ignore records before this time, RFC 3339");
+  add_text(*replay_command, "--until", replay_options.until, "ignore records of this time and later, RFC 3339");
   add_text(*replay_command, "--patience", replay_options.patience,
            "end when nothing was done for so long, like 10m (the default); 0s: never")
       ->type_name("TIME");

@@ -92,14 +92,14 @@ constexpr std::string_view kMalformed{"qatime_malformed_total"};
 
 class Replay {
  public:
-  Replay(const Config& config, std::chrono::nanoseconds patience, bool dry_run)
+  Replay(const Config& config, const Period& period, std::chrono::nanoseconds patience, bool dry_run)
       : config_{config},
         patience_{patience},
         dry_run_{dry_run},
         exports_{config.nfs.export_paths()},
         backlog_{unbounded(), exports_, clock_, metrics_, kForEver},
         apply_loop_{io_, backlog_, clock_, config, exports_, metrics_, dry_run},
-        policy_{config.policy, exports_, self_},
+        policy_{config.policy, exports_, self_, period},
         intake_{policy_, config.syslog.rfc3164_timezone, metrics_, [this](Events events) { backlog_.add(events); }} {
     apply_loop_.client().on_local_addresses([this](const auto& addresses) { self_.set(addresses); });
     stop_on_signal();
@@ -309,9 +309,9 @@ class Replay {
 
 }  // namespace
 
-bool replay(const Config& config, std::deque<ingest::RecordedLog>& logs, std::chrono::nanoseconds patience,
-            bool dry_run) {
-  return Replay{config, patience, dry_run}.run(logs);
+bool replay(const Config& config, std::deque<ingest::RecordedLog>& logs, const Period& period,
+            std::chrono::nanoseconds patience, bool dry_run) {
+  return Replay{config, period, patience, dry_run}.run(logs);
 }
 
 }  // namespace qatime

@@ -38,11 +38,16 @@ using Time = std::chrono::sys_time<std::chrono::nanoseconds>;
   return std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now());
 }
 
-// Whether nfstime3 (RFC 1813 section 2.5) can hold `time`: 1970-01-01 to 2106-02-07.
-[[nodiscard]] constexpr bool fits_nfstime3(Time time) noexcept {
-  constexpr Time kBegin{};
-  constexpr Time kEnd{std::chrono::seconds{std::int64_t{1} << 32}};
-  return time >= kBegin && time < kEnd;
-}
+// The times from `begin` on and before `end`. The default is what nfstime3 (RFC 1813 section 2.5) can hold: 1970-01-01
+// to 2106-02-07.
+struct Period {
+  Time begin{};
+  Time end{std::chrono::seconds{std::int64_t{1} << 32}};
+
+  [[nodiscard]] constexpr bool has(Time time) const noexcept { return time >= begin && time < end; }
+};
+
+// Whether nfstime3 can hold `time`.
+[[nodiscard]] constexpr bool fits_nfstime3(Time time) noexcept { return Period{}.has(time); }
 
 }  // namespace qatime

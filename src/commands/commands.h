@@ -7,6 +7,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/timestamp.h"
@@ -61,9 +62,11 @@ int send(const SendOptions& options);
 // Reads recorded audit logs and applies them, through the stages of the daemon.
 struct ReplayOptions {
   ConfigSource config;
-  bool dry_run = false;           // decide and count, but set nothing
-  std::string patience = "10m";   // limit of time without progress; "0s": no limit
-  std::vector<std::string> logs;  // files, plain or gzip; "-": standard input
+  bool dry_run = false;              // decide and count, but set nothing
+  std::optional<std::string> since;  // RFC 3339; earlier records are ignored
+  std::optional<std::string> until;  // RFC 3339; later records, and those of this time, are ignored
+  std::string patience = "10m";      // limit of time without progress; "0s": no limit
+  std::vector<std::string> logs;     // files, plain or gzip; "-": standard input
 };
 int replay(const ReplayOptions& options);
 
@@ -94,7 +97,8 @@ int status(const StatusOptions& options);
 
 int version();
 
-// Returns the time that --time gives, or now. Throws UsageError.
-[[nodiscard]] Time parse_time_option(const std::optional<std::string>& text);
+// Returns the time that `option` gives as `text`, or `otherwise`. Throws UsageError unless the time is one of RFC 3339,
+// with its offset, and NFSv3 can hold it.
+[[nodiscard]] Time parse_time_option(std::string_view option, const std::optional<std::string>& text, Time otherwise);
 
 }  // namespace qatime::commands

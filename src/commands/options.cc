@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 
+#include <fmt/core.h>
+
 #include "commands/commands.h"
 
 namespace qatime::commands {
@@ -12,11 +14,12 @@ Config ConfigSource::load(log::Level least) const {
   return config;
 }
 
-Time parse_time_option(const std::optional<std::string>& text) {
-  if (!text) return now();
+Time parse_time_option(std::string_view option, const std::optional<std::string>& text, Time otherwise) {
+  if (!text) return otherwise;
   const auto time = parse_rfc3339(*text);
-  if (!time || !fits_nfstime3(*time)) {
-    throw UsageError{"--time must be a time of RFC 3339 from 1970 to 2106, like 2026-01-27T14:12:23.5Z"};
+  if (!time || !has_offset(*text) || !fits_nfstime3(*time)) {
+    throw UsageError{
+        fmt::format("{} must be a time of RFC 3339 from 1970 to 2106, like 2026-01-27T14:12:23.5Z", option)};
   }
   return *time;
 }

@@ -152,7 +152,8 @@ std::string in_quotes(std::string_view text) {
 // As a cluster sends it (RFC 5424 with a CSV body), from a client whose address nobody has (RFC 5737).
 std::string make_record(const SendOptions& options, const std::string& path) {
   return fmt::format("<14>1 {} qatime-1 qumulo - - - 192.0.2.1,\"qatime\",nfs3,{},ok,,{},\"\"",
-                     format_rfc3339(parse_time_option(options.time)), options.operation, in_quotes(path));
+                     format_rfc3339(parse_time_option("--time", options.time, now())), options.operation,
+                     in_quotes(path));
 }
 
 using SendMessage = std::function<void(std::string_view)>;
@@ -187,7 +188,7 @@ int send(const SendOptions& options) {
   if (options.paths.empty() == options.file.empty()) throw UsageError{"send takes paths or --file, one of them"};
   const double rate = parse_rate(options.rate);
   const auto most = parse_count(options.count);
-  (void)parse_time_option(options.time);
+  (void)parse_time_option("--time", options.time, now());
   const auto destination = connect(options.to, rate > 0);
   SendRate send_rate{rate};
   const auto paced = [&](std::string_view message) {

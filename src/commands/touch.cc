@@ -10,7 +10,7 @@
 namespace qatime::commands {
 
 int touch(const TouchOptions& options) {
-  const Time time = parse_time_option(options.time);
+  const Time time = parse_time_option("--time", options.time, now());
   return for_each_object(options.config.load(log::Level::warning).nfs, options.paths,
                          [&](nfs::Session& session, const std::string& path, const nfs::Object& object) {
                            return session.update_atime(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The order of the checks, the cheapest and most frequent refusal first, is part of the contract, since a record is
 // counted under the first that refuses it: operation, status, cluster, path, for accesses .snapshot, the filters of
-// path, user, client and protocol, and self, then range, future, for moves and removals protected, and export.
+// path, user, client and protocol, and self, then range, period, future, for moves and removals protected, and export.
 //
 // No filter of accesses holds for moves and removals: whoever made them, the names have changed. But a cluster that is
 // not ours has names of its own, and what becomes of those is nothing to us. A change meets the limits of time as an
@@ -33,8 +33,8 @@ bool has_path(std::span<const std::string> prefixes, std::string_view path) noex
 
 }  // namespace
 
-Policy::Policy(const PolicyConfig& config, const Exports& exports, const SelfAddresses& self)
-    : config_{config}, exports_{exports}, self_{self} {
+Policy::Policy(const PolicyConfig& config, const Exports& exports, const SelfAddresses& self, const Period& period)
+    : config_{config}, exports_{exports}, self_{self}, period_{period} {
   for (const std::string& text : config.self) {
     if (const auto address = parse_address(text)) own_.push_back(*address);
   }
@@ -120,7 +120,7 @@ bool Policy::holds_export(std::string_view path) const {
 }
 
 std::optional<Ignored> Policy::filter_time(Time time, Time now) const {
-  if (!fits_nfstime3(time)) return Ignored::range;
+  if (!period_.has(time)) return fits_nfstime3(time) ? Ignored::period : Ignored::range;
   const auto limit = config_.future_limit;
   if (limit > limit.zero() && time - now > limit) return Ignored::future;
   return std::nullopt;

@@ -11,6 +11,7 @@
 
 #include "base/event.h"
 #include "base/path.h"
+#include "base/timestamp.h"
 #include "config/config.h"
 #include "ingest/parse/header.h"
 #include "ingest/parse/reason.h"
@@ -24,8 +25,8 @@ using Decision = std::variant<Event, Ignored, Malformed>;
 // Immutable, except for the addresses in `self`. One thread.
 class Policy {
  public:
-  // `config` is valid. `exports` and `self` outlive the policy.
-  Policy(const PolicyConfig& config, const Exports& exports, const SelfAddresses& self);
+  // `config` is valid. `exports` and `self` outlive the policy. `period` has the times of all events.
+  Policy(const PolicyConfig& config, const Exports& exports, const SelfAddresses& self, const Period& period = {});
 
   // Decides on `record`, which came with `header`. The event's paths point into the record. The only malformed result
   // is Malformed::path, for accesses, moves and removals. Other operations need no path, so it does not check theirs.
@@ -59,6 +60,7 @@ class Policy {
   std::vector<Address> own_;
   const Exports& exports_;
   const SelfAddresses& self_;
+  const Period period_;
 };
 
 }  // namespace qatime::ingest

@@ -111,4 +111,12 @@ TEST_CASE("A time of RFC 3339 names its offset, or none") {
   }
 }
 
+TEST_CASE("A period has its begin and not its end") {
+  const Period period{*parse_rfc3339("2026-01-27T14:12:23Z"), *parse_rfc3339("2026-01-27T14:12:24Z")};
+  CHECK_FALSE(period.has(period.begin - std::chrono::nanoseconds{1}));
+  CHECK(period.has(period.begin));
+  CHECK(period.has(period.end - std::chrono::nanoseconds{1}));
+  CHECK_FALSE(period.has(period.end));
+}
+
 }  // namespace qatime::timestamp_test

@@ -122,7 +122,7 @@ TEST_CASE_METHOD(Fixture, "Every counter is there from the start") {
     CHECK(count("qatime_malformed_total", reason) == 0);
   }
   for (const char* const reason : {"allow", "operation", "status", "cluster", "snapshot", "path", "user", "client",
-                                   "protocol", "self", "range", "future", "export"}) {
+                                   "protocol", "self", "range", "period", "future", "export"}) {
     CHECK(count("qatime_ignored_total", reason) == 0);
   }
   for (const char* const name :

@@ -145,6 +145,25 @@ TEST_CASE_METHOD(Fixture, "Moves and removals meet the limits of time as accesse
   }
 }
 
+TEST_CASE_METHOD(Fixture, "What is outside the period is ignored, accesses and changes of names") {
+  const auto decide_in = [&](const Record& of, Time time) {
+    const Period period{kTime - 10s, kTime};
+    return text(Policy{config, exports, self, period}.decide(header(time), of, kNow));
+  };
+  for (const char* const operation : {"fs_read_data", "fs_rename", "fs_delete", "fs_tree_delete"}) {
+    CAPTURE(operation);
+    const Record of = record(operation, "/a", "/b");
+    const std::string taken = decide(of);
+    CHECK(decide_in(of, kTime - 10s - 1ns) == "ignored period");
+    CHECK(decide_in(of, kTime - 10s) == taken);
+    CHECK(decide_in(of, kTime - 1ns) == taken);
+    CHECK(decide_in(of, kTime) == "ignored period");
+    CHECK(decide_in(of, kNow + 1h) == "ignored period");
+    CHECK(decide_in(of, Time{} - 1ns) == "ignored range");
+  }
+  CHECK(decide_in(record("fs_open", "/a"), kTime) == "ignored operation");
+}
+
 TEST_CASE_METHOD(Fixture, "What NFSv3 cannot hold is ignored") {
   config.future_limit = 0s;
   CHECK(decide(record("fs_read_data", "/a"), Time{}) == "access /a");

@@ -131,7 +131,8 @@ class Commands(Case):
                 ("stat", *configured, path), ("touch", *configured, "--force", "--time", time, path),
                 ("send", *to, path), ("send", *to, "--file", log),
                 ("send", *to, "--rate", "1000", "--count", "3", "--op", "fs_write_data", "--time", time, path),
-                ("replay", *configured, "--dry-run", "--patience", "1m", log), ("replay", *configured, log),
+                ("replay", *configured, "--dry-run", "--patience", "1m", "--since", "1970-01-01T00:00:00Z",
+                 "--until", time, log), ("replay", *configured, log),
                 ("status", *url), ("status", *url, "--json"), ("status", *url, "--ready"), ("version",)]
         for way in ways:
             with self.subTest(way):
@@ -192,10 +193,16 @@ class WhatToPutRight(OwnServerCase):
              "must be a number of records per second from 0.001 to 1000000000, or 0 for no limit"),
             (("send", "/x"), "--to", [to + port for port in (*odd, "0", "65536", "4294967297", "http", "1.5")],
              "must be tcp://HOST:PORT or udp://HOST:PORT, with a port from 1 to 65535"),
-            (("send", "--to", to + "1", "/x"), "--time", (*odd, "0", "1969-12-31T23:59:59Z", "9999-01-01T00:00:00Z"),
+            (("send", "--to", to + "1", "/x"), "--time", (*odd, "0", "1969-12-31T23:59:59Z", "9999-01-01T00:00:00Z",
+                                                          "2026-01-27T14:12:23"),
              "must be a time of RFC 3339 from 1970 to 2106, "),
             (("touch", *configured, "/x"), "--time", (*odd, "0", "1969-12-31T23:59:59Z", "9999-01-01T00:00:00Z"),
              "must be a time of RFC 3339 from 1970 to 2106, "),
+            *((("replay", *configured, "/dev/null"), option, (*odd, "0", "1969-12-31T23:59:59Z", "9999-01-01T00:00:00Z",
+                                                              "2026-01-27", "2026-01-27T14:12:23", "yesterday",
+                                                              "2026-01-27 14:12:23Z", "1769523143"),
+               "must be a time of RFC 3339 from 1970 to 2106, like 2026-01-27T14:12:23.5Z")
+              for option in ("--since", "--until")),
             (("replay", *configured, "/dev/null"), "--patience", (*odd, "-1s", "+1s", "1", "1.5m", "1e3s", "200000d"),
              "must be a duration, like 10m, or 0s to wait for ever"),
             (("status",), "--admin", ["http://127.0.0.1:" + port for port in (*odd, "0", "65536", "4294967297", "http")],

@@ -2,6 +2,7 @@
 """Recorded logs, through `qatime replay`."""
 
 import bz2
+import datetime
 import gzip
 import os
 import pathlib
@@ -14,10 +15,11 @@ import unittest
 
 import lab
 from case import OLD, OwnServerCase, now
-from lab import SECOND, record, wait_until
+from lab import SECOND, record, rfc3339, wait_until
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 RECORDS = 10_000_000 if "QATIME_TEST_LONG" in os.environ else 200_000
+TOKYO = datetime.timezone(datetime.timedelta(hours=9))
 SEED = int(os.environ.get("SEED", "1"))
 
 
@@ -175,6 +177,41 @@ class Replay(OwnServerCase):
         summary, _ = self.end(process, 0)
         self.assertEqual(summary["ignored"], 0)
         self.assertEqual(self.files.atimes([last]), [1_577_836_800 * SECOND])
+
+    def test_only_records_of_the_period_count(self):
+        before, first, middle, end, moved, kept, gone = paths = self.make_files("before", "first", "middle", "end",
+                                                                                  "moved", "kept", "gone")
+        since = (now() // SECOND - 7200) * SECOND
+        until = since + 3600 * SECOND
+        log = self.write([
+            record(before, since - 1000), record(kept, since - 1000, "fs_rename", target=moved), record(first, since),
+            record(middle, since + 1000), record(kept, since + 1000), record(gone, since + 2000),
+            record(gone, until, "fs_delete"), record(end, until), record(self.root, until + 1000, "fs_open")])
+        process = self.start(self.qatime(), "--since", rfc3339(since)[:-4] + "Z", "--until",
+                             datetime.datetime.fromtimestamp(until // SECOND, TOKYO).isoformat(), log)
+        summary, error = self.end(process, 0)
+        self.assertEqual(error, "")
+        self.assertEqual(summary.parts["ignored"], {"period": 4, "operation": 1})
+        self.assertEqual((summary["accepted"], summary["moves"], summary["removals"]), (4, 0, 0))
+        self.assertEqual(self.files.atimes(paths), [OLD, since, since + 1000, OLD, OLD, since + 1000, since + 2000])
+
+    def test_one_end_of_the_period_will_do(self):
+        early, late = self.make_files("early", "late")
+        time = now() - 60 * SECOND
+        log = self.write([record(early, time - 1000), record(late, time)])
+        for option, path, atime in (("--until", early, time - 1000), ("--since", late, time)):
+            summary, _ = self.end(self.start(self.qatime(), option, rfc3339(time), log), 0)
+            self.assertEqual((summary["applied"], summary.parts["ignored"]), (1, {"period": 1}))
+            self.assertEqual(self.files.atimes([path]), [atime])
+
+    def test_a_period_that_holds_nothing_is_refused(self):
+        (path,) = self.make_files("file")
+        log, time = self.write([record(path, now())]), "2026-01-27T14:12:23Z"
+        for since, until in ((time, time), ("2026-01-27T14:12:23+00:00", "2026-01-27T15:12:23+01:00"),
+                             (time, "2026-01-27T14:12:22.9Z")):
+            _, error = self.end(self.start(self.qatime(), "--since", since, "--until", until, log), 2)
+            self.assertEqual(error, "qatime: --since must be before --until\n")
+        self.expect_untouched([path])
 
     def test_a_dry_run_sets_nothing(self):
         paths = self.make_files("a", "b")

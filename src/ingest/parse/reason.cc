@@ -43,6 +43,7 @@ constexpr std::array<Words, kIgnoredReasons> kIgnored{{
     {"protocol", "policy.exclude_protocols has its protocol"},
     {"self", "it is a listing by qatime itself"},
     {"range", "NFSv3 holds times from 1970 to 2106 only"},
+    {"period", "its time is outside --since and --until"},
     {"future", "its time is ahead of the clock by more than policy.future_limit"},
     {"protected", "it would move, replace or remove an export, or what holds one"},
     {"export", "its path is below none of nfs.exports"},

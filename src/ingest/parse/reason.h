@@ -41,11 +41,12 @@ enum class Ignored : std::uint8_t {
   protocol_excluded,  //
   self,               // a directory listing of our own
   range,              // before 1970 or after 2106-02-07, which nfstime3 cannot hold
+  period,             // outside --since and --until of `replay`
   future,             // beyond policy.future_limit
   protected_path,     // moves, replaces or removes an export or a directory above one; the label is "protected"
   no_export,          // below no export; the label is "export"
 };
-inline constexpr std::size_t kIgnoredReasons = 18;
+inline constexpr std::size_t kIgnoredReasons = 19;
 
 // Returns the label: "too_long", "export".
 [[nodiscard]] std::string_view name(Malformed reason) noexcept;
