@@ -3,7 +3,6 @@
 
 #include "base/address.h"
 #include "ingest/logger.h"
-#include "ingest/words.h"
 
 namespace qatime::ingest {
 
@@ -26,9 +25,10 @@ ClusterWatch::ClusterWatch(metrics::Registry& registry)
 
 void ClusterWatch::see(std::string_view host) {
   const std::string_view cluster = cluster_of(host);
-  if (cluster == first_ || cluster.empty() || equal_words(cluster, first_)) return;
+  if (cluster == first_ || cluster.empty() || same_.has(cluster)) return;
   if (first_.empty()) {
     first_ = cluster;
+    same_ = NameSet{std::span{&first_, 1}};
     return;
   }
   others_.add();

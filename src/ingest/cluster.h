@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "ingest/names.h"
 #include "telemetry/metrics.h"
 
 namespace qatime::ingest {
@@ -28,6 +29,7 @@ class ClusterWatch {
 
  private:
   std::string first_;  // the cluster of the first record; empty: none yet
+  NameSet same_;       // first_ in any case
   bool told_ = false;
   metrics::Counter& others_;
 };

@@ -21,7 +21,6 @@
 
 #include "base/address.h"
 #include "ingest/cluster.h"
-#include "ingest/words.h"
 
 namespace qatime::ingest {
 namespace {
@@ -34,7 +33,15 @@ bool has_path(std::span<const std::string> prefixes, std::string_view path) noex
 }  // namespace
 
 Policy::Policy(const PolicyConfig& config, const Exports& exports, const SelfAddresses& self, const Period& period)
-    : config_{config}, exports_{exports}, self_{self}, period_{period} {
+    : config_{config},
+      clusters_{config.clusters},
+      include_users_{config.include_users},
+      exclude_users_{config.exclude_users},
+      include_protocols_{config.include_protocols},
+      exclude_protocols_{config.exclude_protocols},
+      exports_{exports},
+      self_{self},
+      period_{period} {
   for (const std::string& text : config.self) {
     if (const auto address = parse_address(text)) own_.push_back(*address);
   }
@@ -62,9 +69,7 @@ Policy::Kind Policy::kind_of(std::string_view operation) const noexcept {
   return listed ? Kind::access : Kind::other;
 }
 
-bool Policy::is_ours(std::string_view host) const {
-  return config_.clusters.empty() || has_word(config_.clusters, cluster_of(host));
-}
+bool Policy::is_ours(std::string_view host) const { return clusters_.empty() || clusters_.has(cluster_of(host)); }
 
 std::optional<Ignored> Policy::filter(const Record& record, std::string_view path) const {
   const PolicyConfig& c = config_;
@@ -72,19 +77,15 @@ std::optional<Ignored> Policy::filter(const Record& record, std::string_view pat
   if (has_path(c.exclude_paths, path)) return Ignored::path_excluded;
   if (const auto reason = filter_user(record)) return reason;
   if (const auto reason = filter_client(record.client)) return reason;
-  if (!c.include_protocols.empty() && !has_word(c.include_protocols, record.protocol)) {
-    return Ignored::protocol_left_out;
-  }
-  if (has_word(c.exclude_protocols, record.protocol)) return Ignored::protocol_excluded;
+  if (!include_protocols_.empty() && !include_protocols_.has(record.protocol)) return Ignored::protocol_left_out;
+  if (exclude_protocols_.has(record.protocol)) return Ignored::protocol_excluded;
   return std::nullopt;
 }
 
 std::optional<Ignored> Policy::filter_user(const Record& record) const {
-  const auto has_user = [&](const std::vector<std::string>& users) {
-    return has_word(users, record.user) || has_word(users, record.written_user);
-  };
-  if (!config_.include_users.empty() && !has_user(config_.include_users)) return Ignored::user_left_out;
-  if (has_user(config_.exclude_users)) return Ignored::user_excluded;
+  const auto has_user = [&](const NameSet& users) { return users.has(record.user) || users.has(record.written_user); };
+  if (!include_users_.empty() && !has_user(include_users_)) return Ignored::user_left_out;
+  if (has_user(exclude_users_)) return Ignored::user_excluded;
   return std::nullopt;
 }
 

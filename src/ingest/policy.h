@@ -13,6 +13,7 @@
 #include "base/path.h"
 #include "base/timestamp.h"
 #include "config/config.h"
+#include "ingest/names.h"
 #include "ingest/parse/header.h"
 #include "ingest/parse/reason.h"
 #include "ingest/parse/record.h"
@@ -38,7 +39,7 @@ class Policy {
   [[nodiscard]] std::chrono::nanoseconds future_limit() const noexcept { return config_.future_limit; }
 
   // Whether `policy.clusters` is empty.
-  [[nodiscard]] bool takes_any_cluster() const noexcept { return config_.clusters.empty(); }
+  [[nodiscard]] bool takes_any_cluster() const noexcept { return clusters_.empty(); }
 
  private:
   enum class Kind : std::uint8_t { other, access, move, removal, subtree_removal };
@@ -57,6 +58,7 @@ class Policy {
   [[nodiscard]] bool holds_export(std::string_view path) const;
 
   PolicyConfig config_;
+  const NameSet clusters_, include_users_, exclude_users_, include_protocols_, exclude_protocols_;
   std::vector<Address> own_;
   const Exports& exports_;
   const SelfAddresses& self_;

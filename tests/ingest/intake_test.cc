@@ -305,6 +305,15 @@ TEST_CASE_METHOD(Fixture, "Records of a second cluster are counted while nobody 
   CHECK(count("qatime_other_cluster_records_total") == 3);
 }
 
+TEST_CASE_METHOD(Fixture, "A cluster's name in another case or normal form is no second cluster") {
+  std::vector<std::string> messages;
+  for (const char* const host : {"köln-1", "KÖLN-2", "ko\u0308ln-3", "koln-1"}) {
+    messages.push_back(fmt::format(R"(2026-01-27T14:12:23Z {} qumulo ::1,"u",nfs3,fs_open,ok,7,"/a","")", host));
+  }
+  take(messages);
+  CHECK(count("qatime_other_cluster_records_total") == 1);
+}
+
 TEST_CASE_METHOD(Fixture, "A node is of the same cluster with and without its domain, and an address is of none") {
   std::vector<std::string> messages;
   for (const char* const host : {"store-1", "store-2.my-corp.example", "STORE-3", "192.0.2.11", "2001:db8::1"}) {

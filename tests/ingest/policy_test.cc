@@ -214,6 +214,27 @@ TEST_CASE_METHOD(Fixture, "Users are included and excluded without case, as writ
   CHECK(decide(of) == "ignored user");
 }
 
+TEST_CASE_METHOD(Fixture, "Names of users and clusters compare without case beyond ASCII") {
+  Record of = record("fs_read_data", "/a");
+  config.include_users = {"AD\\MÜLLER"};
+  of.user = of.written_user = "AD\\müller";
+  CHECK(decide(of) == "access /a");
+  of.user = of.written_user = "ad\\mu\u0308ller";
+  CHECK(decide(of) == "access /a");
+  of.user = of.written_user = "AD\\muller";
+  CHECK(decide(of) == "ignored user");
+  config.include_users = {};
+  config.exclude_users = {"иван"};
+  of.user = of.written_user = "ИВАН";
+  CHECK(decide(of) == "ignored user");
+  config.exclude_users = {};
+  config.clusters = {"Köln"};
+  host = "KÖLN-1.example";
+  CHECK(decide(of) == "access /a");
+  host = "KOLN-1.example";
+  CHECK(decide(of) == "ignored cluster");
+}
+
 TEST_CASE_METHOD(Fixture, "Clients are included and excluded by network") {
   Record of = record("fs_read_data", "/a");
   config.include_clients = {*parse_network("192.0.2.0/24"), *parse_network("2001:db8::/32")};
