@@ -56,7 +56,7 @@ HOMES = {
     "openssl/": {"ingest/listen/tls", "redis/tls"},
     "boost/asio/ssl": set(),
     "zlib.h": {"ingest/parse/recorded_log", "store/checksum"},
-    "utf8proc.h": {"ingest/names"},
+    "utf8proc.h": {"base/log", "ingest/names"},
     "sqlite3.h": {"store/sqlite"},
     "boost/beast": {"admin", "libraries"},
     "hiredis/": {"redis/connection", "redis/tls"},

@@ -13,6 +13,7 @@
 #include <boost/json/serialize.hpp>
 #include <spdlog/details/log_msg.h>
 #include <spdlog/sinks/sink.h>
+#include <utf8proc.h>
 
 #include "base/timestamp.h"
 
@@ -72,52 +73,29 @@ StandardError& sink() {
   return instance;
 }
 
-// The bytes of the UTF-8 sequence (RFC 3629) at the front of `text`, or 0 if there is none.
-std::size_t utf8_length(std::string_view text) noexcept {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  const std::size_t length = first < 0x80   ? 1
-                             : first < 0xC2 ? 0
-                             : first < 0xE0 ? 2
-                             : first < 0xF0 ? 3
-                             : first < 0xF5 ? 4
-                                            : 0;
-  if (length == 0 || length > text.size()) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0U) != 0x80) return 0;
-  }
-  if (length < 3) return length;
-  const bool overlong = (first == 0xE0 && byte(1) < 0xA0) || (first == 0xF0 && byte(1) < 0x90);
-  const bool beyond = (first == 0xED && byte(1) > 0x9F) || (first == 0xF4 && byte(1) > 0x8F);
-  return overlong || beyond ? 0 : length;
-}
-
-// The code point of a valid sequence.
-char32_t decode(std::string_view character) noexcept {
-  const auto first = static_cast<unsigned char>(character[0]);
-  if (character.size() == 1) return first;
-  char32_t code = first & (0x7FU >> character.size());
-  for (const char byte : character.substr(1)) code = code << 6 | (static_cast<unsigned char>(byte) & 0x3FU);
-  return code;
-}
-
 // Whether a terminal, a viewer or a reader might take it for something else than a character of a name, or not see it:
-// C0, C1 and DEL; the marks of direction (UAX #9); the line and paragraph separators; soft hyphen, zero-width
-// characters, byte order mark, interlinear annotations and tags (general category Cf).
-bool is_treacherous(char32_t code) noexcept {
-  return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x00AD || code == 0x061C || code == 0x180E ||
-         (code >= 0x200B && code <= 0x200F) || (code >= 0x2028 && code <= 0x202E) ||
-         (code >= 0x2060 && code <= 0x206F) || code == 0xFEFF || (code >= 0xFFF9 && code <= 0xFFFB) ||
-         (code >= 0xE0000 && code <= 0xE007F);
+// controls, separators of lines and paragraphs, and formats, like marks of direction, the byte order mark and tags.
+bool is_treacherous(utf8proc_int32_t code) noexcept {
+  switch (utf8proc_category(code)) {
+    case UTF8PROC_CATEGORY_CC:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP:
+      return true;
+    default:
+      return false;
+  }
 }
 
 std::string escape(std::string_view bytes, std::string_view also) {
   std::string text;
   text.reserve(bytes.size());
   while (!bytes.empty()) {
-    const std::size_t length = utf8_length(bytes);
-    const std::string_view character = bytes.substr(0, std::max<std::size_t>(length, 1));
-    if (length > 0 && !is_treacherous(decode(character)) && also.find(character) == also.npos) {
+    utf8proc_int32_t code = 0;
+    const auto* const begin = reinterpret_cast<const utf8proc_uint8_t*>(bytes.data());
+    const utf8proc_ssize_t length = utf8proc_iterate(begin, std::ssize(bytes), &code);
+    const std::string_view character = bytes.substr(0, length > 0 ? static_cast<std::size_t>(length) : 1);
+    if (length > 0 && !is_treacherous(code) && also.find(character) == also.npos) {
       text += character;
     } else {
       for (const char byte : character) text += fmt::format("\\x{:02x}", static_cast<unsigned char>(byte));

@@ -56,7 +56,7 @@ void set_line_begin(const char* text);
 
 // Returns `bytes` made safe for a log line or a terminal, and unambiguous. Writes as \xHH for each byte:
 //   - control characters (C0, C1, DEL)
-//   - Unicode characters that change the direction of text or break a line
+//   - Unicode characters that change the direction of text, break a line or cannot be seen (Cf, Zl and Zp)
 //   - quotes, backslashes, and bytes that are not UTF-8
 // Cuts `bytes` after 1,024 and then appends "...".
 [[nodiscard]] std::string escaped(std::string_view bytes);

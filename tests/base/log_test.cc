@@ -48,15 +48,9 @@ TEST_CASE("No name can forge a line or a terminal sequence") {
 }
 
 TEST_CASE("No name can turn the direction of a line, break it or hide in it in Unicode") {
-  for (const char32_t code : std::u32string_view{
-           U"\u00AD\u061C\u180E\u200B\u200E\u200F\u2028\u2029\u202A\u202E\u2060\u2066\u2069\uFEFF\uFFF9"}) {
-    std::string name;
-    if (code < 0x800) {
-      name = {static_cast<char>(0xC0 | code >> 6), static_cast<char>(0x80 | (code & 0x3F))};
-    } else {
-      name = {static_cast<char>(0xE0 | code >> 12), static_cast<char>(0x80 | (code >> 6 & 0x3F)),
-              static_cast<char>(0x80 | (code & 0x3F))};
-    }
+  for (const std::string name : {"\u00AD", "\u0600", "\u061C", "\u070F",     "\u180E",     "\u200B",    "\u200E",
+                                 "\u200F", "\u2028", "\u2029", "\u202A",     "\u202E",     "\u2060",    "\u2066",
+                                 "\u2069", "\uFEFF", "\uFFF9", "\U0001D173", "\U000E0001", "\U000E007F"}) {
     std::string wanted;
     for (const char byte : name) wanted += fmt::format("\\x{:02x}", static_cast<unsigned char>(byte));
     CHECK(log::escaped(name) == wanted);
@@ -64,6 +58,17 @@ TEST_CASE("No name can turn the direction of a line, break it or hide in it in U
   }
   CHECK(log::escaped("\xf3\xa0\x81\x81") == "\\xf3\\xa0\\x81\\x81");
   CHECK(log::escaped("\xe2\x80\xa7 \xe2\x80\xaf \xe2\x81\xb0") == "\xe2\x80\xa7 \xe2\x80\xaf \xe2\x81\xb0");
+}
+
+TEST_CASE("Bytes that only look like UTF-8 are written as bytes") {
+  for (const char* const bytes : {"\x80", "\xc0\xaf", "\xc3", "\xc3(", "\xe0\x80\xaf", "\xe2\x82", "\xed\xa0\x80",
+                                  "\xf0\x80\x80\xaf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff"}) {
+    std::string wanted;
+    for (const char byte : std::string_view{bytes}) {
+      wanted += byte == '(' ? "(" : fmt::format("\\x{:02x}", static_cast<unsigned char>(byte));
+    }
+    CHECK(log::escaped(bytes) == wanted);
+  }
 }
 
 TEST_CASE("A line keeps its own quotes and its length") {
