@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "admin/client.h"
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -19,7 +18,7 @@
 
 #include "base/log.h"
 #include "base/loop.h"
-#include "config/units.h"
+#include "base/url.h"
 
 namespace qatime::admin {
 namespace {
@@ -30,42 +29,24 @@ using boost::asio::ip::tcp;
 using boost::system::error_code;
 
 constexpr std::chrono::seconds kLimit{10};
+constexpr std::uint16_t kUsualPort = 80;
 constexpr std::size_t kMaxBody = 64 << 20;  // bytes
 
-struct AdminUrl {
-  std::string host;
-  std::string port = "80";
-  std::string prefix;  // of paths
-};
-
-AdminUrl parse(std::string_view text) {
-  constexpr std::string_view kScheme = "http://";
-  const auto bad = [&] {
-    return BadUrl{fmt::format("{} is no URL of a daemon, like http://127.0.0.1:9514, with a port from 1 to 65535",
-                              log::escaped(text))};
-  };
-  if (!text.starts_with(kScheme)) throw bad();
-  std::string_view rest = text.substr(kScheme.size());
-  AdminUrl url;
-  if (const std::size_t slash = rest.find('/'); slash != std::string_view::npos) {
-    url.prefix = rest.substr(slash);
-    rest = rest.substr(0, slash);
-    while (url.prefix.ends_with('/')) url.prefix.pop_back();
+ParsedUrl parse(std::string_view text) {
+  auto url = parse_url(text);
+  if (!url || url->scheme != "http" || url->server.port == 0) {
+    throw BadUrl{fmt::format("{} is no URL of a daemon, like http://127.0.0.1:9514, with a port from 1 to 65535",
+                             log::escaped(text))};
   }
-  const std::size_t host_end = rest.starts_with('[') ? rest.find(']') : rest.find(':');
-  const std::size_t colon = rest.find(':', rest.starts_with('[') ? std::min(host_end, rest.size()) : 0);
-  url.host = rest.substr(0, colon);
-  if (colon != std::string_view::npos) url.port = rest.substr(colon + 1);
-  if (url.host.starts_with('[') && url.host.ends_with(']')) url.host = url.host.substr(1, url.host.size() - 2);
-  if (url.host.empty() || !parse_number(url.port, 1, 65'535)) throw bad();
-  return url;
+  while (url->path.ends_with('/')) url->path.pop_back();
+  return *url;
 }
 
 // A connection to a daemon, whose answer has to be there in time.
 class Exchange {
  public:
-  explicit Exchange(const AdminUrl& url) {
-    const auto endpoints = loop::TcpResolver{io_}.resolve(url.host, url.port);
+  Exchange(const std::string& host, std::uint16_t port) {
+    const auto endpoints = loop::TcpResolver{io_}.resolve(host, std::to_string(port));
     run([&](const auto& done) { asio::async_connect(socket_, endpoints, done); });
   }
 
@@ -109,11 +90,12 @@ class Exchange {
 }  // namespace
 
 HttpReply get(std::string_view text, std::string_view path) {
-  const AdminUrl url = parse(text);
+  const ParsedUrl url = parse(text);
+  const std::uint16_t port = url.server.port.value_or(kUsualPort);
   try {
-    Exchange exchange{url};
-    exchange.send(
-        fmt::format("GET {}{} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", url.prefix, path, url.host));
+    Exchange exchange{url.server.host, port};
+    exchange.send(fmt::format("GET {}{} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", url.path, path,
+                              format_host_port(url.server.host, port)));
     http::response_parser<http::string_body> parser;
     parser.body_limit(kMaxBody);
     parser.eager(true);

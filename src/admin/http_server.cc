@@ -13,6 +13,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/write.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/field.hpp>
@@ -22,9 +23,10 @@
 #include <fmt/core.h>
 
 #include "admin/logger.h"
+#include "base/address.h"
 #include "base/loop.h"
 #include "base/thread_checker.h"
-#include "config/values.h"
+#include "base/url.h"
 
 namespace qatime::admin {
 
@@ -46,7 +48,10 @@ Response plain(http::status status, std::string_view text) {
 bool is_local(std::string_view field) {
   if (field.empty()) return true;
   const auto named = parse_host_port(field);
-  return named && (named->host == "localhost" || named->host.ends_with(".localhost") || is_address(named->host));
+  if (!named) return false;
+  const std::string_view host = named->host;
+  const std::string_view last = host.substr(host.rfind('.') + 1);  // of its labels
+  return is_address(host) || boost::beast::iequals({last.data(), last.size()}, "localhost");
 }
 
 }  // namespace
@@ -81,20 +86,18 @@ class HttpServer::HttpConnections {
  public:
   HttpConnections(asio::io_context& io, const AdminConfig::ListenAddress& listener, Answer answer, const Limits& limits)
       : answer_{std::move(answer)}, limits_{limits}, acceptor_{io}, pause_{io} {
-    const bool is_v6 = listener.address.find(':') != std::string::npos;
-    const std::string where = fmt::format("{}{}{}:", is_v6 ? "[" : "", listener.address, is_v6 ? "]" : "");
     try {
       const tcp::endpoint endpoint{asio::ip::make_address(listener.address), listener.port};
       acceptor_.open(endpoint.protocol());
       acceptor_.set_option(loop::TcpAcceptor::reuse_address{true});
-      if (is_v6) acceptor_.set_option(asio::ip::v6_only{true});
+      if (endpoint.address().is_v6()) acceptor_.set_option(asio::ip::v6_only{true});
       acceptor_.bind(endpoint);
       acceptor_.listen();
     } catch (const boost::system::system_error& error) {
-      throw ConfigError{
-          fmt::format("cannot listen on {}{} (admin.listen): {}", where, listener.port, error.code().message())};
+      throw ConfigError{fmt::format("cannot listen on {} (admin.listen): {}",
+                                    format_host_port(listener.address, listener.port), error.code().message())};
     }
-    kLog.info("listening on http://{}{}/", where, port());
+    kLog.info("listening on http://{}/", format_host_port(listener.address, port()));
     accept();
   }
 

@@ -20,11 +20,9 @@ bool is_ipv4(const Address& address) noexcept {
   return std::equal(kMapped.begin(), kMapped.begin() + kMappedLength / 8, address.begin());
 }
 
-}  // namespace
-
-std::optional<Address> parse_address(std::string_view text) noexcept {
+// Reads an address without a zone.
+std::optional<Address> parse_numeric(std::string_view text) noexcept {
   if (text.find('\0') != std::string_view::npos) return std::nullopt;  // inet_pton would not see what is behind it
-  if (text.find(':') != std::string_view::npos) text = text.substr(0, text.find('%'));
   std::array<char, INET6_ADDRSTRLEN> terminated{};
   if (text.size() >= terminated.size()) return std::nullopt;
   std::ranges::copy(text, terminated.begin());
@@ -35,6 +33,15 @@ std::optional<Address> parse_address(std::string_view text) noexcept {
   if (inet_pton(AF_INET, terminated.data(), address.data() + kMappedLength / 8) == 1) return address;
   return std::nullopt;
 }
+
+}  // namespace
+
+std::optional<Address> parse_address(std::string_view text) noexcept {
+  const bool is_v6 = text.find(':') != std::string_view::npos;
+  return parse_numeric(is_v6 ? text.substr(0, text.find('%')) : text);
+}
+
+bool is_address(std::string_view text) noexcept { return parse_numeric(text).has_value(); }
 
 std::string format_address(const Address& address) {
   std::array<char, INET6_ADDRSTRLEN> text{};
@@ -64,8 +71,8 @@ Address address_of(const sockaddr& socket) noexcept {
 std::optional<Network> parse_network(std::string_view text) noexcept {
   const std::size_t slash = text.find('/');
   const std::string_view front = text.substr(0, slash);
-  const auto address = parse_address(front);
-  if (!address || front.find('%') != std::string_view::npos) return std::nullopt;
+  const auto address = parse_numeric(front);
+  if (!address) return std::nullopt;
   if (slash == std::string_view::npos) return Network{*address, 128};
 
   const std::string_view digits = text.substr(slash + 1);

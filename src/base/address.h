@@ -19,6 +19,9 @@ using Address = std::array<unsigned char, 16>;
 // Reads a numeric address and drops the zone of an IPv6 one, like `%eth0`. Returns nothing for other text.
 [[nodiscard]] std::optional<Address> parse_address(std::string_view text) noexcept;
 
+// Whether `text` is a numeric address without a zone.
+[[nodiscard]] bool is_address(std::string_view text) noexcept;
+
 // Formats an address; an IPv4 address as "192.0.2.1".
 [[nodiscard]] std::string format_address(const Address& address);
 

@@ -19,6 +19,7 @@
 #include <fmt/core.h>
 
 #include "base/loop.h"
+#include "base/url.h"
 #include "commands/commands.h"
 #include "config/units.h"
 
@@ -87,16 +88,15 @@ class UdpDestination final : public Destination {
 };
 
 std::unique_ptr<Destination> connect(const std::string& to, bool at_once) {
-  const std::size_t colon = to.rfind(':');
-  const bool tcp = to.starts_with("tcp://");
-  const std::string port = to.substr(colon + 1);
-  if ((!tcp && !to.starts_with("udp://")) || colon <= 6 || !parse_number(port, 1, 65'535)) {
+  const auto url = parse_url(to);
+  const bool is_right = url && (url->scheme == "tcp" || url->scheme == "udp") && url->path.empty();
+  if (!is_right || url->server.port.value_or(0) == 0) {
     throw UsageError{"--to must be tcp://HOST:PORT or udp://HOST:PORT, with a port from 1 to 65535"};
   }
-  std::string host = to.substr(6, colon - 6);
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  const std::string& host = url->server.host;
+  const std::string port = std::to_string(*url->server.port);
   try {
-    if (tcp) return std::make_unique<TcpDestination>(host, port, at_once);
+    if (url->scheme == "tcp") return std::make_unique<TcpDestination>(host, port, at_once);
     return std::make_unique<UdpDestination>(host, port);
   } catch (const boost::system::system_error& error) {
     throw std::runtime_error{fmt::format("{}: {}", to, error.code().message())};

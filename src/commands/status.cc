@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "admin/client.h"
+#include "base/url.h"
 #include "commands/commands.h"
 
 namespace qatime::commands {
@@ -209,10 +210,9 @@ std::string default_url() {
   }
   if (!listener) throw std::runtime_error{"admin.listen is \"\": the daemon does not answer"};
   if (listener->port == 0) throw UsageError{"admin.listen has port 0, which is any: say with --admin where it answers"};
-  const bool is_v6 = listener->address.find(':') != std::string::npos;
   if (listener->address == "0.0.0.0") listener->address = "127.0.0.1";
   if (listener->address == "::") listener->address = "::1";
-  return fmt::format("http://{}{}{}:{}", is_v6 ? "[" : "", listener->address, is_v6 ? "]" : "", listener->port);
+  return fmt::format("http://{}", format_host_port(listener->address, listener->port));
 }
 
 int print_ready(const std::string& url) {

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/address.h"
 #include "base/path.h"
 #include "config/units.h"
 #include "config/values.h"
@@ -249,7 +250,8 @@ constexpr std::array kKeys{
                                                                              R"(a size from "16 MiB" to "1 TiB")"),
     key<kParsed<parse_redis_url>, &Config::redis, &RedisConfig::url>(
         "redis.url", InForce::at_start,
-        R"("redis://HOST[:PORT][/DATABASE]" or "rediss://...", without user and password)"),
+        R"("redis://HOST[:PORT][/DATABASE]" or "rediss://...", without user and password, )"
+        "and with an IPv6 address in brackets"),
     key<read_file_name, &Config::redis, &RedisConfig::user>("redis.user", InForce::at_start,
                                                             R"(the name of a user, or "" for the default one)"),
     key<read_file_name, &Config::redis, &RedisConfig::password_file>(

@@ -9,65 +9,30 @@
 #include <limits>
 #include <utility>
 
-#include <arpa/inet.h>
-
+#include "base/address.h"
 #include "base/path.h"
+#include "base/url.h"
 #include "config/units.h"
 
 namespace qatime {
 namespace {
 
-std::optional<std::uint16_t> parse_port(std::string_view text) {
-  const auto port = parse_number(text, 0, std::numeric_limits<std::uint16_t>::max());
-  return port ? std::optional{static_cast<std::uint16_t>(*port)} : std::nullopt;
-}
-
-std::optional<RedisConfig::Endpoint> parse_redis_server(std::string_view text, std::uint16_t usual_port) {
-  const auto endpoint = parse_host_port(text);
-  if (!endpoint || endpoint->port == 0) return std::nullopt;
-  return RedisConfig::Endpoint{endpoint->host, endpoint->port.value_or(usual_port)};
+std::optional<RedisConfig::Endpoint> redis_server(const std::optional<HostPort>& named, std::uint16_t usual_port) {
+  if (!named || named->port == 0) return std::nullopt;
+  return RedisConfig::Endpoint{named->host, named->port.value_or(usual_port)};
 }
 
 }  // namespace
 
-bool is_address(const std::string& text) {
-  std::array<unsigned char, sizeof(in6_addr)> address{};
-  return inet_pton(AF_INET, text.c_str(), address.data()) == 1 ||
-         inet_pton(AF_INET6, text.c_str(), address.data()) == 1;
-}
-
-std::optional<HostPort> parse_host_port(std::string_view text) {
-  if (is_address(std::string{text})) return HostPort{std::string{text}, {}};
-  std::string_view rest;
-  HostPort parsed;
-  if (text.starts_with('[')) {
-    const std::size_t close = text.find(']');
-    if (close == std::string_view::npos) return std::nullopt;
-    parsed.host = text.substr(1, close - 1);
-    rest = text.substr(close + 1);
-    if (!is_address(parsed.host)) return std::nullopt;
-  } else {
-    const std::size_t colon = std::min(text.find(':'), text.size());
-    parsed.host = text.substr(0, colon);
-    rest = text.substr(colon);
-    if (parsed.host.find_first_of(" \t/@[]") != std::string::npos) return std::nullopt;
-  }
-  if (parsed.host.empty()) return std::nullopt;
-  if (rest.empty()) return parsed;
-  parsed.port = rest.starts_with(':') ? parse_port(rest.substr(1)) : std::nullopt;
-  return parsed.port ? std::optional{parsed} : std::nullopt;
-}
-
 std::optional<SyslogConfig::Listener> parse_listener(std::string_view text) {
   using Transport = SyslogConfig::Listener::Transport;
-  constexpr std::array kTransports{std::pair{"tcp://", Transport::tcp}, std::pair{"udp://", Transport::udp},
-                                   std::pair{"tls://", Transport::tls}};
-  const auto transport =
-      std::ranges::find_if(kTransports, [&](const auto& each) { return text.starts_with(each.first); });
+  constexpr std::array kTransports{std::pair{"tcp", Transport::tcp}, std::pair{"udp", Transport::udp},
+                                   std::pair{"tls", Transport::tls}};
+  const auto url = parse_url(text);
+  if (!url || !url->path.empty() || !url->server.port || !is_address(url->server.host)) return std::nullopt;
+  const auto transport = std::ranges::find_if(kTransports, [&](const auto& each) { return url->scheme == each.first; });
   if (transport == kTransports.end()) return std::nullopt;
-  const auto endpoint = parse_host_port(text.substr(6));
-  if (!endpoint || !endpoint->port || !is_address(endpoint->host)) return std::nullopt;
-  return SyslogConfig::Listener{transport->second, endpoint->host, *endpoint->port};
+  return SyslogConfig::Listener{transport->second, url->server.host, *url->server.port};
 }
 
 std::optional<AdminConfig::ListenAddress> parse_admin_listener(std::string_view text) {
@@ -89,24 +54,19 @@ std::optional<BacklogConfig::Kind> parse_backlog_kind(std::string_view text) {
 }
 
 std::optional<RedisConfig::Url> parse_redis_url(std::string_view text) {
-  RedisConfig::Url url;
-  url.uses_tls = text.starts_with("rediss://");
-  if (!url.uses_tls && !text.starts_with("redis://")) return std::nullopt;
-  text.remove_prefix(text.find("//") + 2);
-  const std::size_t slash = std::min(text.find('/'), text.size());
-  const auto server = parse_redis_server(text.substr(0, slash), url.server.port);
-  if (!server) return std::nullopt;
-  url.server = *server;
-  const std::string_view database = text.substr(std::min(slash + 1, text.size()));
-  const auto number = database.empty() ? std::optional<std::uint16_t>{0} : parse_port(database);
-  if (!number) return std::nullopt;
-  url.database = *number;
-  return url;
+  const auto url = parse_url(text);
+  if (!url || (url->scheme != "redis" && url->scheme != "rediss")) return std::nullopt;
+  const auto server = redis_server(url->server, RedisConfig::Url{}.server.port);
+  const bool has_database = url->path.size() > 1;
+  constexpr std::uint64_t kMostDatabase = std::numeric_limits<std::uint16_t>::max();
+  const auto database = parse_number(has_database ? std::string_view{url->path}.substr(1) : "0", 0, kMostDatabase);
+  if (!server || !database) return std::nullopt;
+  return RedisConfig::Url{*server, static_cast<unsigned>(*database), url->scheme == "rediss"};
 }
 
 std::optional<RedisConfig::Endpoint> parse_sentinel(const std::string& text) {
   constexpr std::uint16_t kPort = 26'379;
-  return parse_redis_server(text, kPort);
+  return redis_server(parse_host_port(text), kPort);
 }
 
 std::optional<std::string> parse_redis_prefix(std::string_view text) {

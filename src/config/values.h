@@ -11,24 +11,13 @@
 
 namespace qatime {
 
-// Whether `text` is a numeric address, IPv4 or IPv6.
-[[nodiscard]] bool is_address(const std::string& text);
-
-struct HostPort {
-  std::string host;  // a name, or an address without brackets
-  std::optional<std::uint16_t> port;
-};
-
-// Reads "host", "host:port", "[::1]", "[::1]:port", or a bare IPv6 address.
-[[nodiscard]] std::optional<HostPort> parse_host_port(std::string_view text);
-
 // Reads "tcp://ADDRESS:PORT", "udp://..." or "tls://...".
 [[nodiscard]] std::optional<SyslogConfig::Listener> parse_listener(std::string_view text);
 
 // Reads "ADDRESS:PORT".
 [[nodiscard]] std::optional<AdminConfig::ListenAddress> parse_admin_listener(std::string_view text);
 
-// Reads like parse_host_port(), but does not allow port 0. A missing port becomes 0.
+// Reads like parse_host_port() (base/url.h), but does not allow port 0. A missing port becomes 0.
 [[nodiscard]] std::optional<NfsConfig::Server> parse_server(const std::string& text);
 
 // Reads "local" or "redis".

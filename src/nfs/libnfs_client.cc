@@ -12,6 +12,7 @@
 #include <fmt/core.h>
 
 #include "base/path.h"
+#include "base/url.h"
 #include "nfs/alarm.h"
 #include "nfs/connection.h"
 #include "nfs/logger.h"
@@ -70,9 +71,7 @@ class Awaited {
 }  // namespace
 
 std::string server_label(const std::string& address, std::uint16_t port) {
-  if (port == 0) return address;
-  const bool is_v6 = address.find(':') != address.npos;
-  return is_v6 ? fmt::format("[{}]:{}", address, port) : fmt::format("{}:{}", address, port);
+  return port == 0 ? address : format_host_port(address, port);
 }
 
 struct LibnfsClient::Host {

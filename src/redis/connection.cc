@@ -7,6 +7,8 @@
 #include <fmt/core.h>
 #include <hiredis/hiredis.h>
 
+#include "base/url.h"
+
 namespace qatime::backlog::redis {
 namespace {
 
@@ -41,9 +43,7 @@ RedisReply convert(const redisReply& from) {
 
 }  // namespace
 
-std::string RedisAddress::text() const {
-  return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port) : fmt::format("[{}]:{}", host, port);
-}
+std::string RedisAddress::text() const { return format_host_port(host, port); }
 
 void RedisConnection::Free::operator()(redisContext* context) const noexcept { redisFree(context); }
 

@@ -44,7 +44,8 @@ unsigned version_of(std::string_view text) {
   return major * 1000 + minor;
 }
 
-// "HOST:PORT" at the end of a redirection; a host that is not named is that of who says it.
+// "HOST:PORT" at the end of a redirection: an IPv6 address has no brackets there, and a host that is not named is that
+// of who says it.
 std::optional<RedisAddress> parse_endpoint(std::string_view text, const std::string& same_host) {
   const std::size_t colon = text.rfind(':');
   RedisAddress endpoint;

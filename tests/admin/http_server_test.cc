@@ -126,12 +126,13 @@ TEST_CASE("On loopback, it answers to an address and to localhost alone") {
   const auto ask_as = [&](const std::string& host) {
     return f.ask("GET /here HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n");
   };
-  for (const char* const host : {"127.0.0.1:9514", "[::1]:9514", "[::1]", "localhost:9514", "a.localhost"}) {
+  for (const char* const host :
+       {"127.0.0.1:9514", "[::1]:9514", "[::1]", "localhost:9514", "a.localhost", "LocalHost:9514", "a.LOCALHOST"}) {
     CHECK(ask_as("Host: " + std::string{host} + "\r\n").starts_with("HTTP/1.1 200 "));
   }
   CHECK(ask_as("").starts_with("HTTP/1.1 200 "));
   for (const char* const host :
-       {"example.com", "example.com:9514", "127.0.0.1.example.com", "[", "localhost.example.com"}) {
+       {"example.com", "example.com:9514", "127.0.0.1.example.com", "[", "localhost.example.com", "notlocalhost"}) {
     CHECK(ask_as("Host: " + std::string{host} + "\r\n").starts_with("HTTP/1.1 421 "));
   }
   const std::string head = f.ask("HEAD /here HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n");

@@ -46,6 +46,12 @@ TEST_CASE("What is no address has no value") {
   }
 }
 
+TEST_CASE("A numeric address has no zone, no port and nothing behind it") {
+  for (const char* const text : {"192.0.2.7", "2001:db8::1", "::ffff:192.0.2.7"}) CHECK(is_address(text));
+  for (const char* const text : {"", "fe80::1%eth0", "192.0.2.7:80", "[::1]", "host"}) CHECK_FALSE(is_address(text));
+  CHECK_FALSE(is_address({"192.0.2.7\0x", 11}));
+}
+
 TEST_CASE("A network has the addresses that begin like it") {
   CHECK(is_in("192.0.2.0", "192.0.2.0/24"));
   CHECK(is_in("192.0.2.255", "192.0.2.0/24"));

@@ -371,6 +371,17 @@ TEST_CASE("An odd port is refused wherever a key takes one") {
   }
 }
 
+TEST_CASE("An address with a NUL behind it is refused wherever a key takes one") {
+  for (const char* const wrong :
+       {R"(syslog.listen=["tcp://127.0.0.1\u0000:1514"])", R"(admin.listen="127.0.0.1\u0000:9514")",
+        R"(policy.self=["127.0.0.1\u0000"])", R"(nfs.servers=["127.0.0.1\u0000"])",
+        R"(nfs.servers=["node\u0000x:2049"])", R"(redis.url="redis://127.0.0.1\u0000")",
+        R"(syslog.tls.permitted_peers=["192.0.2.7\u0000"])"}) {
+    CAPTURE(wrong);
+    CHECK_THAT(error_of_set(wrong), Contains(" must be "));
+  }
+}
+
 TEST_CASE("There are connections for all requests that may be in flight") {
   CHECK_THAT(error_in("[nfs]\nmax_in_flight = 501\n"),
              Contains(":2:17: nfs.max_in_flight must be at most 500 x nfs.connections, here 500"));
@@ -453,8 +464,9 @@ TEST_CASE("The address of Redis is a URL without a password") {
   CHECK(url_of("redis://redis.example.com/") == Url{{"redis.example.com", 6379}, 0, false});
   CHECK(url_of("redis://192.0.2.1:6380/3") == Url{{"192.0.2.1", 6380}, 3, false});
   CHECK(url_of("rediss://[2001:db8::1]:6381") == Url{{"2001:db8::1", 6381}, 0, true});
-  for (const char* wrong : {"redis.example.com", "http://a", "redis://", "redis://a:b@c", "redis://a:0",
-                            "redis://a:70000", "redis://a/x", "redis://a/0/1", "redis:///0"}) {
+  for (const char* wrong :
+       {"redis.example.com", "http://a", "redis://", "redis://a:b@c", "redis://a:0", "redis://a:70000", "redis://a/x",
+        "redis://a/0/1", "redis:///0", "redis://::1", "redis://2001:db8::1:6379"}) {
     CAPTURE(wrong);
     CHECK_THROWS_AS(url_of(wrong), ConfigError);
   }

@@ -191,7 +191,9 @@ class WhatToPutRight(OwnServerCase):
              "must be a number of records from 1 to 1000000000000"),
             (("send", "--to", to + "1", "/x"), "--rate", (*odd, "1e-9", "fast"),
              "must be a number of records per second from 0.001 to 1000000000, or 0 for no limit"),
-            (("send", "/x"), "--to", [to + port for port in (*odd, "0", "65536", "4294967297", "http", "1.5")],
+            (("send", "/x"), "--to", [
+                *(to + port for port in (*odd, "0", "65536", "4294967297", "http", "1.5")), "http://127.0.0.1:1", "tcp://:1",
+                "tcp://u@127.0.0.1:1", "tcp://[::1:1", "tcp://::1:1", "tcp://127.0.0.1:1/x"],
              "must be tcp://HOST:PORT or udp://HOST:PORT, with a port from 1 to 65535"),
             (("send", "--to", to + "1", "/x"), "--time", (*odd, "0", "1969-12-31T23:59:59Z", "9999-01-01T00:00:00Z",
                                                           "2026-01-27T14:12:23"),
@@ -205,7 +207,9 @@ class WhatToPutRight(OwnServerCase):
               for option in ("--since", "--until")),
             (("replay", *configured, "/dev/null"), "--patience", (*odd, "-1s", "+1s", "1", "1.5m", "1e3s", "200000d"),
              "must be a duration, like 10m, or 0s to wait for ever"),
-            (("status",), "--admin", ["http://127.0.0.1:" + port for port in (*odd, "0", "65536", "4294967297", "http")],
+            (("status",), "--admin", [
+                *("http://127.0.0.1:" + port for port in (*odd, "0", "65536", "4294967297", "http")),
+                "https://127.0.0.1:1", "http://:1", "http://u@127.0.0.1:1", "http://[::1:1", "http://::1:1"],
              ".* is no URL of a daemon, like http://127.0.0.1:9514, with a port from 1 to 65535"),
             (("check", *configured), "--set", ["nfs.port=" + number for number in ("-1", "65536", "1e3", "nan", "1e400")],
              r"nfs\.port=\S+: nfs\.port must be a port, or 0"),

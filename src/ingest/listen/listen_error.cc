@@ -7,6 +7,8 @@
 
 #include <fmt/core.h>
 
+#include "base/url.h"
+
 namespace qatime::ingest {
 
 ListenError::ListenError(const SyslogConfig::Listener& listener, std::string_view reason)
@@ -14,9 +16,8 @@ ListenError::ListenError(const SyslogConfig::Listener& listener, std::string_vie
 
 std::string describe(const SyslogConfig::Listener& listener) {
   constexpr std::array kTransports{"tcp", "udp", "tls"};  // as enumerated
-  const bool is_v6 = listener.address.find(':') != std::string::npos;
-  return fmt::format("{}://{}{}{}:{}", kTransports.at(static_cast<std::size_t>(listener.transport)), is_v6 ? "[" : "",
-                     listener.address, is_v6 ? "]" : "", listener.port);
+  return fmt::format("{}://{}", kTransports.at(static_cast<std::size_t>(listener.transport)),
+                     format_host_port(listener.address, listener.port));
 }
 
 }  // namespace qatime::ingest
