@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 namespace qatime {
 namespace {
@@ -65,6 +66,24 @@ Address address_of(const sockaddr& socket) noexcept {
     address = kMapped;
     std::memcpy(address.data() + kMappedLength / 8, &v4.sin_addr, sizeof v4.sin_addr);
   }
+  return address;
+}
+
+std::optional<Address> local_address(int socket) noexcept {
+  sockaddr_storage storage{};
+  auto& local = reinterpret_cast<sockaddr&>(storage);
+  socklen_t size = sizeof storage;
+  if (::getsockname(socket, &local, &size) != 0) return std::nullopt;
+  return address_of(local);
+}
+
+// connect() of a UDP socket looks for the route, and that is all (udp(7)).
+std::optional<Address> source_towards(const sockaddr& peer, std::size_t size) noexcept {
+  const int socket = ::socket(peer.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (socket < 0) return std::nullopt;
+  const bool has_route = ::connect(socket, &peer, static_cast<socklen_t>(size)) == 0;
+  const auto address = has_route ? local_address(socket) : std::nullopt;
+  ::close(socket);
   return address;
 }
 

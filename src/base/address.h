@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <optional>
 #include <span>
 #include <string>
@@ -27,6 +28,13 @@ using Address = std::array<unsigned char, 16>;
 
 // Returns the address of an IPv4 or IPv6 socket, or the unspecified address (::) for any other family.
 [[nodiscard]] Address address_of(const sockaddr& socket) noexcept;
+
+// Returns the address of our end of a socket, or nothing if it has none.
+[[nodiscard]] std::optional<Address> local_address(int socket) noexcept;
+
+// Returns the address of ours that the kernel's routes choose for connections to `peer`, a socket address of `size`
+// bytes (RFC 1122 section 3.3.4.3, RFC 6724 section 5). Sends nothing. Returns nothing if there is no route.
+[[nodiscard]] std::optional<Address> source_towards(const sockaddr& peer, std::size_t size) noexcept;
 
 // The addresses that share the first `length` bits of `address`. An IPv6 network shorter than the IPv4-mapped prefix
 // holds no IPv4 address: "::/0" is all of IPv6, "0.0.0.0/0" and "::ffff:0:0/96" are all of IPv4.

@@ -4,6 +4,8 @@
 #include <string_view>
 
 #include <arpa/inet.h>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -116,5 +118,32 @@ TEST_CASE("A socket's address is that of its family") {
   inet_pton(AF_INET6, "2001:db8::1", &v6.sin6_addr);
   CHECK(address_of(socket) == parse_address("2001:db8::1"));
 }
+
+TEST_CASE("The source address towards a peer is that of a connection to it") {
+  using tcp = boost::asio::ip::tcp;
+  const auto address = boost::asio::ip::make_address(GENERATE("127.0.0.1", "127.0.0.2", "::1"));
+  boost::asio::io_context io;
+  tcp::acceptor server{io};
+  boost::system::error_code error;
+  server.open(address.is_v4() ? tcp::v4() : tcp::v6(), error);
+  if (!error) server.bind({address, 0}, error);
+  if (error) return;  // this machine has no IPv6
+  server.listen();
+  const tcp::endpoint peer = server.local_endpoint();
+  tcp::socket connection{io};
+  connection.connect(peer);
+  const auto source = source_towards(*peer.data(), peer.size());
+  REQUIRE(source);
+  CHECK(source == local_address(connection.native_handle()));
+  const tcp::endpoint unknown_port{address, 0};
+  CHECK(source == source_towards(*unknown_port.data(), unknown_port.size()));
+}
+
+TEST_CASE("Where no route leads there is no source address") {
+  const boost::asio::ip::tcp::endpoint broadcast{boost::asio::ip::make_address("255.255.255.255"), 2049};
+  CHECK_FALSE(source_towards(*broadcast.data(), broadcast.size()));  // EACCES
+}
+
+TEST_CASE("What is no socket has no address") { CHECK_FALSE(local_address(-1)); }
 
 }  // namespace qatime::address_test
