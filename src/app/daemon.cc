@@ -31,6 +31,7 @@
 
 #include "admin/http_server.h"
 #include "admin/routes.h"
+#include "app/address_file.h"
 #include "app/apply_loop.h"
 #include "app/service_manager.h"
 #include "app/watchdog.h"
@@ -68,6 +69,10 @@ std::string list_of(const std::vector<std::string>& names) {
 constexpr auto kDrain = 5s;
 // How long the disk may then take to keep what waits.
 constexpr auto kKeep = 10s;
+
+// How long the first record may wait until the names among `nfs.servers` are looked up. TCP senders wait meanwhile, but
+// of datagrams only those that fit in the kernel's buffer. Name servers that answer do so in a fraction of it.
+constexpr auto kNames = 2s;
 
 // How often the loops are asked whether they turn, at most, and how long one may be silent before it hangs.
 constexpr auto kAsk = 5s;
@@ -133,6 +138,7 @@ class Daemon {
       : config_{config},
         read_again_{read_again},
         exports_{config.nfs.export_paths()},
+        self_{config.policy.self},
         backlog_{open_backlog(config, dry_run)},
         apply_loop_{apply_.io(), backlog_, clock_, config, exports_, metrics_, dry_run},
         policy_{std::make_unique<ingest::Policy>(config.policy, exports_, self_)},
@@ -142,7 +148,7 @@ class Daemon {
     if (config.syslog.uses_tls()) connections_.secure(read_tls(config));
     for (const SyslogConfig::Listener& listener : config.syslog.listen) listen(listener, config.syslog);
     backlog_.on_work([this] { apply_loop_.wake(); });
-    apply_loop_.client().on_local_addresses([this](const auto& addresses) { self_.set(addresses); });
+    know_ourselves();
     watchdog_.watch([this](auto answer) { asio::post(intake_.io(), std::move(answer)); });
     watchdog_.watch([this](auto answer) { asio::post(apply_.io(), std::move(answer)); });
     if (config.admin.listen) open_admin(*config.admin.listen);
@@ -163,9 +169,7 @@ class Daemon {
     if (durability_) durability_->start();
     apply_loop_.start();
     apply_.start();
-    intake_.start();
-    kLog.info("ready: qatime {}", kVersion);
-    service_manager_.ready();
+    read_when_we_know_ourselves();
     tell_status_every_10_seconds();
     ask_whether_all_loops_turn();
     if (routes_) look_every_few_seconds();
@@ -221,10 +225,35 @@ class Daemon {
     }
   }
 
+  void know_ourselves() {
+    knows_last_run_ = address_file_.read();
+    if (durability_) durability_->on_commit([this] { address_file_.write_if_due(); });
+    apply_loop_.client().on_local_addresses([this](const nfs::LocalAddresses& ours) {
+      self_.set_current(ours.addresses, now());
+      if (ours.is_complete) asio::post(main_, [this] { names_timer_.cancel(); });
+    });
+  }
+
+  // Our own listings are no accesses, from the first record on. Records wait for names only where no last run tells our
+  // addresses, because DNS might never answer.
+  void read_when_we_know_ourselves() {
+    names_timer_.expires_after(knows_last_run_ ? 0s : kNames);
+    names_timer_.async_wait([this](boost::system::error_code cancelled) {
+      if (!cancelled && !knows_last_run_) {
+        kLog.warning("names among nfs.servers are not looked up yet: until then our own listings count as accesses");
+      }
+      intake_.start();
+      if (is_stopping_) return;
+      kLog.info("ready: qatime {}", kVersion);
+      service_manager_.ready();
+    });
+  }
+
   void stop_on_signal() {
     signals_.async_wait([this](boost::system::error_code, int signal) {
       kLog.info("stopping on {}", signal == SIGINT ? "SIGINT" : "SIGTERM");
       is_stopping_ = true;
+      names_timer_.cancel();
       service_manager_.stopping();
       signals_.async_wait([](boost::system::error_code, int) {
         kLog.error("stopped at once by a second signal: what came last may be lost");
@@ -283,6 +312,7 @@ class Daemon {
     const auto config = std::make_shared<const Config>(config_);
     asio::post(intake_.io(),
                [this, config, policy = std::move(policy), tls = std::move(tls), done = std::move(done)]() mutable {
+                 self_.configure(config->policy.self);
                  intake_stage_.reconfigure(*policy, config->syslog.rfc3164_timezone);
                  policy_ = std::move(policy);
                  connections_.reconfigure(config->syslog);
@@ -428,13 +458,15 @@ class Daemon {
   Watchdog watchdog_;
   std::chrono::steady_clock::time_point turned_ = std::chrono::steady_clock::now();  // when all loops last did
 
+  ingest::SelfAddresses self_;
   std::string directory_;
+  AddressFile address_file_{config_.backlog, self_};
+  bool knows_last_run_ = false;
   std::unique_ptr<backlog::Local> local_;
   std::unique_ptr<backlog::Durability> durability_;
   backlog::Backlog& backlog_;
   bool is_stopping_ = false;
   bool is_kept_ = false;
-  ingest::SelfAddresses self_;
 
   Loop apply_{"apply", [this](std::exception_ptr failure) { fail(std::move(failure)); }};
   ApplyLoop apply_loop_;
@@ -449,6 +481,7 @@ class Daemon {
   loop::SignalSet signals_{main_, SIGTERM, SIGINT};
   loop::SignalSet hangups_{main_, SIGHUP};
   loop::Timer main_timer_{main_};
+  loop::Timer names_timer_{main_};
   loop::Timer minute_timer_{main_};
   loop::Timer status_timer_{main_};
   loop::Timer watchdog_timer_{main_};

@@ -20,6 +20,7 @@
 #include <fmt/core.h>
 #include <sys/resource.h>
 
+#include "app/address_file.h"
 #include "app/apply_loop.h"
 #include "app/progress.h"
 #include "backlog/local.h"
@@ -98,10 +99,13 @@ class Replay {
         dry_run_{dry_run},
         exports_{config.nfs.export_paths()},
         backlog_{unbounded(), exports_, clock_, metrics_, kForEver},
+        self_{config.policy.self},
         apply_loop_{io_, backlog_, clock_, config, exports_, metrics_, dry_run},
         policy_{config.policy, exports_, self_, period},
         intake_{policy_, config.syslog.rfc3164_timezone, metrics_, [this](Events events) { backlog_.add(events); }} {
-    apply_loop_.client().on_local_addresses([this](const auto& addresses) { self_.set(addresses); });
+    AddressFile{config.backlog, self_}.read();
+    apply_loop_.client().on_local_addresses(
+        [this](const nfs::LocalAddresses& ours) { self_.set_current(ours.addresses, now()); });
     stop_on_signal();
   }
 

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <optional>
 
 #include "telemetry/metrics.h"
@@ -29,6 +30,9 @@ struct LogMetrics {
 class Durability {
  public:
   virtual ~Durability() = default;
+
+  // Has `also` called after each commit, by the thread that waits for the disk. Set before start().
+  virtual void on_commit(std::function<void()> also) = 0;
 
   virtual void start() = 0;
 

@@ -93,6 +93,7 @@ void StoreThread::run() {
   for (bool is_stopping = false; !is_stopping;) {
     is_stopping = wait_for_work();
     is_complete = is_stopping ? pass() : turn();
+    also_();
   }
   is_complete = is_complete && pass();  // what that left without need is deleted
   const MutexLock lock{mutex_};

@@ -5,10 +5,12 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "backlog/durability.h"
@@ -43,6 +45,7 @@ class StoreThread final : public Durability {
   // the thread of start() does it again and again.
   bool turn();
 
+  void on_commit(std::function<void()> also) override { also_ = std::move(also); }
   void start() override;
 
   void begin_stop(std::chrono::milliseconds limit) override;
@@ -82,6 +85,7 @@ class StoreThread final : public Durability {
   [[nodiscard]] bool may_try_again() QATIME_EXCLUDES(mutex_);
 
   const BacklogConfig config_;
+  std::function<void()> also_ = [] {};
   std::unique_ptr<Store> store_;
   Local& local_;
   LogMetrics metrics_;

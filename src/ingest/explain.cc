@@ -108,9 +108,9 @@ Explanation explain(std::string_view line, const Config& config, Time now) {
   }
   add_record(explanation, std::get<Record>(record));
 
-  const SelfAddresses none;
+  const SelfAddresses self{config.policy.self};
   const Exports exports = config.nfs.export_paths();
-  decide(explanation, Policy{config.policy, exports, none}.decide(read, std::get<Record>(record), now));
+  decide(explanation, Policy{config.policy, exports, self}.decide(read, std::get<Record>(record), now));
   return explanation;
 }
 

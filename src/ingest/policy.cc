@@ -41,11 +41,7 @@ Policy::Policy(const PolicyConfig& config, const Exports& exports, const SelfAdd
       exclude_protocols_{config.exclude_protocols},
       exports_{exports},
       self_{self},
-      period_{period} {
-  for (const std::string& text : config.self) {
-    if (const auto address = parse_address(text)) own_.push_back(*address);
-  }
-}
+      period_{period} {}
 
 Decision Policy::decide(const Header& header, const Record& record, Time now) const {
   const Kind kind = kind_of(record.operation);
@@ -99,9 +95,9 @@ std::optional<Ignored> Policy::filter_client(std::string_view client) const {
   return std::nullopt;
 }
 
-bool Policy::is_self(std::string_view client) const {
+bool Policy::is_self(std::string_view client, Time time) const {
   const std::optional<Address> address = parse_address(client);
-  return address && (std::ranges::find(own_, *address) != own_.end() || self_.contains(*address));
+  return address && self_.contains(*address, time);
 }
 
 // As Exports::place() has it, but for the search of the last component.
@@ -130,7 +126,7 @@ std::optional<Ignored> Policy::filter_time(Time time, Time now) const {
 Decision Policy::decide_access(const Record& record, std::string_view path, Time time, Time now) const {
   if (has_component(path, ".snapshot")) return Ignored::snapshot;
   if (const auto reason = filter(record, path)) return *reason;
-  if (record.operation == "fs_list_directory" && is_self(record.client)) return Ignored::self;
+  if (record.operation == "fs_list_directory" && is_self(record.client, time)) return Ignored::self;
   if (const auto reason = filter_time(time, now)) return *reason;
   if (!is_exported(path)) return Ignored::no_export;
   return Event{Access{path, time}};

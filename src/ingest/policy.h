@@ -50,7 +50,7 @@ class Policy {
   [[nodiscard]] std::optional<Ignored> filter_user(const Record& record) const;
   [[nodiscard]] std::optional<Ignored> filter_client(std::string_view client) const;
   [[nodiscard]] std::optional<Ignored> filter_time(Time time, Time now) const;
-  [[nodiscard]] bool is_self(std::string_view client) const;
+  [[nodiscard]] bool is_self(std::string_view client, Time time) const;
   [[nodiscard]] Decision decide_access(const Record& record, std::string_view path, Time time, Time now) const;
   [[nodiscard]] Decision decide_change(Kind kind, std::string_view path, std::string_view target, Time time,
                                        Time now) const;
@@ -59,7 +59,6 @@ class Policy {
 
   PolicyConfig config_;
   const NameSet clusters_, include_users_, exclude_users_, include_protocols_, exclude_protocols_;
-  std::vector<Address> own_;
   const Exports& exports_;
   const SelfAddresses& self_;
   const Period period_;

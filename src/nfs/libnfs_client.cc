@@ -36,6 +36,10 @@ Status name_status(std::string_view name) {
   return Status::ok;
 }
 
+void add(LocalAddresses& all, const std::optional<Address>& address) {
+  if (address && std::ranges::count(all.addresses, *address) == 0) all.addresses.push_back(*address);
+}
+
 // A request on its way, and what its end tells about the server.
 class Awaited {
  public:
@@ -81,6 +85,7 @@ struct LibnfsClient::Host {
   std::string name;
   std::uint16_t port;
   bool is_numeric = false;
+  bool was_looked_up = false;  // or needs no lookup
   std::vector<asio::ip::address> addresses;
   std::string failure;                           // why the name could not be resolved, last tried
   std::unique_ptr<NameLookup> lookup;            // while it is being resolved
@@ -130,6 +135,10 @@ struct LibnfsClient::ResolvedServer {
   }
 
   Peer peer;
+  // The address of ours that the routes choose.
+  void look_at_route() { source = source_towards(*peer.endpoint.data(), peer.endpoint.size()); }
+
+  std::optional<Address> source{};
   std::vector<std::unique_ptr<Connection>> connections;
 };
 
@@ -144,6 +153,7 @@ LibnfsClient::LibnfsClient(asio::io_context& io, const NfsConfig& config, metric
     boost::system::error_code error;
     const auto address = asio::ip::make_address(server.host, error);
     host.is_numeric = !error;
+    host.was_looked_up = host.is_numeric;
     if (host.is_numeric) {
       host.addresses = {address};
     } else {
@@ -166,6 +176,7 @@ void LibnfsClient::resolve(Host& host) {
   host.next = begin + kResolvePause;
   host.lookup = std::make_unique<NameLookup>(client_context_->io, host.name, [this, &host, fail](const auto& result) {
     host.lookup.reset();
+    host.was_looked_up = true;
     host.alarm.cancel();
     if (!result.failure.empty()) {
       fail(result.failure);
@@ -211,9 +222,12 @@ void LibnfsClient::add_server(const Host& host, const asio::ip::address& address
   if (std::any_of(servers_.begin(), servers_.end(), is_same)) return;
   auto& server = *servers_.emplace_back(std::make_unique<ResolvedServer>(
       endpoint, server_label(address.to_string(), host.port), client_context_->config.max_in_flight, registry_));
+  server.look_at_route();
   for (std::size_t count = 0; count < client_context_->config.connections; ++count) {
-    server.connections.push_back(
-        std::make_unique<Connection>(*client_context_, server.peer, [this] { take_change(); }));
+    server.connections.push_back(std::make_unique<Connection>(*client_context_, server.peer, [this, &server] {
+      server.look_at_route();
+      take_change();
+    }));
   }
 }
 
@@ -233,18 +247,24 @@ void LibnfsClient::take_change() {
   if (changed_) changed_();
 }
 
+// What is known without a connection.
+LocalAddresses LibnfsClient::routes() const {
+  LocalAddresses found;
+  found.is_complete = std::ranges::all_of(hosts_, [](const auto& host) { return host->was_looked_up; });
+  for (const auto& server : servers_) add(found, server->source);
+  return found;
+}
+
 void LibnfsClient::note_local_addresses() {
-  bool is_new = false;
+  LocalAddresses found = routes();
   for (const auto& server : servers_) {
     for (const auto& connection : server->connections) {
-      if (!connection->is_ready()) continue;
-      const auto address = connection->rpc().local_address();
-      if (!address || std::count(local_addresses_.begin(), local_addresses_.end(), *address) != 0) continue;
-      local_addresses_.push_back(*address);
-      is_new = true;
+      if (connection->is_ready()) add(found, connection->rpc().local_address());
     }
   }
-  if (is_new && local_addresses_changed_) local_addresses_changed_(local_addresses_);
+  if (found == local_addresses_) return;
+  local_addresses_ = std::move(found);
+  if (local_addresses_changed_) local_addresses_changed_(local_addresses_);
 }
 
 std::size_t LibnfsClient::room() const {
@@ -354,8 +374,10 @@ void LibnfsClient::reconfigure(const NfsConfig& config) {
 
 void LibnfsClient::on_change(std::function<void()> changed) { changed_ = std::move(changed); }
 
-void LibnfsClient::on_local_addresses(std::function<void(const std::vector<asio::ip::address>&)> changed) {
+void LibnfsClient::on_local_addresses(std::function<void(const LocalAddresses&)> changed) {
   local_addresses_changed_ = std::move(changed);
+  local_addresses_ = routes();
+  local_addresses_changed_(local_addresses_);
 }
 
 std::optional<std::string> LibnfsClient::trouble(std::size_t export_index) const {

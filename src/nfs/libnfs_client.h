@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/address.h"
 #include "base/thread_checker.h"
 #include "config/config.h"
 #include "nfs/client.h"
@@ -30,6 +31,13 @@ struct ClientContext;
 
 // Returns a server's name in metrics, log lines and reports: its address, and the port of NFS unless it is 0.
 [[nodiscard]] std::string server_label(const std::string& address, std::uint16_t port);
+
+// The addresses that servers see as ours.
+struct LocalAddresses {
+  std::vector<Address> addresses;  // of the connections, and those that the routes choose; each once
+  bool is_complete = false;        // each name was looked up once, with or without success
+  friend bool operator==(const LocalAddresses&, const LocalAddresses&) = default;
+};
 
 // Every address that a configured name resolves to is one server, with its own connections. Lost connections are made
 // again with backoff. While a server does not answer, names are resolved again. A server then goes if no name has its
@@ -61,9 +69,9 @@ class LibnfsClient final : public Client {
   // Applies nfs.max_in_flight and nfs.timeout of `config`. The timeout is for requests that start later.
   void reconfigure(const NfsConfig& config);
 
-  // Calls `changed`, on the loop, whenever a connection to a server has a new address of ours. The argument is all such
-  // addresses so far. Set before the loop runs.
-  void on_local_addresses(std::function<void(const std::vector<boost::asio::ip::address>&)> changed);
+  // Calls `changed` with our addresses: at once, and on the loop when they change. A new address is told before the
+  // first request from it. Set before the loop runs.
+  void on_local_addresses(std::function<void(const LocalAddresses&)> changed);
 
   // Why no server gives the export: one line for people. Nothing until each server was tried, or while it is mounted.
   [[nodiscard]] std::optional<std::string> trouble(std::size_t export_index) const;
@@ -77,6 +85,7 @@ class LibnfsClient final : public Client {
   void add_new_servers();
   void add_server(const Host& host, const boost::asio::ip::address& address);
   void take_change();
+  [[nodiscard]] LocalAddresses routes() const;
   void note_local_addresses();
   [[nodiscard]] Connection* roomiest() const;
   void post(std::function<void()> completion);
@@ -85,8 +94,8 @@ class LibnfsClient final : public Client {
   std::unique_ptr<ClientContext> client_context_;
   metrics::Registry& registry_;
   std::function<void()> changed_;
-  std::function<void(const std::vector<boost::asio::ip::address>&)> local_addresses_changed_;
-  std::vector<boost::asio::ip::address> local_addresses_;
+  std::function<void(const LocalAddresses&)> local_addresses_changed_;
+  LocalAddresses local_addresses_;
   std::vector<std::unique_ptr<Host>> hosts_;
   std::vector<std::unique_ptr<ResolvedServer>> servers_;
   std::shared_ptr<char> life_;  // posted handlers look whether we still live

@@ -194,14 +194,9 @@ std::size_t Rpc::room() const noexcept {
   return open_ && outstanding < kMaxOutstanding ? kMaxOutstanding - outstanding : 0;
 }
 
-std::optional<asio::ip::address> Rpc::local_address() const {
+std::optional<Address> Rpc::local_address() const {
   assert(thread_.is_current());
-  if (!open_) return std::nullopt;
-  asio::ip::tcp::endpoint local;
-  auto size = static_cast<socklen_t>(local.capacity());
-  if (::getsockname(socket_, local.data(), &size) != 0) return std::nullopt;
-  local.resize(size);
-  return local.address();
+  return open_ ? qatime::local_address(socket_) : std::nullopt;
 }
 
 Rpc::Call& Rpc::enter(const ClientContext::Procedure& procedure, Done done) {

@@ -16,6 +16,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/thread_checker.h"
@@ -105,7 +106,7 @@ class Rpc {
   // The number of further requests that the connection takes.
   [[nodiscard]] std::size_t room() const noexcept;
   // The address of our end; nothing unless open.
-  [[nodiscard]] std::optional<boost::asio::ip::address> local_address() const;
+  [[nodiscard]] std::optional<Address> local_address() const;
 
   // A request completes with Status::lost if the Rpc is not open, with Status::inval if libnfs cannot encode it.
   void null(Done done);                                                    // NFS version 3

@@ -155,6 +155,7 @@ void Outbox::run() {
   for (bool is_stopping = false; !is_stopping;) {
     is_stopping = wait_for_work();
     is_complete = pass();
+    also_();
   }
   const MutexLock lock{mutex_};
   shutdown_.finish(is_complete);

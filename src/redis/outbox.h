@@ -57,6 +57,9 @@ class Outbox {
   // Has `wake` called, by its own thread, when next() has something. Set before start().
   void on_ready(std::function<void()> wake) { wake_ = std::move(wake); }
 
+  // As Durability::on_commit().
+  void on_commit(std::function<void()> also) { also_ = std::move(also); }
+
   void start();
   // Has it commit all that has come, and end; it tries for `limit`.
   void begin_stop(std::chrono::milliseconds limit);
@@ -113,6 +116,7 @@ class Outbox {
   LogMetrics metrics_;
   Alerts& alerts_;
   std::function<void()> wake_;
+  std::function<void()> also_ = [] {};
   log::Throttle refused_;
   log::Throttle full_;
   std::uint64_t last_sequence_ = 0;

@@ -49,6 +49,8 @@ class Shared final : public SharedBacklog {
   [[nodiscard]] std::size_t in_flight() const override { return claims_.in_flight(); }
   [[nodiscard]] std::chrono::seconds oldest() const override { return std::max(outbox_.oldest(), claims_.oldest()); }
 
+  void on_commit(std::function<void()> also) override { outbox_.on_commit(std::move(also)); }
+
   void start() override {
     outbox_.start();
     worker_.start();

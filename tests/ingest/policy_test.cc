@@ -3,10 +3,11 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include <boost/asio/ip/address.hpp>
 #include <fmt/core.h>
 
+#include "base/address.h"
 #include "base/timestamp.h"
 #include "catch.h"
 #include "ingest/cluster.h"
@@ -103,7 +104,7 @@ TEST_CASE_METHOD(Fixture, "A snapshot is nobody's access, wherever it is") {
 }
 
 TEST_CASE_METHOD(Fixture, "Our own listings are ignored, and nothing else of ours") {
-  self.set({boost::asio::ip::make_address("192.0.2.1")});
+  self.set_current({*parse_address("192.0.2.1")}, kNow);
   CHECK(decide(record("fs_list_directory", "/a/")) == "ignored self");
   CHECK(decide(record("fs_read_data", "/a")) == "access /a");
   Record mapped = record("fs_list_directory", "/a/");
@@ -114,8 +115,14 @@ TEST_CASE_METHOD(Fixture, "Our own listings are ignored, and nothing else of our
     CHECK(decide(mapped) == "access /a");
   }
   mapped.client = "192.0.2.11";
-  config.self = {"192.0.2.11"};
+  self.configure(std::vector<std::string>{"192.0.2.11"});
   CHECK(decide(mapped) == "ignored self");
+}
+
+TEST_CASE_METHOD(Fixture, "Listings from an address that was ours are ignored by the time of the record") {
+  self.add_former(std::vector<OwnAddress>{{*parse_address("192.0.2.1"), kTime - 2h}}, kNow);
+  CHECK(decide(record("fs_list_directory", "/a/")) == "access /a");
+  CHECK(decide(record("fs_list_directory", "/a/"), kTime - 1h) == "ignored self");
 }
 
 TEST_CASE_METHOD(Fixture, "The future is ignored beyond the limit") {
@@ -352,7 +359,7 @@ TEST_CASE_METHOD(Fixture, "Moves and removals pass every filter of accesses") {
   config.exclude_clients = {*parse_network("192.0.2.1")};
   config.include_protocols = {"smb2"};
   config.exclude_protocols = {"nfs3"};
-  self.set({boost::asio::ip::make_address("192.0.2.1")});
+  self.set_current({*parse_address("192.0.2.1")}, kNow);
   CHECK(decide(record("fs_rename", "/a", "/b")) == "move /a to /b");
   CHECK(decide(record("fs_delete", "/.snapshot/a")) == "removal /.snapshot/a");
 }

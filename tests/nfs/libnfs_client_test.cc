@@ -185,17 +185,44 @@ TEST_CASE("A name is asked for once at a time") {
   CHECK(names.waiting() == 1);
 }
 
-TEST_CASE("Our own addresses are reported once each") {
+const LocalAddresses kHere{{*parse_address("127.0.0.1")}, true};
+
+TEST_CASE("Our own addresses are told at once, and when they change") {
   ScriptedServer server;
   Lab lab{server};
-  std::vector<std::vector<boost::asio::ip::address>> reports;
-  lab.client->on_local_addresses([&](const auto& addresses) { reports.push_back(addresses); });
+  std::vector<LocalAddresses> reports;
+  lab.client->on_local_addresses([&](const auto& ours) { reports.push_back(ours); });
+  CHECK(reports == std::vector{kHere});  // before there is a connection
   REQUIRE(lab.wait_for_root());
   server.drop_connections();
   REQUIRE(lab.loop.run_until([&] { return lab.client->room() == 0; }));
   REQUIRE(lab.wait_for_root());
-  REQUIRE(reports.size() == 1);
-  CHECK(reports[0] == std::vector{boost::asio::ip::make_address("127.0.0.1")});
+  CHECK(reports.size() == 1);
+}
+
+TEST_CASE("Our own addresses follow the names of servers") {
+  SlowNames names;
+  ScriptedServer server;
+  auto config = server.config();
+  config.servers = {{kSlowName}};
+  server.stop();  // no connection tells an address
+  Lab lab{config};
+  std::vector<LocalAddresses> reports;
+  lab.client->on_local_addresses([&](const auto& ours) { reports.push_back(ours); });
+  REQUIRE(lab.loop.run_until([&] { return names.waiting() == 1; }));
+  names.answer();
+  REQUIRE(lab.loop.run_until([&] { return reports.size() == 2; }));
+  CHECK(reports == std::vector{LocalAddresses{}, kHere});
+}
+
+TEST_CASE("Our own addresses are as complete as they can be if a name has none") {
+  auto config = NfsConfig{};
+  config.servers = {{"no-such-host.invalid"}};
+  Lab lab{config};
+  std::vector<LocalAddresses> reports;
+  lab.client->on_local_addresses([&](const auto& ours) { reports.push_back(ours); });
+  REQUIRE(lab.loop.run_until([&] { return reports.size() == 2; }));
+  CHECK(reports == std::vector{LocalAddresses{}, LocalAddresses{{}, true}});
 }
 
 TEST_CASE("Changes are told when a server comes and when it goes") {
