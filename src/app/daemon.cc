@@ -16,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -211,6 +212,8 @@ class Daemon {
     try {
       if (config.backlog.kind == BacklogConfig::Kind::redis) {
         auto shared = backlog::redis::open(config, exports_, clock_, metrics_);
+        shared->share_addresses([this] { return self_.known(now()); },
+                                [this](std::span<const OwnAddress> all) { self_.add_former(all, now()); });
         backlog::Backlog& made = *shared;
         durability_ = std::move(shared);
         return made;

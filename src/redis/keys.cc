@@ -54,6 +54,7 @@ unsigned shard_of(std::string_view directory, unsigned shards) noexcept {
 
 Keys::Keys(const std::string& prefix, unsigned shards)
     : instances_{common_key(prefix, "instances")},
+      addresses_{common_key(prefix, "addresses")},
       changes_{common_key(prefix, "changes")},
       swept_{common_key(prefix, "swept")} {
   for (unsigned shard = 0; shard < shards; ++shard) {

@@ -40,6 +40,8 @@ class Keys {
   [[nodiscard]] const RedisKey& lease(unsigned shard) const { return lease_.at(shard); }
   // A sorted set: instances, and until when they are taken for living (the server's clock, milliseconds).
   [[nodiscard]] const RedisKey& instances() const noexcept { return instances_; }
+  // A sorted set: addresses of instances, and until when they are known to have been theirs, as scores below.
+  [[nodiscard]] const RedisKey& addresses() const noexcept { return addresses_; }
   // A stream of moves and removals; the field "c" has them as codec.h writes them.
   [[nodiscard]] const RedisKey& changes() const noexcept { return changes_; }
   // A hash: by shard, the last of the changes that its members have all been through.
@@ -49,6 +51,7 @@ class Keys {
   std::vector<RedisKey> pending_;
   std::vector<RedisKey> lease_;
   RedisKey instances_;
+  RedisKey addresses_;
   RedisKey changes_;
   RedisKey swept_;
 };

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <random>
+#include <utility>
 
 #include <fmt/core.h>
 
@@ -23,6 +24,20 @@ std::string make_instance() {
   return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
 }
 
+// No record comes so late.
+constexpr auto kAddressesKept = 7 * 24h;
+
+// Of members and scores in turn. What is none of ours is left out.
+std::vector<OwnAddress> addresses_of(const RedisReply& reply) {
+  std::vector<OwnAddress> addresses;
+  for (std::size_t i = 0; i + 1 < reply.list.size(); i += 2) {
+    const auto address = parse_address(reply.list[i].text);
+    const auto until = parse_score(reply.list[i + 1].text);
+    if (address && until) addresses.push_back({*address, from_score(*until)});
+  }
+  return addresses;
+}
+
 }  // namespace
 
 Leases::Leases(const RedisConfig& config, const Keys& keys, Servers& servers, Claims& claims,
@@ -35,6 +50,11 @@ Leases::Leases(const RedisConfig& config, const Keys& keys, Servers& servers, Cl
       claims_{claims},
       held_shards_{registry.gauge("qatime_redis_shards", "Shards of the shared backlog that this instance works on")},
       instances_{registry.gauge("qatime_redis_instances", "Instances that work on the shared backlog")} {}
+
+void Leases::share_addresses(OurAddresses ours, AllAddresses all) {
+  ours_ = std::move(ours);
+  all_ = std::move(all);
+}
 
 std::vector<unsigned> Leases::hold() {
   assert(thread_.is_current());
@@ -78,12 +98,24 @@ std::vector<unsigned> Leases::hold() {
 // Says that we live; returns who does, in the order of their names.
 std::vector<std::string> Leases::announce() {
   std::vector<std::string> living;
+  exchange_addresses();
   servers_.run(Script::announce, keys_.instances(), Command{instance_}.add((lease_ / 2).count()),
                [&](const RedisReply& reply) {
                  for (const RedisReply& each : reply.list) living.push_back(each.text);
                });
   servers_.finish();
   return living;
+}
+
+void Leases::exchange_addresses() {
+  const RedisKey& key = keys_.addresses();
+  const auto ours = ours_();
+  Command tell{"ZADD", key.name, "GT"};
+  for (const OwnAddress& own : ours) tell.add(to_score(own.until)).add(format_address(own.address));
+  if (!ours.empty()) servers_.send(key, std::move(tell));
+  servers_.send(key, Command{"ZREMRANGEBYSCORE", key.name, "-inf"}.add(to_score(now() - kAddressesKept)));
+  servers_.send(key, {"ZRANGE", key.name, "0", "-1", "WITHSCORES"},
+                [this](const RedisReply& reply) { all_(addresses_of(reply)); });
 }
 
 void Leases::give_up(unsigned shard) {

@@ -3,9 +3,12 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "base/own_address.h"
 #include "base/thread_checker.h"
 #include "config/config.h"
 #include "redis/claims.h"
@@ -15,15 +18,23 @@
 
 namespace qatime::backlog::redis {
 
-// Each instance says every second that it lives. Of n instances, in the order of their names, the i-th wants the shards
-// whose number is i modulo n, and gives up others. A lease is held for three quarters of `redis.lease`, and an instance
-// is taken for living for half of it, so that the shards of one that died have another owner within it.
+// Each instance says every second that it lives, and which addresses are its own. Of n instances, in the order of their
+// names, the i-th wants the shards whose number is i modulo n, and gives up others. A lease is held for three quarters
+// of `redis.lease`, and an instance is taken for living for half of it, so that the shards of one that died have
+// another owner within it.
 //
 // On the thread of Redis. All of it may throw Unavailable.
 class Leases {
  public:
+  using OurAddresses = std::function<std::vector<OwnAddress>()>;
+  using AllAddresses = std::function<void(std::span<const OwnAddress>)>;
+
   // What it is made with outlives it.
   Leases(const RedisConfig& config, const Keys& keys, Servers& servers, Claims& claims, metrics::Registry& registry);
+
+  // Has `ours` asked for our addresses before we hold a shard, and `all` told those of all instances. Any thread,
+  // before the first hold().
+  void share_addresses(OurAddresses ours, AllAddresses all);
 
   // If it is time, holds what is wanted, gives up the rest, and has the window know. Returns the shards that are ours
   // and were not before.
@@ -39,6 +50,7 @@ class Leases {
   using Instant = std::chrono::steady_clock::time_point;
 
   [[nodiscard]] std::vector<std::string> announce();
+  void exchange_addresses();
   void give_up(unsigned shard);
 
   ThreadChecker thread_;
@@ -51,6 +63,8 @@ class Leases {
   metrics::Gauge& held_shards_;
   metrics::Gauge& instances_;
   Instant next_{};
+  OurAddresses ours_ = [] { return std::vector<OwnAddress>{}; };
+  AllAddresses all_ = [](const auto&) {};
 };
 
 }  // namespace qatime::backlog::redis

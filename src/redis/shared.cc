@@ -51,6 +51,10 @@ class Shared final : public SharedBacklog {
 
   void on_commit(std::function<void()> also) override { outbox_.on_commit(std::move(also)); }
 
+  void share_addresses(Leases::OurAddresses ours, Leases::AllAddresses all) override {
+    worker_.share_addresses(std::move(ours), std::move(all));
+  }
+
   void start() override {
     outbox_.start();
     worker_.start();

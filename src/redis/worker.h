@@ -8,6 +8,7 @@
 #include <functional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/backoff.h"
@@ -37,6 +38,11 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
   ~Worker();
+
+  // As SharedBacklog::share_addresses().
+  void share_addresses(Leases::OurAddresses ours, Leases::AllAddresses all) {
+    leases_.share_addresses(std::move(ours), std::move(all));
+  }
 
   void start();
   // There is something to do. Any thread.

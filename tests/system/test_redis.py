@@ -95,6 +95,18 @@ class Shared(SharedCase):
             self.assertGreater(each("applied") + each("unchanged"), 50)
         self.assertEqual(sum(each("handed_over") for each in counters), sum(each("claimed") for each in counters))
 
+    def test_each_instance_knows_the_listings_of_the_others(self):
+        self.shared(nfs__servers=[self.server.host, "127.0.0.1", "::1"]).start()
+        other = self.shared().start()
+
+        def is_own():
+            """Whether the other takes a listing by the first for one of our own."""
+            send_tcp(other.port, [record("/", now(), "fs_list_directory", client="::1")])
+            return other.metrics()("ignored", "self") > 0
+
+        wait_until(is_own, "the other to know the address")
+        other.stop().check_sums()
+
     def test_a_rename_that_another_instance_heard_of(self):
         self.make_directory(f"{self.root}/new")
         paths = self.make_files(*(f"new/{index}" for index in range(50)))
