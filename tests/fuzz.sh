@@ -7,6 +7,7 @@
 #   sh tests/fuzz.sh -runs=NUMBER [TARGET...]   so many executions each, the same every time
 #
 #   framing   a stream to messages
+#   proxy     the PROXY header in front of a stream
 #   header    the syslog header of a message
 #   csv       a body of comma-separated fields
 #   json      a JSON body
@@ -22,7 +23,7 @@ cd "$(dirname "$0")/.." || exit 1
 . tests/packages.sh
 . tests/builds.sh
 
-TARGETS="framing header csv json record model"
+TARGETS="framing proxy header csv json record model"
 WORK=build/fuzz
 
 case $1 in
@@ -42,6 +43,9 @@ seeds() {
   bodies='s/^[^"{]*qumulo:\{0,1\} *\(- - - \)\{0,1\}//p'
   case $1 in
     framing) cut -c 1-30 tests/data/*.log ;;
+    proxy)
+      printf '%s\r\n' 'PROXY TCP4 192.0.2.1 192.0.2.2 50000 1514' 'PROXY TCP6 2001:db8::1 ::1 0 65535' 'PROXY UNKNOWN'
+      ;;
     csv)
       sed -n "$bodies" tests/data/*.log | grep -v '^{'
       printf '%s\n' '::1,"AD\u",nfs3,fs_rename,ok,7,"/a""b","/c"' '::1,"AD\u",nfs3,fs_rename,ok,7,"/a\"b","/c"'
@@ -59,6 +63,7 @@ write_seeds() {
   seeds "$1" | awk -v target="$1" -v directory="$2" '{
     file = directory "/" NR
     if (target == "framing") printf "%s\n%d %s%d %s\n", $0, length($0), $0, length($0) + 1, $0 >file
+    else if (target == "proxy") printf "%s\n", $0 >file
     else printf "%s", $0 >file
     printf "x" >file
     close(file) }'

@@ -54,6 +54,12 @@ std::string format_address(const Address& address) {
   return text.data();
 }
 
+Address ipv4_address(const void* bytes) noexcept {
+  Address address = kMapped;
+  std::memcpy(address.data() + kMappedLength / 8, bytes, address.size() - kMappedLength / 8);
+  return address;
+}
+
 Address address_of(const sockaddr& socket) noexcept {
   Address address{};
   if (socket.sa_family == AF_INET6) {
@@ -63,8 +69,7 @@ Address address_of(const sockaddr& socket) noexcept {
   } else if (socket.sa_family == AF_INET) {
     sockaddr_in v4{};
     std::memcpy(&v4, &socket, sizeof v4);
-    address = kMapped;
-    std::memcpy(address.data() + kMappedLength / 8, &v4.sin_addr, sizeof v4.sin_addr);
+    address = ipv4_address(&v4.sin_addr);
   }
   return address;
 }

@@ -26,6 +26,9 @@ using Address = std::array<unsigned char, 16>;
 // Formats an address; an IPv4 address as "192.0.2.1".
 [[nodiscard]] std::string format_address(const Address& address);
 
+// Returns the IPv4 address of the four bytes at `bytes`, which are in network byte order.
+[[nodiscard]] Address ipv4_address(const void* bytes) noexcept;
+
 // Returns the address of an IPv4 or IPv6 socket, or the unspecified address (::) for any other family.
 [[nodiscard]] Address address_of(const sockaddr& socket) noexcept;
 
