@@ -19,7 +19,7 @@ ROOMS = {
     "libraries": ("Code of header-only libraries, compiled once, and the precompiled header.", {"base/loop.h"}),
     "config": ("The configuration: its keys, their values, what a file says.", {"base"}),
     "telemetry": ("Metrics, alerts, statistics of each cluster node.", {"base"}),
-    "ingest/parse": ("Bytes to records: framing, headers of syslog, CSV, JSON, recorded logs.", {"base"}),
+    "ingest/parse": ("Bytes to records: framing, headers of balancers and syslog, CSV, JSON, recorded logs.", {"base"}),
     "ingest": ("Records to events: the policy, and which accesses are our own.",
                {"base", "config", "telemetry", "ingest/parse"}),
     "ingest/listen": ("Sockets to bytes: TCP, TLS, UDP.", {"base", "config", "telemetry", "ingest/parse", "ingest"}),

@@ -31,6 +31,7 @@ struct SyslogConfig {
   std::vector<Listener> listen{{Listener::Transport::tcp, "0.0.0.0", 1514},
                                {Listener::Transport::udp, "0.0.0.0", 1514}};
   std::vector<Network> allow;                 // networks of senders; empty: any
+  std::vector<Network> proxy_from;            // networks of balancers, which begin with a PROXY header
   std::size_t max_message = 256 << 10;        // bytes, 1 KiB to 8 MiB
   std::size_t max_connections = 1024;         // TCP, 1 to 1,000,000
   std::size_t udp_receive_buffer = 16 << 20;  // bytes asked of the kernel, 4 KiB to 1 GiB

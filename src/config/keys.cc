@@ -188,6 +188,8 @@ constexpr std::array kKeys{
         "syslog.listen", InForce::at_start,
         R"(a list of "tcp://ADDRESS:PORT", "udp://..." and "tls://..." with numeric addresses)"),
     key<kList<0, parse_network>, &Config::syslog, &SyslogConfig::allow>("syslog.allow", InForce::at_reload, kNetworks),
+    key<kList<0, parse_network>, &Config::syslog, &SyslogConfig::proxy_from>("syslog.proxy_from", InForce::at_reload,
+                                                                             kNetworks),
     key<kSize<1 << 10, 8 << 20>, &Config::syslog, &SyslogConfig::max_message>("syslog.max_message", InForce::at_reload,
                                                                               R"(a size from "1 KiB" to "8 MiB")"),
     key<kNumber<1, 1'000'000>, &Config::syslog, &SyslogConfig::max_connections>(

@@ -78,6 +78,7 @@ Parsed<std::string> first_message(std::string_view line, std::size_t max_message
   if (!frame) frame = framer.finish();
   if (!frame) return Malformed::header;
   if (frame->kind == Framer::Kind::too_long) return Malformed::too_long;
+  if (frame->kind == Framer::Kind::proxy_header) return Malformed::proxy;
   if (frame->kind != Framer::Kind::message) return Malformed::framing;
   return std::string{frame->bytes};
 }

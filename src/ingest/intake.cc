@@ -109,10 +109,10 @@ bool Intake::message(std::string_view bytes) {
   return outcome != RecordOutcome::malformed;
 }
 
-void Intake::reject(Malformed reason) {
+void Intake::reject(Malformed reason, std::string_view example) {
   assert(thread_.is_current());
   current_->messages.add();
-  count_malformed(reason, {});
+  count_malformed(reason, example);
 }
 
 void Intake::reject(Ignored reason) {

@@ -59,8 +59,9 @@ class Intake {
   // Takes in one message, which is not empty and stays valid until flush(). Returns false if it is malformed.
   bool message(std::string_view bytes);
 
-  // Counts one message without its bytes: dropped in framing, or from a sender that is not allowed.
-  void reject(Malformed reason);
+  // Counts one message without its bytes: dropped in framing, or from a sender that is not allowed. `example` is for
+  // the log; "" for none.
+  void reject(Malformed reason, std::string_view example = {});
   void reject(Ignored reason);
 
   // Passes the events since begin() to the sink.

@@ -42,6 +42,9 @@ bool MessageStream::deliver(const Framer::Frame& frame) {
     case Framer::Kind::bad_count:
       intake_.reject(Malformed::framing);
       break;
+    case Framer::Kind::proxy_header:
+      intake_.reject(Malformed::proxy, sender_ ? "from " + format_address(*sender_) : "");
+      break;
     case Framer::Kind::stray:
       // The lie has been counted if it made its message malformed.
       if (!last_malformed_) intake_.reject(Malformed::framing);

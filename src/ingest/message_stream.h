@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 
+#include "base/address.h"
 #include "base/thread_checker.h"
 #include "base/timestamp.h"
 #include "ingest/intake.h"
@@ -20,8 +21,11 @@ namespace qatime::ingest {
 //   end();                    at an orderly end
 class MessageStream {
  public:
-  // `max_message` is in bytes. `written` is when the source was last written to; nothing if it is live. `intake`
-  // outlives the stream.
+  // `max_message` is in bytes. `sender` is the other end of the connection, for the log. `intake` outlives the stream.
+  MessageStream(std::size_t max_message, Transport transport, Intake& intake, const Address& sender) noexcept
+      : framer_{max_message}, transport_{transport}, sender_{sender}, intake_{intake} {}
+
+  // Of a file; `written` is when it was last written to, or nothing if it is live.
   MessageStream(std::size_t max_message, Transport transport, Intake& intake, std::optional<Time> written = {}) noexcept
       : framer_{max_message}, transport_{transport}, written_{written}, intake_{intake} {}
 
@@ -68,7 +72,8 @@ class MessageStream {
   ThreadChecker thread_;
   Framer framer_;
   const Transport transport_;
-  std::optional<Time> written_;
+  std::optional<Time> written_{};
+  const std::optional<Address> sender_{};
   Intake& intake_;
   bool last_malformed_ = false;
 };

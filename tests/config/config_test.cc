@@ -186,6 +186,7 @@ TEST_CASE("Every kind of value is read") {
 listen = ["udp://127.0.0.1:5514", "tcp://[::1]:0"]
 max_message = "1 MiB"
 allow = ["192.0.2.0/24", "2001:db8::1"]
+proxy_from = ["10.0.0.0/8", "2001:db8::2"]
 rfc3164_timezone = "Europe/Berlin"
 [policy]
 clusters = ["big-store"]
@@ -218,6 +219,7 @@ format = "json"
   CHECK(config.syslog.listen[1] == SyslogConfig::Listener{SyslogConfig::Listener::Transport::tcp, "::1", 0});
   CHECK(config.syslog.max_message == 1U << 20);
   CHECK(config.syslog.allow == std::vector<Network>{*parse_network("192.0.2.0/24"), *parse_network("2001:db8::1")});
+  CHECK(config.syslog.proxy_from == std::vector<Network>{*parse_network("10.0.0.0/8"), *parse_network("2001:db8::2")});
   CHECK(config.syslog.rfc3164_timezone.name() == "Europe/Berlin");
   CHECK(config.policy.clusters == std::vector<std::string>{"big-store"});
   CHECK(config.policy.include_paths == std::vector<std::string>{"/projects", "/"});
@@ -272,6 +274,8 @@ TEST_CASE("A wrong value is named with its place, its key and what is allowed") 
   CHECK_THAT(error_in("[backlog]\ncommit = \"9ms\"\n"), Contains("backlog.commit must be a duration from \"10ms\""));
   CHECK_THAT(error_in("[backlog]\ndisk = \"15 MiB\"\n"), Contains("backlog.disk must be a size from \"16 MiB\""));
   CHECK_THAT(error_in("[policy]\nself = [\"10.0.0.0/8\"]\n"), Contains("policy.self must be"));
+  CHECK_THAT(error_in("[syslog]\nproxy_from = [\"balancer.example\"]\n"),
+             Contains(":2:15: syslog.proxy_from must be a list of networks"));
   CHECK_THAT(error_in("[syslog]\nallow = [\"10.0.0.0/8\", \"10.0.0.0/33\"]\n"),
              Contains(":2:24: syslog.allow must be a list of networks"));
   CHECK_THAT(error_in("[syslog]\nrfc3164_timezone = \"Europe/Berlim\"\n"),

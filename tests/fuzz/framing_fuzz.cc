@@ -48,6 +48,10 @@ class Rules {
   Rules(std::string_view stream, std::size_t max_message) : rest_{stream}, max_message_{max_message} {}
 
   Outcomes apply() {
+    if (const std::size_t header = proxy_header(); header > 0) {
+      add(Framer::Kind::proxy_header);
+      drop(header);
+    }
     if (rest_.starts_with("\xEF\xBB\xBF")) drop(3);
     for (;;) {
       rest_.remove_prefix(std::min(rest_.find_first_not_of(kTerminators), rest_.size()));
@@ -57,6 +61,19 @@ class Rules {
   }
 
  private:
+  // The bytes of a PROXY header in front, also of one that the end cuts; 0: there is none.
+  [[nodiscard]] std::size_t proxy_header() const {
+    if (rest_.starts_with("PROXY ")) {
+      const std::size_t line = rest_.find('\n') + 1;
+      return line > 0 ? line <= 107 ? line : 0 : rest_.size() < 107 ? rest_.size() : 0;
+    }
+    constexpr std::string_view kMark{"\r\n\r\n\0\r\nQUIT\n", 12};
+    if (!rest_.starts_with(kMark) || (rest_.size() > 12 && (rest_[12] & 0xF0) != 0x20)) return 0;
+    if (rest_.size() < 16) return rest_.size();
+    const std::size_t size = 16 + static_cast<unsigned char>(rest_[14]) * 256 + static_cast<unsigned char>(rest_[15]);
+    return size <= 16'384 ? size : 0;
+  }
+
   void take_one() {
     const std::size_t digits = std::min(rest_.find_first_not_of("0123456789"), rest_.size());
     if (rest_.front() != '0' && digits >= 1 && digits <= 7) {

@@ -51,6 +51,7 @@ TEST_CASE("A line is explained with the limit and the framing of a connection") 
   CHECK(outcome(line + "\n") == "accepted ");
   CHECK(outcome(std::to_string(line.size()) + " " + line) == "accepted ");
   CHECK(outcome(std::to_string(line.size() + 1) + " " + line) == "malformed framing");
+  CHECK(outcome("PROXY UNKNOWN\r\n" + line) == "malformed proxy");
   CHECK(outcome("") == "malformed header");
   config.syslog.max_message = line.size();
   CHECK(outcome(line) == "accepted ");

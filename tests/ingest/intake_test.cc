@@ -118,7 +118,7 @@ TEST_CASE_METHOD(Fixture, "Odd names come through") {
 
 TEST_CASE_METHOD(Fixture, "Every counter is there from the start") {
   for (const char* const reason :
-       {"header", "tag", "time", "body", "fields", "quote", "path", "too_long", "framing", "memory"}) {
+       {"header", "tag", "time", "body", "fields", "quote", "path", "too_long", "framing", "memory", "proxy"}) {
     CHECK(count("qatime_malformed_total", reason) == 0);
   }
   for (const char* const reason : {"allow", "operation", "status", "cluster", "snapshot", "path", "user", "client",

@@ -17,13 +17,13 @@
 #include <boost/asio/post.hpp>
 
 #include "base/loop.h"
+#include "ingest/listen/proxy_header_reader.h"
 #include "ingest/logger.h"
 #include "ingest/message_stream.h"
 
 namespace qatime::ingest {
 namespace {
 
-using boost::asio::ip::tcp;
 using boost::system::error_code;
 
 constexpr int kReadsPerTurn = 4;
@@ -31,7 +31,7 @@ constexpr int kReadsPerTurn = 4;
 metrics::Counter* make_counter(metrics::Registry& registry, const char* reason) {
   return &registry.counter(
       "qatime_connections_refused_total",
-      "Syslog connections closed because they are not allowed, have no room, or do not get to TLS.",
+      "Syslog connections closed because they are not allowed, have no room, or do not begin as they must.",
       {"reason", reason});
 }
 
@@ -39,21 +39,27 @@ metrics::Gauge& make_gauge(metrics::Registry& registry, const char* transport) {
   return registry.gauge("qatime_connections", "Open syslog connections.", {"transport", transport});
 }
 
-std::string peer_of(const loop::TcpSocket& socket) {
-  error_code error;
-  const tcp::endpoint peer = socket.remote_endpoint(error);
-  return error ? "a peer that has gone" : peer.address().to_string();
-}
-
 }  // namespace
 
 struct Connections::SyslogConnection {
-  SyslogConnection(loop::TcpSocket accepted, std::size_t max_message, Transport transport, Intake& intake)
-      : socket{std::move(accepted)}, stream{max_message, transport, intake} {}
+  SyslogConnection(loop::TcpSocket accepted, const Address& from, std::size_t max_message, Transport transport,
+                   Intake& intake)
+      : socket{std::move(accepted)}, address{from}, stream{max_message, transport, intake, from} {}
 
+  // What comes next.
+  enum class Stage : std::uint8_t {
+    header,     // a PROXY header
+    balancer,   // the first byte of the balancer itself
+    handshake,  // of TLS
+    records,
+  };
+  Stage stage = Stage::records;
   loop::TcpSocket socket;
-  std::unique_ptr<TlsStream> tls;        // null: plain TCP
-  std::optional<loop::Timer> handshake;  // its limit, while it goes on
+  const Address address;                      // of the other end
+  std::optional<Address> client;              // whom a PROXY header names
+  std::unique_ptr<ProxyHeaderReader> header;  // null: none is to come
+  std::unique_ptr<TlsStream> tls;             // null: plain TCP
+  std::optional<loop::Timer> limit;           // until there are records, where there is one
   MessageStream stream;
   bool proven = false;         // it sent a record
   std::size_t unfinished = 0;  // its share of Connections::unfinished_
@@ -65,13 +71,15 @@ Connections::Connections(const SyslogConfig& config, Intake& intake, metrics::Re
     : max_message_{config.max_message},
       max_connections_{config.max_connections},
       allow_{config.allow},
+      proxy_from_{config.proxy_from},
       handshake_limit_{handshake_limit},
       intake_{intake},
       open_tcp_{make_gauge(registry, "tcp")},
       open_tls_{make_gauge(registry, "tls")},
       refused_{make_counter(registry, "allow"),       make_counter(registry, "full"),
                make_counter(registry, "displaced"),   make_counter(registry, "handshake"),
-               make_counter(registry, "certificate"), make_counter(registry, "timeout")} {}
+               make_counter(registry, "certificate"), make_counter(registry, "timeout"),
+               make_counter(registry, "proxy")} {}
 
 Connections::~Connections() { close_all(); }
 
@@ -80,6 +88,7 @@ void Connections::reconfigure(const SyslogConfig& config) {
   max_message_ = config.max_message;
   max_connections_ = config.max_connections;
   allow_ = config.allow;
+  proxy_from_ = config.proxy_from;
   for (const List* const list : {&unproven_, &proven_}) {
     for (const auto& connection : *list) connection->stream.set_max_message(max_message_);
     close_strangers(*list);
@@ -89,20 +98,22 @@ void Connections::reconfigure(const SyslogConfig& config) {
 void Connections::close_strangers(const List& connections) {
   const std::vector<std::shared_ptr<SyslogConnection>> all{connections.begin(), connections.end()};
   for (const auto& connection : all) {
-    if (!is_allowed(connection->socket).value_or(true)) close(*connection);
+    const bool is_judged = connection->stage >= SyslogConnection::Stage::handshake;
+    if (is_judged && !is_allowed(peer_of(*connection))) close(*connection);
   }
 }
 
-// Nothing for a peer that has gone already.
-std::optional<bool> Connections::is_allowed(const loop::TcpSocket& socket) {
-  if (allow_.empty()) return true;
-  error_code error;
-  const tcp::endpoint peer = socket.remote_endpoint(error);
-  if (error) return std::nullopt;
-  if (contains(allow_, address_of(*peer.data()))) return true;
+// Only a balancer of syslog.proxy_from is believed.
+const Address& Connections::peer_of(const SyslogConnection& connection) const noexcept {
+  const bool is_believed = connection.client && contains(proxy_from_, connection.address);
+  return is_believed ? *connection.client : connection.address;
+}
+
+bool Connections::is_allowed(const Address& peer) {
+  if (allow_.empty() || contains(allow_, peer)) return true;
   count(Refused::allow);
   kLog.warning(strangers_, "syslog.allow does not have {}: its connections are closed",
-               log::field("peer", peer.address().to_string()));
+               log::field("peer", format_address(peer)));
   return false;
 }
 
@@ -121,18 +132,25 @@ metrics::Gauge& Connections::open_like(const SyslogConnection& connection) noexc
   return connection.tls ? open_tls_ : open_tcp_;
 }
 
-void Connections::admit(loop::TcpSocket socket, Transport transport) {
+void Connections::admit(loop::TcpSocket socket, const Address& address, Transport transport) {
   assert(thread_.is_current());
-  if (!is_allowed(socket).value_or(false) || !make_room()) return;
+  const bool has_header = contains(proxy_from_, address);
+  if ((!has_header && !is_allowed(address)) || !make_room()) return;
   error_code ignored;  // a peer that has gone already shows at the first read
   socket.non_blocking(true, ignored);
   socket.set_option(boost::asio::socket_base::keep_alive{true}, ignored);
-  const auto connection = std::make_shared<SyslogConnection>(std::move(socket), max_message_, transport, intake_);
+  const auto connection =
+      std::make_shared<SyslogConnection>(std::move(socket), address, max_message_, transport, intake_);
   connection->place = unproven_.insert(unproven_.end(), connection);
   if (transport == Transport::tls) {
     connection->tls = std::make_unique<TlsStream>(tls_, connection->socket.native_handle());
-    limit_handshake(connection);
+    connection->stage = SyslogConnection::Stage::handshake;
   }
+  if (has_header) {
+    connection->header = std::make_unique<ProxyHeaderReader>();
+    connection->stage = SyslogConnection::Stage::header;
+  }
+  if (connection->stage != SyslogConnection::Stage::records) limit_begin(connection);
   open_like(*connection).add(1);
   tell("open", *connection);
   await_turn(connection, false);
@@ -140,36 +158,91 @@ void Connections::admit(loop::TcpSocket socket, Transport transport) {
 
 void Connections::tell(const char* what, const SyslogConnection& connection) const {
   if (!log::enabled(log::Level::debug)) return;
-  kLog.debug("connection with {} {}, {} in all", log::field("peer", peer_of(connection.socket)), what,
+  kLog.debug("connection with {} {}, {} in all", log::field("peer", format_address(peer_of(connection))), what,
              log::field("connections", size()));
 }
 
-void Connections::limit_handshake(const std::shared_ptr<SyslogConnection>& connection) {
-  auto& limit = connection->handshake.emplace(connection->socket.get_executor(), handshake_limit_);
+void Connections::limit_begin(const std::shared_ptr<SyslogConnection>& connection) {
+  auto& limit = connection->limit.emplace(connection->socket.get_executor(), handshake_limit_);
   limit.async_wait([this, connection](const error_code&) {
-    if (!connection->handshake) return;
-    refuse_tls(*connection, Refused::timeout, "it takes too long");
+    if (!connection->limit) return;
+    constexpr std::string_view kWhy = "it takes too long";
+    if (connection->header) {
+      refuse_header(*connection, kWhy);
+    } else {
+      refuse_tls(*connection, Refused::timeout, kWhy);
+    }
     close(*connection);
   });
 }
 
-// Returns whether it is done.
-bool Connections::shake_hands(SyslogConnection& connection, Turn& turn) {
+// Goes on to the records. Returns whether they are next. Each stage returns whether the connection stays open.
+bool Connections::begin(SyslogConnection& connection, Turn& turn) {
+  using Stage = SyslogConnection::Stage;
+  if (connection.stage == Stage::header) turn.open = take_header(connection);
+  if (turn.open && connection.stage == Stage::balancer) turn.open = await_balancer(connection);
+  if (turn.open && connection.stage == Stage::handshake) turn.open = shake_hands(connection);
+  return turn.open && connection.stage == Stage::records;
+}
+
+bool Connections::take_header(SyslogConnection& connection) {
+  using State = ProxyHeaderReader::HeaderState;
+  const State state = connection.header->read(connection.socket);
+  if (state == State::unfinished || state == State::departed) return state == State::unfinished;
+  if (state == State::failed) {
+    refuse_header(connection, connection.header->failure());
+    return false;
+  }
+  const ProxySource source = connection.header->source();
+  connection.header.reset();
+  if (!connection.tls) connection.limit.reset();
+  if (source.kind == ProxySource::Kind::balancer || source.address == connection.address) {
+    connection.stage = SyslogConnection::Stage::balancer;
+    return true;
+  }
+  connection.client = source.address;
+  tell("comes through a balancer", connection);
+  return let_in(connection);
+}
+
+// A balancer's own connection is judged by its first byte, because a health check sends none.
+bool Connections::await_balancer(SyslogConnection& connection) {
+  char byte = 0;
+  error_code error;
+  connection.socket.receive(boost::asio::buffer(&byte, 1), loop::TcpSocket::message_peek, error);
+  if (error) return error == boost::asio::error::would_block;
+  return let_in(connection);
+}
+
+bool Connections::let_in(SyslogConnection& connection) {
+  connection.stage = connection.tls ? SyslogConnection::Stage::handshake : SyslogConnection::Stage::records;
+  return is_allowed(peer_of(connection));
+}
+
+bool Connections::shake_hands(SyslogConnection& connection) {
   const TlsStream::Handshake state = connection.tls->shake_hands();
-  if (state == TlsStream::Handshake::unfinished) return false;
-  connection.handshake.reset();
-  if (state == TlsStream::Handshake::done) return true;
+  if (state == TlsStream::Handshake::unfinished) return true;
+  connection.limit.reset();
+  if (state == TlsStream::Handshake::done) {
+    connection.stage = SyslogConnection::Stage::records;
+    return true;
+  }
   if (state != TlsStream::Handshake::departed) {
     refuse_tls(connection, state == TlsStream::Handshake::untrusted ? Refused::certificate : Refused::handshake,
                connection.tls->failure());
   }
-  turn.open = false;
   return false;
 }
 
-void Connections::refuse_tls(SyslogConnection& connection, Refused reason, std::string_view why) {
+void Connections::refuse_header(const SyslogConnection& connection, std::string_view why) {
+  count(Refused::proxy);
+  kLog.warning(headers_, "no PROXY header from {}, which syslog.proxy_from has: {}",
+               log::field("peer", format_address(connection.address)), log::field("why", why));
+}
+
+void Connections::refuse_tls(const SyslogConnection& connection, Refused reason, std::string_view why) {
   count(reason);
-  kLog.warning(failures_, "no TLS connection with {}: {}", log::field("peer", peer_of(connection.socket)),
+  kLog.warning(failures_, "no TLS connection with {}: {}", log::field("peer", format_address(peer_of(connection))),
                log::field("why", why));
 }
 
@@ -197,7 +270,7 @@ void Connections::await_turn(const std::shared_ptr<SyslogConnection>& connection
 
 Connections::Turn Connections::read(SyslogConnection& connection) {
   Turn turn;
-  if (connection.handshake && !shake_hands(connection, turn)) return turn;
+  if (connection.stage != SyslogConnection::Stage::records && !begin(connection, turn)) return turn;
   turn.is_more = true;
   for (int i = 0; i < kReadsPerTurn && turn.is_more; ++i) turn.is_more = read_once(connection, turn);
   return turn;
@@ -249,7 +322,7 @@ void Connections::prove(SyslogConnection& connection) {
 
 void Connections::close(SyslogConnection& connection) {
   error_code ignored;
-  connection.handshake.reset();
+  connection.limit.reset();
   if (connection.tls) connection.tls->close();
   tell("ends", connection);
   connection.socket.close(ignored);

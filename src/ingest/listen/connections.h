@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <list>
 #include <memory>
-#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -29,6 +28,9 @@ namespace qatime::ingest {
 // Closes a peer outside `syslog.allow` at once. Reads all bytes of the others, even malformed messages. So a cluster
 // waits only when the backlog has no room.
 //
+// A connection from a balancer of `syslog.proxy_from` begins with a PROXY header, in front of TLS. The client that the
+// header names is the peer then.
+//
 // Bounds: when max_connections are open, a new connection replaces the oldest that never sent a record. If all have
 // sent one, it refuses the new connection.
 // Thread: the one that runs the io_context of the sockets. Destroy this only after the io_context has stopped.
@@ -37,7 +39,8 @@ class Connections {
   // The bound for the unfinished messages of all connections together. Beyond it, the largest are dropped.
   static constexpr std::size_t kMaxUnfinished = 64 << 20;  // bytes
 
-  // The time limit for a TLS handshake, because a peer without one would occupy its place for nothing.
+  // The time limit for PROXY header and TLS handshake together, because a peer without them would occupy its place for
+  // nothing.
   static constexpr std::chrono::seconds kHandshakeLimit{10};
 
   // `intake` and `registry` outlive this.
@@ -47,15 +50,15 @@ class Connections {
   Connections(const Connections&) = delete;
   Connections& operator=(const Connections&) = delete;
 
-  // Adopts the limits of `config`. Closes connections whose peers are no longer allowed. Connections beyond a lower
-  // max_connections stay open.
+  // Adopts the limits of `config`. Closes connections whose peers are no longer allowed; the peer of a connection from
+  // a balancer that has left `syslog.proxy_from` is the balancer. Connections beyond a lower max_connections stay open.
   void reconfigure(const SyslogConfig& config);
 
   // Sets the TLS settings of new connections. Open connections keep theirs.
   void secure(std::shared_ptr<const TlsSettings> settings) { tls_ = std::move(settings); }
 
-  // Takes over a connection just accepted, or closes it. `transport` is tcp, or tls after secure().
-  void admit(loop::TcpSocket socket, Transport transport);
+  // Takes over a connection just accepted from `address`, or closes it. `transport` is tcp, or tls after secure().
+  void admit(loop::TcpSocket socket, const Address& address, Transport transport);
 
   [[nodiscard]] std::size_t size() const noexcept { return unproven_.size() + proven_.size(); }
 
@@ -71,14 +74,20 @@ class Connections {
     bool is_more = false;   // more bytes are there to read
     bool open = true;
   };
-  enum class Refused : std::uint8_t { allow, full, displaced, handshake, certificate, timeout };
+  enum class Refused : std::uint8_t { allow, full, displaced, handshake, certificate, timeout, proxy };
 
-  [[nodiscard]] std::optional<bool> is_allowed(const loop::TcpSocket& socket);
+  [[nodiscard]] const Address& peer_of(const SyslogConnection& connection) const noexcept;
+  [[nodiscard]] bool is_allowed(const Address& peer);
   void close_strangers(const List& connections);
   [[nodiscard]] bool make_room();
-  void limit_handshake(const std::shared_ptr<SyslogConnection>& connection);
-  bool shake_hands(SyslogConnection& connection, Turn& turn);
-  void refuse_tls(SyslogConnection& connection, Refused reason, std::string_view why);
+  void limit_begin(const std::shared_ptr<SyslogConnection>& connection);
+  bool begin(SyslogConnection& connection, Turn& turn);
+  bool take_header(SyslogConnection& connection);
+  bool await_balancer(SyslogConnection& connection);
+  bool let_in(SyslogConnection& connection);
+  bool shake_hands(SyslogConnection& connection);
+  void refuse_header(const SyslogConnection& connection, std::string_view why);
+  void refuse_tls(const SyslogConnection& connection, Refused reason, std::string_view why);
   void await_turn(const std::shared_ptr<SyslogConnection>& connection, bool is_more);
   Turn read(SyslogConnection& connection);
   bool read_once(SyslogConnection& connection, Turn& turn);
@@ -96,14 +105,16 @@ class Connections {
   std::size_t max_message_;
   std::size_t max_connections_;
   std::vector<Network> allow_;
+  std::vector<Network> proxy_from_;
   const std::chrono::milliseconds handshake_limit_;
   Intake& intake_;
   metrics::Gauge& open_tcp_;
   metrics::Gauge& open_tls_;
-  std::array<metrics::Counter*, 6> refused_;  // by Refused
+  std::array<metrics::Counter*, 7> refused_;  // by Refused
   log::Throttle refusals_;
   log::Throttle strangers_;
   log::Throttle failures_;
+  log::Throttle headers_;
   std::shared_ptr<const TlsSettings> tls_;
   List unproven_;  // have sent no record, the oldest first
   List proven_;

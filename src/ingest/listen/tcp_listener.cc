@@ -67,13 +67,15 @@ TcpListener::Accepted TcpListener::accept_waiting() {
   assert(thread_.is_current());
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     error_code error;
-    loop::TcpSocket socket = acceptor_.accept(error);
+    tcp::endpoint peer;
+    loop::TcpSocket socket = acceptor_.accept(peer, error);
     if (error == boost::asio::error::would_block) return Accepted::all;
     if (is_shortage(error)) {
       pause_accepting(error);
       return Accepted::paused;
     }
-    if (!error) connections_.admit(std::move(socket), transport_);  // else the peer has gone already
+    if (!error)
+      connections_.admit(std::move(socket), address_of(*peer.data()), transport_);  // else the peer has gone already
   }
   return Accepted::some;
 }

@@ -20,6 +20,7 @@
 #include <openssl/x509v3.h>
 
 #include "base/address.h"
+#include "ingest/parse/proxy_header.h"
 
 namespace qatime::ingest {
 namespace {
@@ -169,6 +170,14 @@ void set_protocol(SSL_CTX* context) {
   SSL_CTX_set_read_ahead(context, 1);
 }
 
+// OpenSSL calls it for what it reads and writes, and so with the first five bytes, before it refuses them.
+void look_for_proxy_header(int is_written, int /*version*/, int type, const void* bytes, std::size_t size, SSL* /*ssl*/,
+                           void* has_proxy_header) {
+  if (is_written != 0 || type != SSL3_RT_HEADER) return;
+  const std::string_view begin{static_cast<const char*>(bytes), size};
+  if (measure_proxy_header(begin).kind == ProxyExtent::Kind::undecided) *static_cast<bool*>(has_proxy_header) = true;
+}
+
 }  // namespace
 
 TlsSettings::TlsSettings(const Config& config)
@@ -197,6 +206,8 @@ TlsStream::TlsStream(std::shared_ptr<const TlsSettings> settings, int socket)
     : settings_{std::move(settings)}, ssl_{SSL_new(settings_->context_.get()), SSL_free} {
   if (!ssl_ || SSL_set_fd(ssl_.get(), socket) != 1) throw std::bad_alloc{};
   SSL_set_app_data(ssl_.get(), &failure_);
+  SSL_set_msg_callback(ssl_.get(), look_for_proxy_header);
+  SSL_set_msg_callback_arg(ssl_.get(), &has_proxy_header_);
   SSL_set_accept_state(ssl_.get());
 }
 
@@ -206,7 +217,10 @@ TlsStream::Handshake TlsStream::shake_hands() {
   ERR_clear_error();
   errno = 0;
   const int result = SSL_do_handshake(ssl_.get());
-  if (result == 1) return Handshake::done;
+  if (result == 1) {
+    SSL_set_msg_callback(ssl_.get(), nullptr);
+    return Handshake::done;
+  }
   const int error = SSL_get_error(ssl_.get(), result);
   if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) return Handshake::unfinished;
   is_broken_ = true;
@@ -229,7 +243,8 @@ TlsStream::Handshake TlsStream::explain(int error) {
       return Handshake::untrusted;
     case SSL_R_WRONG_VERSION_NUMBER:
     case SSL_R_HTTP_REQUEST:
-      failure_ = "it does not speak TLS";
+      failure_ = has_proxy_header_ ? "it sends a PROXY header, which syslog.proxy_from does not expect"
+                                   : "it does not speak TLS";
       return Handshake::failed;
     case SSL_R_UNSUPPORTED_PROTOCOL:
       failure_ = "it knows no TLS as new as 1.2";

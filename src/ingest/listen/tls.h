@@ -79,6 +79,7 @@ class TlsStream {
   std::shared_ptr<const TlsSettings> settings_;
   std::unique_ptr<ssl_st, void (*)(ssl_st*)> ssl_;
   std::string failure_;
+  bool has_proxy_header_ = false;
   bool is_broken_ = false;
 };
 

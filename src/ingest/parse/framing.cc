@@ -15,6 +15,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ingest/parse/proxy_header.h"
+
 namespace qatime::ingest {
 namespace {
 
@@ -111,7 +113,12 @@ std::optional<Framer::Frame> Framer::next() noexcept {
 }
 
 std::optional<Framer::Frame> Framer::finish() noexcept {
-  if (skip_ != Skip::nothing || held() == 0) return std::nullopt;
+  if (skip_ != Skip::nothing) return std::nullopt;
+  if (start_ == Start::proxy_header) {
+    if (measure_proxy_header(view(held())).kind == ProxyExtent::Kind::unfinished) return drop_proxy_header(held());
+    drop_terminators();  // a header may begin with them
+  }
+  if (held() == 0) return std::nullopt;
   const std::string_view rest = view(held());
   begin_ = end_;
   if (count_ > 0) return Frame{Kind::bad_count, {}};
@@ -124,6 +131,7 @@ bool Framer::abandon() noexcept {
   if (skip_ != Skip::nothing || held() == 0) return false;
   skip_ = count_ > 0 ? Skip::count : Skip::line;
   count_ -= std::min(count_, held());
+  start_ = Start::over;
   begin_ = end_;
   relocate(0);
   return true;
@@ -173,15 +181,37 @@ bool Framer::skip_count() noexcept {
   return after_count_;
 }
 
-// A part of one stays, and ends no message, until the rest has come.
-void Framer::skip_byte_order_mark() noexcept {
+Framer::Frame Framer::drop_proxy_header(std::size_t size) noexcept {
+  begin_ += size;
+  start_ = Start::byte_order_mark;
+  return Frame{Kind::proxy_header, {}};
+}
+
+// The start is over, unless it cannot be told yet what it is, or it has given a frame.
+std::optional<Framer::Frame> Framer::begin_stream() noexcept {
+  if (start_ == Start::proxy_header) {
+    const ProxyExtent extent = measure_proxy_header(view(held()));
+    if (extent.kind == ProxyExtent::Kind::whole) return drop_proxy_header(extent.size);
+    if (extent.kind != ProxyExtent::Kind::none) return std::nullopt;
+    start_ = Start::byte_order_mark;
+  }
+  if (skip_byte_order_mark()) start_ = Start::over;
+  return std::nullopt;
+}
+
+// Returns false while it cannot be told whether there is one.
+bool Framer::skip_byte_order_mark() noexcept {
   const std::string_view begin = view(std::min(held(), kByteOrderMark.size()));
-  is_at_start_ = kByteOrderMark.starts_with(begin) && begin != kByteOrderMark;
+  if (begin.size() < kByteOrderMark.size() && kByteOrderMark.starts_with(begin)) return false;
   if (begin == kByteOrderMark) begin_ += kByteOrderMark.size();
+  return true;
 }
 
 std::optional<Framer::Frame> Framer::start_message() noexcept {
-  if (is_at_start_) skip_byte_order_mark();
+  if (start_ != Start::over) {
+    const auto frame = begin_stream();
+    if (frame || start_ != Start::over) return frame;
+  }
   drop_terminators();
   if (held() == 0) return std::nullopt;
   const std::string_view rest = view(held());

@@ -26,10 +26,11 @@ inline constexpr std::string_view kByteOrderMark{"\xEF\xBB\xBF"};
 class Framer {
  public:
   enum class Kind : std::uint8_t {
-    message,    // `bytes`, never empty
-    too_long,   // a message over the limit; it is skipped to its end, or to an LF within its count
-    bad_count,  // a message whose octet count goes beyond its line; it is skipped to the LF
-    stray,      // bytes after a counted message that begin no message, so its count was too small; skipped to LF or NUL
+    message,       // `bytes`, never empty
+    too_long,      // a message over the limit; it is skipped to its end, or to an LF within its count
+    bad_count,     // a message whose octet count goes beyond its line; it is skipped to the LF
+    stray,         // bytes after a counted message that begin none, so its count was too small; skipped to LF or NUL
+    proxy_header,  // a PROXY header at the start of the stream, which nobody has asked for; the stream is behind it
   };
   struct Frame {
     Kind kind = Kind::message;
@@ -65,6 +66,7 @@ class Framer {
 
  private:
   enum class Skip : std::uint8_t { nothing, line, count };
+  enum class Start : std::uint8_t { proxy_header, byte_order_mark, over };  // what may come next at the start
 
   // The bytes from the start of the message up to `at` do not contain `byte`.
   struct Cursor {
@@ -76,7 +78,9 @@ class Framer {
   [[nodiscard]] std::size_t held() const noexcept { return end_ - begin_; }
   std::size_t find(Cursor& cursor, std::size_t end) noexcept;
   std::size_t find_terminator() noexcept;
-  void skip_byte_order_mark() noexcept;
+  Frame drop_proxy_header(std::size_t size) noexcept;
+  std::optional<Frame> begin_stream() noexcept;
+  bool skip_byte_order_mark() noexcept;
   void drop_terminators() noexcept;
   bool skip_on() noexcept;
   bool skip_line() noexcept;
@@ -93,8 +97,8 @@ class Framer {
   std::size_t end_ = 0;    // of the received bytes
   Cursor line_feed_{'\n'};
   Cursor nul_{'\0'};
-  std::size_t count_ = 0;     // bytes of the current counted message from begin_; 0: none
-  bool is_at_start_ = true;   // of the stream
+  std::size_t count_ = 0;  // bytes of the current counted message from begin_; 0: none
+  Start start_ = Start::proxy_header;
   bool after_count_ = false;  // a counted message has just ended
   Skip skip_ = Skip::nothing;
 };

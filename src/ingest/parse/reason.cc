@@ -26,6 +26,7 @@ constexpr std::array<Words, kMalformedReasons> kMalformed{{
     {"too_long", "it is longer than syslog.max_message"},
     {"framing", "the octet count before it is wrong"},
     {"memory", "unfinished messages took too much memory"},
+    {"proxy", "it is a PROXY header, which syslog.proxy_from does not expect"},
 }};
 constexpr std::array<Words, kIgnoredReasons> kIgnored{{
     {"allow", "it was sent from an address outside syslog.allow"},

@@ -20,8 +20,9 @@ enum class Malformed : std::uint8_t {
   too_long,  // over syslog.max_message
   framing,   // a wrong octet count
   memory,    // unfinished, and no memory left to wait for the rest
+  proxy,     // a PROXY header of a peer outside syslog.proxy_from
 };
-inline constexpr std::size_t kMalformedReasons = 10;
+inline constexpr std::size_t kMalformedReasons = 11;
 
 // Why a message is not an access, move or removal for us: qatime_ignored_total{reason}. The two reasons of one filter
 // share a label.

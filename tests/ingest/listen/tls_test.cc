@@ -20,11 +20,14 @@
 #include "ingest/listen/listener_fixture.h"
 #include "ingest/listen/tcp_listener.h"
 #include "ingest/parse/framing.h"
+#include "ingest/parse/proxy_headers.h"
+#include "log_lines.h"
 
 namespace qatime::ingest::tls_test {
 namespace {
 
 using namespace std::chrono_literals;
+using namespace std::string_literals;
 using boost::asio::ip::tcp;
 using Paths = std::vector<std::string>;
 using Catch::Contains;
@@ -73,11 +76,12 @@ class Fixture : public ListenerFixture {
     socket.connect({boost::asio::ip::address_v4::loopback(), listener->port()});
   }
 
-  // A client that has connected and whose handshake begins.
-  Client& begin(const Identity* identity = nullptr, int newest = TLS1_3_VERSION) {
+  // A client that has connected, has sent what is in front, and whose handshake begins.
+  Client& begin(const Identity* identity = nullptr, int newest = TLS1_3_VERSION, const std::string& in_front = "") {
     Client& client = clients.emplace_back(context, ca, identity);
     SSL_set_max_proto_version(client.stream.native_handle(), newest);
     connect(client.stream.next_layer());
+    boost::asio::write(client.stream.next_layer(), boost::asio::buffer(in_front));
     client.stream.async_handshake(boost::asio::ssl::stream_base::client,
                                   [&client](const boost::system::error_code& error) { client.greeted = error; });
     return client;
@@ -180,6 +184,82 @@ TEST_CASE_METHOD(Fixture, "A client that speaks no TLS is refused and disturbs n
   CHECK(paths == Paths{"/a"});
   CHECK(count("qatime_received_messages_total", "tls") == 1);
   CHECK(open() == 1);
+}
+
+TEST_CASE_METHOD(Fixture, "A PROXY header comes in front of TLS") {
+  const std::string header = GENERATE("PROXY TCP4 192.0.2.1 192.0.2.2 50000 1514\r\n"s,
+                                      binary_header(0x21, 0x21, kMappedAddresses + std::string(100, '\x16')));
+  const bool is_apart = GENERATE(false, true);
+  const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
+  config.syslog.proxy_from = {*parse_network("127.0.0.1")};
+  config.syslog.allow = {*parse_network("192.0.2.1")};
+  listen();
+  Client& client = begin(nullptr, version, header);
+  if (is_apart) settle();
+  run_until([&] { return client.greeted.has_value(); });
+  REQUIRE_FALSE(*client.greeted);
+  client.send(record_of("/a") + "\n");
+  run_until([&] { return paths.size() == 1; });
+  CHECK(metrics.sum("qatime_connections_refused_total") == 0);
+  CHECK(metrics.sum("qatime_malformed_total") == 0);
+}
+
+TEST_CASE_METHOD(Fixture, "syslog.allow judges whom the header names before TLS") {
+  config.syslog.proxy_from = {*parse_network("127.0.0.1")};
+  config.syslog.allow = {*parse_network("127.0.0.1")};
+  listen();
+  Client& client = begin(nullptr, TLS1_3_VERSION, "PROXY TCP4 192.0.2.1 192.0.2.2 50000 1514\r\n");
+  run_until([&] { return refused("allow") == 1 && client.greeted; });
+  CHECK(open() == 0);
+  CHECK(refused("handshake") == 0);
+}
+
+TEST_CASE_METHOD(Fixture, "One limit holds for PROXY header and handshake together") {
+  handshake_limit = 300ms;
+  config.syslog.proxy_from = {*parse_network("127.0.0.1")};
+  listen();
+  const std::string header =
+      GENERATE(""s, "PROXY "s, "PROXY TCP4 192.0.2.1 192.0.2.2 50000 1514\r\n\x16"s, binary_header(0x20, 0, ""));
+  tcp::socket silent{context};
+  connect(silent);
+  boost::asio::write(silent, boost::asio::buffer(header));
+  run_until([&] { return metrics.sum("qatime_connections_refused_total") == 1; });
+  CHECK(refused("timeout") == (header.size() > 6 ? 1 : 0));
+  CHECK(refused("proxy") == (header.size() > 6 ? 0 : 1));
+  CHECK(open() == 0);
+}
+
+TEST_CASE_METHOD(Fixture, "A health check in front of TLS is nobody's failure") {
+  config.syslog.proxy_from = {*parse_network("127.0.0.1")};
+  config.syslog.allow = {*parse_network("192.0.2.1")};
+  listen();
+  tcp::socket probe{context};
+  connect(probe);
+  boost::asio::write(probe, boost::asio::buffer(GENERATE(""s, binary_header(0x20, 0, ""))));
+  run_until([&] { return open() == 1; });
+  settle();
+  probe.close();
+  run_until([&] { return open() == 0; });
+  CHECK(metrics.sum("qatime_connections_refused_total") == 0);
+}
+
+TEST_CASE_METHOD(Fixture, "The header of a stranger in front of TLS names the key") {
+  const std::string header =
+      GENERATE("PROXY TCP4 192.0.2.1 192.0.2.2 50000 1514\r\n"s, binary_header(0x21, 0x11, kInetAddresses));
+  const std::size_t piece = GENERATE(3U, 1000U);
+  listen();
+  const std::string log = said(log::Format::text, [&] {
+    tcp::socket plain{context};
+    connect(plain);
+    plain.set_option(tcp::no_delay{true});
+    boost::asio::write(plain, boost::asio::buffer(header.substr(0, piece)));
+    settle();
+    if (piece < header.size()) boost::asio::write(plain, boost::asio::buffer(header.substr(piece)));
+    run_until([&] { return refused("handshake") == 1; });
+  });
+  CHECK_THAT(log,
+             Contains("no TLS connection with 127.0.0.1: it sends a PROXY header, which syslog.proxy_from does not "
+                      "expect"));
 }
 
 TEST_CASE_METHOD(Fixture, "A client that knows TLS 1.1 at most is refused") {

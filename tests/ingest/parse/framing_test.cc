@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "catch.h"
+#include "ingest/parse/proxy_headers.h"
 
 namespace qatime::ingest::framing_test {
 namespace {
@@ -28,6 +29,8 @@ std::string outcome(const Framer::Frame& frame) {
       return "[bad count]";
     case Framer::Kind::stray:
       return "[stray]";
+    case Framer::Kind::proxy_header:
+      return "[PROXY]";
   }
   return {};
 }
@@ -77,6 +80,50 @@ TEST_CASE("A byte order mark in front of a stream is skipped, and nowhere else")
     CHECK(frames("\xEF\xBB<14>a\n", chunk) == Outcomes{"\xEF\xBB<14>a"});
     CHECK(frames(mark, chunk).empty());
   }
+}
+
+TEST_CASE("A PROXY header in front of a stream is one frame, and nowhere else") {
+  const std::string header =
+      GENERATE("PROXY TCP4 192.0.2.1 192.0.2.2 50000 1514\r\n"s, "PROXY UNKNOWN\r\n"s, "PROXY nonsense\n"s,
+               binary_header(0x20, 0x00, ""), binary_header(0x21, 0x11, kInetAddresses),
+               binary_header(0x21, 0x21, kInet6Addresses + "\n<14>x\n6 <14>x"), binary_header(0x2F, 0xFF, "x"));
+  const std::string mark = "\xEF\xBB\xBF";
+  const std::size_t chunk = GENERATE(1U, 2U, 3U, 7U, 16U, 1000U);
+  CAPTURE(header, chunk);
+  CHECK(frames(header + "<14>a\n<14>b\n", chunk) == Outcomes{"[PROXY]", "<14>a", "<14>b"});
+  CHECK(frames(header + counted("<14>a") + counted("<14>b"), chunk) == Outcomes{"[PROXY]", "<14>a", "<14>b"});
+  CHECK(frames(header + mark + "<14>a\n", chunk) == Outcomes{"[PROXY]", "<14>a"});
+  CHECK(frames(header, chunk) == Outcomes{"[PROXY]"});
+  CHECK(frames(header.substr(0, header.size() - 1), chunk) == Outcomes{"[PROXY]"});
+  for (const std::string& front : {"<14>a\n"s, counted("<14>a"), header + "<14>a\n"}) {
+    Outcomes outcomes = frames(front + header + "\n<14>b\n", chunk);
+    CHECK(std::ranges::count(outcomes, "[PROXY]") == (front.starts_with(header) ? 1 : 0));
+    CHECK(outcomes.back() == "<14>b");
+  }
+}
+
+TEST_CASE("The begin of a PROXY header alone is none") {
+  for (const std::size_t chunk : {1U, 2U, 1000U}) {
+    CHECK(frames("\r\n\r\n", chunk).empty());
+    CHECK(frames("\r\n\r\n\0\r\nQU"s, chunk) == Outcomes{"QU"});
+    CHECK(frames("PROX", chunk) == Outcomes{"PROX"});
+    CHECK(frames("PROXY\n<14>a\n", chunk) == Outcomes{"PROXY", "<14>a"});
+    CHECK(frames("\r\n\r\n\0\r\nQUIT\r\n<14>a\n"s, chunk) == Outcomes{"QUIT", "<14>a"});
+    CHECK(frames("\r\n\r\n\0\r\n<14>a\n"s, chunk) == Outcomes{"<14>a"});
+    CHECK(frames("PROXY " + std::string(150, 'x') + "\n<14>a\n", chunk) ==
+          Outcomes{"PROXY " + std::string(150, 'x'), "<14>a"});
+    CHECK(frames(kBinaryMark + "\x21\x11\xFF\xFF\n<14>a\n", chunk) == Outcomes{"QUIT", "\x21\x11\xFF\xFF", "<14>a"});
+  }
+}
+
+TEST_CASE("A PROXY header that is abandoned is not waited for") {
+  Framer framer{kMax};
+  Outcomes outcomes;
+  receive(framer, binary_header(0x21, 0x11, std::string(300, 'x')).substr(0, 100), outcomes);
+  CHECK(framer.abandon());
+  CHECK(framer.memory() == 0);
+  receive(framer, "xx\n<14>a\nPROXY UNKNOWN\r\n<14>b\n", outcomes);
+  CHECK(outcomes == Outcomes{"<14>a", "PROXY UNKNOWN", "<14>b"});
 }
 
 TEST_CASE("A message ends after its octet count") {
