@@ -86,7 +86,7 @@ class Records(Subject):
         self.settings, self.policy = source.choice(POLICIES)
         self.now = model.iso_time(self.now_text.encode())
         self.zone = zoneinfo.ZoneInfo(self.zone_name)
-        self.headers = model.HeaderReader(self.zone, self.now)
+        self.headers = model.HeaderReader(self.zone, self.now, self.policy.future_limit)
         self.arguments = ["records", self.now_text, self.zone_name, *self.settings]
 
     def make(self, source, count):

@@ -11,14 +11,16 @@ import datetime
 import functools
 import ipaddress
 import re
+import unicodedata
 
 SECOND = 10**9
 HOUR = 3600 * SECOND
 
 # --- rules with a number, or that have changed -----------------------------------------------------------------------
 
-FUTURE_LIMIT = 24 * HOUR  # the default of policy.future_limit
-YEAR_LIMIT = 24 * HOUR    # how far ahead of now a time of RFC 3164 may be, when its year is chosen
+FUTURE_LIMIT = HOUR // 12  # the default of policy.future_limit
+YEAR_LIMITS = 24 * HOUR, 183 * 24 * HOUR  # it is within these, when the year of a time of RFC 3164 is chosen
+MOST_OF_PROXY_LINE, MOST_OF_PROXY_HEADER = 107, 16384  # bytes
 MAX_COMPONENT = 255
 MOST_SECONDS = 2**63 // SECOND - 1  # of a time, before and after 1970; a fraction must have room, too
 LEFT_BEHIND = (b"\r", b"\n", b"\0", b" ", b"#015", b"#000")  # by relays, at the end of a body
@@ -27,8 +29,9 @@ MARK = b"\xef\xbb\xbf"
 
 
 def fold(name):
-    """A name of a user, cluster or protocol, for comparisons without case."""
-    return name.lower()  # of bytes: the letters of ASCII
+    """A name of a user, cluster or protocol, for comparisons without case (Unicode section 3.13, D145)."""
+    decomposed = unicodedata.normalize("NFD", name.decode(errors="surrogateescape"))
+    return unicodedata.normalize("NFD", decomposed.casefold()).encode(errors="surrogateescape")
 
 
 # --- framing: RFC 6587 section 3.4 -----------------------------------------------------------------------------------
@@ -45,10 +48,22 @@ def strip_trailer(message):
     return message[:-1] if message.endswith((b"\r", b"\n", b"\0")) else message
 
 
+def proxy_header(stream):
+    """How long the PROXY header is that the stream begins with, or ends in. 0: there is none."""
+    if stream.startswith(b"PROXY "):
+        size = stream.find(b"\n", 0, MOST_OF_PROXY_LINE) + 1
+        return size or (len(stream) if len(stream) < MOST_OF_PROXY_LINE else 0)
+    if not stream.startswith(b"\r\n\r\n\0\r\nQUIT\n") or stream[12:13] and stream[12] >> 4 != 2:
+        return 0
+    size = 16 + int.from_bytes(stream[14:16], "big") if len(stream) >= 16 else len(stream)
+    return min(size, len(stream)) if size <= MOST_OF_PROXY_HEADER else 0
+
+
 def frames(stream, max_message):
     """The frames of a stream that is closed in an orderly way: pairs of kind and bytes."""
-    found = []
-    at = len(MARK) if stream.startswith(MARK) else 0
+    at = proxy_header(stream)
+    found = [("proxy_header", b"")] if at else []
+    at += len(MARK) if stream.startswith(MARK, at) else 0
     follows_count = False
     while (at := TERMINATORS.match(stream, at).end()) < len(stream):
         count = COUNT.match(stream, at)
@@ -100,10 +115,11 @@ DATA = re.compile(rb'[^ ]* [^ ]* (?:-|\[(?:[^"\]]|\](?! )|"(?:[^"\\]|\\.)*+")*+\
 
 
 class HeaderReader:
-    """Reads headers at a time, with a zone for times without one."""
+    """Reads headers at a time, with a zone for times without one, and a policy.future_limit for those without a year."""
 
-    def __init__(self, zone, now):
+    def __init__(self, zone, now, future_limit=FUTURE_LIMIT):
         self.zone, self.now = zone, now
+        self.latest = now + min(max(future_limit, YEAR_LIMITS[0]), YEAR_LIMITS[1])
 
     def read(self, message):
         return self.any_form(message.removeprefix(MARK), 0)
@@ -130,7 +146,7 @@ class HeaderReader:
         data = DATA.match(text, tag.end())
         if not data:
             raise Malformed("header")
-        return make_header(iso_time(begin[1]), begin[2], text[data.end():])
+        return make_header(iso_time(begin[1], self.zone), begin[2], text[data.end():])
 
     def foreign_rfc5424(self, text, relays):
         """For a relay, the version of the inner record is a tag, and a whole record has none."""
@@ -162,17 +178,17 @@ class HeaderReader:
         """TIME HOST qumulo BODY, or with commas."""
         time, comma, rest = text.partition(b",")
         if comma and b" " not in time:
-            return joined(iso_time(time), rest)
-        return self.plain(TIME_AND_HOST.match(text), iso_time, text, relays)
+            return joined(iso_time(time, self.zone), rest)
+        return self.plain(TIME_AND_HOST.match(text), lambda time: iso_time(time, self.zone), text, relays)
 
     def rfc3164(self, text, relays):
         """Mmm dd HH:MM:SS HOST qumulo BODY, or with commas."""
         at = DATE.match(text).end()
         clock_end = at + len("HH:MM:SS")
         if text[clock_end:clock_end + 1] == b",":
-            return joined(rfc3164_time(text[:clock_end], self.zone, self.now), text[clock_end + 1:])
+            return joined(rfc3164_time(text[:clock_end], self.zone, self.latest), text[clock_end + 1:])
         return self.plain(TIME_AND_HOST.match(text, at),
-                          lambda clock: rfc3164_time(text[:at] + clock, self.zone, self.now), text, relays)
+                          lambda clock: rfc3164_time(text[:at] + clock, self.zone, self.latest), text, relays)
 
     def plain(self, begin, read_time, text, relays):
         if not begin:
@@ -227,8 +243,8 @@ def fraction(digits, second):
     return 0 if second == 60 else int((digits or b"").ljust(9, b"0"))
 
 
-def iso_time(text):
-    """RFC 3339 section 5.6; without an offset the time is UTC. None for other text."""
+def iso_time(text, zone=datetime.timezone.utc):
+    """RFC 3339 section 5.6; without an offset a time of NFSv3 is of the zone, and others of UTC. None for other text."""
     match = RFC3339.fullmatch(text)
     if not match:
         return None
@@ -246,11 +262,15 @@ def iso_time(text):
             return None
         offset = (hours * 60 + minutes) * 60 * (-1 if match[8] == b"-" else 1)
     seconds = days * 86400 + hour * 3600 + minute * 60 + second - offset
+    if text[-1:] not in b"zZ" and not match[8] and 0 <= seconds < 2**32:
+        # With fold 0 it is the earlier of two, and in a gap the offset is that from before.
+        local = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=seconds)
+        seconds = int(local.replace(tzinfo=zone).timestamp())
     return seconds * SECOND + fraction(match[7], second) if abs(seconds) < MOST_SECONDS else None
 
 
-def rfc3164_time(text, zone, now):
-    """RFC 3164 section 4.1.2, in the latest year that puts it no further ahead of `now` than the limit."""
+def rfc3164_time(text, zone, latest):
+    """RFC 3164 section 4.1.2, in the last year that puts it no later than `latest`."""
     match = RFC3164.fullmatch(text)
     if not match or match[1] not in MONTHS:
         return None
@@ -258,7 +278,6 @@ def rfc3164_time(text, zone, now):
     hour, minute, second = int(match[3]), int(match[4]), int(match[5])
     if hour > 23 or minute > 59 or second > 60:
         return None
-    latest = now + YEAR_LIMIT
     year = 1970 + latest // (365 * 24 * HOUR) + 1
     for year in range(year, year - 10, -1):
         try:

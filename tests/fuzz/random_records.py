@@ -12,7 +12,7 @@ COMPONENTS = (b"d", b"data", b"x", b"f", b"a b", b".snapshot", b".snapshots", b"
               b"\xef\xbb\xbf", b"\r", b"\x7f", b"\xc2\x85", b"\xe2\x80\xae", b"message repeated 2 times: [x]",
               b"qumulo", b"- - -", b"'", b"%s")
 USERS = (b"1000", b"alice", b"AD\\alice", b"AD\\bob", b"ad\\ALICE", b"root", b"Root", b"system", b"S-1-5-21-1", b"",
-         b"a,b", b"\xc3\x84", b'x"y', b"AD\\M\xc3\x9cLLER", b"ad\\m\xc3\xbcller", b"AD\\u00e4", b"\xff")
+         b"a,b", b"\xc3\x84", b'x"y', b"AD\\M\xc3\x9cLLER", b"ad\\m\xc3\xbcller", b"ad\\mu\xcc\x88LLER", b"AD\\u00e4", b"\xff")
 CLIENTS = (*(b"192.0.2.1",) * 6, b"192.0.2.9", b"198.51.100.7", b"::1", b"10.1.2.3", b"2001:db8::7",
            b"::ffff:192.0.2.1", b"fe80::1%eth0", b"", b"10.0.0.300", b"010.1.2.3", b"::ffff:10.1.2.3", b"192.0.2.9 ",
            b"192.0.2.9\0", b"host", b"1.2.3", b"2001:DB8::7", b"1:2:3:4:5:6:7::", b"::1.2.3.4", b"192.0.2.9%1", b"::%",
@@ -331,7 +331,9 @@ class Maker:
 
     def stream(self, max_message):
         """The pieces in which a stream of some messages comes."""
-        parts = [b"\xef\xbb\xbf"] if self.one_in(10) else []
+        parts = [self.proxy_header()] if self.one_in(4) else []
+        if self.one_in(10):
+            parts.append(b"\xef\xbb\xbf")
         for _ in range(1 + self.below(5)):
             parts.append(self.framed(self.short_message(max_message)))
         stream = b"".join(parts)
@@ -347,6 +349,14 @@ class Maker:
             pieces.append(stream[at:at + size])
             at += size
         return pieces
+
+    def proxy_header(self):
+        """Of either version, and not always right: only its length matters."""
+        if self.one_in(2):
+            return b"PROXY " + self.any_of((b"TCP4 192.0.2.1 192.0.2.2 5 6", b"UNKNOWN", b"x" * self.below(120))) + b"\r\n"
+        size = self.any_of((0, 12, 36, self.below(300), 16368, 16369))
+        versions = b"\x21\x20\x31" if self.one_in(8) else b"\x21"
+        return b"\r\n\r\n\0\r\nQUIT\n%c\x11%s%s" % (self.any_of(versions), size.to_bytes(2, "big"), b"\n" * size)
 
     def short_message(self, max_message):
         message = self.message()

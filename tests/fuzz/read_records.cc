@@ -4,7 +4,7 @@
 //   read_records records NOW ZONE [SETTING...]   a row for each message
 //   read_records streams MAX_MESSAGE             a row for each frame, and "end" for each stream
 //
-// NOW is a time of RFC 3339, ZONE the one of RFC 3164 times, SETTING as for --set. A message, or what one read of a
+// NOW is a time of RFC 3339, ZONE that of times without one, SETTING as for --set. A message, or what one read of a
 // stream gives, is its length (four bytes, little-endian) and its bytes; length 0 ends a stream. A row has cells, with
 // tabs between, in which a tab is \t, a line feed \n and a backslash two.
 #include <algorithm>
@@ -78,8 +78,8 @@ void add_decision(Row& row, const Event& event) {
 void add_decision(Row& row, Ignored reason) { add(row, {"ignored", name(reason)}); }
 void add_decision(Row& row, Malformed reason) { add(row, {"malformed", name(reason)}); }
 
-Row describe_message(std::string_view message, const Policy& policy, const TimeZone& zone, Time now) {
-  const Parsed<Header> parsed_header = parse_header(message, zone, now);
+Row describe_message(std::string_view message, const Policy& policy, const LocalClock& local) {
+  const Parsed<Header> parsed_header = parse_header(message, local);
   if (const auto* const reason = std::get_if<Malformed>(&parsed_header))
     return {"malformed", std::string{name(*reason)}};
   const auto& header = std::get<Header>(parsed_header);
@@ -91,23 +91,22 @@ Row describe_message(std::string_view message, const Policy& policy, const TimeZ
   add(row, {"record", format_rfc3339(header.time), header.host, cluster_of(header.host), record.client, record.user,
             record.written_user, record.protocol, record.operation, record.status, record.file_id, record.path,
             record.target});
-  std::visit([&](const auto& decision) { add_decision(row, decision); }, policy.decide(header, record, now));
+  std::visit([&](const auto& decision) { add_decision(row, decision); }, policy.decide(header, record, local.now));
   return row;
 }
 
 int read_messages(std::string_view time, std::string_view zone_name, const std::vector<std::string>& settings) {
-  const Time now = parse_rfc3339(time).value();
-  const TimeZone zone = TimeZone::load(zone_name).value();
   const Config config = load_config("/dev/null", settings);
   const Exports exports = config.nfs.export_paths();
-  const SelfAddresses self;
+  const SelfAddresses self{config.policy.self};
   const Policy policy{config.policy, exports, self};
-  while (const auto message = read_text()) print(describe_message(*message, policy, zone, now));
+  const LocalClock local{TimeZone::load(zone_name).value(), parse_rfc3339(time).value(), policy.future_limit()};
+  while (const auto message = read_text()) print(describe_message(*message, policy, local));
   return 0;
 }
 
 void print_frame(const Framer::Frame& frame) {
-  constexpr std::array<std::string_view, 4> kKinds{"message", "too_long", "bad_count", "stray"};
+  constexpr std::array<std::string_view, 5> kKinds{"message", "too_long", "bad_count", "stray", "proxy_header"};
   print(Row{std::string{kKinds.at(static_cast<std::size_t>(frame.kind))}, std::string{frame.bytes}});
 }
 
