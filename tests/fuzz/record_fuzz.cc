@@ -116,7 +116,7 @@ class Subject {
 
   Config config_;
   Exports exports_ = config_.nfs.export_paths();
-  ingest::SelfAddresses self_;
+  ingest::SelfAddresses self_{config_.policy.self};
   ingest::Policy policy_{config_.policy, exports_, self_};
   metrics::Registry metrics_;
   std::size_t events_ = 0;

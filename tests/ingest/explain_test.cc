@@ -39,6 +39,18 @@ TEST_CASE("A line is explained field by field") {
   CHECK(line.why == "The object's atime becomes this time unless it is newer already.");
 }
 
+TEST_CASE("A line is explained with the addresses of policy.self") {
+  Config config;
+  config.policy.self = {"192.0.2.1"};
+  const auto outcome = [&](const std::string& client) {
+    const std::string body = R"(,"u",nfs3,fs_list_directory,ok,7,"/a/","")";
+    const std::string line = "2026-01-27T14:12:23Z q-1 qumulo " + client + body;
+    return std::string{explain(line, config, *parse_rfc3339("2026-01-28T00:00:00Z")).reason};
+  };
+  CHECK(outcome("192.0.2.1") == "self");
+  CHECK(outcome("192.0.2.2").empty());
+}
+
 TEST_CASE("A line is explained with the limit and the framing of a connection") {
   const std::string line = R"(2026-01-27T14:12:23Z q-1 qumulo ::1,"u",nfs3,fs_read_data,ok,7,"/a","")";
   const Time now = *parse_rfc3339("2026-01-28T00:00:00Z");
