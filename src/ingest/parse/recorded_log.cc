@@ -134,7 +134,7 @@ void RecordedLog::close() noexcept {
   if (descriptor_ > STDIN_FILENO) ::close(descriptor_);
   descriptor_ = -1;
   held_ = {};
-  buffer_ = {};
+  buffer_ = std::vector<char>{};  // {} would keep its memory
   gzip_.reset();
 }
 
@@ -149,9 +149,8 @@ std::size_t RecordedLog::read_file(std::span<char> space) {
   return static_cast<std::size_t>(size);
 }
 
-// Adds to what is held; false at the end of the file.
+// Adds to what is held, which is at the front of the buffer or nothing; false at the end of the file.
 bool RecordedLog::fill() {
-  std::copy(held_.begin(), held_.end(), buffer_.begin());
   const std::size_t size = read_file(std::span{buffer_}.subspan(held_.size()));
   held_ = std::span{buffer_}.first(held_.size() + size);
   return size > 0;

@@ -2,22 +2,45 @@
 #include "ingest/parse/recorded_log.h"
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <new>
 #include <random>
 #include <string>
 #include <string_view>
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include "catch.h"
+
+namespace {
+
+std::atomic<std::size_t> held{0};  // bytes of this program's memory, as malloc counts them
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+  void* const memory = std::malloc(size > 0 ? size : 1);
+  if (memory == nullptr) throw std::bad_alloc{};
+  held += malloc_usable_size(memory);
+  return memory;
+}
+
+void operator delete(void* memory) noexcept {
+  if (memory != nullptr) held -= malloc_usable_size(memory);
+  std::free(memory);
+}
+
+void operator delete(void* memory, std::size_t /*size*/) noexcept { operator delete(memory); }
 
 namespace qatime::ingest::recorded_log_test {
 namespace {
@@ -173,11 +196,23 @@ TEST_CASE_METHOD(Fixture, "A failure names the log so that no terminal is harmed
   CHECK(why_not(file) == "it can be read");
   REQUIRE(chmod(directory.c_str(), 0755) == 0);
   REQUIRE(chmod(file.c_str(), 0) == 0);
+  const std::string pipe = directory / "pipe";
+  REQUIRE(mkfifo(pipe.c_str(), 0) == 0);
   const bool is_root = geteuid() == 0;
   if (is_root) REQUIRE(setresuid(kNobody, kNobody, 0) == 0);
   const std::string why = why_not(file);
+  const std::string why_no_pipe = why_not(pipe);
   if (is_root) REQUIRE(setresuid(0, 0, 0) == 0);
   CHECK_THAT(why, Contains("Permission denied"));
+  CHECK_THAT(why_no_pipe, Contains("Permission denied"));
+}
+
+TEST_CASE("Standard input that is closed cannot be read") {
+  const int saved = dup(STDIN_FILENO);
+  close(STDIN_FILENO);
+  CHECK_THROWS_WITH(RecordedLog{"-"}, "-: Bad file descriptor");
+  dup2(saved, STDIN_FILENO);
+  close(saved);
 }
 
 TEST_CASE_METHOD(Fixture, "A log that is packed otherwise is refused with the command to type") {
@@ -292,6 +327,24 @@ TEST_CASE("What cannot be read says why") {
 std::ptrdiff_t open_descriptors() {
   using Entries = std::filesystem::directory_iterator;
   return std::distance(Entries{"/proc/self/fd"}, Entries{});
+}
+
+TEST_CASE_METHOD(Fixture, "A log that was read holds little memory") {
+  const std::string bytes = packed(noise(10'000));
+  RecordedLog log{write(bytes)};
+  const std::size_t before = held;
+  std::array<char, 10> space{};
+  CHECK(log.read(space) == space.size());
+  CHECK(held > before + 200'000);
+  CHECK(read_all(log).text.size() == 9'990);
+  CHECK(held <= before + 100);
+}
+
+TEST_CASE_METHOD(Fixture, "What is gone when its turn comes says so") {
+  const std::string file = write("one\ntwo");
+  RecordedLog log{file};
+  std::filesystem::remove(file);
+  CHECK_THROWS_WITH(log.ready(std::chrono::seconds{0}), file + ": No such file or directory");
 }
 
 TEST_CASE_METHOD(Fixture, "A file is open only while it is read") {
