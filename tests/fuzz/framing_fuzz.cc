@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Framing: a stream gives the frames that the rules of framing.cc give when they are applied to the whole of it,
-// however it is cut into reads; memory is bounded; and whatever came, the record behind the next line end is heard.
+// however it is cut into reads; memory is bounded; and whatever came, the record behind the next line end is heard,
+// unless a PROXY header says that it is longer.
 #include <algorithm>
 #include <cstring>
 #include <string>
@@ -8,12 +9,15 @@
 #include <vector>
 
 #include "ingest/parse/framing.h"
+#include "ingest/parse/proxy_header.h"
 #include "target.h"
 
 namespace {
 
 using namespace qatime::fuzz;
 using qatime::ingest::Framer;
+using qatime::ingest::measure_proxy_header;
+using qatime::ingest::ProxyExtent;
 using qatime::ingest::strip_trailer;
 
 using Outcome = std::pair<Framer::Kind, std::string>;
@@ -214,6 +218,9 @@ Outcomes in_pieces(std::string_view text, std::size_t max_message, Sizes sizes) 
 }
 
 void expect_next_record(std::string_view text, std::size_t max_message, Sizes sizes) {
+  constexpr std::string_view kNext = "\n<14>next\n";
+  const ProxyExtent header = measure_proxy_header(std::string{text}.append(kNext));
+  if (header.kind == ProxyExtent::Kind::unfinished || header.size > text.size() + 1) return;
   Stream stream{max_message};
   while (!text.empty()) {
     const std::size_t size = std::min(text.size(), sizes.next());
@@ -221,7 +228,7 @@ void expect_next_record(std::string_view text, std::size_t max_message, Sizes si
     text.remove_prefix(size);
     if (size % 8 == 0) stream.abandon();
   }
-  stream.receive("\n<14>next\n");
+  stream.receive(kNext);
   require(!stream.outcomes().empty() && stream.outcomes().back() == Outcome{Framer::Kind::message, "<14>next"},
           "the record behind the next line end is heard");
 }

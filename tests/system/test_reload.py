@@ -226,6 +226,22 @@ class Reload(Hangup):
         self.assertEqual(counters("ignored", "allow"), 1)
         counters.check_sums()
 
+    def test_a_balancer_is_believed_as_long_as_it_is_one(self):
+        [path] = self.make_files("file")
+        daemon = self.daemon(syslog__allow=["192.0.2.1"])
+        self.reload(daemon, syslog__proxy_from=["127.0.0.1"])
+        time_ = now()
+        with socket.create_connection(("127.0.0.1", daemon.port)) as sender:
+            sender.sendall(b"PROXY TCP4 192.0.2.1 192.0.2.2 50000 1514\r\n" + record(path, time_) + b"\n")
+            self.expect_atimes({path: time_})
+            self.reload(daemon, syslog__proxy_from=[])
+            sender.settimeout(60)
+            self.assertEqual(sender.recv(1), b"")
+        self.assertIn("syslog.allow does not have 127.0.0.1", daemon.log)
+        counters = daemon.stop()
+        self.assertEqual((counters("malformed"), counters("connections_refused", "allow")), (0, 1))
+        counters.check_sums()
+
     def test_rates_change(self):
         paths = self.make_files(*map(str, range(300)))
         daemon = self.daemon(nfs__max_rate=1)

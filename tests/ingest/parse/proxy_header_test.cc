@@ -78,7 +78,7 @@ TEST_CASE("A header has a bound") {
   const std::string longest = "PROXY UNKNOWN " + std::string(91, 'f');
   CHECK(measured(longest + "\r\n") == "107");
   CHECK(measured(longest + "f") == "unfinished");
-  CHECK(measured(longest + "ff\r\n") == "none");
+  CHECK(measured(longest + "f\r\n") == "none");
   CHECK(measured(binary_header(0x21, 0x11, std::string(kMaxProxyHeader - 16, 'x'))) == std::to_string(kMaxProxyHeader));
   CHECK(measured(binary_header(0x21, 0x11, std::string(kMaxProxyHeader - 15, 'x')).substr(0, 16)) == "none");
 }
@@ -144,7 +144,7 @@ TEST_CASE("A line that is not exactly one is wrong") {
     CHECK(source(line(text)) == "invalid");
   }
   CHECK(source(line("TCP4 192.0.2.1"s + '\0' + " 192.0.2.2 1 2")) == "invalid");
-  CHECK(source("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\n") == "invalid");
+  CHECK(source("PROXY TCP4 192.0.2.1 192.0.2.2 50000 1514\n") == "invalid");
   CHECK(source("PROXY UNKNOWN\n") == "invalid");
 }
 
