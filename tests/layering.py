@@ -22,7 +22,7 @@ ROOMS = {
     "ingest/parse": ("Bytes to records: framing, headers of balancers and syslog, CSV, JSON, recorded logs.", {"base"}),
     "ingest": ("Records to events: the policy, and which accesses are our own.",
                {"base", "config", "telemetry", "ingest/parse"}),
-    "ingest/listen": ("Sockets to bytes: TCP, TLS, UDP.", {"base", "config", "telemetry", "ingest/parse", "ingest"}),
+    "listen": ("Sockets to bytes: TCP, TLS, UDP.", {"base", "config", "telemetry", "ingest/parse", "ingest"}),
     "pending/container": ("Containers that count their bytes: slabs, sets, queues.", {"base"}),
     "pending": ("The index of the accesses that wait, by export and directory.", {"base", "pending/container"}),
     "store": ("The log on disk: SQLite, salvage, verification.", {"base", "config"}),
@@ -37,10 +37,10 @@ ROOMS = {
                "nfs/time_delta.h"}),
     "admin": ("HTTP for administrators: page, status, metrics.", {"base", "config", "telemetry", "version.h"}),
     "app": ("Who starts and stops what: the daemon, replay, the service manager.",
-            {"base", "config", "telemetry", "ingest", "ingest/listen", "ingest/parse/recorded_log.h", "store",
+            {"base", "config", "telemetry", "ingest", "listen", "ingest/parse/recorded_log.h", "store",
              "backlog", "redis/shared.h", "nfs", "apply", "admin", "version.h"}),
     "commands": ("The commands of the program, one file each.",
-                 {"base", "config", "ingest/explain.h", "ingest/listen/tls.h", "ingest/parse/recorded_log.h",
+                 {"base", "config", "ingest/explain.h", "listen/tls.h", "ingest/parse/recorded_log.h",
                   "store/state_directory.h", "store/verify.h", "redis/shared.h", "nfs", "admin/client.h",
                   "app/daemon.h", "app/replay.h", "version.h"}),
     "main": ("The command line.", {"base/log.h", "commands/commands.h"}),
@@ -53,7 +53,7 @@ HOMES = {
     "spdlog/": {"base/log"},
     "toml++/": {"config", "libraries"},
     "CLI/": {"main"},
-    "openssl/": {"ingest/listen/tls", "redis/tls"},
+    "openssl/": {"listen/tls", "redis/tls"},
     "boost/asio/ssl": set(),
     "zlib.h": {"ingest/parse/recorded_log", "store/checksum"},
     "utf8proc.h": {"base/log", "ingest/names"},
@@ -61,8 +61,8 @@ HOMES = {
     "boost/beast": {"admin", "libraries"},
     "hiredis/": {"redis/connection", "redis/tls"},
     "boost/json": {"ingest/parse", "admin", "commands", "base/log", "libraries"},
-    "boost/asio": {"libraries", "base/loop", "ingest/listen", "nfs", "admin", "commands", "app"},
-    "boost/asio/ip/address": {"base/address", "ingest", "ingest/listen", "nfs", "admin", "commands", "app", "config"},
+    "boost/asio": {"libraries", "base/loop", "listen", "nfs", "admin", "commands", "app"},
+    "boost/asio/ip/address": {"base/address", "ingest", "listen", "nfs", "admin", "commands", "app", "config"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
@@ -156,14 +156,14 @@ def self_test():
     for above, below in itertools.combinations(reversed([room for room in ROOMS if room != "main"]), 2):
         assert check({f"{below}/a.h": [f'"{above}/b.h"']}), (below, above)
     right = [("nfs/a.cc", "<nfsc/libnfs.h>"), ("base/log.cc", "<spdlog/sinks/sink.h>"),
-             ("config/a.cc", "<boost/asio/ip/address.hpp>"), ("ingest/listen/tls.cc", "<openssl/ssl.h>"),
+             ("config/a.cc", "<boost/asio/ip/address.hpp>"), ("listen/tls.cc", "<openssl/ssl.h>"),
              ("store/sqlite.cc", "<sqlite3.h>"), ("redis/connection.cc", "<hiredis/hiredis.h>")]
     wrong = [("apply/a.cc", '"nfs/connection.h"'), ("apply/a.cc", '"backlog/local.h"'), ("main.cc", '"nfs/client.h"'),
              ("redis/a.cc", '"backlog/local.h"'), ("other/a.cc", "<vector>"), ("a.h", "<vector>"),
              ("apply/a.cc", "<nfsc/libnfs.h>"), ("ingest/a.h", "  <spdlog/spdlog.h>"),
              ("app/daemon.cc", "<boost/beast/http.hpp>"), ("apply/a.cc", "<boost/asio/io_context.hpp>"),
              ("config/a.cc", "<boost/asio/io_context.hpp>"), ("ingest/a.cc", "<openssl/ssl.h>"),
-             ("ingest/listen/tls.cc", "<boost/asio/ssl.hpp>"), ("store/store.cc", "<sqlite3.h>"),
+             ("listen/tls.cc", "<boost/asio/ssl.hpp>"), ("store/store.cc", "<sqlite3.h>"),
              ("redis/servers.cc", "<hiredis/hiredis.h>")]
     for (name, header), expected in [(case, 0) for case in right] + [(case, 1) for case in wrong]:
         assert len(check({name: [header]})) == expected, (name, header)

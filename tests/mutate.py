@@ -56,7 +56,8 @@ FILES = {
     "src/base/path.cc": ["base", "ingest"],
 }
 PROGRAMS = ["base", "parse", "ingest", "listen"]
-ROOMS = ("src/base", "src/config", "src/telemetry", "src/ingest", "src/libraries")  # what these programs are made of
+# What these programs are made of.
+ROOMS = ("src/base", "src/config", "src/telemetry", "src/ingest", "src/listen", "src/libraries")
 
 OPERATORS = {
     "relation": {"<": ["<=", ">="], "<=": ["<", ">"], ">": [">=", "<="], ">=": [">", "<"], "==": ["!="], "!=": ["=="]},

@@ -7,7 +7,7 @@ of fault is found.
 
 - No two types of src/ have one name, nested ones included, because one word stands for one thing. `Kind` is exempt: it
   is always read with its class.
-- No folder of src/ has over 28 files, and none with its subfolders over 17 % of the lines: a drawer is no room.
+- No folder of src/ has over 28 files, and none with its subfolders over 16 % of the lines: a drawer is no room.
 - The second line of each header of src/ says in a noun phrase what the header holds.
 - No line of prose in a README or another document is over 120 columns; tables and code may be.
 - Comments and documents name only files that exist: a renamed file has left its old name nowhere.
@@ -24,7 +24,7 @@ import tempfile
 
 EXEMPT = {"Kind"}
 WIDTH = 120
-FOLDER, SHARE = 28, 0.17
+FOLDER, SHARE = 28, 0.16
 ENOUGH = 1000  # lines, for shares to mean something
 
 TYPE_OR_BRACE = re.compile(

@@ -5,7 +5,7 @@
 
 #include "commands/commands.h"
 #include "ingest/explain.h"
-#include "ingest/listen/tls.h"
+#include "listen/tls.h"
 #include "nfs/probe.h"
 #include "redis/shared.h"
 #include "store/state_directory.h"

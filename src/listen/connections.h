@@ -20,7 +20,7 @@
 #include "base/thread_checker.h"
 #include "config/config.h"
 #include "ingest/intake.h"
-#include "ingest/listen/tls.h"
+#include "listen/tls.h"
 #include "telemetry/metrics.h"
 
 namespace qatime::ingest {

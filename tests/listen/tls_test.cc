@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ingest/listen/tls.h"
+#include "listen/tls.h"
 
 #include <array>
 #include <deque>
@@ -15,12 +15,12 @@
 #include <fmt/core.h>
 
 #include "config/values.h"
-#include "ingest/listen/certificates.h"
-#include "ingest/listen/connections.h"
-#include "ingest/listen/listener_fixture.h"
-#include "ingest/listen/tcp_listener.h"
 #include "ingest/parse/framing.h"
 #include "ingest/parse/proxy_headers.h"
+#include "listen/certificates.h"
+#include "listen/connections.h"
+#include "listen/listener_fixture.h"
+#include "listen/tcp_listener.h"
 #include "log_lines.h"
 
 namespace qatime::ingest::tls_test {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ingest/listen/tcp_listener.h"
+#include "listen/tcp_listener.h"
 
 #include <algorithm>
 #include <array>
@@ -11,8 +11,8 @@
 #include <boost/asio/ip/v6_only.hpp>
 
 #include "base/loop.h"
-#include "ingest/listen/listen_error.h"
 #include "ingest/logger.h"
+#include "listen/listen_error.h"
 
 namespace qatime::ingest {
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A look at what has come shows how much of it is the header, and so much is read. All of an unfinished header is read,
 // or the socket would be readable all the time.
-#include "ingest/listen/proxy_header_reader.h"
+#include "listen/proxy_header_reader.h"
 
 #include <array>
 #include <cstddef>

@@ -4,7 +4,7 @@
 //
 // A completed wait may be queued for a connection that makes room or is closed meanwhile. So its handler shares the
 // ownership of it and looks whether its socket is still open.
-#include "ingest/listen/connections.h"
+#include "listen/connections.h"
 
 #include <cassert>
 #include <chrono>
@@ -17,9 +17,9 @@
 #include <boost/asio/post.hpp>
 
 #include "base/loop.h"
-#include "ingest/listen/proxy_header_reader.h"
 #include "ingest/logger.h"
 #include "ingest/message_stream.h"
+#include "listen/proxy_header_reader.h"
 
 namespace qatime::ingest {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ingest/listen/tcp_listener.h"
+#include "listen/tcp_listener.h"
 
 #include <cerrno>
 #include <deque>
@@ -14,8 +14,8 @@
 #include <boost/asio/write.hpp>
 #include <sys/resource.h>
 
-#include "ingest/listen/listen_error.h"
-#include "ingest/listen/listener_fixture.h"
+#include "listen/listen_error.h"
+#include "listen/listener_fixture.h"
 
 namespace qatime::ingest::tcp_listener_test {
 namespace {

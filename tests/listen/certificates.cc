@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ingest/listen/certificates.h"
+#include "listen/certificates.h"
 
 #include <cstdio>
 #include <fstream>

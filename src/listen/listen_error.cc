@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ingest/listen/listen_error.h"
+#include "listen/listen_error.h"
 
 #include <array>
 #include <cstddef>

@@ -11,7 +11,7 @@
 #include "base/loop.h"
 #include "base/thread_checker.h"
 #include "config/config.h"
-#include "ingest/listen/connections.h"
+#include "listen/connections.h"
 
 namespace qatime::ingest {
 

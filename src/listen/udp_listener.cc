@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ingest/listen/udp_listener.h"
+#include "listen/udp_listener.h"
 
 #include <algorithm>
 #include <array>
@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include "base/loop.h"
-#include "ingest/listen/listen_error.h"
 #include "ingest/logger.h"
 #include "ingest/parse/framing.h"
+#include "listen/listen_error.h"
 
 namespace qatime::ingest {
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // OpenSSL reads the socket itself. The stream of Asio would hold 68 KiB of buffers for each connection, copy every byte
 // twice more, and lose what a socket that does not block did not take at once.
-#include "ingest/listen/tls.h"
+#include "listen/tls.h"
 
 #include <algorithm>
 #include <array>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ingest/listen/udp_listener.h"
+#include "listen/udp_listener.h"
 
 #include <deque>
 #include <optional>
@@ -9,8 +9,8 @@
 
 #include <boost/asio/ip/udp.hpp>
 
-#include "ingest/listen/listen_error.h"
-#include "ingest/listen/listener_fixture.h"
+#include "listen/listen_error.h"
+#include "listen/listener_fixture.h"
 
 namespace qatime::ingest::udp_listener_test {
 namespace {

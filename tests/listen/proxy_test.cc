@@ -9,11 +9,11 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
 
-#include "ingest/listen/connections.h"
-#include "ingest/listen/listener_fixture.h"
-#include "ingest/listen/tcp_listener.h"
 #include "ingest/parse/proxy_header.h"
 #include "ingest/parse/proxy_headers.h"
+#include "listen/connections.h"
+#include "listen/listener_fixture.h"
+#include "listen/tcp_listener.h"
 #include "log_lines.h"
 
 namespace qatime::ingest::proxy_test {
