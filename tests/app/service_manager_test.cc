@@ -147,7 +147,7 @@ TEST_CASE("A socket is reached under a whole absolute path alone") {
   std::string longest = unique_path() + "-";
   longest.resize(sizeof sockaddr_un{}.sun_path - 1, 'n');
   const ServiceManager manager{longest};
-  for (const std::size_t more : {1, 2, 200}) {
+  for (const std::size_t more : {1U, 2U, 200U}) {
     CAPTURE(more);
     Notifier{longest + std::string(more, 'n')}.ready();
     CHECK(manager.receive().empty());
