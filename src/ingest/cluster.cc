@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/cluster.h"
 
+#include <cstddef>
+#include <span>
+
 #include "base/address.h"
 #include "ingest/logger.h"
 
 namespace qatime::ingest {
+namespace {
+
+// RFC 5424 section 6.2.4: no HOSTNAME is longer.
+constexpr std::size_t kLongest = 255;
+
+}  // namespace
 
 std::string_view cluster_of(std::string_view host) noexcept {
   if (is_host_address(host)) return {};
@@ -24,7 +33,7 @@ ClusterWatch::ClusterWatch(metrics::Registry& registry)
                                "Records of another cluster than the first, while policy.clusters is empty.")} {}
 
 void ClusterWatch::see(std::string_view host) {
-  const std::string_view cluster = cluster_of(host);
+  const std::string_view cluster = cluster_of(host).substr(0, kLongest);
   if (cluster == first_ || cluster.empty() || same_.has(cluster)) return;
   if (first_.empty()) {
     first_ = cluster;

@@ -8,6 +8,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <fmt/core.h>
@@ -309,6 +310,18 @@ TEST_CASE_METHOD(Fixture, "A cluster's name in another case or normal form is no
   std::vector<std::string> messages;
   for (const char* const host : {"köln-1", "KÖLN-2", "ko\u0308ln-3", "koln-1"}) {
     messages.push_back(fmt::format(R"(2026-01-27T14:12:23Z {} qumulo ::1,"u",nfs3,fs_open,ok,7,"/a","")", host));
+  }
+  take(messages);
+  CHECK(count("qatime_other_cluster_records_total") == 1);
+}
+
+TEST_CASE_METHOD(Fixture, "Overlong names of hosts take no time to compare") {
+  std::vector<std::string> messages;
+  for (const auto& [first, second] : {std::pair{"\u0301", "\u0323"}, std::pair{"\u0323", "\u0301"}}) {
+    std::string host = "a";
+    for (int i = 0; i < 1 << 18; ++i) host += first;
+    for (int i = 0; i < 1 << 18; ++i) host += second;
+    messages.push_back(fmt::format(R"(2026-01-27T14:12:23Z {}-1 qumulo ::1,"u",nfs3,fs_open,ok,7,"/a","")", host));
   }
   take(messages);
   CHECK(count("qatime_other_cluster_records_total") == 1);
