@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Networks of Asio would be no fewer lines: its parsers take 10.0.0.0/4294967304 for /8, and text with a NUL behind the
+// address. Its comparison of an address with a network takes twice the instructions.
 #include "base/address.h"
 
 #include <algorithm>

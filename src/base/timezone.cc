@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// absl::TimeZone reads the same files in far fewer lines of ours, but a record of RFC 3164 would take 1.1 times the
+// instructions. It also takes names that the database does not have, like localtime and Fixed/UTC+05:00:00.
 #include "base/timezone.h"
 
 #include <algorithm>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Boost.URL 1.81 would be no fewer lines: users, empty and percent-encoded hosts, and ports over 65535 are left to its
+// caller, and lists of hosts are no URLs.
 #include "base/url.h"
 
 #include <algorithm>
@@ -14,9 +16,8 @@ namespace {
 
 std::optional<std::uint16_t> parse_port(std::string_view text) noexcept {
   std::uint16_t port = 0;
-  const char* const end = text.data() + text.size();
-  const auto [read, error] = std::from_chars(text.data(), end, port);
-  return error == std::errc{} && read == end ? std::optional{port} : std::nullopt;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  return error == std::errc{} && end == text.data() + text.size() ? std::optional{port} : std::nullopt;
 }
 
 // Whether it may be part of a host, a scheme or a path here.
