@@ -48,7 +48,6 @@ bool MessageStream::deliver(const Framer::Frame& frame) {
     case Framer::Kind::stray:
       // The lie has been counted if it made its message malformed.
       if (!last_malformed_) intake_.reject(Malformed::framing);
-      break;
   }
   last_malformed_ = true;
   return false;

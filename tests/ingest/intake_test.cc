@@ -511,5 +511,18 @@ TEST_CASE_METHOD(Fixture, "Another policy holds from the next read on") {
   CHECK(metrics.sum("qatime_ignored_total") == 2);
 }
 
+TEST_CASE_METHOD(Fixture, "Another time zone holds from the next read on") {
+  const auto of_noon = [&] {
+    handed_over.clear();
+    intake.begin(Transport::tcp, 0, parse_rfc3339("2026-06-06T20:00:00Z"));
+    intake.message(R"(Jun  6 12:00:00 q-1 qumulo ::1,"u",nfs3,fs_read_data,ok,7,"/a","")");
+    intake.flush();
+    return handed_over;
+  };
+  CHECK(of_noon() == std::vector{"/a 2026-06-06T12:00:00.000000000Z"s});
+  intake.reconfigure(policy, *TimeZone::load("Asia/Tokyo"));
+  CHECK(of_noon() == std::vector{"/a 2026-06-06T03:00:00.000000000Z"s});
+}
+
 }  // namespace
 }  // namespace qatime::ingest::intake_test
