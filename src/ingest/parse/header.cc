@@ -216,8 +216,7 @@ Parsed<Header> parse_rfc3164(std::string_view message, const LocalClock& local, 
     const std::size_t end = message.size() - rest.size() + kClock;
     return parse_comma_joined(read_traditional(message.substr(0, end), local), message.substr(end + 1));
   }
-  const auto clock = take_token(rest);
-  if (!clock) return Malformed::header;
+  take_token(rest);
   const std::string_view text = message.substr(0, message.size() - rest.size() - 1);
   const auto host = take_token(rest);
   if (!host || host->empty()) return Malformed::header;

@@ -51,8 +51,8 @@ std::optional<nanoseconds> time_of_day(std::string_view text) noexcept {
 }  // namespace
 
 std::optional<Time> parse_rfc3164_time(std::string_view text, const LocalClock& local) {
+  if (text.size() < 4 || text[3] != ' ') return std::nullopt;
   const std::size_t space = text.rfind(' ');
-  if (text.size() < 5 || text[3] != ' ' || space < 4 || space == std::string_view::npos) return std::nullopt;
   const month of{month_number(text.substr(0, 3))};
   const day on{day_number(text.substr(4, space - 4))};
   const std::optional<nanoseconds> clock = time_of_day(text.substr(space + 1));

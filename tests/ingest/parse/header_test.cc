@@ -198,11 +198,11 @@ TEST_CASE("A tag may have a process id in brackets") {
 TEST_CASE("A record behind the header of a relay is read whole") {
   const std::string inner = "1 2026-01-27T14:12:23.9558Z a-b-1 qumulo - - - " + kBody;
   const std::string marked = "<14>" + inner;
-  const std::string message =
-      GENERATE_COPY("<14>Jan 28 19:53:40 localhost " + inner, "<14>2026-01-28T19:53:40+00:00 localhost " + inner,
-                    "<14>1 2026-01-28T19:53:43+00:00 localhost 1 - - - " + inner.substr(2),
-                    "<13>Jan 28 19:53:40 localhost " + marked, "<13>1 2026-01-28T19:53:40Z localhost - - - - " + marked,
-                    "<14>Jan 28 19:53:42 other <14>Jan 28 19:53:40 localhost " + inner);
+  const std::string message = GENERATE_COPY(
+      "<14>Jan 28 19:53:40 localhost " + inner, "<14>2026-01-28T19:53:40+00:00 localhost " + inner,
+      "<14>1 2026-01-28T19:53:43+00:00 localhost 1 - - - " + inner.substr(2),
+      "<13>Jan 28 19:53:40 localhost  " + marked, "<13>1 2026-01-28T19:53:40Z localhost - - - - " + marked,
+      "<14>Jan 28 19:53:42 other <14>Jan 28 19:53:40 localhost " + inner);
   const Header header = read(message);
   CHECK(header.form == HeaderForm::rfc5424);
   CHECK(format_rfc3339(header.time) == "2026-01-27T14:12:23.955800000Z");
@@ -215,10 +215,12 @@ TEST_CASE("Relays are looked through a few at a time") {
   for (int relays = 0; relays < 4; ++relays) message = "<14>Jan 28 19:53:40 relay " + message;
   CHECK(read(message).host == "a-b-1");
   CHECK(refusal("<14>Jan 28 19:53:40 relay " + message) == "tag");
-  std::string wrapped = "2026-01-27T14:12:23Z a-b-1 qumulo - - - BODY";
-  for (int relays = 0; relays < 4; ++relays) wrapped = "2026-01-28T19:53:40Z relay 1 - - - " + wrapped;
-  CHECK(read("<14>1 " + wrapped).host == "a-b-1");
-  CHECK(refusal("<14>1 2026-01-28T19:53:40Z relay 1 - - - " + wrapped) == "tag");
+  for (const std::string begin : {"2026-01-28T19:53:40Z relay 1 - - - ", "2026-01-28T19:53:40Z relay - - - - 1 "}) {
+    std::string wrapped = "2026-01-27T14:12:23Z a-b-1 qumulo - - - BODY";
+    for (int relays = 0; relays < 4; ++relays) wrapped = begin + wrapped;
+    CHECK(read("<14>1 " + wrapped).host == "a-b-1");
+    CHECK(refusal("<14>1 " + begin + wrapped) == "tag");
+  }
   std::string deep;
   while (deep.size() < 256 << 10) deep += "<14>Jan 28 19:53:40 relay ";
   CHECK(refusal(deep) == "tag");
@@ -269,6 +271,7 @@ TEST_CASE("Bytes that are no header are malformed by reason") {
   CHECK(refusal("<14>1 2026-01-27T14:12:23Z host qumulo - -") == "header");
   CHECK(refusal("<14>1 2026-01-27T14:12:23Z host qumulo - - [x BODY") == "header");
   CHECK(refusal("<14>1 2026-01-27T14:12:23Z host qumulo - - BODY x") == "header");
+  CHECK(refusal("<14>1 2026-01-27T14:12:23Z host qumulo - - x] BODY") == "header");
   CHECK(refusal("2026-01-27T14:12:23Z  qumulo BODY") == "header");
   CHECK(refusal("2026-01-27T14:12:23Z,qumulo BODY") == "header");
   CHECK(refusal("2026-01-27T14:12:23Z,,qumulo BODY") == "header");
@@ -280,10 +283,14 @@ TEST_CASE("Other programs are told by their tag") {
   CHECK(refusal("2026-01-27T14:12:23Z,host,cron  start") == "tag");
   CHECK(refusal("<46>Jan 27 14:12:23 host rsyslogd: start") == "tag");
   CHECK(refusal("2026-01-27T14:12:23Z host qumulos BODY") == "tag");
+  CHECK(refusal("2026-01-27T14:12:23Z host [47]: BODY") == "tag");
+  CHECK(refusal("2026-01-27T14:12:23Z host : BODY") == "tag");
+  CHECK(refusal("2026-01-27T14:12:23Z host qumulo[: BODY") == "tag");
 }
 
 TEST_CASE("A time that is no time is malformed") {
   CHECK(refusal("<14>1 - host qumulo - - - BODY") == "time");
+  CHECK(refusal("<14>1  host qumulo - - - BODY") == "time");
   CHECK(refusal("<14>1 2026-02-30T14:12:23Z host qumulo - - - BODY") == "time");
   CHECK(refusal("<14>yesterday host qumulo BODY") == "time");
   CHECK(refusal("2026-01-27T25:12:23Z host qumulo BODY") == "time");

@@ -108,5 +108,13 @@ TEST_CASE("Text that is no traditional time is nothing") {
   }
 }
 
+TEST_CASE("Characters beside the digits are no digits, and a day has two at most") {
+  for (const char* const text : {"Jun  : 14:52:28", "Jun 1: 14:52:28", "Jun :1 14:52:28", "Jun 061 14:52:28",
+                                 "Jun  6 14:4::28", "Jun  6 1::52:28", "Jun  6 14:52:1:"}) {
+    CAPTURE(text);
+    CHECK(read(text, "2026-06-06T14:52:28Z") == "nothing");
+  }
+}
+
 }  // namespace
 }  // namespace qatime::ingest::rfc3164_test
