@@ -48,12 +48,14 @@ FILES = {
     "src/ingest/explain.cc": ["ingest"],
     "src/ingest/intake.cc": ["ingest", "listen"],
     "src/ingest/message_stream.cc": ["ingest", "listen"],
-    "src/ingest/words.h": ["ingest"],
+    "src/ingest/names.cc": ["ingest"],
+    "src/ingest/self_addresses.cc": ["ingest"],
     "src/base/timestamp.cc": ["base", "parse", "ingest"],
     "src/base/address.cc": ["base", "ingest", "listen"],
     "src/base/timezone.cc": ["base"],
     "src/base/posix_zone.cc": ["base"],
     "src/base/path.cc": ["base", "ingest"],
+    "src/base/url.cc": ["base"],
 }
 PROGRAMS = ["base", "parse", "ingest", "listen"]
 # What these programs are made of.
