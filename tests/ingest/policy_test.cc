@@ -242,6 +242,15 @@ TEST_CASE_METHOD(Fixture, "Names of users and clusters compare without case beyo
   CHECK(decide(of) == "ignored cluster");
 }
 
+TEST_CASE_METHOD(Fixture, "Letters have a case from the first to the last, and other characters have none") {
+  Record of = record("fs_read_data", "/a");
+  config.include_users = {"az@["};
+  of.user = of.written_user = "AZ@[";
+  CHECK(decide(of) == "access /a");
+  of.user = of.written_user = "az`{";
+  CHECK(decide(of) == "ignored user");
+}
+
 TEST_CASE_METHOD(Fixture, "Clients are included and excluded by network") {
   Record of = record("fs_read_data", "/a");
   config.include_clients = {*parse_network("192.0.2.0/24"), *parse_network("2001:db8::/32")};
