@@ -171,7 +171,6 @@ class Daemon {
     apply_loop_.start();
     apply_.start();
     read_when_we_know_ourselves();
-    tell_status_every_10_seconds();
     ask_whether_all_loops_turn();
     if (routes_) look_every_few_seconds();
     main_.run();
@@ -249,6 +248,7 @@ class Daemon {
       if (is_stopping_) return;
       kLog.info("ready: qatime {}", kVersion);
       service_manager_.ready();
+      tell_status_every_10_seconds();
     });
   }
 
