@@ -10,7 +10,7 @@ import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FROM_THE_SYSTEM = {"threads", "boost", "openssl", "libnfs", "zlib", "sqlite3"}
+FROM_THE_SYSTEM = {"threads", "boost", "openssl", "libnfs", "zlib", "libutf8proc", "sqlite3"}
 LEFT_OUT_WITHOUT = {"hiredis", "hiredis_ssl"}
 
 
