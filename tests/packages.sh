@@ -7,8 +7,8 @@
 BUILD_PACKAGES="g++ meson ninja-build pkg-config libnfs-dev libssl-dev zlib1g-dev libutf8proc-dev libsqlite3-dev
   libboost1.81-dev libhiredis-dev libspdlog-dev libfmt-dev libtomlplusplus-dev libcli11-dev catch2 ccache"
 # ccache finds a file again that was compiled in another clone, because it takes paths relative to this one and leaves
-# the build's directory out. The rest is for meson's precompiled headers, which it would pass by without.
-export CCACHE_BASEDIR="${CCACHE_BASEDIR:-$PWD}" CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros
+# the build's directory out. It leaves the locale out, too, and does not pass by meson's precompiled headers.
+export CCACHE_BASEDIR="${CCACHE_BASEDIR:-$PWD}" CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros,locale
 
 # Needed to try it.
 SERVER_PACKAGES="nfs-ganesha nfs-ganesha-mem nfs-ganesha-vfs"

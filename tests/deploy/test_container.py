@@ -96,13 +96,13 @@ class Container(Case):
             return []
         known = pathlib.Path(subprocess.run(["ccache", "--get-config=cache_dir"], check=True, capture_output=True,
                                             text=True).stdout.strip())
-        copy = cls.scratch.directory("ccache")
+        copy, settings = cls.scratch.directory("ccache"), cls.scratch.path / "ccache.conf"
         if known.is_dir():
             shutil.copytree(known, copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns("tmp"))
-        (copy / "ccache.conf").write_text("base_dir = /source\nhash_dir = false\nread_only = true\n"
-                                          "sloppiness = pch_defines,time_macros\ntemporary_dir = /tmp\n")
-        subprocess.run(["chmod", "-R", "a+rX", copy], check=True)
-        return [f"--volume={copy}:/root/.cache/ccache:ro"]
+        settings.write_text("base_dir = /source\nhash_dir = false\nread_only = true\ntemporary_dir = /tmp\n"
+                            "sloppiness = pch_defines,time_macros,locale\n")
+        subprocess.run(["chmod", "-R", "a+rX", copy, settings], check=True)
+        return [f"--volume={copy}:/root/.cache/ccache:ro", f"--volume={settings}:/etc/ccache.conf:ro"]
 
     def settings(self):
         local = self.server.host.startswith("127.")
