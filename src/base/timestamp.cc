@@ -137,12 +137,13 @@ std::optional<Time> parse_rfc3339(std::string_view text) noexcept {
 }
 
 std::string format_rfc3339(Time time) {
-  const auto midnight = floor<days>(time);
+  const auto whole = floor<seconds>(time);
+  const auto midnight = floor<days>(whole);  // which Time cannot hold on its first day
   const year_month_day date{midnight};
-  const hh_mm_ss clock{time - midnight};
+  const hh_mm_ss clock{whole - midnight};
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z", static_cast<int>(date.year()),
                      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), clock.hours().count(),
-                     clock.minutes().count(), clock.seconds().count(), clock.subseconds().count());
+                     clock.minutes().count(), clock.seconds().count(), (time - whole).count());
 }
 
 }  // namespace qatime
