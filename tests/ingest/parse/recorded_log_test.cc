@@ -28,11 +28,15 @@ std::atomic<std::size_t> held{0};  // bytes of this program's memory, as malloc 
 
 }  // namespace
 
-void* operator new(std::size_t size) {
+void* operator new(std::size_t size, const std::nothrow_t& /*tag*/) noexcept {
   void* const memory = std::malloc(size > 0 ? size : 1);
-  if (memory == nullptr) throw std::bad_alloc{};
-  held += malloc_usable_size(memory);
+  if (memory != nullptr) held += malloc_usable_size(memory);
   return memory;
+}
+
+void* operator new(std::size_t size) {
+  if (void* const memory = operator new(size, std::nothrow)) return memory;
+  throw std::bad_alloc{};
 }
 
 void operator delete(void* memory) noexcept {
