@@ -55,6 +55,7 @@ bool SelfAddresses::contains(const Address& address, Time time) const {
 std::vector<OwnAddress> SelfAddresses::known(Time now) const {
   const MutexLock lock{mutex_};
   std::vector<OwnAddress> all;
+  all.reserve(current_.size() + former_.size());
   for (const Address& address : current_) all.push_back({address, now});
   for (const OwnAddress& former : former_) {
     if (!has(current_, former.address)) all.push_back(former);

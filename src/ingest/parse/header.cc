@@ -229,17 +229,17 @@ Parsed<Header> parse_rfc3164(std::string_view message, const LocalClock& local, 
 // `TIME HOST qumulo `. What has neither the tag nor a time in its place may be anything.
 Parsed<Header> parse_iso(std::string_view message, bool has_priority, const LocalClock& local, int relays) {
   std::string_view rest = message;
-  const auto time = take_token(rest);
-  const std::size_t comma = time.value_or(message).find(',');
+  const std::string_view time = take_token(rest).value_or(message);  // without a blank there is no host, either
+  const std::size_t comma = time.find(',');
   if (comma != std::string_view::npos) {
     return parse_comma_joined(read_iso(message.substr(0, comma), local), message.substr(comma + 1));
   }
   const auto host = take_token(rest);
   if (!host || host->empty()) return Malformed::header;
-  if (!skip_tag(rest)) return parse_foreign(parse_rfc3339(*time).has_value(), rest, local, relays);
+  if (!skip_tag(rest)) return parse_foreign(parse_rfc3339(time).has_value(), rest, local, relays);
   const bool has_nils = skip(rest, "- - - ");
   const HeaderForm form = has_nils ? HeaderForm::log_filter : has_priority ? HeaderForm::forward : HeaderForm::file;
-  return make_header(form, read_iso(*time, local), *host, rest);
+  return make_header(form, read_iso(time, local), *host, rest);
 }
 
 Parsed<Header> parse_any(std::string_view message, const LocalClock& local, int relays) {
