@@ -43,8 +43,9 @@ std::string_view take_word(std::string_view& text) noexcept {
 
 bool is_port(std::string_view text) noexcept {
   unsigned port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  const bool is_number = error == std::errc{} && end == text.data() + text.size();
+  const char* const last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, port);
+  const bool is_number = error == std::errc{} && end == last;
   return is_number && port <= 65'535 && (text.front() != '0' || text.size() == 1);
 }
 
@@ -71,10 +72,10 @@ ProxySource read_line(std::string_view line) noexcept {
 }
 
 ProxySource read_binary(std::string_view header) noexcept {
-  enum : unsigned { kLocal, kProxy };                           // commands
-  enum : unsigned { kNoFamily, kInet, kInet6, kUnix };          // families of addresses
-  enum : unsigned { kNoProtocol, kStream };                     // protocols
-  constexpr std::array<std::size_t, 4> kSizes{0, 12, 36, 216};  // bytes of the addresses and ports, by family
+  enum : unsigned { kLocal, kProxy };                   // commands
+  enum : unsigned { kNoFamily, kInet, kInet6, kUnix };  // families of addresses
+  enum : unsigned { kNoProtocol, kStream };             // protocols
+  constexpr std::array kSizes{12U, 36U, 216U};          // bytes of the addresses and ports, by family from kInet on
 
   const unsigned command = byte_at(header, 12) & 0xF;
   if (command == kLocal) return {ProxySource::Kind::balancer};
@@ -83,7 +84,7 @@ ProxySource read_binary(std::string_view header) noexcept {
   if (command != kProxy || family > kUnix || protocol > kStream) return {};
   const std::string_view addresses = header.substr(kFixed);
   if (family == kNoFamily || protocol == kNoProtocol) return {ProxySource::Kind::balancer};
-  if (addresses.size() < kSizes.at(family)) return {};
+  if (addresses.size() < kSizes.at(family - kInet)) return {};
   if (family == kUnix) return {ProxySource::Kind::balancer};
   if (family == kInet) return {ProxySource::Kind::client, ipv4_address(addresses.data())};
   ProxySource source{ProxySource::Kind::client};

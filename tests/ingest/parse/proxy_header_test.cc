@@ -78,6 +78,7 @@ TEST_CASE("A header has a bound") {
   const std::string longest = "PROXY UNKNOWN " + std::string(91, 'f');
   CHECK(measured(longest + "\r\n") == "107");
   CHECK(measured(longest + "f") == "unfinished");
+  CHECK(measured(longest + "ff") == "none");
   CHECK(measured(longest + "f\r\n") == "none");
   CHECK(measured(binary_header(0x21, 0x11, std::string(kMaxProxyHeader - 16, 'x'))) == std::to_string(kMaxProxyHeader));
   CHECK(measured(binary_header(0x21, 0x11, std::string(kMaxProxyHeader - 15, 'x')).substr(0, 16)) == "none");
