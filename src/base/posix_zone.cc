@@ -8,7 +8,7 @@ namespace qatime {
 
 using namespace std::chrono;
 
-// Reads the text from left to right; once something did not fit, everything after fails too.
+// Reads the text from left to right, and keeps in mind whether all of it fitted.
 class PosixZoneReader {
  public:
   explicit PosixZoneReader(std::string_view text) noexcept : text_{text} {}
@@ -20,7 +20,7 @@ class PosixZoneReader {
     const auto length = static_cast<std::size_t>(end - text_.begin());
     text_.remove_prefix(length);
     if (quoted) expect('>');
-    if (length < 3) fail();
+    if (length < 3) ok_ = false;
   }
 
   // How far the clock is behind UTC, [+-]h[:m[:s]], as an offset.
@@ -71,7 +71,7 @@ class PosixZoneReader {
       value = value * 10 + static_cast<unsigned>(text_[digits] - '0');
     }
     text_.remove_prefix(digits);
-    if (digits == 0 || value < least || value > most) fail();
+    if (digits == 0 || value < least || value > most) ok_ = false;
     return value;
   }
 
@@ -82,12 +82,7 @@ class PosixZoneReader {
   }
 
   void expect(char c) noexcept {
-    if (!skip(c)) fail();
-  }
-
-  void fail() noexcept {
-    ok_ = false;
-    text_ = {};
+    if (!skip(c)) ok_ = false;
   }
 
   std::string_view text_;
@@ -99,7 +94,7 @@ std::optional<PosixZone> PosixZone::parse(std::string_view text) noexcept {
   PosixZoneReader reader{text};
   reader.name();
   zone.standard_ = reader.offset();
-  if (reader.ok() && !reader.at_end()) {
+  if (!reader.at_end()) {
     reader.name();
     Saving saving{.offset = zone.standard_ + hours{1}, .begin = {}, .end = {}};
     if (!reader.at(',')) saving.offset = reader.offset();
@@ -132,7 +127,7 @@ seconds PosixZone::offset_at(sys_seconds time) const noexcept {
   const sys_seconds begin{saving_->begin.in(date.year()).time_since_epoch() - standard_};
   const sys_seconds end{saving_->end.in(date.year()).time_since_epoch() - saving_->offset};
   // South of the equator it is in force over the turn of the year.
-  const bool is_saving = begin < end ? time >= begin && time < end : time >= begin || time < end;
+  const bool is_saving = begin <= end ? time >= begin && time < end : time >= begin || time < end;
   return is_saving ? saving_->offset : standard_;
 }
 

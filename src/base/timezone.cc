@@ -26,7 +26,6 @@ class ByteReader {
   std::string_view take(std::size_t size) noexcept {
     if (size > bytes_.size()) {
       ok_ = false;
-      bytes_ = {};
       return {};
     }
     const std::string_view taken = bytes_.substr(0, size);

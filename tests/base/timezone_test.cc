@@ -26,9 +26,10 @@ std::string utc(std::string_view name, std::string_view local) {
   return utc(*zone, local);
 }
 
+using namespace std::string_literals;
+
 // A zone of one offset and a rule from the first instant of 1970 on.
 std::string make_file(std::string_view rule, char version = '2') {
-  using namespace std::string_literals;
   const std::string magic = "TZif"s + version + std::string(15, '\0');
   const auto count = [](char value) { return "\0\0\0"s + value; };
   const std::string counts = count(0) + count(0) + count(0) + count(1) + count(1) + count(4);
@@ -83,6 +84,10 @@ TEST_CASE("After the last transition of the file the rule goes on") {
   CHECK(utc("Asia/Tokyo", "2099-01-27T14:00:00") == "2099-01-27T05:00:00");
 }
 
+TEST_CASE("Without a rule the offset of the last transition stays in force") {
+  CHECK(utc_by_rule("", "2026-06-06T12:00:00") == "2026-06-06T12:00:00");
+}
+
 TEST_CASE("Every form of a rule is understood") {
   CHECK(utc_by_rule("UTC0", "2026-06-06T12:00:00") == "2026-06-06T12:00:00");
   CHECK(utc_by_rule("<+0330>-3:30", "2026-06-06T12:00:00") == "2026-06-06T08:30:00");
@@ -100,6 +105,69 @@ TEST_CASE("Every form of a rule is understood") {
   CHECK(utc_by_rule("AAA0BBB-2,59/0,300", "2025-02-28T23:59:59") == "2025-02-28T23:59:59");
   CHECK(utc_by_rule("XXX3EDT4,0/0,J365/23", "2026-01-01T00:00:00") == "2026-01-01T04:00:00");
   CHECK(utc_by_rule("XXX3EDT4,0/0,J365/23", "2026-12-31T23:59:59") == "2027-01-01T03:59:59");
+}
+
+TEST_CASE("Each part of a rule may be as large as its bound, and no larger") {
+  for (const char* const rule : {"AZaz0", "zZA0", "<A0+>0", "AAA24", "AAA-24:59:59", "AAA+1", "AAA000"}) {
+    CAPTURE(rule);
+    CHECK(TimeZone::parse("zone", make_file(rule)));
+  }
+  for (const char* const date :
+       {"M1.1.0", "M12.5.6", "M3.4.0", "J1", "J365", "0", "365", "0/167", "0/-167:59:59", "0/+1"}) {
+    CAPTURE(date);
+    CHECK(TimeZone::parse("zone", make_file("AAA0BBB," + std::string{date} + ",J100")));
+    CHECK(TimeZone::parse("zone", make_file("AAA0BBB,J100," + std::string{date})));
+  }
+  for (const char* const rule :
+       {"AA0", "<AA>0", "A@A0", "A[A0", "AAA25", "AAA-25", "AAA0:60", "AAA0:0:60", "AAA0000",
+        "AAA0:", "AAA0:0:", "AAA-+1", "AAA+-1", "AAA0BB1,J1,J2", "AAA0BBB,J1J2", "AAA0BBB25,J1,J2"}) {
+    CAPTURE(rule);
+    CHECK_FALSE(TimeZone::parse("zone", make_file(rule)));
+  }
+  for (const char* const date :
+       {"M0.1.0", "M13.1.0", "M1.0.0", "M1.6.0", "M1.1.7", "M1.1", "M1..1", "M.1.1",  "J0",       "J366",
+        "366",    "0/168",   "0/-168", "0/",     "J",      "",     "K1",    "0/0:60", "0/0:0:60", "J0001"}) {
+    CAPTURE(date);
+    CHECK_FALSE(TimeZone::parse("zone", make_file("AAA0BBB," + std::string{date} + ",J100")));
+    CHECK_FALSE(TimeZone::parse("zone", make_file("AAA0BBB,J100," + std::string{date})));
+  }
+}
+
+TEST_CASE("Clocks change in the second that the rule names") {
+  // South of the equator, where daylight saving time goes over the turn of the year.
+  const char* const south = "AEST-10AEDT,M10.1.0,M4.1.0/3";
+  CHECK(utc_by_rule(south, "2026-04-05T01:59:59") == "2026-04-04T14:59:59");
+  CHECK(utc_by_rule(south, "2026-04-05T02:59:59") == "2026-04-04T15:59:59");
+  CHECK(utc_by_rule(south, "2026-04-05T03:00:00") == "2026-04-04T17:00:00");
+  CHECK(utc_by_rule(south, "2026-10-04T01:59:59") == "2026-10-03T15:59:59");
+  CHECK(utc_by_rule(south, "2026-10-04T03:00:00") == "2026-10-03T16:00:00");
+  CHECK(utc_by_rule("AAA-1:30:15", "2026-06-06T12:00:00") == "2026-06-06T10:29:45");
+  CHECK(utc_by_rule("AAA+1:30:15", "2026-06-06T12:00:00") == "2026-06-06T13:30:15");
+  // Without a time it is 02:00, and without an offset an hour more.
+  CHECK(utc_by_rule("AAA0BBB,J100,J200", "2026-04-10T01:59:59") == "2026-04-10T01:59:59");
+  CHECK(utc_by_rule("AAA0BBB,J100,J200", "2026-04-10T03:00:00") == "2026-04-10T02:00:00");
+  CHECK(utc_by_rule("AAA0BBB,99/3,J200", "2026-04-10T02:59:59") == "2026-04-10T02:59:59");
+  CHECK(utc_by_rule("AAA0BBB,99/3,J200", "2026-04-10T04:00:00") == "2026-04-10T03:00:00");
+  CHECK(utc_by_rule("CET-1CEST,M3.5.0,M10.5.0/3", "2026-10-25T02:59:59") == "2026-10-25T00:59:59");
+  CHECK(utc_by_rule("CET-1CEST,M3.5.0,M10.5.0/3", "2026-10-25T03:00:00") == "2026-10-25T02:00:00");
+  // 28 February is day 59 of any year, and 1 March is J60.
+  CHECK(utc_by_rule("AAA0BBB-2,J59/0,J300", "2024-02-28T02:00:00") == "2024-02-28T00:00:00");
+  CHECK(utc_by_rule("AAA0BBB-2,M2.4.3/0,J300", "2026-02-25T02:00:00") == "2026-02-25T00:00:00");
+}
+
+TEST_CASE("The year of a change is that of the zone's clocks") {
+  CHECK(utc_by_rule("AAA-12BBB-13,J1/0,J100", "2027-01-01T02:00:00") == "2026-12-31T13:00:00");
+  CHECK(utc_by_rule("AAA12BBB11,J365/22,J100", "2026-12-31T23:30:00") == "2027-01-01T10:30:00");
+}
+
+TEST_CASE("Daylight saving time that ends when it begins never comes") {
+  CHECK(utc_by_rule("AAA0BBB,J100/2,J100/3", "2026-04-10T12:00:00") == "2026-04-10T12:00:00");
+  CHECK(utc_by_rule("AAA0BBB,J100/2,J100/3", "2026-12-10T12:00:00") == "2026-12-10T12:00:00");
+}
+
+TEST_CASE("Two changes may be two days apart") {
+  CHECK(utc_by_rule("AAA12BBB11,J101/0,J103/2", "2026-04-13T01:30:00") == "2026-04-13T12:30:00");
+  CHECK(utc_by_rule("AAA0BBB-1,J101/0,J103/2", "2026-04-11T12:00:00") == "2026-04-11T11:00:00");
 }
 
 TEST_CASE("What is no rule makes the file unreadable") {
@@ -144,6 +212,37 @@ TEST_CASE("A file that was cut or is of another kind is nothing") {
   std::string wrong_type = make_file("UTC0");
   wrong_type[wrong_type.size() - 6 - 4 - 6 - 1] = 1;
   CHECK_FALSE(TimeZone::parse("zone", wrong_type));
+  for (const std::size_t magic : {std::size_t{0}, make_file("").rfind("TZif")}) {
+    std::string wrong_magic = make_file("UTC0");
+    wrong_magic[magic] = 'X';
+    CHECK_FALSE(TimeZone::parse("zone", wrong_magic));
+  }
+}
+
+// RFC 8536, section 3.1: UT and standard indicators, leap seconds, transitions, types, characters, in this order.
+TEST_CASE("All that a file counts is skipped or read") {
+  const auto header = [](char leap_seconds, char types) {
+    std::string made = "TZif2" + std::string(15, '\0');
+    for (const char count : {'\1', '\1', leap_seconds, '\1', types, '\4'}) made += "\0\0\0"s + count;
+    return made;
+  };
+  const std::string from_2000 = "\x38\x6D\x43\x80"s;
+  const std::string offset = "\0\0\x0E\x10\0\0"s;  // an hour
+  const std::string rest = "\0\0"s;
+  const std::string old = header(1, 1) + from_2000 + "\0"s + offset + "AAA\0"s + std::string(8, '\0') + rest;
+  const auto with = [&](char leap_seconds, char types, std::string_view offsets) {
+    return old + header(leap_seconds, types) + "\0\0\0\0"s + from_2000 + static_cast<char>(types - 1) +
+           std::string{offsets} + "AAA\0"s + rest + "\n\n";
+  };
+  const auto zone = TimeZone::parse("zone", with(0, 2, std::string(6, '\0') + offset));
+  REQUIRE(zone);
+  CHECK(utc(*zone, "1999-12-31T23:59:59") == "1999-12-31T23:59:59");
+  CHECK(utc(*zone, "2000-01-01T01:00:00") == "2000-01-01T00:00:00");
+  CHECK_FALSE(TimeZone::parse("zone", with(0, 0, "")));
+  std::string more_than_there_is = with(0, 1, offset);
+  REQUIRE(TimeZone::parse("zone", more_than_there_is));
+  more_than_there_is.replace(old.size() + 20 + 4 * 4, 4, "\xFF\xFF\xFF\xFF");
+  CHECK_FALSE(TimeZone::parse("zone", more_than_there_is));
 }
 
 }  // namespace qatime::timezone_test
