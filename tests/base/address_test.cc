@@ -8,6 +8,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "catch.h"
 
@@ -29,6 +30,7 @@ TEST_CASE("An address has one value however it is spelled") {
   CHECK(parse_address("2001:db8::1") == parse_address("2001:0DB8:0:0:0:0:0:1"));
   CHECK(parse_address("fe80::1%eth0") == parse_address("fe80::1"));
   CHECK(parse_address("192.0.2.7") != parse_address("192.0.2.8"));
+  CHECK(parse_address("0000:0000:0000:0000:0000:ffff:255.255.255.255") == parse_address("255.255.255.255"));
 }
 
 TEST_CASE("An address is written as people do") {
@@ -42,6 +44,7 @@ TEST_CASE("What is no address has no value") {
   CHECK_FALSE(parse_address({"192.0.2.7\0x", 11}));
   CHECK_FALSE(parse_address({"2001:db8::1\0", 12}));
   for (const char* const text : {"", "host", "192.0.2.7%eth0", "1.2.3", "1.2.3.4.5", "1.2.3.4 ", ":::", "256.0.0.1",
+                                 "1111:2222:3333:4444:5555:6666:7777:8888:9999:aa",
                                  "1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa:bbbb:cccc"}) {
     CAPTURE(text);
     CHECK_FALSE(parse_address(text));
@@ -142,6 +145,19 @@ TEST_CASE("The source address towards a peer is that of a connection to it") {
 TEST_CASE("Where no route leads there is no source address") {
   const boost::asio::ip::tcp::endpoint broadcast{boost::asio::ip::make_address("255.255.255.255"), 2049};
   CHECK_FALSE(source_towards(*broadcast.data(), broadcast.size()));  // EACCES
+}
+
+TEST_CASE("To look for a route leaves no socket behind") {
+  const boost::asio::ip::tcp::endpoint here{boost::asio::ip::make_address("127.0.0.1"), 2049};
+  const auto next_descriptor = [] {
+    const int descriptor = ::dup(STDIN_FILENO);
+    ::close(descriptor);
+    return descriptor;
+  };
+  const int before = next_descriptor();
+  REQUIRE(before >= 0);
+  CHECK(source_towards(*here.data(), here.size()));
+  CHECK(next_descriptor() == before);
 }
 
 TEST_CASE("What is no socket has no address") { CHECK_FALSE(local_address(-1)); }
