@@ -251,6 +251,41 @@ TEST_CASE("In a recorded log a time without a zone is ahead of when that was wri
   CHECK(take("2019-06-07T05:00:00Z") == "/a 2019-06-07T05:00:00.000000000Z");
 }
 
+TEST_CASE("How much a time is ahead is said in units that suit it") {
+  struct Case {
+    const char* time;
+    const char* ahead;
+  };
+  const auto each = GENERATE(Case{"2019-06-06T20:00:01", "1 s"}, Case{"2019-06-06T20:01:59", "119 s"},
+                             Case{"2019-06-06T20:02:00", "2 min"}, Case{"2019-06-06T20:59:29", "59 min"},
+                             Case{"2019-06-06T20:59:31", "1 h 0 min"}, Case{"2019-06-06T21:45:00", "1 h 45 min"},
+                             Case{"2019-06-08T19:59:00", "47 h 59 min"}, Case{"2019-06-08T20:00:00", "2 days"},
+                             Case{"2019-06-09T19:00:00", "2 days"}, Case{"2019-06-09T20:00:00", "3 days"});
+  Fixture f;
+  PolicyConfig config;
+  config.future_limit = 1ns;
+  const Policy policy{config, f.exports, f.self};
+  f.intake.reconfigure(policy, {});
+  const std::string message = fmt::format(R"({},192.0.2.1,"u",nfs3,fs_read_data,ok,7,"/a","")", each.time);
+  const std::string lines = said(log::Format::text, [&] {
+    f.intake.begin(Transport::tcp, 0, parse_rfc3339("2019-06-06T20:00:00Z"));
+    f.intake.message(message);
+  });
+  CAPTURE(lines);
+  CHECK(lines.find(fmt::format("of node unknown, by {}: ", each.ahead)) != std::string::npos);
+  REQUIRE(f.metrics.alerts().active().size() == 1);
+  CHECK(f.metrics.alerts().active().front().text.find(fmt::format("of node unknown, {} ahead: ", each.ahead)) !=
+        std::string::npos);
+}
+
+TEST_CASE("The alert on times ahead outlasts records whose times are right") {
+  Limited f;
+  const std::string ahead = Limited::at(format_rfc3339(qatime::now() + 1h), "q-1");
+  const std::string right = Limited::at(format_rfc3339(qatime::now()), "q-1");
+  CHECK(f.take({ahead, right}).size() == 1);
+  CHECK(f.metrics.alerts().active().size() == 1);
+}
+
 TEST_CASE("A log that was written later than now is read by now") {
   Limited f;
   const Time now = qatime::now();
@@ -348,14 +383,15 @@ TEST_CASE("Where none of policy.clusters come, a line says why") {
     const char* advice;
   };
   const auto each =
-      GENERATE(Case{"other-1", "name the cluster in policy.clusters"}, Case{"192.0.2.11", "keep-hostname(yes)"});
+      GENERATE(Case{"other-1", "name the cluster in policy.clusters"}, Case{"192.0.2.11", "keep-hostname(yes)"},
+               Case{"", "have the relay send the name of the host"});
   Fixture f;
   f.config.clusters = {"store"};
   const Policy policy{f.config, f.exports, f.self};
   f.intake.reconfigure(policy, {});
   const auto record_of = [](std::string_view host) {
-    return fmt::format(
-        R"(<14>1 2026-01-27T14:12:23.9558Z {} qumulo - - - 192.0.2.1,"u",nfs3,fs_read_data,ok,7,"/a","")", host);
+    const std::string header = host.empty() ? "," : fmt::format(" {} qumulo ", host);
+    return fmt::format(R"(2026-01-27T14:12:23.9558Z{}192.0.2.1,"u",nfs3,fs_read_data,ok,7,"/a","")", header);
   };
   CHECK(said(log::Format::text, [&] { f.take({record_of("store-1"), record_of(each.host)}); }).empty());
   Fixture left_out;
