@@ -89,15 +89,14 @@ class UdpDestination final : public Destination {
 
 std::unique_ptr<Destination> connect(const std::string& to, bool at_once) {
   const auto url = parse_url(to);
-  const bool is_right = url && (url->scheme == "tcp" || url->scheme == "udp") && url->path.empty();
-  if (!is_right || url->server.port.value_or(0) == 0) {
+  const auto port = url ? url->server.port.value_or(0) : 0;
+  if (!url || (url->scheme != "tcp" && url->scheme != "udp") || !url->path.empty() || port == 0) {
     throw UsageError{"--to must be tcp://HOST:PORT or udp://HOST:PORT, with a port from 1 to 65535"};
   }
   const std::string& host = url->server.host;
-  const std::string port = std::to_string(*url->server.port);
   try {
-    if (url->scheme == "tcp") return std::make_unique<TcpDestination>(host, port, at_once);
-    return std::make_unique<UdpDestination>(host, port);
+    if (url->scheme == "tcp") return std::make_unique<TcpDestination>(host, std::to_string(port), at_once);
+    return std::make_unique<UdpDestination>(host, std::to_string(port));
   } catch (const boost::system::system_error& error) {
     throw std::runtime_error{fmt::format("{}: {}", to, error.code().message())};
   }
