@@ -9,7 +9,7 @@ import threading
 
 import lab
 from case import OwnServerCase, now
-from lab import record, send_tcp
+from lab import record, send_tcp, wait_until
 
 NFS, READDIRPLUS = 100003, 17
 LAST = 0x80000000  # fragment of a record
@@ -106,8 +106,8 @@ class HostileServer(OwnServerCase):
         daemon.program = script
         return daemon
 
-    def apply(self, daemon):
-        """All that waits in directories before the server says a word."""
+    def apply(self, daemon, *hosts):
+        """All that waits in directories before the servers say a word more than that they are there."""
         paths = [f"{self.root}/{directory}/{name}" for directory in range(DIRECTORIES) for name in range(FILES)]
         with self.files as files:
             for directory in range(DIRECTORIES):
@@ -115,10 +115,12 @@ class HostileServer(OwnServerCase):
             for path in paths:
                 files.do("create", path)
         when = now()
+        daemon.start()
+        wait_until(lambda: all(f"{host}:{self.server.port}: connected" in daemon.log for host in hosts), "all servers")
         self.server.process.send_signal(signal.SIGSTOP)
         try:
-            daemon.start()
             send_tcp(daemon.port, [record(path, when) for path in paths])
+            wait_until(lambda: daemon.metrics()("pending_entries") == len(paths), "all of them to wait")
         finally:
             self.server.process.send_signal(signal.SIGCONT)
         self.expect_atimes({path: when for path in paths})
@@ -129,13 +131,13 @@ class HostileServer(OwnServerCase):
     def test_a_list_that_does_not_end_beside_a_good_server(self):
         middle = self.middle(300_000)
         daemon = self.qatime(nfs__servers=[middle.host, self.server.host])
-        self.apply(daemon)
+        self.apply(daemon, middle.host, self.server.host)
         self.assertGreater(middle.listings, 0)
         self.assertRegex(daemon.log, rf"warning.*{re.escape(middle.host)}.*: dropped: its reply grew beyond \d+ bytes")
 
     def test_a_list_that_does_not_end_of_the_only_server(self):
         middle = self.middle(300_000)
-        self.apply(self.qatime(nfs__servers=[middle.host]))
+        self.apply(self.qatime(nfs__servers=[middle.host]), middle.host)
         self.assertGreater(middle.listings, 0)
 
     def test_a_list_within_bounds_on_small_stacks(self):
@@ -143,6 +145,6 @@ class HostileServer(OwnServerCase):
         daemon = self.qatime(nfs__servers=[middle.host])
         if lab.is_sanitized(daemon.program):
             self.skipTest("a sanitizer needs more stack than that")
-        self.apply(self.with_small_stacks(daemon, 160))
+        self.apply(self.with_small_stacks(daemon, 160), middle.host)
         self.assertGreater(middle.listings, 0)
         self.assertNotIn("dropped: ", daemon.log)
