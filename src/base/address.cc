@@ -58,7 +58,7 @@ std::string format_address(const Address& address) {
 
 Address ipv4_address(const void* bytes) noexcept {
   Address address = kMapped;
-  std::memcpy(address.data() + kMappedLength / 8, bytes, address.size() - kMappedLength / 8);
+  std::memcpy(address.data() + kMappedLength / 8, bytes, sizeof(in_addr));
   return address;
 }
 
