@@ -104,8 +104,9 @@ std::optional<Network> parse_network(std::string_view text) noexcept {
   const std::string_view digits = text.substr(slash + 1);
   const unsigned before = front.find(':') == std::string_view::npos ? kMappedLength : 0;
   unsigned length = 0;
-  const char* const last = digits.data() + digits.size();
-  const auto [end, error] = std::from_chars(digits.data(), last, length);
+  const char* const first = digits.data();
+  const char* const last = first + digits.size();
+  const auto [end, error] = std::from_chars(first, last, length);
   if (error != std::errc{} || end != last || length > 128 - before) return std::nullopt;
   return Network{*address, before + length};
 }

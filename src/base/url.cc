@@ -16,8 +16,9 @@ namespace {
 
 std::optional<std::uint16_t> parse_port(std::string_view text) noexcept {
   std::uint16_t port = 0;
-  const char* const last = text.data() + text.size();
-  const auto [end, error] = std::from_chars(text.data(), last, port);
+  const char* const first = text.data();
+  const char* const last = first + text.size();
+  const auto [end, error] = std::from_chars(first, last, port);
   return error == std::errc{} && end == last ? std::optional{port} : std::nullopt;
 }
 

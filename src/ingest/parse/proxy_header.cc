@@ -43,8 +43,9 @@ std::string_view take_word(std::string_view& text) noexcept {
 
 bool is_port(std::string_view text) noexcept {
   unsigned port = 0;
-  const char* const last = text.data() + text.size();
-  const auto [end, error] = std::from_chars(text.data(), last, port);
+  const char* const first = text.data();
+  const char* const last = first + text.size();
+  const auto [end, error] = std::from_chars(first, last, port);
   const bool is_number = error == std::errc{} && end == last;
   return is_number && port <= 65'535 && (text.front() != '0' || text.size() == 1);
 }
