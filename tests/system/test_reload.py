@@ -217,6 +217,7 @@ class Reload(Hangup):
             sender.settimeout(60)
             self.assertEqual(sender.recv(1), b"")
         lab.send_udp(daemon.udp_port, [lines[2]])
+        wait_until(lambda: daemon.metrics()("ignored", "allow") == 1, "the datagram to be ignored")
         self.reload(daemon, syslog__allow=["127.0.0.1"])
         lab.send_udp(daemon.udp_port, [lines[2]])
         self.expect_atimes({paths[2]: times[paths[2]]})
