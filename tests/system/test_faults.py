@@ -168,6 +168,7 @@ class LocalFiles(OwnServerCase):
 
     def check_end(self, daemon, times, limit=180):
         wait_until(lambda: self.are_applied(times), f"{len(times)} atimes", limit)
+        wait_until_settled(daemon)  # also those that were set with their replies lost
         counters = daemon.stop()
         self.assertEqual(counters("failed") + counters("dropped") + counters("pending_entries"), 0, counters.values)
         counters.check_sums()

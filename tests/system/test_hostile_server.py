@@ -9,6 +9,7 @@ import threading
 
 import lab
 from case import OwnServerCase, now
+from kept import wait_until_settled
 from lab import record, send_tcp, wait_until
 
 NFS, READDIRPLUS = 100003, 17
@@ -124,6 +125,7 @@ class HostileServer(OwnServerCase):
         finally:
             self.server.process.send_signal(signal.SIGCONT)
         self.expect_atimes({path: when for path in paths})
+        wait_until_settled(daemon)
         counters = daemon.stop()
         self.assertEqual(counters("applied") + counters("unchanged"), len(paths))  # what was set with its reply lost
         counters.check_sums()
