@@ -40,7 +40,7 @@ WORK = ROOT / "build/mutants"
 TREE, BUILD = WORK / "tree", WORK / "build"
 NAMED = ROOT / "tests/mutants.txt"
 
-# What is mutated, by the first words of its name, with the programs that test it: those of its own room first.
+# The files to mutate, each with the programs that test it: those of its own room first.
 FILES = {
     "src/ingest/parse/*.cc": ["parse", "ingest", "listen"],
     "src/ingest/policy.cc": ["ingest"],
@@ -58,7 +58,7 @@ FILES = {
     "src/base/url.cc": ["base"],
 }
 PROGRAMS = ["base", "parse", "ingest", "listen"]
-# What these programs are made of.
+# The rooms that these programs are made of.
 ROOMS = ("src/base", "src/config", "src/telemetry", "src/ingest", "src/listen", "src/libraries")
 
 OPERATORS = {

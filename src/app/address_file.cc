@@ -25,7 +25,7 @@ namespace {
 constexpr log::Logger kAddressLog{"addresses"};
 
 constexpr std::string_view kForm{"qatime addresses 1\n"};
-// What we write has a tenth of it.
+// The bound of a file. Ours have a tenth of it.
 constexpr std::size_t kMostBytes = 64 << 10;
 
 // Not said of a file that we may not look at.
@@ -85,7 +85,7 @@ std::optional<std::vector<OwnAddress>> parse(std::string_view text) {
   return addresses;
 }
 
-// Returns "" if there is no directory. Who needs one says so.
+// Returns "" if there is no directory. The backlog, which needs one, says so.
 std::string file_in(const BacklogConfig& config) {
   try {
     return (config.directory.empty() ? backlog::default_directory() : config.directory) + "/addresses";

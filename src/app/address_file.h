@@ -28,8 +28,8 @@ class AddressFile {
   // another form or unreadable costs one log line.
   bool read();
 
-  // Writes the file if other addresses are known than it has, or if its times are kRefresh old. Whoever reads it finds
-  // the old or the new content (rename(2)). If the disk refuses, says so and tries again after kRetry.
+  // Writes the file if other addresses are known than it has, or if its times are kRefresh old. A reader finds the
+  // old or the new content (rename(2)). If the disk refuses, says so and tries again after kRetry.
   void write_if_due();
 
  private:

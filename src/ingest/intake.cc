@@ -21,7 +21,7 @@ constexpr std::string_view kUnknownHost{"unknown"};
 // The time without a record of policy.clusters, after which ignored ones are worth a warning; and that without a time
 // ahead, after which the alert ends.
 constexpr std::chrono::seconds kSilence{10};
-// What an alert on times ahead is about.
+// Reason and subject of the alert on times ahead.
 constexpr std::string_view kFutureReason{"future"};
 constexpr std::string_view kFutureLimit{"policy.future_limit"};
 

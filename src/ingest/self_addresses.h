@@ -15,7 +15,7 @@
 
 namespace qatime::ingest {
 
-// What is known of our addresses, from whatever source:
+// All that is known of our addresses, from whatever source:
 // - configured: those of `policy.self`, as long as it names them;
 // - current: those that our requests to servers have now;
 // - former: those of earlier connections and runs, and of other instances. Records of that time may still come.

@@ -46,7 +46,7 @@ struct Connections::SyslogConnection {
                    Intake& intake)
       : socket{std::move(accepted)}, address{from}, stream{max_message, transport, intake, from} {}
 
-  // What comes next.
+  // The part of the stream that comes next.
   enum class Stage : std::uint8_t {
     header,     // a PROXY header
     balancer,   // the first byte of the balancer itself

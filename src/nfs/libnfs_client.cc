@@ -247,7 +247,7 @@ void LibnfsClient::take_change() {
   if (changed_) changed_();
 }
 
-// What is known without a connection.
+// The part that is known without a connection.
 LocalAddresses LibnfsClient::routes() const {
   LocalAddresses found;
   found.is_complete = std::ranges::all_of(hosts_, [](const auto& host) { return host->was_looked_up; });

@@ -27,7 +27,7 @@ std::string make_instance() {
 // No record comes so late.
 constexpr auto kAddressesKept = 7 * 24h;
 
-// Of members and scores in turn. What is none of ours is left out.
+// Of members and scores in turn. Leaves out members that are no addresses.
 std::vector<OwnAddress> addresses_of(const RedisReply& reply) {
   std::vector<OwnAddress> addresses;
   for (std::size_t i = 0; i + 1 < reply.list.size(); i += 2) {

@@ -37,7 +37,7 @@ struct Fixture {
     return {std::istreambuf_iterator{file}, {}};
   }
   void write(const std::string& text) const { std::ofstream{path} << text; }
-  // What a new start says that reads the file.
+  // The log of a new start that reads the file.
   std::string read(SelfAddresses& self, bool expected) const {
     return said(log::Format::text, [&] { CHECK(AddressFile{config, self}.read() == expected); });
   }

@@ -38,7 +38,7 @@ def fold(name):
 
 BEGIN = re.compile(rb"<|[0-9]{4}-|[A-Z][a-z]{2} ")
 COUNT = re.compile(rb"([1-9][0-9]{0,6}) (?=" + BEGIN.pattern + rb")")
-# What may still become one of them, where the stream ends.
+# Text that may still become one of them, where the stream ends.
 CUT_BEGIN = re.compile(rb"(?:(?:[1-9][0-9]{0,6} )?(?:[0-9]{0,4}|[A-Z][a-z]{0,2})|[1-9][0-9]{0,6})\Z")
 LINE_END = re.compile(rb"[\n\0]|\Z")
 TERMINATORS = re.compile(rb"[\r\n\0]*")

@@ -19,7 +19,7 @@ using qatime::ingest::ProxySource;
 using qatime::ingest::read_proxy_header;
 using Kind = ProxyExtent::Kind;
 
-// What has come so far tells no more than the whole, and never anything else.
+// A part of it tells no more than the whole, and never anything else.
 void expect_steady(std::string_view text) {
   const ProxyExtent whole = measure_proxy_header(text);
   Kind before = Kind::undecided;

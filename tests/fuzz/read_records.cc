@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What qatime makes of messages or streams on standard input, in rows for compare.py:
+// The reading by qatime of messages or streams on standard input, in rows for compare.py:
 //
 //   read_records records NOW ZONE [SETTING...]   a row for each message
 //   read_records streams MAX_MESSAGE             a row for each frame, and "end" for each stream

@@ -159,7 +159,7 @@ TEST_CASE_METHOD(Fixture, "A time without a year is one of when the message was 
   CHECK(take({message}) != std::vector{"/a 2019-06-06T14:52:28.000000000Z"s});
 }
 
-// What an intake with the usual limit makes of records, and says.
+// The decisions of an intake with the usual limit, and its log.
 struct Limited : Fixture {
   const PolicyConfig usual;
   const Policy limiting{usual, exports, self};

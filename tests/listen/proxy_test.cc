@@ -54,7 +54,7 @@ class Fixture : public ListenerFixture {
     boost::asio::write(socket, boost::asio::buffer(bytes.data(), bytes.size()));
   }
 
-  // What the log has of a connection that sends `bytes` and is refused as `reason`.
+  // The log of a connection that sends `bytes` and is refused as `reason`.
   std::string refusal(std::string_view bytes, std::string_view reason) {
     listen();
     return said(log::Format::text, [&] {

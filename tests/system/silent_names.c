@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Preloaded into qatime: name servers keep silent about silent.test, and the lookup never returns. That of late.test
+// Preloaded into qatime: name servers keep silent about silent.test, and the lookup never returns. The one of late.test
 // returns once somebody writes to the FIFO that $LATE_NAME names, with the addresses of localhost.
 
 #include <dlfcn.h>

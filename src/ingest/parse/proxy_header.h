@@ -29,7 +29,7 @@ struct ProxyExtent {
 // Looks for a header at the begin of `stream`, by its marks alone: what it says may be wrong.
 [[nodiscard]] ProxyExtent measure_proxy_header(std::string_view stream) noexcept;
 
-// Who sends, according to a header.
+// The sender that a header names.
 struct ProxySource {
   enum class Kind : std::uint8_t {
     invalid,   // the header is wrong, or its client has sent a datagram, whose address anybody can forge

@@ -11,7 +11,7 @@
 
 namespace qatime::ingest {
 
-// What a time is read by that does not name its zone, and perhaps not its year.
+// The clock for times that do not name their zone, and perhaps not their year.
 struct LocalClock {
   TimeZone zone;
   Time now;  // when the time was written, or later

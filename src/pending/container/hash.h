@@ -9,7 +9,7 @@
 
 namespace qatime::backlog {
 
-// Secrets of this process. Who chooses names knows neither them nor a hash, so cannot work out which names collide.
+// Secrets of this process. A user who chooses names knows neither them nor a hash, so cannot work out which collide.
 //
 // This is an obstacle, not a proof. SipHash-1-3 is made to withstand that (Aumasson and Bernstein, 2012), but adding an
 // access would take 1.27 times the instructions (tests/bench/backlog). XXH3 with a secret promises no more than this
