@@ -4,12 +4,16 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <fmt/core.h>
 
 #include "catch.h"
@@ -40,6 +44,17 @@ class ListenerFixture {
       context.run_for(std::chrono::milliseconds{1});
     }
   }
+
+  // Whether the other side has closed the connection.
+  static bool is_closed(boost::asio::ip::tcp::socket& socket) {
+    socket.non_blocking(true);
+    char byte = 0;
+    boost::system::error_code error;
+    socket.read_some(boost::asio::buffer(&byte, 1), error);
+    return error && error != boost::asio::error::would_block;
+  }
+
+  std::int64_t open() { return count("qatime_connections", "tcp"); }
 
   // The sum over all transports if `label` is a reason or nothing. -1: there is no such metric.
   std::int64_t count(std::string_view name, std::string_view label = {}) {

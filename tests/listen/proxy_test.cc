@@ -69,15 +69,6 @@ class Fixture : public ListenerFixture {
     });
   }
 
-  static bool is_closed(tcp::socket& socket) {
-    socket.non_blocking(true);
-    char byte = 0;
-    boost::system::error_code error;
-    socket.read_some(boost::asio::buffer(&byte, 1), error);
-    return error && error != boost::asio::error::would_block;
-  }
-
-  std::int64_t open() { return count("qatime_connections", "tcp"); }
   std::int64_t refused(std::string_view reason) { return count("qatime_connections_refused_total", reason); }
 
   SyslogConfig config;

@@ -52,17 +52,6 @@ class Fixture : public ListenerFixture {
     socket.close();
   }
 
-  // Whether the other side has closed the connection.
-  static bool is_closed(tcp::socket& socket) {
-    socket.non_blocking(true);
-    char byte = 0;
-    boost::system::error_code error;
-    socket.read_some(boost::asio::buffer(&byte, 1), error);
-    return error && error != boost::asio::error::would_block;
-  }
-
-  std::int64_t open() { return count("qatime_connections", "tcp"); }
-
   std::optional<Connections> connections;
 
  private:
