@@ -5,11 +5,7 @@
 #
 # A header such as Asio's costs clang-tidy more than a source of ours. So each unit that meson makes of several sources
 # gets them put in, in place of their #includes: clang's analyzer walks through the functions of a main file alone.
-# What holds for single files (their #includes and usings) is not looked at here, nor what is generated. Unlike clang,
-# clang-tidy shows what libstdc++ itself uses that is deprecated.
-#
-# Where the analyzer may enter templates, those of fmt and Asio use up its budget for a function before it has come to
-# the end of ours: it takes six times as long and finds less.
+# With ccache, a unit in which nothing has changed is not looked at again.
 
 build=$1
 since=$2
@@ -32,15 +28,21 @@ if [ "$since" ]; then
   changed=$(echo "$changed" | tr ' ' '\n' | grep '\.cc$' | sort -u)
 fi
 
-units=
+# arguments UNIT: those by which it would be compiled.
+arguments() {
+  sed -n 's|.*"command": ".*c++ \(.*\) -MD .* -o \([^ ]*\) -c \('"$1"'\)".*|\1 -o \2 -c \3|p' \
+    "$build/compile_commands.json"
+}
+
+export CCACHE_COMPILERTYPE=clang
+export CCACHE_COMPILERCHECK="string:$(cat .clang-tidy tests/tidy_compiler.sh; clang-tidy-19 --version)"
+export CCACHE_COMMENTS=1  # because of NOLINT
+compiler="$(command -v ccache) $PWD/tests/tidy_compiler.sh"
 for unit in $(find "$build" -name '*-unity*.cpp' -size +0); do
   in_need "$unit" || continue
   sed -n 's/^#include<\(.*\)>$/\1/p' "$unit" | while read -r source; do
     [ ! -f "$source" ] || cat "$source" || exit
   done >"$unit.whole" && mv "$unit.whole" "$unit" || exit 1
-  units="$units $unit"
-done
-echo "$units" | xargs -r -P "$(nproc)" -n 1 \
-  clang-tidy-19 -p "$build" --quiet \
-  --extra-arg=-Xclang --extra-arg=-analyzer-config --extra-arg=-Xclang --extra-arg=c++-template-inlining=false \
-  --checks="-misc-unused-*-decls,-readability-duplicate-include,-clang-diagnostic-deprecated-declarations"
+  arguments "${unit#"$build/"}" | grep . || exit 1
+done >"$build/units"
+cd "$build" && xargs -r -P "$(nproc)" -L 1 $compiler <units
