@@ -32,16 +32,18 @@ ROOMS = {
               {"base", "config", "telemetry", "pending", "pending/container/hash.h", "store", "backlog/backlog.h",
                "backlog/durability.h", "store/logger.h", "backlog/shutdown.h"}),
     "nfs": ("NFSv3 to servers, through libnfs.", {"base", "config", "telemetry"}),
+    "atime": ("How one atime is set: guards, granularity, further attempts; and the probes of `check`.",
+              {"base", "config", "nfs"}),
     "apply": ("Slices of the backlog to requests, and their outcome.",
               {"base", "config", "telemetry", "pending/slice.h", "backlog/backlog.h", "nfs/client.h", "nfs/status.h",
-               "nfs/time_delta.h"}),
+               "atime/update.h"}),
     "admin": ("HTTP for administrators: page, status, metrics.", {"base", "config", "telemetry", "version.h"}),
     "app": ("Who starts and stops what: the daemon, replay, the service manager.",
             {"base", "config", "telemetry", "ingest", "listen", "ingest/parse/recorded_log.h", "store",
-             "backlog", "redis/shared.h", "nfs", "apply", "admin", "version.h"}),
+             "backlog", "redis/shared.h", "nfs", "atime/probe.h", "apply", "admin", "version.h"}),
     "commands": ("The commands of the program, one file each.",
                  {"base", "config", "ingest/explain.h", "listen/tls.h", "ingest/parse/recorded_log.h",
-                  "store/state_directory.h", "store/verify.h", "redis/shared.h", "nfs", "admin/client.h",
+                  "store/state_directory.h", "store/verify.h", "redis/shared.h", "nfs", "atime", "admin/client.h",
                   "app/daemon.h", "app/replay.h", "version.h"}),
     "main": ("The command line.", {"base/log.h", "commands/commands.h"}),
 }
@@ -61,8 +63,8 @@ HOMES = {
     "boost/beast": {"admin", "libraries"},
     "hiredis/": {"redis/connection", "redis/tls"},
     "boost/json": {"ingest/parse", "admin", "commands", "base/log", "libraries"},
-    "boost/asio": {"libraries", "base/loop", "listen", "nfs", "admin", "commands", "app"},
-    "boost/asio/ip/address": {"base/address", "ingest", "listen", "nfs", "admin", "commands", "app", "config"},
+    "boost/asio": {"libraries", "base/loop", "listen", "nfs", "atime", "admin", "commands", "app"},
+    "boost/asio/ip/address": {"base/address", "ingest", "listen", "nfs", "atime", "admin", "commands", "app", "config"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)

@@ -23,6 +23,7 @@
 #include "app/address_file.h"
 #include "app/apply_loop.h"
 #include "app/progress.h"
+#include "atime/probe.h"
 #include "backlog/local.h"
 #include "base/loop.h"
 #include "base/path.h"
@@ -30,7 +31,6 @@
 #include "ingest/message_stream.h"
 #include "ingest/policy.h"
 #include "ingest/self_addresses.h"
-#include "nfs/probe.h"
 #include "nfs/session.h"
 
 namespace qatime {
@@ -151,7 +151,7 @@ class Replay {
     for (std::size_t export_index = 0; export_index < exports_.size(); ++export_index) {
       nfs::await_root(io_, apply_loop_.client(), config_.nfs, export_index);
     }
-    if (!dry_run_ && config_.nfs.uid == 0) nfs::expect_writable(config_.nfs);
+    if (!dry_run_ && config_.nfs.uid == 0) atime::expect_writable(config_.nfs);
   }
 
   // Returns whether every log was read to its end.

@@ -6,7 +6,10 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,20 +46,22 @@ class Breaker {
  public:
   using Stamp = std::uint64_t;
 
-  // This many witnesses in a row, without a success between, suspend the export. Directories are the witnesses of
-  // denials, paths those of missing first components.
+  // This many witnesses in a row, without a success between, make the breaker act. Directories are the witnesses of
+  // denials, first components those of a wrong mapping.
   static constexpr std::size_t kWitnesses = 3;
   static constexpr std::size_t kMaxHeld = 1024;
-  static constexpr std::chrono::seconds kProbeInterval{10};
-  static constexpr std::chrono::seconds kPatience{1};       // from a denial to the probe of the root
-  static constexpr std::chrono::seconds kMissingHold{10};   // after it, a missing first component is final
-  static constexpr std::chrono::seconds kIndecision{60};    // after it, a denial suspends (is_root) or is final
-  static constexpr std::chrono::seconds kMappingTrust{60};  // after a first component was found
+  static constexpr std::chrono::milliseconds kFirstProbe{100};  // doubles with each probe that shows nothing better
+  static constexpr std::chrono::seconds kProbeInterval{10};     // up to this
+  static constexpr std::chrono::seconds kPatience{1};           // from a denial to the probe of the root
+  static constexpr std::chrono::seconds kMissingHold{10};       // after it, a missing first component is final
+  static constexpr std::chrono::seconds kIndecision{60};        // after it, a denial suspends or is final
+  static constexpr std::chrono::seconds kMappingTrust{60};      // after a first component was found
 
   struct Verdicts {
     std::vector<Task*> fail;
     std::vector<Task*> put_back;
-    [[nodiscard]] bool empty() const noexcept { return fail.empty() && put_back.empty(); }
+    std::vector<Task*> put_back_for_later;  // by kMissingHold
+    [[nodiscard]] bool empty() const noexcept { return fail.empty() && put_back.empty() && put_back_for_later.empty(); }
   };
 
   // `is_root`: we are root, who may write the root of every export. For any other user, a denial of the root proves
@@ -66,15 +71,17 @@ class Breaker {
   // Returns the stamp of something that starts now: an entry is taken, a SETATTR is sent.
   [[nodiscard]] Stamp stamp() noexcept { return ++stamp_; }
 
-  // Takes in a task that met ACCES, PERM or ROFS on an object in `directory`.
+  // Takes in a task that met ACCES, PERM or ROFS on an object in `directory`. Sets its Retry::denied.
   void denied(Task& task, nfs::Status status, std::string_view directory, Clock::Instant now);
   // Takes in a task whose first component below the export does not exist.
-  void missing(Task& task, Clock::Instant now);
+  void missing(Task& task, std::string_view component, Clock::Instant now);
   // Takes in a task whose credentials were rejected.
   void unauthorized(Task& task, Clock::Instant now);
 
   // Takes in a denial of the root's own SETATTR, which suspends the export. If we are not root, only ROFS does.
   void root_denied(nfs::Status status, Clock::Instant now);
+  // Takes in that the root's own SETATTR, sent at `sent` by a probe begun at `taken`, succeeded.
+  void root_applied(Stamp taken, Stamp sent);
 
   // Takes in that a SETATTR sent at `sent` for a task taken at `taken` succeeded.
   void applied(Stamp taken, Stamp sent);
@@ -86,15 +93,22 @@ class Breaker {
   // Decides on suspects that have waited long enough.
   void tick(Clock::Instant now);
 
-  // Whether it is time to write back the root's own atime, because no other result decides on the suspects.
+  // Whether this first component is known to be missing, so that all below it is gone.
+  [[nodiscard]] bool is_gone(std::string_view component, Clock::Instant now) const;
+
+  // Whether to write back the root's own atime, because it decides on the suspects or the suspension.
   [[nodiscard]] bool root_probe_due(Clock::Instant now) const;
   // Whether to try one entry although the export is suspended.
   [[nodiscard]] bool entry_probe_due(Clock::Instant now) const;
+  // Whether a probe by an entry below this first component may show something new.
+  [[nodiscard]] bool may_probe(std::string_view component) const;
   void probed(Clock::Instant now);
   // Allows the next probe at once, because the outcome of the last says nothing about the export.
   void undecided(Clock::Instant now);
 
   [[nodiscard]] std::optional<Reason> suspended() const noexcept { return reason_; }
+  // The same, but only once a probe has confirmed it.
+  [[nodiscard]] std::optional<Reason> confirmed() const noexcept { return is_confirmed_ ? reason_ : std::nullopt; }
   [[nodiscard]] std::size_t held() const noexcept { return denied_.size() + missing_.size(); }
   [[nodiscard]] bool full() const noexcept { return held() >= kMaxHeld; }
   // Returns when tick() or a probe is due next, or nothing if none is.
@@ -108,23 +122,40 @@ class Breaker {
     Task* task;
     Stamp arrived;
     Clock::Instant since;
+    std::string component{};  // that is missing
   };
   using Suspects = std::vector<Suspect>;  // in the order of their arrival
 
+  [[nodiscard]] bool root_decides() const noexcept { return is_root_ && !is_root_odd_; }
+  [[nodiscard]] bool is_urgent() const noexcept;
+  [[nodiscard]] bool is_probe_by_root() const noexcept;
   void trip(Reason reason, Clock::Instant now);
+  void confirm(const Task& task) noexcept;
   void resume_if(bool right_reason, Stamp taken);
+  void settle_down() noexcept;
+  void end_missing(Clock::Instant now, Clock::Duration age);
   static void release(Suspects& suspects, std::size_t count, std::vector<Task*>& to);
 
   bool is_root_;
+  bool is_root_denied_ = false;   // by its last probe
+  bool asks_root_again_ = false;  // because another could be set since then
+  bool is_root_odd_ = false;      // it was denied although others could be set
   std::optional<Reason> reason_;
+  bool is_confirmed_ = false;
   std::optional<Clock::Instant> found_;  // when a first component last existed
   Stamp stamp_ = 0;
   Stamp tripped_ = 0;
-  Clock::Instant next_probe_{};
+  Clock::Instant next_probe_ = Clock::Instant::min();
+  Clock::Duration probe_interval_{kFirstProbe};
+  unsigned probes_ = 0;                                        // since the trip
+  Clock::Instant next_patient_probe_ = Clock::Instant::min();  // where nothing is urgent
   Suspects denied_;
   Suspects missing_;
-  std::vector<std::string> witnesses_;  // directories of denials since the last success
-  Reason suspicion_ = Reason::denied;   // the reason that the last denial suggests
+  std::map<std::string, std::size_t, std::less<>> missing_components_;  // the tasks that missed each
+  std::vector<std::string> witnesses_;                                  // directories of denials since the last success
+  Reason suspicion_ = Reason::denied;                                   // the reason that the last denial suggests
+  std::map<std::string, Clock::Instant, std::less<>> gone_;             // first components, and when that was last seen
+  std::set<std::string, std::less<>> tried_;  // first components that are missing, of a wrong mapping
   Verdicts verdicts_;
 };
 

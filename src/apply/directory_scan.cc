@@ -27,14 +27,13 @@ std::uint32_t next_page(std::uint32_t size, std::size_t entries, std::size_t hit
 }
 
 DirectoryScans::DirectoryScans(backlog::Backlog& backlog, Pipeline& pipeline, Resolver& resolver, const Clock& clock,
-                               const Exports& exports, bool enabled, std::function<void()> catch_up, Leave leave)
+                               const Exports& exports, bool enabled, Callbacks callbacks)
     : backlog_{backlog},
       pipeline_{pipeline},
       resolver_{resolver},
       clock_{clock},
       exports_{exports},
-      catch_up_{std::move(catch_up)},
-      leave_{std::move(leave)},
+      callbacks_{std::move(callbacks)},
       not_before_(exports.size(), enabled ? Clock::Instant::min() : Clock::Instant::max()) {}
 
 std::optional<std::size_t> DirectoryScans::extra_entries(const backlog::Slice& slice) const {
@@ -63,7 +62,9 @@ void DirectoryScans::begin(backlog::Slice slice, Breaker::Stamp taken) {
   resolver_.resolve(scan->export_index, *scan->directory, [this, scan](const Resolver::Answer& answer) {
     expect(*scan, 0);
     scan->handle = answer.handle;
-    if (answer.status != nfs::Status::ok) scan->page = 0;
+    scan->is_held = answer.status == nfs::Status::ok && callbacks_.hold(answer.handle);
+    if (!scan->is_held) scan->page = 0;
+    if (answer.attributes != nullptr) scan->before = *answer.attributes;
     go_on(scan);
   });
 }
@@ -80,7 +81,10 @@ bool DirectoryScans::step(std::size_t limit) {
   while (!ready_.empty()) {
     const Shared scan = std::move(ready_.front());
     ready_.pop_front();
-    if (scan->wanted.empty()) continue;  // withdrawn
+    if (scan->wanted.empty()) {  // withdrawn
+      end_pages(*scan);
+      continue;
+    }
     if (scan->page > 0) {
       ask(scan);
     } else {
@@ -100,18 +104,32 @@ void DirectoryScans::expect(DirectoryScan& scan, std::size_t entries) {
 
 void DirectoryScans::ask(const Shared& scan) {
   expect(*scan, scan->wanted.size());
-  pipeline_.submit([this, scan](nfs::Client& client) {
+  if (scan->before) return read(scan);
+  pipeline_.submit([this, scan](nfs::Client& client, Pipeline::Token token) {
+    scan->request = std::move(token);
+    client.getattr(scan->handle, [this, scan](nfs::Status status, const std::optional<nfs::Attributes>& attributes) {
+      const Pipeline::Completion completion{scan->request};
+      scan->before = attributes;
+      if (status == nfs::Status::ok && attributes && !scan->wanted.empty()) return read(scan);
+      turn(scan, status, {});
+    });
+  });
+}
+
+void DirectoryScans::read(const Shared& scan) {
+  pipeline_.submit([this, scan](nfs::Client& client, Pipeline::Token token) {
+    scan->request = std::move(token);
     client.readdirplus(scan->handle, scan->position, scan->page,
                        [this, scan](nfs::Status status, const nfs::Page& page) {
-                         expect(*scan, 0);
+                         const Pipeline::Completion completion{scan->request};
                          turn(scan, status, page);
-                         pipeline_.completed();
                        });
   });
 }
 
 void DirectoryScans::turn(const Shared& scan, nfs::Status status, const nfs::Page& page) {
-  catch_up_();
+  expect(*scan, 0);
+  callbacks_.catch_up();
   if (status != nfs::Status::ok) {
     failed(*scan, status);
     scan->page = 0;
@@ -119,8 +137,31 @@ void DirectoryScans::turn(const Shared& scan, nfs::Status status, const nfs::Pag
     const std::size_t hits = pick(*scan, page);
     scan->page = page.eof ? 0 : next_page(scan->page, page.entries.size(), hits, scan->wanted.size());
     scan->position = page.end;
+    if (has_moved_atime(*scan, page)) scan->page = 0;
   }
+  if (scan->page == 0 || scan->wanted.empty()) end_pages(*scan);
   go_on(scan);
+}
+
+// The scan reads no more pages.
+void DirectoryScans::end_pages(DirectoryScan& scan) {
+  if (std::exchange(scan.is_held, false)) callbacks_.release(scan.handle);
+}
+
+// Whether our reading has moved the directory's atime; then it gets it back. Others who set it move its ctime as well.
+bool DirectoryScans::has_moved_atime(DirectoryScan& scan, const nfs::Page& page) {
+  const auto& after = page.directory;
+  if (!after || after->atime == scan.before->atime || after->ctime != scan.before->ctime) return false;
+  scan.is_held = false;  // until the repair has ended
+  callbacks_.repair(scan, scan.before->atime, *after);
+  auto& not_before = not_before_[scan.export_index];
+  if (std::exchange(not_before, Clock::Instant::max()) != Clock::Instant::max()) {
+    kLog.info(
+        "export of {}: the server moves the access time of a directory that is read; giving it back, and looking "
+        "up each name from now on",
+        log::field("path", exports_.path(scan.export_index)));
+  }
+  return true;
 }
 
 // Lets those leave that the page has with their handles. How many.
@@ -134,7 +175,7 @@ std::size_t DirectoryScans::pick(DirectoryScan& scan, const nfs::Page& page) {
     --entries_;
     ++hits;
     const nfs::Object object{*handle, attributes};
-    leave_(scan, entry, &object);
+    callbacks_.leave(scan, entry, &object);
   }
   return hits;
 }
@@ -166,7 +207,7 @@ void DirectoryScans::hand_on(DirectoryScan& scan, std::size_t limit) {
     if (scan.wanted.erase(entry.name) == 0) continue;
     --limit;
     --entries_;
-    leave_(scan, entry, nullptr);
+    callbacks_.leave(scan, entry, nullptr);
   }
 }
 

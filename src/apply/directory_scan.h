@@ -61,8 +61,11 @@ struct DirectoryScan {
   nfs::Handle handle;  // of the directory
   std::vector<backlog::Entry> entries;
   boost::unordered_flat_map<std::string_view, std::uint32_t>
-      wanted;                 // names not found yet, to their places in `entries`
-  std::size_t handed_on = 0;  // of `entries`, passed on to LOOKUP after the last page
+      wanted;                             // names not found yet, to their places in `entries`
+  std::size_t handed_on = 0;              // of `entries`, passed on to LOOKUP after the last page
+  std::optional<nfs::Attributes> before;  // those of the directory, before the first page
+  bool is_held = false;                   // nobody else sets its atime
+  Pipeline::Token request{};
   nfs::Page::Position position;
   std::uint32_t page = 0;    // bytes of the next page; 0: no more pages
   std::size_t expected = 0;  // entries expected from the request in flight
@@ -70,6 +73,11 @@ struct DirectoryScan {
 
 // All scans. Each takes a step at a time, when step() says so. It stops reading pages once LOOKUPs for the rest of its
 // names are cheaper. It also stops after a page that failed in any way, because the LOOKUPs then meet the error.
+//
+// A server whose file system keeps access times moves that of a directory that is read. So a scan begins with the
+// directory's attributes, and each page has those after it. Where the atime has moved, the directory gets
+// it back, and the export has no more scans.
+//
 // Thread: apply.
 class DirectoryScans {
  public:
@@ -79,13 +87,20 @@ class DirectoryScans {
   // The pause of scans in an export after a page failed for a reason beyond its directory. After NOTSUPP it never ends.
   static constexpr std::chrono::seconds kPause{60};
 
-  // Takes an entry that leaves the scan, with its object, or with null if it needs a LOOKUP.
-  using Leave = std::function<void(const DirectoryScan&, const backlog::Entry&, const nfs::Object*)>;
+  struct Callbacks {
+    // Calls forget() for each new invalidation. Each page is used only after that.
+    std::function<void()> catch_up;
+    // Takes an entry that leaves the scan, with its object, or with null if it needs a LOOKUP.
+    std::function<void(const DirectoryScan&, const backlog::Entry&, const nfs::Object*)> leave;
+    // Updates::hold(), release() and repair().
+    std::function<bool(const nfs::Handle&)> hold;
+    std::function<void(const nfs::Handle&)> release;
+    std::function<void(const DirectoryScan&, Time, const nfs::Attributes&)> repair;
+  };
 
-  // If `enabled` is false, extra_entries() allows no scan. `catch_up` calls forget() for each new invalidation. Each
-  // page is used only after that.
+  // If `enabled` is false, extra_entries() allows no scan.
   DirectoryScans(backlog::Backlog& backlog, Pipeline& pipeline, Resolver& resolver, const Clock& clock,
-                 const Exports& exports, bool enabled, std::function<void()> catch_up, Leave leave);
+                 const Exports& exports, bool enabled, Callbacks callbacks);
 
   // Returns how many more entries of the directory `slice` should take for a scan; nothing if a scan does not pay.
   [[nodiscard]] std::optional<std::size_t> extra_entries(const backlog::Slice& slice) const;
@@ -119,6 +134,9 @@ class DirectoryScans {
 
   void expect(DirectoryScan& scan, std::size_t entries);
   void ask(const Shared& scan);
+  void read(const Shared& scan);
+  void end_pages(DirectoryScan& scan);
+  [[nodiscard]] bool has_moved_atime(DirectoryScan& scan, const nfs::Page& page);
   void turn(const Shared& scan, nfs::Status status, const nfs::Page& page);
   std::size_t pick(DirectoryScan& scan, const nfs::Page& page);
   void failed(const DirectoryScan& scan, nfs::Status status);
@@ -134,8 +152,7 @@ class DirectoryScans {
   Resolver& resolver_;
   const Clock& clock_;
   const Exports& exports_;
-  const std::function<void()> catch_up_;
-  const Leave leave_;
+  const Callbacks callbacks_;
   std::vector<Clock::Instant> not_before_;    // by export
   std::map<std::string_view, Shared> scans_;  // by directory
   std::deque<Shared> ready_;                  // for a step

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The turns of work: which entries are taken up, and when. The steps of each entry are in update.cc.
+// The turns of work: which entries are taken up, and when. The steps of each entry are in updates.cc.
 //
 // Nothing recurses: a completion moves its task to its next request, which waits in the pipeline, and then starts what
 // there is room for.
@@ -17,16 +17,13 @@ namespace {
 
 using nfs::Status;
 
-constexpr std::size_t kSlice = 256;      // entries of one directory before others have their turn
-constexpr std::size_t kAhead = 4;        // entries in work per request that can be outstanding; at half, more
-constexpr std::size_t kLeastPaced = 32;  // entries in work where nfs.max_rate is low
-constexpr std::chrono::milliseconds kPaceTick{1};
-constexpr std::chrono::milliseconds kFirstRetry{200};
-constexpr std::chrono::seconds kLastRetry{30};
+constexpr std::size_t kSlice = 256;  // entries of one directory before others have their turn
+constexpr std::size_t kAhead = 4;    // entries in work per request that can be outstanding; at half, more
 
-// Entries in work at that rate.
-constexpr std::size_t most_paced(std::size_t max_rate) noexcept {
-  return max_rate == 0 ? SIZE_MAX : std::max(kLeastPaced, max_rate / 4);
+std::vector<ExportState> states_for(const NfsConfig& config) {
+  std::vector<ExportState> states;
+  for (std::size_t i = 0; i < config.exports.size(); ++i) states.push_back({Breaker{config.uid == 0}, {}});
+  return states;
 }
 
 }  // namespace
@@ -38,28 +35,24 @@ Engine::Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& cloc
       client_{client},
       clock_{clock},
       exports_{exports},
-      policy_{policy},
-      dry_run_{dry_run},
-      outcomes_{registry},
+      states_{states_for(config)},
       pipeline_{client, [this] { advance(); }},
       resolver_{client, pipeline_, clock, config, exports, registry},
+      updates_{backlog, clock, config,    exports,   policy,  registry,
+               dry_run, seed,  pipeline_, resolver_, states_, [this] { forget_changed(); }},
       scans_{backlog,
              pipeline_,
              resolver_,
              clock,
              exports,
-             config.readdirplus,
-             [this] { forget_changed(); },
-             [this](const DirectoryScan& scan, const backlog::Entry& entry, const nfs::Object* object) {
-               scanned(scan, entry, object);
-             }},
-      max_rate_{config.max_rate},
-      rate_limiter_{config.max_rate},
-      most_paced_{most_paced(config.max_rate)},
-      backoff_{kFirstRetry, kLastRetry, seed} {
+             config.readdirplus && !dry_run,
+             {[this] { forget_changed(); },
+              [this](const auto& scan, const auto& entry, const auto* object) { updates_.begin(scan, entry, object); },
+              [this](const auto& directory) { return updates_.hold(directory); },
+              [this](const auto& directory) { updates_.release(directory); },
+              [this](const auto& scan, Time atime, const auto& moved) { updates_.repair(scan, atime, moved); }}} {
   assert(config.exports.size() == exports.size());
-  for (const auto& each : config.exports)
-    states_.push_back({Breaker{config.uid == 0}, {}, {}, ExportReporter{each, registry}});
+  for (const auto& each : config.exports) reporters_.emplace_back(each, registry);
 }
 
 // What there is to do.
@@ -79,19 +72,11 @@ std::optional<Clock::Instant> Engine::next_deadline() const {
     if (at && *at > now && (!next || *at < *next)) next = at;
   };
   if (client_.room() > 0) consider(backlog_.next_due());
-  if (client_.room() > 0 && !paced_.empty()) consider(std::max(rate_limiter_.next(), now + kPaceTick));
+  consider(updates_.next_due());
   for (std::size_t export_index = 0; export_index < states_.size(); ++export_index) {
     if (client_.root(export_index)) consider(states_[export_index].breaker.next_deadline());
   }
   return next;
-}
-
-void Engine::reconfigure(const PolicyConfig& policy, std::size_t max_rate) {
-  assert(thread_.is_current());
-  policy_ = AtimePolicy{policy};
-  if (max_rate != max_rate_) rate_limiter_.change(max_rate, clock_.now());
-  max_rate_ = max_rate;
-  most_paced_ = most_paced(max_rate);
 }
 
 void Engine::stop_taking() {
@@ -102,12 +87,12 @@ void Engine::stop_taking() {
 
 void Engine::advance() {
   for (auto& state : states_) {
-    if (state.breaker.has_verdicts()) carry_out(state.breaker.take_verdicts());
+    if (state.breaker.has_verdicts()) updates_.carry_out(state.breaker.take_verdicts());
   }
   // Work that is taken brings the news with it; a scan goes on without.
   if (scans_.entries() > 0) forget_changed();
   do {
-    send_due();
+    updates_.send_due();
     pipeline_.run();
   } while (take());
 }
@@ -117,8 +102,8 @@ bool Engine::take() {
   if (stopping_ || client_.room() == 0) return false;
   std::size_t held = 0;
   for (const auto& state : states_) held += state.breaker.held();
-  const std::size_t most = std::min(kAhead * pipeline_.width(), most_paced_);
-  const std::size_t busy = tasks_.size() - held + scans_.expected();
+  const std::size_t most = std::min(kAhead * pipeline_.width(), updates_.most());
+  const std::size_t busy = updates_.size() - held + scans_.expected();
   if (busy > most / 2) return false;
   const std::size_t limit = most - busy;
   is_scans_turn_ = !is_scans_turn_;
@@ -140,78 +125,88 @@ bool Engine::take_slice(std::size_t most) {
   const auto now = clock_.now();
   for (std::size_t tried = 0; tried < states_.size(); ++tried) {
     const std::size_t export_index = std::exchange(next_export_, (next_export_ + 1) % states_.size());
-    const std::size_t limit = share(export_index, most, now);
-    if (limit == 0) continue;
-    backlog::Slice slice = backlog_.take(export_index, limit);
     auto& breaker = states_[export_index].breaker;
-    if (slice.entries.empty()) {
-      if (breaker.suspended() && breaker.suspended() != Reason::mapping) probe_root(export_index, now);
+    if (client_.root(export_index) && breaker.entry_probe_due(now)) {
+      if (take_probe(export_index, now)) return true;
       continue;
     }
-    const bool is_hot = hot_files_.find(slice.directory, slice.entries.front().name, now) != nullptr;
-    const auto more = breaker.suspended() || is_hot ? std::nullopt : scans_.extra_entries(slice);
+    const std::size_t limit = share(export_index, most);
+    if (limit == 0) continue;
+    backlog::Slice slice = backlog_.take(export_index, limit);
+    if (slice.entries.empty()) continue;
+    const bool is_hot = updates_.is_hot(slice.directory, slice.entries.front().name);
+    const auto more = is_hot ? std::nullopt : scans_.extra_entries(slice);
     if (more) backlog_.take_more(slice, *more);
-    if (breaker.suspended()) breaker.probed(now);
     forget_changed();
     if (more) {
       scans_.begin(std::move(slice), breaker.stamp());
       return true;
     }
     const auto directory = std::make_shared<const std::string>(std::move(slice.directory));
-    for (auto& entry : slice.entries) locate(begin(export_index, directory, std::move(entry)));
+    for (auto& entry : slice.entries) updates_.begin(export_index, directory, std::move(entry));
     return true;
   }
   return false;
 }
 
+// Tries a suspended export with one entry that may show something new, or with its root where none waits.
+bool Engine::take_probe(std::size_t export_index, Clock::Instant now) {
+  auto& breaker = states_[export_index].breaker;
+  const bool is_mapping = breaker.suspended() == Reason::mapping;
+  const std::string& root = exports_.path(export_index);
+  auto slice = backlog_.take_newest(
+      export_index, [&](std::string_view directory, std::string_view name, const backlog::Retry& retry) {
+        if (!is_mapping) return !retry.denied;
+        return breaker.may_probe(first_component(root, directory == root ? join(directory, name) : directory));
+      });
+  if (slice.entries.empty()) {
+    if (!is_mapping) probe_root(export_index, now);
+    return false;
+  }
+  breaker.probed(now);
+  forget_changed();
+  updates_.begin(export_index, std::make_shared<const std::string>(std::move(slice.directory)),
+                 std::move(slice.entries.front()));
+  return true;
+}
+
 // How many entries the export may take now.
-std::size_t Engine::share(std::size_t export_index, std::size_t limit, Clock::Instant now) const {
+std::size_t Engine::share(std::size_t export_index, std::size_t limit) const {
   const auto& breaker = states_[export_index].breaker;
-  if (!client_.root(export_index) || breaker.full()) return 0;
-  if (breaker.suspended()) return breaker.entry_probe_due(now) ? 1 : 0;
+  if (!client_.root(export_index) || breaker.full() || breaker.suspended()) return 0;
   return std::min(limit, kSlice);
 }
 
 // After every take(): what was taken knows of all moves up to now, so must the handles.
 void Engine::forget_changed() {
   const auto changed = backlog_.take_invalidations();
+  const auto forget = [this](std::string_view path) {
+    resolver_.forget(path);
+    scans_.forget(path);
+    updates_.forget(path);
+  };
   if (changed.everything) return forget("/");
   for (const auto& path : changed.paths) forget(path);
-}
-
-void Engine::forget(std::string_view path) {
-  resolver_.forget(path);
-  scans_.forget(path);
-  hot_files_.forget(path);
-  const std::string_view directory = parent(path);
-  const std::string_view name = path.substr(path.rfind('/') + 1);
-  for (Task& task : tasks_) {
-    const bool is_it = task.entry.name == name && *task.directory == directory;
-    if (is_it || is_within(*task.directory, path)) task.is_doubtful = true;
-  }
 }
 
 void Engine::watch(std::size_t export_index, Clock::Instant now) {
   auto& breaker = states_[export_index].breaker;
   breaker.tick(now);
-  if (breaker.root_probe_due(now)) probe_root(export_index, now);
-  states_[export_index].reporter.update(state(export_index), backlog_.pending(), now);
+  if (client_.root(export_index) && breaker.root_probe_due(now)) probe_root(export_index, now);
+  reporters_[export_index].update(state(export_index), backlog_.pending(), now);
 }
 
 // Why the export gets no work.
 std::optional<Reason> Engine::state(std::size_t export_index) const {
-  if (client_.root(export_index)) return states_[export_index].breaker.suspended();
+  if (client_.root(export_index)) return states_[export_index].breaker.confirmed();
   const Status status = client_.mount_status(export_index);
   if (status == Status::ok) return Reason::unreachable;
   return status == Status::auth ? Reason::auth : Reason::mount;
 }
 
-// Writes the root's own atime back, which changes nothing and tells whether the export can be written.
 void Engine::probe_root(std::size_t export_index, Clock::Instant now) {
   states_[export_index].breaker.probed(now);
-  Task& task = begin(export_index, std::make_shared<const std::string>(exports_.path(export_index)), {});
-  task.is_probe = true;
-  locate(task);
+  updates_.probe_root(export_index);
 }
 
 }  // namespace qatime::apply

@@ -22,7 +22,9 @@ OutcomeCounters::OutcomeCounters(metrics::Registry& registry)
     : registry_{registry},
       alerts_{registry.alerts()},
       applied_{registry.counter("qatime_applied_total", "Entries whose atime was set.")},
-      unchanged_{registry.counter("qatime_unchanged_total", "Entries whose atime was new enough already.")} {
+      unchanged_{registry.counter("qatime_unchanged_total", "Entries whose atime was new enough already.")},
+      ahead_{
+          registry.counter("qatime_ahead_total", "Entries unchanged because the server has an atime in the future.")} {
   using nfs::Status;
   for (const auto status : {Status::noent, Status::notdir, Status::acces, Status::perm, Status::rofs,
                             Status::nametoolong, Status::inval, Status::ignored}) {
@@ -37,6 +39,16 @@ OutcomeCounters::FailureCounter& OutcomeCounters::failure(nfs::Status status) {
                                             {"status", std::string{nfs::name(status)}});
   }
   return at->second;
+}
+
+void OutcomeCounters::ahead(std::string_view directory, std::string_view name, Time found) {
+  const bool is_first = ahead_.value() == 0;
+  ahead_.add();
+  if (!is_first) return;
+  kLog.warning(
+      "{}: the server has an access time in the future, {}: a client's clock was wrong; no access is newer, so such "
+      "files keep it, unless policy.repair_future = true; qatime_ahead_total counts them",
+      log::field("path", join(directory, name)), log::field("atime", format_rfc3339(found)));
 }
 
 void OutcomeCounters::failed(nfs::Status status, std::string_view directory, std::string_view name) {

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/log.h"
+#include "base/timestamp.h"
 #include "nfs/status.h"
 #include "telemetry/alerts.h"
 #include "telemetry/metrics.h"
@@ -22,6 +23,8 @@ class OutcomeCounters {
 
   void applied() { applied_.add(); }
   void unchanged() { unchanged_.add(); }
+  // Counts one that is unchanged because the server has an atime in the future, and warns once.
+  void ahead(std::string_view directory, std::string_view name, Time found);
   // Counts a failure, adds it to Alerts::failures(), and logs it at level debug. If an administrator should look, it
   // also logs at level warning, once per 10 s and status.
   void failed(nfs::Status status, std::string_view directory, std::string_view name);
@@ -37,6 +40,7 @@ class OutcomeCounters {
   Alerts& alerts_;
   metrics::Counter& applied_;
   metrics::Counter& unchanged_;
+  metrics::Counter& ahead_;
   std::map<nfs::Status, FailureCounter> failures_;
 };
 

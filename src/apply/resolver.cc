@@ -20,6 +20,11 @@ std::string_view parent(std::string_view path) noexcept {
   return path.substr(0, std::max<std::size_t>(path.rfind('/'), 1));
 }
 
+std::string_view first_component(std::string_view root, std::string_view path) noexcept {
+  path.remove_prefix(std::min(path.size(), root == "/" ? 1 : root.size() + 1));
+  return path.substr(0, path.find('/'));
+}
+
 Resolver::Resolver(const nfs::Client& client, Pipeline& pipeline, const Clock& clock, const NfsConfig& config,
                    const Exports& exports, metrics::Registry& registry)
     : client_{client},
@@ -37,15 +42,15 @@ void Resolver::resolve(std::size_t export_index, std::string_view directory, Don
   const std::string& top = exports_.path(export_index);
   if (directory == top) {
     const auto root = client_.root(export_index);
-    return done(root ? Answer{nfs::Status::ok, *root, {}} : Answer{nfs::Status::lost, {}, directory});
+    return done(root ? Answer{nfs::Status::ok, *root, {}, nullptr} : Answer{nfs::Status::lost, {}, directory, nullptr});
   }
   if (const auto* handle = cache_->find(directory, clock_.now())) {
     hits_.add();
-    return done({nfs::Status::ok, *handle, {}});
+    return done({nfs::Status::ok, *handle, {}, nullptr});
   }
   misses_.add();
   Walk walk{.export_index = export_index, .directory = std::string{directory}, .handle = {}, .done = std::move(done)};
-  if (!begin(walk)) return walk.done({nfs::Status::lost, {}, top});
+  if (!begin(walk)) return walk.done({nfs::Status::lost, {}, top, nullptr});
   go_on(std::move(walk));
 }
 
@@ -75,6 +80,7 @@ void Resolver::go_on(Walk walk) {
     if (!walk.doubtful) {
       if (const auto* handle = cache_->find(next, clock_.now())) {
         walk.handle = *handle;
+        walk.attributes.reset();
         walk.known = end;
         continue;
       }
@@ -91,32 +97,34 @@ void Resolver::go_on(Walk walk) {
     lookup->waiting.push_back(std::move(walk));
     return start(std::move(lookup));
   }
-  walk.done({nfs::Status::ok, walk.handle, {}});
+  walk.done({nfs::Status::ok, walk.handle, {}, walk.attributes ? &*walk.attributes : nullptr});
 }
 
 void Resolver::start(std::shared_ptr<Lookup> lookup) {
-  pipeline_.submit([this, lookup = std::move(lookup)](nfs::Client& client) {
+  pipeline_.submit([this, lookup = std::move(lookup)](nfs::Client& client, Pipeline::Token token) {
+    lookup->request = std::move(token);
     const std::string_view name = std::string_view{lookup->directory}.substr(lookup->directory.rfind('/') + 1);
     client.lookup(lookup->parent, name, [this, lookup](nfs::Status status, const nfs::Object& object) {
-      finished(*lookup, status, object.handle);
-      pipeline_.completed();
+      const Pipeline::Completion completion{lookup->request};
+      finished(*lookup, status, object);
     });
   });
 }
 
-void Resolver::finished(Lookup& lookup, nfs::Status status, const nfs::Handle& handle) {
+void Resolver::finished(Lookup& lookup, nfs::Status status, const nfs::Object& object) {
   if (!lookup.doubtful) {
     lookups_.erase(lookup.directory);
-    if (status == nfs::Status::ok) cache_->insert(lookup.directory, handle, clock_.now());
+    if (status == nfs::Status::ok) cache_->insert(lookup.directory, object.handle, clock_.now());
   }
   const std::string_view where = parent(lookup.directory);
   if (status == nfs::Status::stale || status == nfs::Status::badhandle) distrust(where, lookup.parent);
   for (auto& walk : std::exchange(lookup.waiting, {})) {
     if (status != nfs::Status::ok) {
-      walk.done({status, {}, where});
+      walk.done({status, {}, where, nullptr});
       continue;
     }
-    walk.handle = handle;
+    walk.handle = object.handle;
+    walk.attributes = object.attributes;
     walk.known = lookup.directory.size();
     walk.doubtful = walk.doubtful || lookup.doubtful;
     go_on(std::move(walk));

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,8 +30,9 @@ class Resolver {
  public:
   struct Answer {
     nfs::Status status = nfs::Status::ok;
-    nfs::Handle handle;      // if the status is ok
-    std::string_view where;  // otherwise: the directory in which a LOOKUP failed
+    nfs::Handle handle;                           // if the status is ok
+    std::string_view where;                       // otherwise: the directory in which a LOOKUP failed
+    const nfs::Attributes* attributes = nullptr;  // if a LOOKUP has just reported them
   };
   // Takes the answer, which is valid until it returns.
   using Done = std::function<void(const Answer&)>;
@@ -57,6 +59,7 @@ class Resolver {
     std::string directory;  // to resolve
     std::size_t known = 0;  // length of the prefix that `handle` stands for
     nfs::Handle handle;
+    std::optional<nfs::Attributes> attributes{};  // if a LOOKUP has just reported them
     bool doubtful = false;  // forget() hit a part of it: its further LOOKUPs are neither shared nor cached
     Done done;
   };
@@ -65,12 +68,13 @@ class Resolver {
     std::string directory;
     bool doubtful = false;
     std::vector<Walk> waiting;
+    Pipeline::Token request{};
   };
 
   bool begin(Walk& walk);
   void go_on(Walk walk);
   void start(std::shared_ptr<Lookup> lookup);
-  void finished(Lookup& lookup, nfs::Status status, const nfs::Handle& handle);
+  void finished(Lookup& lookup, nfs::Status status, const nfs::Object& object);
 
   ThreadChecker thread_;
   const nfs::Client& client_;
@@ -85,5 +89,8 @@ class Resolver {
 
 // Returns the parent of `path`, which is not "/".
 [[nodiscard]] std::string_view parent(std::string_view path) noexcept;
+
+// Returns the first component of `path` below `root`; nothing if they are the same.
+[[nodiscard]] std::string_view first_component(std::string_view root, std::string_view path) noexcept;
 
 }  // namespace qatime::apply

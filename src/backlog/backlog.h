@@ -29,6 +29,10 @@ class Backlog {
   // slice if nothing waits.
   [[nodiscard]] virtual Slice take(std::size_t export_index, std::size_t limit) = 0;
 
+  // Takes one of the newest entries of the export, one that suits if some thousand directories have one, else the one
+  // that has waited longest. Returns an empty slice if nothing waits. `suits` must not call the backlog.
+  [[nodiscard]] virtual Slice take_newest(std::size_t export_index, const Suits& suits) = 0;
+
   // Adds at most `limit` more entries of the same directory to a slice that was just taken.
   virtual void take_more(Slice& slice, std::size_t limit) = 0;
 
@@ -48,6 +52,9 @@ class Backlog {
 
   // Sets how long a request might take from now on.
   virtual void allow_for(Clock::Duration /*request*/) {}
+
+  // Whether take_invalidations() would return any.
+  [[nodiscard]] virtual bool has_invalidations() const = 0;
 
   // Returns the invalidations by moves and removals since the last call.
   [[nodiscard]] virtual Invalidations take_invalidations() = 0;

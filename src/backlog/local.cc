@@ -117,6 +117,14 @@ Slice Local::take(std::size_t export_index, std::size_t limit) {
   return slice;
 }
 
+Slice Local::take_newest(std::size_t export_index, const Suits& suits) {
+  const MutexLock lock{mutex_};
+  index_.table().advance(clock_.now());
+  Slice slice = index_.table().take_newest(export_index, suits, index_.mark());
+  publish();
+  return slice;
+}
+
 void Local::take_more(Slice& slice, std::size_t limit) {
   const MutexLock lock{mutex_};
   index_.table().take_more(slice, limit, index_.mark());

@@ -56,10 +56,12 @@ class Local final : public Backlog {
 
   void add(Events events) override;
   [[nodiscard]] Slice take(std::size_t export_index, std::size_t limit) override;
+  [[nodiscard]] Slice take_newest(std::size_t export_index, const Suits& suits) override;
   void take_more(Slice& slice, std::size_t limit) override;
   void settle(Ticket ticket) override;
   void put_back(Ticket ticket, Clock::Instant not_before, Retry retry) override;
   [[nodiscard]] bool reconsider(Ticket ticket) override;
+  [[nodiscard]] bool has_invalidations() const override QATIME_UNCHECKED { return invalidations_.has_some(); }
   [[nodiscard]] Invalidations take_invalidations() override;
   [[nodiscard]] std::optional<Clock::Instant> next_due() const override;
   [[nodiscard]] std::size_t pending() const override;

@@ -23,6 +23,7 @@
 #define QATIME_ACQUIRE(...) QATIME_THREAD_SAFETY(acquire_capability(__VA_ARGS__))
 #define QATIME_RELEASE(...) QATIME_THREAD_SAFETY(release_capability(__VA_ARGS__))
 // A class whose constructor acquires the mutex that its destructor releases.
+#define QATIME_UNCHECKED QATIME_THREAD_SAFETY(no_thread_safety_analysis)
 #define QATIME_SCOPED QATIME_THREAD_SAFETY(scoped_lockable)
 
 namespace qatime {

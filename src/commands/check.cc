@@ -3,10 +3,10 @@
 
 #include <fmt/core.h>
 
+#include "atime/probe.h"
 #include "commands/commands.h"
 #include "ingest/explain.h"
 #include "listen/tls.h"
-#include "nfs/probe.h"
 #include "redis/shared.h"
 #include "store/state_directory.h"
 #include "store/verify.h"
@@ -22,12 +22,12 @@ void print_explanation(const std::string& line, const Config& config) {
 }
 
 bool print_probe(const NfsConfig& config) {
-  const auto reports = nfs::probe(config);
-  for (const nfs::ProbeReport& report : reports) {
+  const auto reports = atime::probe(config);
+  for (const atime::ProbeReport& report : reports) {
     fmt::print("{} {} {}: {}\n", report.ok ? "ok    " : "failed", report.server, log::escaped(report.path),
                report.message);
   }
-  return std::ranges::all_of(reports, &nfs::ProbeReport::ok);
+  return std::ranges::all_of(reports, &atime::ProbeReport::ok);
 }
 
 bool print_redis(const Config& config) {

@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include "atime/set.h"
 #include "commands/commands.h"
 #include "commands/objects.h"
 
@@ -13,13 +14,12 @@ int touch(const TouchOptions& options) {
   const Time time = parse_time_option("--time", options.time, now());
   return for_each_object(options.config.load(log::Level::warning).nfs, options.paths,
                          [&](nfs::Session& session, const std::string& path, const nfs::Object& object) {
-                           return session.update_atime(
-                               object, [&](const nfs::Attributes& found) -> std::optional<Time> {
-                                 if (found.atime < time || options.force) return time;
-                                 fmt::print(stderr, "qatime: {}: has {} already; --force sets it back\n",
-                                            log::escaped(path), format_rfc3339(found.atime));
-                                 return std::nullopt;
-                               });
+                           return atime::set(session, object, [&](const nfs::Attributes& found) -> std::optional<Time> {
+                             if (found.atime < time || options.force) return time;
+                             fmt::print(stderr, "qatime: {}: has {} already; --force sets it back\n",
+                                        log::escaped(path), format_rfc3339(found.atime));
+                             return std::nullopt;
+                           });
                          });
 }
 

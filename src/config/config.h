@@ -68,6 +68,7 @@ struct PolicyConfig {
   std::chrono::nanoseconds threshold = std::chrono::hours{24};      // for relatime
   std::chrono::nanoseconds granularity{};                           // the smallest step forward
   std::chrono::nanoseconds future_limit = std::chrono::minutes{5};  // 0: none
+  bool repair_future = false;                                       // sets back what is further ahead on the server
 };
 
 struct BacklogConfig {

@@ -239,6 +239,8 @@ constexpr std::array kKeys{
         "policy.granularity", InForce::at_reload, R"(a duration, like "1s"; "0s" for the server's own)"),
     key<kAnyDuration, &Config::policy, &PolicyConfig::future_limit>("policy.future_limit", InForce::at_reload,
                                                                     R"(a duration, like "5m"; "0s" for no limit)"),
+    key<read_bool, &Config::policy, &PolicyConfig::repair_future>("policy.repair_future", InForce::at_reload,
+                                                                  "true or false"),
     key<kParsed<parse_backlog_kind>, &Config::backlog, &BacklogConfig::kind>("backlog.kind", InForce::at_start,
                                                                              R"("local" or "redis")"),
     key<read_directory, &Config::backlog, &BacklogConfig::directory>(

@@ -41,6 +41,7 @@ class Handle {
 // The fields of fattr3 that qatime uses.
 struct Attributes {
   bool is_directory = false;
+  std::uint32_t links = 1;  // names of the object
   std::uint64_t file_id = 0;
   Time atime;
   Time mtime;
@@ -67,8 +68,9 @@ struct Page {
 
   std::vector<DirectoryEntry> entries;
   std::vector<char> names;
-  Position end;      // the beginning of the next page
-  bool eof = false;  // there is no next page
+  std::optional<Attributes> directory;  // its attributes after this; a server may leave them out
+  Position end;                         // the beginning of the next page
+  bool eof = false;                     // there is no next page
 
   Page() = default;
   Page(Page&&) = default;

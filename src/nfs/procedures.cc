@@ -71,7 +71,12 @@ nfs_fh3 wire_handle(const Handle& handle) {
 }
 
 Attributes attributes_of(const fattr3& from) {
-  return {number_of(from.type) == NF3DIR, from.fileid, time_of(from.atime), time_of(from.mtime), time_of(from.ctime)};
+  return {number_of(from.type) == NF3DIR,
+          from.nlink,
+          from.fileid,
+          time_of(from.atime),
+          time_of(from.mtime),
+          time_of(from.ctime)};
 }
 
 std::optional<Attributes> attributes_of(const post_op_attr& from) {
@@ -149,6 +154,7 @@ Reply decode(const READDIRPLUS3res& result) {
   static_assert(sizeof found.cookieverf == sizeof page->end.verifier);
   std::memcpy(&page->end.verifier, found.cookieverf, sizeof page->end.verifier);
   page->eof = found.reply.eof != 0;
+  page->directory = attributes_of(found.dir_attributes);
   Reply reply;
   reply.page = page;
   return reply;

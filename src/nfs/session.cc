@@ -10,7 +10,6 @@
 
 #include "base/log.h"
 #include "nfs/libnfs_client.h"
-#include "nfs/time_delta.h"
 
 namespace qatime::nfs {
 
@@ -20,8 +19,6 @@ namespace {
 
 // A server that keeps silent is found out by the client, with a better reason, just before we give up.
 constexpr std::chrono::milliseconds kGrace{500};
-
-constexpr int kMaxNotSyncs = 3;  // of one object, before going without the guard
 
 }  // namespace
 
@@ -104,36 +101,6 @@ Session::Result Session::set_atime(const Handle& object, Time atime, std::option
   });
   run_until(done);
   return outcome;
-}
-
-// Whether a server that says ok has done something.
-bool Session::took(const Object& object, Time before, Time asked, std::optional<Attributes> after) {
-  if (!after) after = getattr(object.handle).attributes;
-  if (!after || after->atime != before) return true;
-  return TimeDelta{}.observe(asked, before) != TimeDelta::Observation::different;
-}
-
-Status Session::update_atime(const Object& object, const Choose& choose) {
-  Result found{Status::ok, object.attributes};
-  bool guarded = true;
-  for (int not_syncs = 0;;) {
-    if (!found.attributes) found = getattr(object.handle);
-    if (!found.attributes) return found.status;
-    const auto atime = choose(*found.attributes);
-    if (!atime) return Status::ok;
-    const auto guard = guarded ? std::optional{found.attributes->ctime} : std::nullopt;
-    const auto [status, after] = set_atime(object.handle, *atime, guard);
-    if (status == Status::ok) return took(object, found.attributes->atime, *atime, after) ? status : Status::ignored;
-    if (!guarded) return status;
-    if (status == Status::not_sync) {
-      guarded = ++not_syncs < kMaxNotSyncs;
-    } else if (status == Status::inval || status == Status::notsupp) {
-      guarded = false;
-    } else {
-      return status;
-    }
-    found.attributes.reset();
-  }
 }
 
 }  // namespace qatime::nfs

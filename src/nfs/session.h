@@ -54,19 +54,11 @@ class Session {
   // As Client::set_atime.
   [[nodiscard]] Result set_atime(const Handle& object, Time atime, std::optional<Time> guard);
 
-  // Returns the atime for an object with these attributes; nothing to leave it unchanged.
-  using Choose = std::function<std::optional<Time>(const Attributes&)>;
-  // Sets the atime of an object as the daemon does: guarded by its ctime. If the object changed in between, looks and
-  // chooses again. After three such changes, or if the server takes no guards, sets without one. Returns
-  // Status::ignored if the server says ok and leaves the atime unchanged.
-  [[nodiscard]] Status update_atime(const Object& object, const Choose& choose);
-
   // Returns the root of an export. Throws Unreachable.
   [[nodiscard]] Handle root(std::size_t export_index);
 
  private:
   [[nodiscard]] Found lookup(const Handle& directory, std::string_view name);
-  [[nodiscard]] bool took(const Object& object, Time before, Time asked, std::optional<Attributes> after);
   void run_until(const bool& done);
 
   NfsConfig config_;

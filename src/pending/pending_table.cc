@@ -101,6 +101,43 @@ void PendingTable::take_more(Slice& slice, std::size_t limit, std::uint64_t mark
   if (slot != kNoSlot) fill(slice, slot, limit, mark);
 }
 
+Slice PendingTable::take_newest(std::size_t export_index, const Suits& suits, std::uint64_t mark) {
+  release_due();
+  Slot slot = find_newest(export_index, suits);
+  const bool suits_one = slot != kNoSlot;
+  if (!suits_one) slot = queues_.at(export_index).first;
+  if (slot == kNoSlot) return {};
+  const SlotList& waiting = directories_[slot].waiting;
+  Slice slice{export_index, directories_[slot].path, {}};
+  slice.entries.push_back(depart(suits_one ? waiting.last : waiting.first, mark));
+  slice.left = directories_[slot].count;
+  if (slice.left > 0 && !suits_one) {
+    dequeue(slot);
+    enqueue(slot);
+  }
+  return slice;
+}
+
+// Returns the directory whose newest waiting entry suits: of the latest in the queue, or else of the earliest.
+Slot PendingTable::find_newest(std::size_t export_index, const Suits& suits) const {
+  const auto has_one = [&](Slot slot) {
+    const Directory& directory = directories_[slot];
+    const Item& item = items_[directory.waiting.last];
+    return suits(directory.path, item.name.view(), item.history == kNoSlot ? Retry{} : histories_[item.history].retry);
+  };
+  const SlotList& queue = queues_.at(export_index);
+  std::size_t left = kLookedAt;
+  for (Slot slot = queue.last; slot != kNoSlot && left > 0; slot = directories_[slot].previous, --left) {
+    if (has_one(slot)) return slot;
+  }
+  if (left > 0) return kNoSlot;
+  left = kLookedAt;
+  for (Slot slot = queue.first; slot != kNoSlot && left > 0; slot = directories_[slot].next, --left) {
+    if (has_one(slot)) return slot;
+  }
+  return kNoSlot;
+}
+
 void PendingTable::fill(Slice& slice, Slot slot, std::size_t limit, std::uint64_t mark) {
   const Directory& directory = directories_[slot];
   look_ahead_to_take(directory.waiting.first, limit);
@@ -151,7 +188,7 @@ bool PendingTable::put_back(Ticket ticket, Clock::Instant not_before, Retry retr
     supersede(item, flights_[item.position].time);
   }
   land(slot);
-  set_history(item, {std::min(retry.attempts, kMaxAttempts), retry.since, retry.missed && !coalesces});
+  set_history(item, {std::min(retry.attempts, kMaxAttempts), retry.since, retry.missed && !coalesces, retry.denied});
   item.state = ItemState::delayed;
   due_.insert(not_before, slot);
   return coalesces;
@@ -261,7 +298,7 @@ void PendingTable::remove(Slot slot) {
 
 // What was tried for an item; nothing by default.
 void PendingTable::set_history(Item& item, const Retry& retry) {
-  const bool is_needed = retry.attempts > 0 || retry.missed || retry.since != Clock::Instant{};
+  const bool is_needed = retry.attempts > 0 || retry.missed || retry.denied || retry.since != Clock::Instant{};
   if (!is_needed) {
     if (item.history != kNoSlot) histories_.release(std::exchange(item.history, kNoSlot));
     return;

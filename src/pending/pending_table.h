@@ -66,6 +66,7 @@ class PendingTable {
   // As in Backlog. The owner chooses `mark` and reads it in Flight.
   [[nodiscard]] Slice take(std::size_t export_index, std::size_t limit, std::uint64_t mark);
   void take_more(Slice& slice, std::size_t limit, std::uint64_t mark);
+  [[nodiscard]] Slice take_newest(std::size_t export_index, const Suits& suits, std::uint64_t mark);
 
   struct Flight {
     std::string path;
@@ -186,7 +187,8 @@ class PendingTable {
     std::uint64_t mark = 0;
   };
 
-  static constexpr std::size_t kCompact = 1 << 12;  // elements of unwritten_ whose items might be gone
+  static constexpr std::size_t kLookedAt = 1 << 12;  // directories from each end of the queue, by take_newest()
+  static constexpr std::size_t kCompact = 1 << 12;   // elements of unwritten_ whose items might be gone
 
   static std::uint64_t hash(Slot directory, std::string_view name) { return hash_bytes(name, directory); }
   [[nodiscard]] std::uint64_t hash(const Item& item) const { return hash(item.directory, item.name.view()); }
@@ -210,6 +212,7 @@ class PendingTable {
   void release_due();
   [[nodiscard]] Slot find_flight(Ticket ticket) const noexcept;
   void look_ahead_to_take(Slot first, std::size_t limit) const;
+  [[nodiscard]] Slot find_newest(std::size_t export_index, const Suits& suits) const;
   void fill(Slice& slice, Slot directory, std::size_t limit, std::uint64_t mark);
   Entry depart(Slot slot, std::uint64_t mark);
   void land(Slot slot);

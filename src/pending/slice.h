@@ -4,7 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -24,6 +26,7 @@ struct Retry {
   unsigned attempts = 0;   // failures so far
   Clock::Instant since{};  // the first of them
   bool missed = false;     // its name was not there
+  bool denied = false;     // the server let us not set it
 };
 
 struct Entry {
@@ -32,6 +35,9 @@ struct Entry {
   Time time;         // the wanted atime
   Retry retry;
 };
+
+// Whether an entry suits the caller, by its directory, its name and what happened to it before.
+using Suits = std::function<bool(std::string_view directory, std::string_view name, const Retry& retry)>;
 
 // Some of the entries that wait in one directory. They are in flight until settled or put back.
 struct Slice {

@@ -66,6 +66,14 @@ Slice Claims::take(std::size_t export_index, std::size_t limit) {
   return slice;
 }
 
+Slice Claims::take_newest(std::size_t export_index, const Suits& suits) {
+  const LockedCall call{*this};
+  table_.advance(clock_.now());
+  Slice slice = table_.take_newest(export_index, suits, 0);
+  depart(slice, 0);
+  return slice;
+}
+
 void Claims::take_more(Slice& slice, std::size_t limit) {
   const LockedCall call{*this};
   const std::size_t begin = slice.entries.size();

@@ -48,12 +48,14 @@ class Claims {
 
   // --- For the engine: as in Backlog. --------------------------------------------------------------------------------
   [[nodiscard]] Slice take(std::size_t export_index, std::size_t limit);
+  [[nodiscard]] Slice take_newest(std::size_t export_index, const Suits& suits);
   void take_more(Slice& slice, std::size_t limit);
   void settle(Ticket ticket);
   void put_back(Ticket ticket, Clock::Instant not_before, Retry retry);
   [[nodiscard]] bool reconsider(Ticket ticket);
   [[nodiscard]] bool is_held(Ticket ticket) const;
   void allow_for(Clock::Duration request);
+  [[nodiscard]] bool has_invalidations() const QATIME_UNCHECKED { return invalidations_.has_some(); }
   [[nodiscard]] Invalidations take_invalidations();
   [[nodiscard]] std::optional<Clock::Instant> next_due() const;
   [[nodiscard]] std::size_t in_flight() const;

@@ -33,6 +33,9 @@ class Shared final : public SharedBacklog {
 
   void add(Events events) override { outbox_.add(events); }
   Slice take(std::size_t export_index, std::size_t limit) override { return claims_.take(export_index, limit); }
+  Slice take_newest(std::size_t export_index, const Suits& suits) override {
+    return claims_.take_newest(export_index, suits);
+  }
   void take_more(Slice& slice, std::size_t limit) override { claims_.take_more(slice, limit); }
   void settle(Ticket ticket) override { claims_.settle(ticket); }
   void put_back(Ticket ticket, Clock::Instant not_before, Retry retry) override {
@@ -41,6 +44,7 @@ class Shared final : public SharedBacklog {
   bool reconsider(Ticket ticket) override { return claims_.reconsider(ticket); }
   [[nodiscard]] bool is_ours(Ticket ticket) const override { return claims_.is_held(ticket); }
   void allow_for(Clock::Duration request) override { claims_.allow_for(request); }
+  bool has_invalidations() const override { return claims_.has_invalidations(); }
   Invalidations take_invalidations() override { return claims_.take_invalidations(); }
   [[nodiscard]] std::optional<Clock::Instant> next_due() const override { return claims_.next_due(); }
   [[nodiscard]] std::size_t pending() const override { return counters_.pending(); }

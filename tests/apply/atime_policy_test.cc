@@ -2,6 +2,8 @@
 #include "apply/atime_policy.h"
 
 #include <array>
+#include <chrono>
+#include <cstdint>
 
 #include "apply/stage.h"
 #include "catch.h"
@@ -89,6 +91,47 @@ TEST_CASE("WhatTheModeSkipsIsUnchanged", "[apply]") {
   CHECK(stage.client.atime("/f") == at(10 + 24 * 3600));
   CHECK(stage.applied() == 1);
   CHECK(stage.adds_up());
+}
+
+TEST_CASE("AnAtimeInTheFutureIsCountedApart", "[apply]") {
+  const Time odd = GENERATE(now() + 1h, Time{std::chrono::seconds{(std::int64_t{1} << 32) - 1}});
+  PolicyConfig config = policy(Mode::strict, 0s);
+  SECTION("and stays") {
+    Stage stage{config};
+    stage.client.make_file("/f");
+    stage.client.set_atime_of("/f", odd);
+    stage.access("/f", 20);
+    stage.run();
+    CHECK(stage.client.atime("/f") == odd);
+    CHECK(stage.unchanged() == 1);
+    CHECK(stage.sum("qatime_ahead_total") == 1);
+    CHECK(stage.adds_up());
+  }
+  SECTION("or is set back") {
+    config.repair_future = true;
+    Stage stage{config};
+    stage.client.make_file("/f");
+    stage.client.set_atime_of("/f", odd);
+    stage.access("/f", 20);
+    stage.run();
+    CHECK(stage.client.atime("/f") == at(20));
+    CHECK(stage.applied() == 1);
+    CHECK(stage.sum("qatime_ahead_total") == 0);
+  }
+}
+
+TEST_CASE("AnAtimeThatIsAheadByLessIsJustNewer", "[apply]") {
+  PolicyConfig config = policy(Mode::strict, 0s);
+  config.repair_future = true;
+  Stage stage{config};
+  stage.client.make_file("/f");
+  const Time soon = now() + 1min;
+  stage.client.set_atime_of("/f", soon);
+  stage.access("/f", 20);
+  stage.run();
+  CHECK(stage.client.atime("/f") == soon);
+  CHECK(stage.unchanged() == 1);
+  CHECK(stage.sum("qatime_ahead_total") == 0);
 }
 
 TEST_CASE("TheGranularityCountsFromWhatTheServerHas", "[apply]") {

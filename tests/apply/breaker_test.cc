@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "apply/breaker.h"
 
+#include <algorithm>
 #include <chrono>
 #include <string>
+#include <vector>
 
 #include "apply/task.h"
 #include "catch.h"
@@ -24,7 +26,7 @@ struct Bench {
   void denied(Task& task, const char* directory, Status status = Status::perm) {
     breaker.denied(task, status, directory, clock.now());
   }
-  void missing(Task& task) { breaker.missing(task, clock.now()); }
+  void missing(Task& task, const char* component) { breaker.missing(task, component, clock.now()); }
   void found() { breaker.found(breaker.stamp(), clock.now()); }
   void applied(Breaker::Stamp sent) { breaker.applied(sent, sent); }
 };
@@ -44,20 +46,99 @@ TEST_CASE("ADenialIsHeldUntilALaterSuccess", "[apply]") {
   CHECK(t.breaker.held() == 0);
 }
 
-TEST_CASE("DenialsFromSeveralDirectoriesSuspend", "[apply]") {
+TEST_CASE("AsRootDenialsFromSeveralDirectoriesAskTheRootFirst", "[apply]") {
   Bench t;
   t.denied(t.a, "/1");
   t.denied(t.b, "/2");
   t.denied(t.c, "/2");
-  CHECK_FALSE(t.breaker.suspended());
+  CHECK_FALSE(t.breaker.root_probe_due(t.clock.now()));
   t.denied(t.d, "/3", Status::rofs);
-  CHECK(t.breaker.suspended() == Reason::read_only);
-  CHECK(t.breaker.take_verdicts().put_back == Tasks{&t.a, &t.b, &t.c, &t.d});
+  CHECK_FALSE(t.breaker.suspended());
+  CHECK(t.breaker.next_deadline() <= t.clock.now());
+  REQUIRE(t.breaker.root_probe_due(t.clock.now()));
+
+  SECTION("a root that can be set makes the denials final") {
+    t.breaker.root_applied(t.breaker.stamp(), t.breaker.stamp());
+    CHECK(t.breaker.take_verdicts().fail == Tasks{&t.a, &t.b, &t.c, &t.d});
+    CHECK_FALSE(t.breaker.suspended());
+  }
+  SECTION("a root that is denied suspends the export") {
+    t.breaker.root_denied(Status::rofs, t.clock.now());
+    CHECK(t.breaker.confirmed() == Reason::read_only);
+    CHECK(t.breaker.take_verdicts().put_back == Tasks{&t.a, &t.b, &t.c, &t.d});
+  }
   CHECK(t.breaker.held() == 0);
 }
 
-TEST_CASE("ASuccessBetweenStartsTheCountAnew", "[apply]") {
+TEST_CASE("ForAnotherUserDenialsFromSeveralDirectoriesSuspend", "[apply]") {
+  Bench t{.breaker = Breaker{false}};
+  t.denied(t.a, "/1");
+  t.denied(t.b, "/2");
+  CHECK_FALSE(t.breaker.suspended());
+  t.denied(t.c, "/3");
+  CHECK(t.breaker.suspended() == Reason::denied);
+  CHECK_FALSE(t.breaker.confirmed());
+  CHECK(t.breaker.take_verdicts().put_back == Tasks{&t.a, &t.b, &t.c});
+  CHECK(t.breaker.held() == 0);
+
+  SECTION("at first for a moment, then for longer and longer") {
+    Clock::Duration pause = Breaker::kFirstProbe;
+    for (int i = 0; i < 10; ++i) {
+      t.clock.advance(pause - milliseconds{1});
+      CHECK_FALSE(t.breaker.entry_probe_due(t.clock.now()));
+      t.clock.advance(milliseconds{1});
+      REQUIRE(t.breaker.entry_probe_due(t.clock.now()));
+      t.breaker.probed(t.clock.now());
+      pause = std::min<Clock::Duration>(2 * pause, Breaker::kProbeInterval);
+    }
+  }
+  SECTION("an entry that is denied once more confirms it, and waits") {
+    t.d.taken = t.breaker.stamp();
+    t.denied(t.d, "/4");
+    CHECK(t.breaker.confirmed() == Reason::denied);
+    CHECK(t.breaker.take_verdicts().put_back == Tasks{&t.d});
+  }
+  SECTION("an entry that is denied again after the export was resumed is final") {
+    t.applied(t.breaker.stamp());
+    CHECK_FALSE(t.breaker.suspended());
+    t.denied(t.a, "/1");
+    CHECK(t.breaker.take_verdicts().fail == Tasks{&t.a});
+    t.denied(t.d, "/4");
+    CHECK_FALSE(t.breaker.has_verdicts());
+  }
+}
+
+TEST_CASE("ARootThatIsDeniedAloneDecidesNoMore", "[apply]") {
   Bench t;
+  t.denied(t.a, "/1");
+  t.breaker.root_denied(Status::perm, t.clock.now());
+  REQUIRE(t.breaker.suspended());
+  int roots = 0;
+  for (; !t.breaker.entry_probe_due(t.clock.now()); ++roots) {
+    t.clock.advance(Breaker::kProbeInterval);
+    if (t.breaker.root_probe_due(t.clock.now())) t.breaker.probed(t.clock.now());
+    REQUIRE(roots < 5);
+  }
+  CHECK(roots >= 2);
+  t.applied(t.breaker.stamp());
+  CHECK_FALSE(t.breaker.suspended());
+  REQUIRE(t.breaker.root_probe_due(t.clock.now()));
+
+  SECTION("if it is denied again") {
+    t.breaker.root_denied(Status::perm, t.clock.now());
+    CHECK_FALSE(t.breaker.suspended());
+    t.breaker.root_denied(Status::perm, t.clock.now());
+    CHECK_FALSE(t.breaker.suspended());
+  }
+  SECTION("but not if all has been put right") {
+    t.breaker.root_applied(t.breaker.stamp(), t.breaker.stamp());
+    t.breaker.root_denied(Status::perm, t.clock.now());
+    CHECK(t.breaker.suspended());
+  }
+}
+
+TEST_CASE("ASuccessBetweenStartsTheCountAnew", "[apply]") {
+  Bench t{.breaker = Breaker{false}};
   const auto sent_before = t.breaker.stamp();
   t.denied(t.a, "/1");
   t.denied(t.b, "/2");
@@ -68,7 +149,7 @@ TEST_CASE("ASuccessBetweenStartsTheCountAnew", "[apply]") {
 }
 
 TEST_CASE("ATripForgetsTheWitnessesBeforeIt", "[apply]") {
-  Bench t;
+  Bench t{.breaker = Breaker{false}};
   t.denied(t.a, "/1");
   t.denied(t.b, "/2");
   t.breaker.unauthorized(t.c, t.clock.now());
@@ -95,7 +176,7 @@ TEST_CASE("WhatFailsWhileSuspendedIsPutBack", "[apply]") {
   Bench t;
   t.breaker.root_denied(Status::acces, t.clock.now());
   t.denied(t.a, "/1");
-  t.missing(t.b);
+  t.missing(t.b, "b");
   t.breaker.unauthorized(t.c, t.clock.now());
   CHECK(t.breaker.take_verdicts().put_back == Tasks{&t.a, &t.b, &t.c});
   CHECK(t.breaker.suspended() == Reason::denied);
@@ -103,28 +184,72 @@ TEST_CASE("WhatFailsWhileSuspendedIsPutBack", "[apply]") {
 
 TEST_CASE("SeveralMissingFirstComponentsSuspend", "[apply]") {
   Bench t;
-  t.missing(t.a);
-  t.missing(t.b);
+  t.missing(t.a, "a");
+  t.missing(t.b, "b");
   CHECK_FALSE(t.breaker.suspended());
-  t.missing(t.c);
+  t.missing(t.c, "c");
   CHECK(t.breaker.suspended() == Reason::mapping);
   CHECK(t.breaker.take_verdicts().put_back == Tasks{&t.a, &t.b, &t.c});
+  CHECK_FALSE(t.breaker.may_probe("b"));
+  CHECK(t.breaker.may_probe("d"));
+  t.missing(t.d, "d");
+  CHECK_FALSE(t.breaker.may_probe("d"));
   t.applied(t.breaker.stamp());
   CHECK(t.breaker.suspended());
   t.found();
   CHECK_FALSE(t.breaker.suspended());
 }
 
+TEST_CASE("MuchBelowOneMissingComponentIsOneWitness", "[apply]") {
+  Bench t;
+  t.breaker.found(t.breaker.stamp(), t.clock.now());
+  t.clock.advance(Breaker::kMappingTrust);
+  std::vector<Task> tasks(2'000);
+  for (Task& task : tasks) t.missing(task, "gone");
+  CHECK_FALSE(t.breaker.suspended());
+  CHECK_FALSE(t.breaker.full());
+  const auto verdicts = t.breaker.take_verdicts();
+  CHECK(t.breaker.held() + verdicts.put_back_for_later.size() == 2'000);
+  CHECK(verdicts.fail.empty());
+  const auto held = t.breaker.held();
+  t.clock.advance(Breaker::kMissingHold);
+  t.breaker.tick(t.clock.now());
+  CHECK(t.breaker.take_verdicts().fail.size() == held);
+
+  SECTION("what is below it is final from now on") {
+    CHECK(t.breaker.is_gone("gone", t.clock.now()));
+    CHECK_FALSE(t.breaker.is_gone("other", t.clock.now()));
+    t.missing(t.a, "gone");
+    CHECK(t.breaker.take_verdicts().fail == Tasks{&t.a});
+  }
+  SECTION("for a minute since the last") {
+    t.clock.advance(Breaker::kMappingTrust);
+    CHECK_FALSE(t.breaker.is_gone("gone", t.clock.now()));
+  }
+}
+
+TEST_CASE("MuchBelowOneMissingComponentSuspendsWhereNoneWasEverFound", "[apply]") {
+  Bench t;
+  t.missing(t.a, "a");
+  t.missing(t.b, "a");
+  t.missing(t.c, "a");
+  CHECK_FALSE(t.breaker.suspended());
+  t.clock.advance(Breaker::kMissingHold);
+  t.breaker.tick(t.clock.now());
+  CHECK(t.breaker.suspended() == Reason::mapping);
+  CHECK(t.breaker.take_verdicts().put_back == Tasks{&t.a, &t.b, &t.c});
+}
+
 TEST_CASE("AMissingFirstComponentIsGoneAfterTenSecondsOrWhenAnotherExists", "[apply]") {
   Bench t;
-  t.missing(t.a);
+  t.missing(t.a, "a");
   t.clock.advance(seconds{6});
-  t.missing(t.b);
+  t.missing(t.b, "b");
   CHECK(t.breaker.next_deadline() == t.clock.now() + seconds{4});
   t.clock.advance(seconds{4});
   t.breaker.tick(t.clock.now());
   CHECK(t.breaker.take_verdicts().fail == Tasks{&t.a});
-  t.missing(t.c);
+  t.missing(t.c, "c");
   CHECK_FALSE(t.breaker.suspended());
   t.found();
   CHECK(t.breaker.take_verdicts().fail == Tasks{&t.b, &t.c});
@@ -134,13 +259,13 @@ TEST_CASE("WhileAFirstComponentWasFoundAMinuteAgoOthersAreJustGone", "[apply]") 
   Bench t;
   t.found();
   t.clock.advance(Breaker::kMappingTrust - milliseconds{1});
-  t.missing(t.a);
-  t.missing(t.b);
-  t.missing(t.c);
+  t.missing(t.a, "a");
+  t.missing(t.b, "b");
+  t.missing(t.c, "c");
   CHECK_FALSE(t.breaker.suspended());
   CHECK(t.breaker.take_verdicts().fail == Tasks{&t.a, &t.b, &t.c});
   t.clock.advance(milliseconds{1});
-  t.missing(t.d);
+  t.missing(t.d, "d");
   CHECK_FALSE(t.breaker.has_verdicts());
 }
 
@@ -191,18 +316,17 @@ TEST_CASE("WhatNothingDecidesSuspendsInTheEnd", "[apply]") {
   CHECK(t.breaker.suspended() == Reason::denied);
 }
 
-TEST_CASE("ASuspendedExportIsProbedOncePerTenSecondsUnlessAProbeSaysNothing", "[apply]") {
+TEST_CASE("AProbeThatSaysNothingDoesNotDelayTheNext", "[apply]") {
   Bench t;
   t.breaker.root_denied(Status::perm, t.clock.now());
+  CHECK(t.breaker.next_deadline() == t.clock.now() + Breaker::kFirstProbe);
+  t.clock.advance(Breaker::kFirstProbe);
+  CHECK(t.breaker.root_probe_due(t.clock.now()));
   CHECK_FALSE(t.breaker.entry_probe_due(t.clock.now()));
-  CHECK(t.breaker.next_deadline() == t.clock.now() + Breaker::kProbeInterval);
-  t.clock.advance(Breaker::kProbeInterval);
-  CHECK(t.breaker.entry_probe_due(t.clock.now()));
-  CHECK_FALSE(t.breaker.root_probe_due(t.clock.now()));
   t.breaker.probed(t.clock.now());
-  CHECK_FALSE(t.breaker.entry_probe_due(t.clock.now()));
+  CHECK_FALSE(t.breaker.root_probe_due(t.clock.now()));
   t.breaker.undecided(t.clock.now());
-  CHECK(t.breaker.entry_probe_due(t.clock.now()));
+  CHECK(t.breaker.root_probe_due(t.clock.now()));
 }
 
 TEST_CASE("RejectedCredentialsSuspendUntilTheServerTakesARequest", "[apply]") {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "apply/directory_scan.h"
 
+#include <chrono>
+#include <optional>
+#include <random>
 #include <string>
 
 #include "apply/stage.h"
@@ -150,6 +153,82 @@ TEST_CASE("EntriesWithoutAttributesAreRead", "[apply]") {
   CHECK(are_set(stage, 500));
   CHECK(stage.client.count(Procedure::getattr) == 500);
   CHECK(stage.client.count(Procedure::lookup) == 1);
+}
+
+TEST_CASE("ADirectoryWhoseAtimeOurReadingMovesGetsItBack", "[apply]") {
+  Stage stage;
+  stage.client.make_directory("/d");
+  stage.client.set_atime_of("/d", at(3));
+  stage.client.reads_at = at(1'000'000);
+  prepare(stage, 100, 100);
+  stage.run();
+  CHECK(are_set(stage, 100));
+  CHECK(stage.client.atime("/d") == at(3));
+  CHECK(stage.client.count(Procedure::readdirplus) == 1);
+  CHECK(stage.applied() == 100);
+  CHECK(stage.engine.work() == 0);
+
+  SECTION("the export has no more scans") {
+    prepare(stage, 100, 100, "/e");
+    stage.run();
+    CHECK(are_set(stage, 100, "/e"));
+    CHECK(stage.client.count(Procedure::readdirplus) == 1);
+  }
+  SECTION("an access of the directory is set as ever") {
+    stage.access("/d", 5);
+    stage.run();
+    CHECK(stage.client.atime("/d") == at(5));
+  }
+  CHECK(stage.client.violations.empty());
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("AnAccessOfADirectoryThatIsBeingReadIsNotTakenForOld", "[apply]") {
+  Stage stage;
+  std::minstd_rand random{GENERATE(range(1U, 20U))};
+  stage.client.reads_at = at(1'000'000);
+  stage.access("/d", 4);
+  prepare(stage, 100, 100);
+  stage.engine.pump();
+  while (stage.client.deliver_any(random)) stage.engine.pump();
+  CHECK(are_set(stage, 100));
+  CHECK(stage.client.atime("/d") == at(4));
+  CHECK(stage.applied() == 101);
+  CHECK(stage.client.violations.empty());
+}
+
+TEST_CASE("ADirectoryThatOthersSetAfterOurReadingKeepsTheirs", "[apply]") {
+  Stage stage;
+  stage.client.reads_at = at(1'000'000);
+  prepare(stage, 100, 100);
+  stage.client.script = [&](const FakeClient::Request& request) -> std::optional<Status> {
+    if (request.procedure == Procedure::getattr && request.path == "/d") stage.client.set_atime_of("/d", at(9));
+    return {};
+  };
+  stage.run();
+  CHECK(stage.client.atime("/d") == at(9));
+  CHECK(are_set(stage, 100));
+}
+
+TEST_CASE("ADirectoryGetsItsAtimeBackOverALostConnection", "[apply]") {
+  Stage stage;
+  stage.client.reads_at = at(1'000'000);
+  prepare(stage, 100, 100);
+  stage.engine.pump();
+  while (stage.client.count(Procedure::getattr, "/d") == 0) REQUIRE(stage.client.deliver());
+  stage.client.disconnect();
+  stage.client.connected = true;
+  stage.run_for(std::chrono::seconds{10});
+  CHECK(stage.client.atime("/d") == Time{});
+  CHECK(are_set(stage, 100));
+}
+
+TEST_CASE("WithoutMovedAtimesADirectoryIsNotTouched", "[apply]") {
+  Stage stage;
+  prepare(stage, 100, 100);
+  stage.run();
+  CHECK(stage.client.count(Procedure::setattr, "/d") == 0);
+  CHECK(stage.client.count(Procedure::getattr) == 0);
 }
 
 TEST_CASE("WhatIsNewerAlreadyStaysUnchangedByAPage", "[apply]") {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What becomes of entries that fail.
+#include <cstddef>
 #include <optional>
+#include <random>
 #include <string>
 
 #include "apply/stage.h"
@@ -351,6 +353,80 @@ TEST_CASE("ANameThatMeansAnotherDirectoryNowIsLookedUpAgain", "[apply]") {
   stage.run();
   CHECK(stage.client.atime("/d/f") == at(7));
   CHECK(stage.client.atime("/e/f") == at(5));
+}
+
+// The name has another file by then, which nobody accessed.
+TEST_CASE("AFileThatIsRenamedWhileItsAccessIsInFlightKeepsIt", "[apply]") {
+  NfsConfig config;
+  config.exports = {{"/", "/"}};
+  config.max_rate = GENERATE(std::size_t{0}, std::size_t{1});
+  Stage stage{config};
+  for (int i = 0; i < 3; ++i) {
+    stage.client.make_file("/f" + std::to_string(i));
+    stage.access("/f" + std::to_string(i), 5);
+  }
+  stage.engine.pump();
+  const int looked_up = GENERATE(range(0, 4));
+  for (int i = 0; i < looked_up; ++i) REQUIRE(stage.client.deliver());
+  for (int i = 0; i < 3; ++i) {
+    const std::string name = "/f" + std::to_string(i);
+    stage.moved(name, "/moved" + std::to_string(i), 6);
+    stage.client.make_file(name);
+    stage.client.set_atime_of(name, at(1));
+  }
+  stage.run_for(seconds{5});
+  for (int i = 0; i < 3; ++i) {
+    CHECK(stage.client.atime("/moved" + std::to_string(i)) == at(5));
+    CHECK(stage.client.atime("/f" + std::to_string(i)) == at(1));
+  }
+  CHECK(stage.applied() == 3);
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("ARenamedFileIsNotTakenForAnotherThatIsNewer", "[apply]") {
+  Stage stage;
+  stage.client.make_file("/f");
+  stage.access("/f", 5);
+  stage.engine.pump();
+  stage.moved("/f", "/g", 6);
+  stage.client.make_file("/f");
+  stage.client.set_atime_of("/f", at(9));
+  stage.run();
+  CHECK(stage.client.atime("/g") == at(5));
+  CHECK(stage.unchanged() == 0);
+}
+
+TEST_CASE("WithoutExactGuardsAFileWithTwoNamesNeverGoesBackwards", "[apply]") {
+  Stage stage;
+  std::minstd_rand random{GENERATE(range(1U, 20U))};
+  SECTION("without any") { stage.client.guards = false; }
+  SECTION("with coarse ones") { stage.client.guards_by_seconds = true; }
+  for (int i = 0; i < 40; ++i) {
+    const std::string number = std::to_string(i);
+    stage.client.make_file("/d/a" + number);
+    stage.client.link("/d/a" + number, "/d/b" + number);
+    stage.access("/d/a" + number, i % 2 == 0 ? 9 : 5);
+    stage.access("/d/b" + number, i % 2 == 0 ? 5 : 9);
+  }
+  stage.engine.pump();
+  while (stage.client.deliver_any(random)) stage.engine.pump();
+  for (int i = 0; i < 40; ++i) CHECK(stage.client.atime("/d/a" + std::to_string(i)) == at(9));
+  CHECK(stage.client.violations.empty());
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("AServerWhoseRepliesAreWrongIsAskedOnce", "[apply]") {
+  Stage stage;
+  stage.client.wrong_replies = true;
+  for (int i = 0; i < 5; ++i) {
+    const std::string path = "/f" + std::to_string(i);
+    stage.client.make_file(path);
+    stage.access(path, 5);
+    stage.run();
+  }
+  CHECK(stage.applied() == 5);
+  CHECK(stage.failed() == 0);
+  CHECK(stage.client.count(Procedure::getattr) == 1);
 }
 
 TEST_CASE("AnHourWithoutServersCostsNothingButTheBacklog", "[apply]") {

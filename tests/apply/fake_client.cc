@@ -132,7 +132,8 @@ std::string FakeClient::path_of(Id id) const {
 
 nfs::Attributes FakeClient::attributes_of(Id id) const {
   const Node& node = nodes_.at(id);
-  return {node.is_directory, id, node.atime, node.mtime, node.ctime};
+  const auto links = static_cast<std::uint32_t>(node.is_directory ? 2 : node.places.size());
+  return {node.is_directory, links, id, node.atime, node.mtime, node.ctime};
 }
 
 void FakeClient::forget_handles() {
@@ -224,6 +225,12 @@ Status FakeClient::read(const nfs::Handle& directory, nfs::Page::Position begin,
   if (begin.cookie != 0 && begin.verifier != verifier) return Status::bad_cookie;
   std::map<std::uint64_t, std::pair<std::string, Id>> order{{1, {".", id}}, {2, {"..", id}}};
   for (const auto& [name, child] : nodes_.at(id).children) order[std::hash<std::string>{}(name) | 4] = {name, child};
+  if (reads_at) {
+    Node& node = nodes_.at(id);
+    if (!node.before_read) node.before_read = node.atime;
+    node.atime = *reads_at;
+  }
+  if (attributes_in_pages) page.directory = attributes_of(id);
   page.names.reserve(size);  // so that it never moves
   page.end = {begin.cookie, verifier};
   std::size_t bytes = 120;  // of what is not an entry
@@ -249,8 +256,9 @@ Status FakeClient::set(const nfs::Handle& object, Time atime, std::optional<Time
   if (id == 0) return Status::stale;
   Node& node = nodes_.at(id);
   if (guard && !guards) return Status::inval;
-  if (guard && (guards_never_match || *guard != node.ctime)) return Status::not_sync;
-  if (atime < node.atime) violations.push_back("backwards: " + path_of(id));
+  if (guard && (guards_never_match || !is_same(*guard, node.ctime))) return Status::not_sync;
+  if (atime < node.atime && atime != node.before_read) violations.push_back("backwards: " + path_of(id));
+  const nfs::Attributes before = attributes_of(id);
   for (const auto& [parent, name] : node.places) {
     if (bystanders.contains(name)) violations.push_back("touched: " + path_of(id));
   }
@@ -258,8 +266,14 @@ Status FakeClient::set(const nfs::Handle& object, Time atime, std::optional<Time
     node.atime = overwrites.value_or(atime - atime.time_since_epoch() % unit);
     tick(node);
   }
-  if (attributes_in_setattr) after = attributes_of(id);
+  if (attributes_in_setattr) after = wrong_replies ? before : attributes_of(id);
   return Status::ok;
+}
+
+bool FakeClient::is_same(Time guard, Time ctime) const {
+  using std::chrono::floor;
+  using std::chrono::seconds;
+  return guards_by_seconds ? floor<seconds>(guard) == floor<seconds>(ctime) : guard == ctime;
 }
 
 // Completions.

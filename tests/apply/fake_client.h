@@ -58,6 +58,9 @@ class FakeClient final : public nfs::Client {
   std::uint64_t verifier = 1;       // of cookies: those with another are BAD_COOKIE
   bool guards = true;               // else a guard is INVAL
   bool guards_never_match = false;  // a guard is always NOT_SYNC
+  bool guards_by_seconds = false;   // a guard is compared by whole seconds
+  std::optional<Time> reads_at;     // READDIRPLUS sets the directory's atime to this
+  bool wrong_replies = false;       // a reply to SETATTR has the atime of before
   bool attributes_in_setattr = true;
   std::chrono::nanoseconds unit{1};  // to which times are rounded down
   std::set<std::string> bystanders;  // which nobody is to touch, by name
@@ -104,6 +107,7 @@ class FakeClient final : public nfs::Client {
     std::map<std::string, Id, std::less<>> children;
     std::set<std::pair<Id, std::string>> places;  // parent and name, one per hard link
     Time atime, mtime, ctime;
+    std::optional<Time> before_read;  // its atime, before READDIRPLUS moved it
   };
   struct Outstanding {
     Request request;
@@ -125,6 +129,7 @@ class FakeClient final : public nfs::Client {
   nfs::Status read(const nfs::Handle& directory, nfs::Page::Position begin, std::uint32_t size, nfs::Page& page);
   nfs::Status set(const nfs::Handle& object, Time atime, std::optional<Time> guard,
                   std::optional<nfs::Attributes>& after);
+  [[nodiscard]] bool is_same(Time guard, Time ctime) const;
   void finish(std::size_t index);
   Outstanding take(std::size_t index);
 

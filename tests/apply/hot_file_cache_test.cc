@@ -146,6 +146,31 @@ TEST_CASE("WithoutGuardsNothingIsRemembered", "[apply]") {
   CHECK(stage.client.atime("/f") == at(9));
 }
 
+TEST_CASE("WhereGuardsAreCoarseAHotFileIsLookedUpEachTime", "[apply]") {
+  Stage stage;
+  stage.client.guards_by_seconds = true;
+  stage.client.make_file("/f");
+  for (int second = 1; second < 10; ++second) {
+    stage.access("/f", second);
+    stage.run();
+  }
+  CHECK(stage.client.count(Procedure::lookup, "/f") >= 9);
+  stage.client.rename("/f", "/old");  // within the second of its last change, and without a record yet
+  stage.client.make_file("/f");
+  stage.access("/f", 11);
+  stage.run();
+  CHECK(stage.client.atime("/old") == at(9));
+  CHECK(stage.client.atime("/f") == at(11));
+  CHECK(stage.client.violations.empty());
+}
+
+TEST_CASE("ThatGuardsAreExactIsFoundOutOnce", "[apply]") {
+  Hot stage;
+  stage.client.make_file("/d/g");
+  for (int second = 1; second < 5; ++second) stage.access_and_run("/d/g", second);
+  CHECK(stage.client.count(Procedure::setattr) == 4);
+}
+
 TEST_CASE("AfterAHotFilesRequestWasLostItIsLookedUp", "[apply]") {
   Hot stage;
   stage.access("/d/f", 3);

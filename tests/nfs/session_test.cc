@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "atime/set.h"
 #include "catch.h"
 #include "nfs/patience.h"
 #include "nfs/scripted_server.h"
@@ -94,7 +95,7 @@ TEST_CASE("A session asks for attributes that LOOKUP left out") {
   CHECK(session.walk("/f").object.attributes.value().atime == server.times("/f").atime);
 }
 
-// ---- update_atime
+// ---- atime::set()
 
 // A file on a server that is to have the atime kTime, unless it has a newer one.
 struct Update {
@@ -102,7 +103,7 @@ struct Update {
 
   Status run() {
     Session session{server.config()};
-    return session.update_atime(session.walk("/f").object, [this](const Attributes& found) {
+    return atime::set(session, session.walk("/f").object, [this](const Attributes& found) {
       ++looks;
       meanwhile();
       return found.atime < kTime ? std::optional{kTime} : std::nullopt;

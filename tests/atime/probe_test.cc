@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "nfs/probe.h"
+#include "atime/probe.h"
 
 #include <algorithm>
 #include <string>
@@ -10,10 +10,11 @@
 #include "nfs/scripted_server.h"
 #include "nfs/slow_names.h"
 
-namespace qatime::nfs::probe_test {
+namespace qatime::atime::probe_test {
 namespace {
 
 using Catch::Contains;
+using namespace nfs;
 using testing::is_guarded;
 using testing::kSlowName;
 using testing::kTimeout;
@@ -120,4 +121,4 @@ TEST_CASE("A probe succeeds where the root changes all the time, and where guard
 }
 
 }  // namespace
-}  // namespace qatime::nfs::probe_test
+}  // namespace qatime::atime::probe_test

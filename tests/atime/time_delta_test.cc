@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "nfs/time_delta.h"
+#include "atime/time_delta.h"
 
 #include <array>
 #include <string>
@@ -7,10 +7,13 @@
 #include "apply/stage.h"
 #include "catch.h"
 
-namespace qatime::apply::time_delta_test {
+namespace qatime::atime::time_delta_test {
 namespace {
 
 using namespace std::chrono_literals;
+using apply::at;
+using apply::Procedure;
+using apply::Stage;
 using std::chrono::nanoseconds;
 using Observation = TimeDelta::Observation;
 
@@ -124,4 +127,4 @@ TEST_CASE("ATimeThatSomebodyElseSetRightAfterwardsIsOurs", "[apply]") {
 }
 
 }  // namespace
-}  // namespace qatime::apply::time_delta_test
+}  // namespace qatime::atime::time_delta_test

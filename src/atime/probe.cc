@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: MIT
-#include "nfs/probe.h"
+#include "atime/probe.h"
 
 #include <cstdint>
 
 #include <boost/asio/io_context.hpp>
 #include <fmt/core.h>
 
+#include "atime/set.h"
 #include "base/log.h"
 #include "nfs/libnfs_client.h"
 #include "nfs/name_lookup.h"
 #include "nfs/session.h"
 
-namespace qatime::nfs {
+namespace qatime::atime {
 
 namespace asio = boost::asio;
+using namespace nfs;
 
 namespace {
 
@@ -47,7 +49,7 @@ std::string try_root(Session& session, std::size_t export_index) {
   const auto found = session.getattr(root);
   if (!found.attributes) return refused("GETATTR", found.status);
   const Status status =
-      session.update_atime({root, found.attributes}, [](const Attributes& attributes) { return attributes.atime; });
+      set(session, {root, found.attributes}, [](const Attributes& attributes) { return attributes.atime; });
   return status == Status::ok ? std::string{} : refused("SETATTR", status);
 }
 
@@ -116,4 +118,4 @@ std::vector<ProbeReport> probe(const NfsConfig& config) {
   return reports;
 }
 
-}  // namespace qatime::nfs
+}  // namespace qatime::atime

@@ -7,7 +7,7 @@
 
 #include "base/timestamp.h"
 
-namespace qatime {
+namespace qatime::atime {
 
 // The time delta of one export, learned from the server's reports after a SETATTR. File systems round down, to units
 // from 1 ns to two seconds. The latest report counts, because one export can have several file systems. One thread.
@@ -32,4 +32,4 @@ class TimeDelta {
   std::chrono::nanoseconds coarsest_{1};
 };
 
-}  // namespace qatime
+}  // namespace qatime::atime

@@ -7,9 +7,9 @@
 
 #include "config/config.h"
 
-namespace qatime::nfs {
+namespace qatime::atime {
 
-// Sets the atime of every export's root to its present value, as update_atime() does, on the first server that gives
+// Sets the atime of every export's root to its present value, as set() does, on the first server that gives
 // the export. Throws Unreachable if that is not possible.
 void expect_writable(const NfsConfig& config);
 
@@ -22,7 +22,7 @@ struct ProbeReport {
 };
 
 // Tries every export on every address of every configured server. Mounts it and sets its root's atime to the present
-// value, as update_atime() does. Only a real SETATTR shows squashed users and read-only exports.
+// value, as set() does. Only a real SETATTR shows squashed users and read-only exports.
 [[nodiscard]] std::vector<ProbeReport> probe(const NfsConfig& config);
 
-}  // namespace qatime::nfs
+}  // namespace qatime::atime

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include "nfs/time_delta.h"
+#include "atime/time_delta.h"
 
 #include <algorithm>
 #include <array>
 
-namespace qatime {
+namespace qatime::atime {
 namespace {
 
 using std::chrono::nanoseconds;
@@ -48,4 +48,4 @@ std::string_view TimeDelta::name() const noexcept {
   return grid->name;
 }
 
-}  // namespace qatime
+}  // namespace qatime::atime
