@@ -92,18 +92,20 @@ void Breaker::unauthorized(Task& task, Clock::Instant now) {
 
 void Breaker::root_denied(nfs::Status status, Clock::Instant now) {
   is_root_denied_ = true;
-  if (std::exchange(asks_root_again_, false)) is_root_odd_ = true;
+  const auto asked = std::exchange(asks_root_since_, std::nullopt);
+  if (asked && now - *asked < kPatience) is_root_odd_ = true;
   if (!root_decides() && status != nfs::Status::rofs) return;
   if (!reason_) trip(reason_of(status), now);
   is_confirmed_ = true;
 }
 
-void Breaker::root_applied(Stamp taken, Stamp sent) {
-  is_root_denied_ = is_root_odd_ = asks_root_again_ = false;
-  applied(taken, sent);
+void Breaker::root_applied(Stamp taken, Stamp sent, Clock::Instant now) {
+  is_root_denied_ = is_root_odd_ = false;
+  asks_root_since_.reset();
+  applied(taken, sent, now);
 }
 
-void Breaker::applied(Stamp taken, Stamp sent) {
+void Breaker::applied(Stamp taken, Stamp sent, Clock::Instant now) {
   witnesses_.clear();
   const auto later = std::ranges::find_if(denied_, [sent](const Suspect& suspect) { return suspect.arrived > sent; });
   release(denied_, static_cast<std::size_t>(later - denied_.begin()), verdicts_.fail);
@@ -112,7 +114,7 @@ void Breaker::applied(Stamp taken, Stamp sent) {
     return;
   }
   resume_if(true, taken);
-  if (!reason_ && root_decides()) asks_root_again_ = is_root_denied_;
+  if (!reason_ && root_decides() && is_root_denied_) asks_root_since_ = now;
 }
 
 void Breaker::found(Stamp taken, Clock::Instant now) {
@@ -155,7 +157,7 @@ bool Breaker::is_probe_by_root() const noexcept {
 bool Breaker::root_probe_due(Clock::Instant now) const {
   if (now < next_probe_) return false;
   if (reason_) return is_probe_by_root();
-  if (asks_root_again_) return true;
+  if (asks_root_since_) return true;
   if (denied_.empty()) return false;
   return is_urgent() || (now - denied_.front().since >= kPatience && now >= next_patient_probe_);
 }
@@ -178,7 +180,7 @@ void Breaker::undecided(Clock::Instant now) {
 std::optional<Clock::Instant> Breaker::next_deadline() const {
   if (reason_) return next_probe_;
   std::optional<Clock::Instant> next;
-  if (asks_root_again_) next = next_probe_;
+  if (asks_root_since_) next = next_probe_;
   if (!missing_.empty()) next = earlier(next, missing_.front().since + kMissingHold);
   if (!denied_.empty()) {
     const auto patient = std::max(denied_.front().since + kPatience, next_patient_probe_);

@@ -81,10 +81,10 @@ class Breaker {
   // Takes in a denial of the root's own SETATTR, which suspends the export. If we are not root, only ROFS does.
   void root_denied(nfs::Status status, Clock::Instant now);
   // Takes in that the root's own SETATTR, sent at `sent` by a probe begun at `taken`, succeeded.
-  void root_applied(Stamp taken, Stamp sent);
+  void root_applied(Stamp taken, Stamp sent, Clock::Instant now);
 
   // Takes in that a SETATTR sent at `sent` for a task taken at `taken` succeeded.
-  void applied(Stamp taken, Stamp sent);
+  void applied(Stamp taken, Stamp sent, Clock::Instant now);
   // Takes in that a first component below the export exists.
   void found(Stamp taken, Clock::Instant now);
   // Takes in that the server accepted our credentials.
@@ -137,9 +137,9 @@ class Breaker {
   static void release(Suspects& suspects, std::size_t count, std::vector<Task*>& to);
 
   bool is_root_;
-  bool is_root_denied_ = false;   // by its last probe
-  bool asks_root_again_ = false;  // because another could be set since then
-  bool is_root_odd_ = false;      // it was denied although others could be set
+  bool is_root_denied_ = false;                    // by its last probe
+  std::optional<Clock::Instant> asks_root_since_;  // because another could be set after it was denied
+  bool is_root_odd_ = false;                       // it was denied although others could be set
   std::optional<Reason> reason_;
   bool is_confirmed_ = false;
   std::optional<Clock::Instant> found_;  // when a first component last existed

@@ -560,10 +560,11 @@ void Updates::put_back(Task& task, Clock::Duration delay, const backlog::Retry& 
 
 void Updates::applied(Task& task) {
   auto& breaker = states_[task.export_index].breaker;
+  const auto now = clock_.now();
   if (task.kind == Kind::root_probe) {
-    breaker.root_applied(task.taken, task.sent);
+    breaker.root_applied(task.taken, task.sent, now);
   } else {
-    breaker.applied(task.taken, task.sent);
+    breaker.applied(task.taken, task.sent, now);
   }
   if (task.kind == Kind::entry) {
     if (task.status == Status::ignored) return fail(task);

@@ -28,7 +28,7 @@ struct Bench {
   }
   void missing(Task& task, const char* component) { breaker.missing(task, component, clock.now()); }
   void found() { breaker.found(breaker.stamp(), clock.now()); }
-  void applied(Breaker::Stamp sent) { breaker.applied(sent, sent); }
+  void applied(Breaker::Stamp sent) { breaker.applied(sent, sent, clock.now()); }
 };
 
 TEST_CASE("ADenialIsHeldUntilALaterSuccess", "[apply]") {
@@ -58,7 +58,7 @@ TEST_CASE("AsRootDenialsFromSeveralDirectoriesAskTheRootFirst", "[apply]") {
   REQUIRE(t.breaker.root_probe_due(t.clock.now()));
 
   SECTION("a root that can be set makes the denials final") {
-    t.breaker.root_applied(t.breaker.stamp(), t.breaker.stamp());
+    t.breaker.root_applied(t.breaker.stamp(), t.breaker.stamp(), t.clock.now());
     CHECK(t.breaker.take_verdicts().fail == Tasks{&t.a, &t.b, &t.c, &t.d});
     CHECK_FALSE(t.breaker.suspended());
   }
@@ -130,8 +130,13 @@ TEST_CASE("ARootThatIsDeniedAloneDecidesNoMore", "[apply]") {
     t.breaker.root_denied(Status::perm, t.clock.now());
     CHECK_FALSE(t.breaker.suspended());
   }
-  SECTION("but not if all has been put right") {
-    t.breaker.root_applied(t.breaker.stamp(), t.breaker.stamp());
+  SECTION("but not if that is later, and may be another squash") {
+    t.clock.advance(Breaker::kPatience);
+    t.breaker.root_denied(Status::perm, t.clock.now());
+    CHECK(t.breaker.suspended());
+  }
+  SECTION("nor if all has been put right") {
+    t.breaker.root_applied(t.breaker.stamp(), t.breaker.stamp(), t.clock.now());
     t.breaker.root_denied(Status::perm, t.clock.now());
     CHECK(t.breaker.suspended());
   }
@@ -164,7 +169,7 @@ TEST_CASE("OnlyWhatWasTakenAfterTheTripResumes", "[apply]") {
   const auto taken_before = t.breaker.stamp();
   t.breaker.root_denied(Status::acces, t.clock.now());
   CHECK(t.breaker.suspended() == Reason::denied);
-  t.breaker.applied(taken_before, t.breaker.stamp());
+  t.breaker.applied(taken_before, t.breaker.stamp(), t.clock.now());
   t.found();
   t.breaker.answered(t.breaker.stamp());
   CHECK(t.breaker.suspended() == Reason::denied);
