@@ -39,10 +39,11 @@ make_gcc() {
   # shellcheck disable=SC2086
   configure gcc $FOR_TESTS -Dcpp_args=$SYMBOLS && compile gcc "$@"
 }
-# By clang, whose warnings are errors here; libFuzzer's targets are in the same build.
+# By clang, whose warnings are errors here; libFuzzer's targets are in the same build. Meson itself does not put ccache
+# before a compiler that it is told.
 make_asan() {
   # shellcheck disable=SC2086
-  CC=clang-19 CXX=clang++-19 configure asan $FOR_TESTS -Db_sanitize=address,undefined -Db_lundef=false \
+  CC=clang-19 CXX="$(command -v ccache) clang++-19" configure asan $FOR_TESTS -Db_sanitize=address,undefined -Db_lundef=false \
     "-Dcpp_args=$SYMBOLS -fsanitize=fuzzer-no-link -fno-sanitize-recover=all -Wno-deprecated-declarations" &&
     compile asan "$@"
 }
