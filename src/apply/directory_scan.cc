@@ -14,6 +14,11 @@ namespace {
 constexpr std::size_t kEntry = 200;        // bytes, with a name of middling length
 constexpr std::size_t kMostExpected = 32;  // entries of a page, a guess that keeps several scans under way
 
+// Whether reading a directory with these attributes moves its atime: by the rule of Linux's relatime, at least.
+bool would_move(const nfs::Attributes& before) noexcept {
+  return before.atime <= std::max(before.mtime, before.ctime) || now() - before.atime > std::chrono::hours{24};
+}
+
 }  // namespace
 
 std::uint32_t first_page(std::size_t names) noexcept {
@@ -34,6 +39,7 @@ DirectoryScans::DirectoryScans(backlog::Backlog& backlog, Pipeline& pipeline, Re
       clock_{clock},
       exports_{exports},
       callbacks_{std::move(callbacks)},
+      keeps_no_atimes_(exports.size(), false),
       not_before_(exports.size(), enabled ? Clock::Instant::min() : Clock::Instant::max()) {}
 
 std::optional<std::size_t> DirectoryScans::extra_entries(const backlog::Slice& slice) const {
@@ -62,11 +68,16 @@ void DirectoryScans::begin(backlog::Slice slice, Breaker::Stamp taken) {
   resolver_.resolve(scan->export_index, *scan->directory, [this, scan](const Resolver::Answer& answer) {
     expect(*scan, 0);
     scan->handle = answer.handle;
-    scan->is_held = answer.status == nfs::Status::ok && callbacks_.hold(answer.handle);
-    if (!scan->is_held) scan->page = 0;
+    const bool may_read = answer.status == nfs::Status::ok && (keeps_no_atimes_[scan->export_index] || hold(*scan));
+    if (!may_read) scan->page = 0;
     if (answer.attributes != nullptr) scan->before = *answer.attributes;
     go_on(scan);
   });
+}
+
+bool DirectoryScans::hold(DirectoryScan& scan) {
+  scan.is_held = callbacks_.hold(scan.handle);
+  return scan.is_held;
 }
 
 // A scan is ready again, unless it has come to its end or was withdrawn.
@@ -82,7 +93,7 @@ bool DirectoryScans::step(std::size_t limit) {
     const Shared scan = std::move(ready_.front());
     ready_.pop_front();
     if (scan->wanted.empty()) {  // withdrawn
-      end_pages(*scan);
+      end_pages(scan);
       continue;
     }
     if (scan->page > 0) {
@@ -104,7 +115,7 @@ void DirectoryScans::expect(DirectoryScan& scan, std::size_t entries) {
 
 void DirectoryScans::ask(const Shared& scan) {
   expect(*scan, scan->wanted.size());
-  if (scan->before) return read(scan);
+  if (scan->before || !scan->is_held) return read(scan);
   pipeline_.submit([this, scan](nfs::Client& client, Pipeline::Token token) {
     scan->request = std::move(token);
     client.getattr(scan->handle, [this, scan](nfs::Status status, const std::optional<nfs::Attributes>& attributes) {
@@ -137,28 +148,44 @@ void DirectoryScans::turn(const Shared& scan, nfs::Status status, const nfs::Pag
     const std::size_t hits = pick(*scan, page);
     scan->page = page.eof ? 0 : next_page(scan->page, page.entries.size(), hits, scan->wanted.size());
     scan->position = page.end;
-    if (has_moved_atime(*scan, page)) scan->page = 0;
+    if (repair_if_moved(*scan, page.directory)) scan->page = 0;
   }
-  if (scan->page == 0 || scan->wanted.empty()) end_pages(*scan);
+  if (scan->page == 0 || scan->wanted.empty()) end_pages(scan);
   go_on(scan);
 }
 
-// The scan reads no more pages.
-void DirectoryScans::end_pages(DirectoryScan& scan) {
-  if (std::exchange(scan.is_held, false)) callbacks_.release(scan.handle);
+// The scan reads no more pages. Servers may report attributes of before: nfs-ganesha does with its first page. So where
+// the atime should have moved, a last look tells, and that for all directories of the export.
+void DirectoryScans::end_pages(const Shared& scan) {
+  if (!scan->is_held) return;
+  if (scan->position.cookie == 0 || !would_move(*scan->before)) return release(*scan);
+  pipeline_.submit([this, scan](nfs::Client& client, Pipeline::Token token) {
+    scan->request = std::move(token);
+    client.getattr(scan->handle, [this, scan](nfs::Status, const std::optional<nfs::Attributes>& attributes) {
+      const Pipeline::Completion completion{scan->request};
+      if (repair_if_moved(*scan, attributes)) return;
+      if (attributes) keeps_no_atimes_[scan->export_index] = true;
+      release(*scan);
+    });
+  });
 }
 
-// Whether our reading has moved the directory's atime; then it gets it back. Others who set it move its ctime as well.
-bool DirectoryScans::has_moved_atime(DirectoryScan& scan, const nfs::Page& page) {
-  const auto& after = page.directory;
-  if (!after || after->atime == scan.before->atime || after->ctime != scan.before->ctime) return false;
+void DirectoryScans::release(DirectoryScan& scan) {
+  scan.is_held = false;
+  callbacks_.release(scan.handle);
+}
+
+// Gives the directory its atime back if our reading has moved it. Others who set it move its ctime as well.
+bool DirectoryScans::repair_if_moved(DirectoryScan& scan, const std::optional<nfs::Attributes>& after) {
+  if (!scan.is_held || !after) return false;
+  if (after->atime == scan.before->atime || after->ctime != scan.before->ctime) return false;
   scan.is_held = false;  // until the repair has ended
   callbacks_.repair(scan, scan.before->atime, *after);
   auto& not_before = not_before_[scan.export_index];
   if (std::exchange(not_before, Clock::Instant::max()) != Clock::Instant::max()) {
     kLog.info(
-        "export of {}: the server moves the access time of a directory that is read; giving it back, and looking "
-        "up each name from now on",
+        "export of {}: the server moves the access time of a directory that is read; giving it back, and looking up "
+        "each name from now on",
         log::field("path", exports_.path(scan.export_index)));
   }
   return true;

@@ -76,7 +76,7 @@ struct DirectoryScan {
 //
 // A server whose file system keeps access times moves that of a directory that is read. So a scan begins with the
 // directory's attributes, and each page has those after it. Where the atime has moved, the directory gets
-// it back, and the export has no more scans.
+// it back, and the export has no more scans. Where it has not moved but should have, nobody looks at it any more.
 //
 // Thread: apply.
 class DirectoryScans {
@@ -135,8 +135,10 @@ class DirectoryScans {
   void expect(DirectoryScan& scan, std::size_t entries);
   void ask(const Shared& scan);
   void read(const Shared& scan);
-  void end_pages(DirectoryScan& scan);
-  [[nodiscard]] bool has_moved_atime(DirectoryScan& scan, const nfs::Page& page);
+  [[nodiscard]] bool hold(DirectoryScan& scan);
+  void end_pages(const Shared& scan);
+  void release(DirectoryScan& scan);
+  [[nodiscard]] bool repair_if_moved(DirectoryScan& scan, const std::optional<nfs::Attributes>& after);
   void turn(const Shared& scan, nfs::Status status, const nfs::Page& page);
   std::size_t pick(DirectoryScan& scan, const nfs::Page& page);
   void failed(const DirectoryScan& scan, nfs::Status status);
@@ -153,6 +155,7 @@ class DirectoryScans {
   const Clock& clock_;
   const Exports& exports_;
   const Callbacks callbacks_;
+  std::vector<bool> keeps_no_atimes_;         // by export: reading a directory has left its atime as it was
   std::vector<Clock::Instant> not_before_;    // by export
   std::map<std::string_view, Shared> scans_;  // by directory
   std::deque<Shared> ready_;                  // for a step

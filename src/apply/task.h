@@ -49,6 +49,7 @@ struct Task {
   atime::Update update{false};  // from the first SETATTR on
   Clock::Instant looked{};      // when LOOKUP found it under its name
   bool is_recalled = false;     // comes from the hot file cache, without a LOOKUP
+  bool proves_guard = false;    // would come from there if guards were known to be exact
   bool is_doubtful = false;     // since it was taken, its name might mean another object
   unsigned looks = 0;           // resolutions after a stale handle
   Pipeline::Token request{};    // of the request in flight

@@ -58,11 +58,6 @@ bool name_is_gone(Status status) noexcept {
   return status == Status::noent || status == Status::notdir || status == Status::stale || status == Status::badhandle;
 }
 
-// Whether it pays to remember the file, which is accessed often.
-bool is_often_accessed(const Task& task) noexcept {
-  return !task.entry.name.empty() && task.entry.time - task.found.atime <= HotFileCache::kTtl;
-}
-
 bool has_object(const Task& task) noexcept {
   return task.phase == Phase::reading || task.phase == Phase::pacing || task.phase == Phase::setting ||
          task.phase == Phase::reading_back;
@@ -185,9 +180,11 @@ void Updates::locate(Task& task) {
 bool Updates::recall(Task& task) {
   const auto& [breaker, traits] = states_[task.export_index];
   const auto now = clock_.now();
-  if (breaker.suspended() || !traits.guards.is_exact(now)) return false;
+  if (breaker.suspended() || !traits.guards.usable(now)) return false;
   const auto* known = hot_files_.find(*task.directory, task.entry.name, now);
   if (known == nullptr || !is_forward(task, known->attributes)) return false;
+  task.proves_guard = !traits.guards.is_exact(now);
+  if (task.proves_guard) return false;
   task.object = known->handle;
   set(task, known->attributes);
   return true;
@@ -358,8 +355,7 @@ void Updates::send(Task& task) {
     }
     task.request = std::move(token);
     task.sent = breaker.stamp();
-    const bool proves = is_entry && is_often_accessed(task) && task.found.links == 1;
-    const auto [atime, guard] = task.update.next(task.found, task.entry.time, proves, traits, now);
+    const auto [atime, guard] = task.update.next(task.found, task.entry.time, task.proves_guard, traits, now);
     say_notice(task.export_index);
     client.set_atime(task.object, atime, guard,
                      [this, &task](Status status, const std::optional<nfs::Attributes>& after) {
@@ -406,10 +402,12 @@ void Updates::set_ended(Task& task, const std::optional<nfs::Attributes>& after)
 // else has just changed.
 void Updates::remember(const Task& task, const std::optional<nfs::Attributes>& after) {
   const std::string& name = task.entry.name;
-  const bool is_right = after && states_[task.export_index].traits.replies_are_right;
-  if (!is_right || task.status == Status::ignored) return hot_files_.drop(*task.directory, name);
+  const auto& traits = states_[task.export_index].traits;
+  const bool is_useful = after && traits.replies_are_right && !traits.guards.is_coarse();
+  if (!is_useful || task.status == Status::ignored) return hot_files_.drop(*task.directory, name);
   if (task.is_recalled) return hot_files_.renew(*task.directory, name, *after, clock_.now());
-  if (is_often_accessed(task) && task.update.went_smoothly() && !task.is_doubtful) {
+  const bool pays = !name.empty() && task.entry.time - task.found.atime <= HotFileCache::kTtl;
+  if (pays && task.update.went_smoothly() && !task.is_doubtful) {
     hot_files_.learn(*task.directory, name, {task.object, *after}, task.looked);
   }
 }

@@ -35,6 +35,8 @@ class GuardSupport {
     return knowledge_ == Knowledge::exact && usable(now);
   }
 
+  [[nodiscard]] bool is_coarse() const noexcept { return knowledge_ == Knowledge::coarse; }
+
   // Returns whether the caller is to find out if guards are exact. Then it calls proven() or not_proven() once.
   [[nodiscard]] bool take_proof() noexcept {
     if (knowledge_ != Knowledge::none) return false;

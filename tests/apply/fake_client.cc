@@ -225,12 +225,13 @@ Status FakeClient::read(const nfs::Handle& directory, nfs::Page::Position begin,
   if (begin.cookie != 0 && begin.verifier != verifier) return Status::bad_cookie;
   std::map<std::uint64_t, std::pair<std::string, Id>> order{{1, {".", id}}, {2, {"..", id}}};
   for (const auto& [name, child] : nodes_.at(id).children) order[std::hash<std::string>{}(name) | 4] = {name, child};
+  if (attributes_in_pages) page.directory = attributes_of(id);
   if (reads_at) {
     Node& node = nodes_.at(id);
     if (!node.before_read) node.before_read = node.atime;
     node.atime = *reads_at;
   }
-  if (attributes_in_pages) page.directory = attributes_of(id);
+  if (page.directory && !pages_are_late) page.directory = attributes_of(id);
   page.names.reserve(size);  // so that it never moves
   page.end = {begin.cookie, verifier};
   std::size_t bytes = 120;  // of what is not an entry
