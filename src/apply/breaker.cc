@@ -55,7 +55,8 @@ Clock::Instant earlier(std::optional<Clock::Instant> a, Clock::Instant b) noexce
 void Breaker::denied(Task& task, nfs::Status status, std::string_view directory, Clock::Instant now) {
   const bool was_denied = std::exchange(task.entry.retry.denied, true);
   if (reason_) {
-    confirm(task);
+    // One that was denied before may be denied alone.
+    if (!was_recently_applied(now) || (!was_denied && ++denied_since_ >= kWitnesses)) confirm(task);
     return verdicts_.put_back.push_back(&task);
   }
   if (was_denied && !root_decides()) return verdicts_.fail.push_back(&task);
@@ -106,6 +107,7 @@ void Breaker::root_applied(Stamp taken, Stamp sent, Clock::Instant now) {
 }
 
 void Breaker::applied(Stamp taken, Stamp sent, Clock::Instant now) {
+  applied_ = now;
   witnesses_.clear();
   const auto later = std::ranges::find_if(denied_, [sent](const Suspect& suspect) { return suspect.arrived > sent; });
   release(denied_, static_cast<std::size_t>(later - denied_.begin()), verdicts_.fail);
@@ -195,6 +197,7 @@ Breaker::Verdicts Breaker::take_verdicts() { return std::exchange(verdicts_, {})
 void Breaker::trip(Reason reason, Clock::Instant now) {
   reason_ = reason;
   is_confirmed_ = false;
+  denied_since_ = 0;
   tripped_ = stamp();
   probe_interval_ = kFirstProbe;
   probes_ = 0;

@@ -127,6 +127,9 @@ class Breaker {
   using Suspects = std::vector<Suspect>;  // in the order of their arrival
 
   [[nodiscard]] bool root_decides() const noexcept { return is_root_ && !is_root_odd_; }
+  [[nodiscard]] bool was_recently_applied(Clock::Instant now) const noexcept {
+    return applied_ && now - *applied_ < kIndecision;
+  }
   [[nodiscard]] bool is_urgent() const noexcept;
   [[nodiscard]] bool is_probe_by_root() const noexcept;
   void trip(Reason reason, Clock::Instant now);
@@ -142,7 +145,9 @@ class Breaker {
   bool is_root_odd_ = false;                       // it was denied although others could be set
   std::optional<Reason> reason_;
   bool is_confirmed_ = false;
-  std::optional<Clock::Instant> found_;  // when a first component last existed
+  std::optional<Clock::Instant> applied_;  // when a SETATTR last succeeded
+  std::size_t denied_since_ = 0;           // entries that were denied for the first time since the trip
+  std::optional<Clock::Instant> found_;    // when a first component last existed
   Stamp stamp_ = 0;
   Stamp tripped_ = 0;
   Clock::Instant next_probe_ = Clock::Instant::min();

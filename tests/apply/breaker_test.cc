@@ -98,6 +98,23 @@ TEST_CASE("ForAnotherUserDenialsFromSeveralDirectoriesSuspend", "[apply]") {
     CHECK(t.breaker.confirmed() == Reason::denied);
     CHECK(t.breaker.take_verdicts().put_back == Tasks{&t.d});
   }
+  SECTION("if others could be set a moment ago, it takes several that were never denied") {
+    t.applied(t.breaker.stamp());
+    t.denied(t.d, "/4");
+    for (const char* const directory : {"/5", "/6"}) {
+      t.d.entry.retry.denied = false;
+      t.denied(t.d, directory);
+    }
+    REQUIRE(t.breaker.suspended());
+    for (int i = 0; i < 3; ++i) {
+      CHECK_FALSE(t.breaker.confirmed());
+      t.a.taken = t.breaker.stamp();
+      t.a.entry.retry.denied = false;
+      t.denied(t.a, "/1");
+      t.denied(t.a, "/1");
+    }
+    CHECK(t.breaker.confirmed() == Reason::denied);
+  }
   SECTION("an entry that is denied again after the export was resumed is final") {
     t.applied(t.breaker.stamp());
     CHECK_FALSE(t.breaker.suspended());
