@@ -2,27 +2,29 @@
 #include "apply/export_reporter.h"
 
 #include <string>
-#include <string_view>
 
 #include "apply/logger.h"
+#include "nfs/status.h"
 
 namespace qatime::apply {
 namespace {
 
-std::string_view advice(Reason reason) noexcept {
+// Empty where the client itself says which server, and why.
+std::string advice(Reason reason) {
+  using nfs::Purpose;
+  using nfs::Status;
   switch (reason) {
     case Reason::denied:
-      return "permission denied: give this host root access to the export (no_root_squash; NFS_MAP_NONE on Qumulo) or "
-             "set nfs.uid";
+      return nfs::advice(Purpose::set, Status::perm);
     case Reason::read_only:
-      return "read-only: make the export writable for this host";
+      return nfs::advice(Purpose::set, Status::rofs);
     case Reason::mapping:
-      return "no audit path exists below it: correct path and export in nfs.exports";
+      return nfs::advice(Purpose::map, Status::noent);
     case Reason::auth:
-      return "the server rejects our credentials: allow AUTH_SYS, and source ports above 1023, for this host";
+      return nfs::advice(Purpose::set, Status::auth);
     case Reason::mount:
     case Reason::unreachable:
-      break;  // the client says which server, and why
+      break;
   }
   return {};
 }
@@ -42,7 +44,7 @@ void ExportReporter::tell(std::optional<Reason> reason) {
   }
   if (reason) {
     degraded_.at(static_cast<std::size_t>(*reason))->add(1);
-    const std::string_view text = advice(*reason);
+    const std::string text = advice(*reason);
     const bool is_away = *reason == Reason::unreachable;
     alerts_.raise(name(*reason), subject_.target,
                   !text.empty() ? text
@@ -59,11 +61,13 @@ void ExportReporter::update(std::optional<Reason> reason, std::size_t pending, C
     kLog.info("export {}: resumed, {} entries pending in all", log::field("export", subject_.target),
               log::field("pending", pending));
   }
-  if (!reason || advice(*reason).empty() || now < next_line_) return;
+  if (!reason || now < next_line_) return;
+  const std::string text = advice(*reason);
+  if (text.empty()) return;
   next_line_ = now + log::Throttle::kInterval;
   said_ = true;
   kLog.warning("export {} (path {}): {}; {} entries pending in all", log::field("export", subject_.target),
-               log::field("path", subject_.path), advice(*reason), log::field("pending", pending));
+               log::field("path", subject_.path), text, log::field("pending", pending));
 }
 
 }  // namespace qatime::apply

@@ -4,19 +4,9 @@
 #include <string>
 
 #include "apply/logger.h"
-#include "apply/outcome.h"
 #include "base/path.h"
 
 namespace qatime::apply {
-namespace {
-
-// What there is to say about a failure beyond its name; nothing if it is nobody's fault.
-std::string_view remark_on(nfs::Status status) noexcept {
-  if (status == nfs::Status::ignored) return "the server says ok and leaves the atime as it is";
-  return classify(status) == Outcome::denied ? "others of the export succeed" : std::string_view{};
-}
-
-}  // namespace
 
 OutcomeCounters::OutcomeCounters(metrics::Registry& registry)
     : registry_{registry},
@@ -56,9 +46,9 @@ void OutcomeCounters::failed(nfs::Status status, std::string_view directory, std
   counter->add();
   const std::string path = join(directory, name);
   alerts_.fail(path, nfs::name(status));
-  if (const std::string_view remark = remark_on(status); !remark.empty()) {
+  if (const std::string advice = nfs::advice(nfs::Purpose::set_one, status); !advice.empty()) {
     kLog.warning(throttle, "{}: {}: given up, {}", log::field("path", path), log::field("status", nfs::name(status)),
-                 remark);
+                 advice);
   }
   if (log::enabled(log::Level::debug)) {
     kLog.debug("{}: {}: given up", log::field("path", path), log::field("status", nfs::name(status)));

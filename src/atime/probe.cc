@@ -19,38 +19,18 @@ using namespace nfs;
 
 namespace {
 
-// Advice for an administrator when SETATTR ends so.
-std::string setattr_advice(Status status) {
-  switch (status) {
-    case Status::perm:
-    case Status::acces:
-      return "root squash? Let this host be root there (no_root_squash; on Qumulo NFS_MAP_NONE), or set nfs.uid and "
-             "nfs.gid to a user who owns the files";
-    case Status::rofs:
-      return "a read-only export: let this host write to it";
-    case Status::auth:
-      return "the server refuses our credentials: let the export take AUTH_SYS, and source ports above 1023 (no "
-             "privileged port required)";
-    case Status::timeout:
-    case Status::lost:
-      return "the server does not answer";
-    default:
-      return "see the server's log";
-  }
-}
-
-std::string refused(const char* procedure, Status status) {
-  return fmt::format("{}: {}: {}", procedure, name(status), setattr_advice(status));
+std::string refused(const char* procedure, Purpose purpose, Status status) {
+  return fmt::format("{}: {}: {}", procedure, name(status), advice(purpose, status));
 }
 
 // The reason why times cannot be set on the root of an export; empty if they can.
 std::string try_root(Session& session, std::size_t export_index) {
   const Handle root = session.root(export_index);
   const auto found = session.getattr(root);
-  if (!found.attributes) return refused("GETATTR", found.status);
+  if (!found.attributes) return refused("GETATTR", Purpose::look, found.status);
   const Status status =
       set(session, {root, found.attributes}, [](const Attributes& attributes) { return attributes.atime; });
-  return status == Status::ok ? std::string{} : refused("SETATTR", status);
+  return status == Status::ok ? std::string{} : refused("SETATTR", Purpose::set, status);
 }
 
 }  // namespace

@@ -27,8 +27,7 @@ int for_each_object(const NfsConfig& config, const std::vector<std::string>& pat
     if (walk.status != nfs::Status::ok) {
       fail(path, fmt::format("{} at \"{}\"", nfs::name(walk.status), log::escaped(walk.component)));
     } else if (const nfs::Status status = on_object(session, path, walk.object); status != nfs::Status::ok) {
-      fail(path,
-           status == nfs::Status::ignored ? "the server says ok and leaves the atime as it is" : nfs::name(status));
+      fail(path, fmt::format("{}: {}", nfs::name(status), nfs::advice(nfs::Purpose::set, status)));
     }
   }
   return exit_status;

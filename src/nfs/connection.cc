@@ -72,7 +72,8 @@ bool Connection::take_root(const Mount::Root& root) {
   const std::string& target = client_context_.config.exports[root.export_index].target;
   const std::string subject = fmt::format("{} {}", peer_.label, target);
   if (root.status != Status::ok) {
-    client_context_.alerts.raise("mount", subject, fmt::format("{}: {}", name(root.status), mount_advice(root.status)));
+    client_context_.alerts.raise("mount", subject,
+                                 fmt::format("{}: {}", name(root.status), advice(Purpose::mount, root.status)));
   } else {
     client_context_.alerts.resolve("mount", subject);
   }
@@ -83,7 +84,8 @@ bool Connection::take_root(const Mount::Root& root) {
     }
   } else {
     kLog.warning(peer_.refused, "{}: export \"{}\" not mounted: {}: {}", log::field("server", peer_.label),
-                 log::field("export", target), log::field("status", name(root.status)), mount_advice(root.status));
+                 log::field("export", target), log::field("status", name(root.status)),
+                 advice(Purpose::mount, root.status));
   }
   return before.root != export_index.root || before.status != export_index.status;
 }

@@ -128,7 +128,7 @@ struct LibnfsClient::ResolvedServer {
       const Status status = connection->mount_status(export_index);
       if (connection->is_ready() && status != Status::ok) {
         return fmt::format("{}: export \"{}\": {}: {}", peer.label, log::escaped(target), nfs::name(status),
-                           mount_advice(status));
+                           advice(Purpose::mount, status));
       }
     }
     return std::nullopt;

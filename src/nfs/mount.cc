@@ -5,7 +5,6 @@
 #include <utility>
 
 #include <fmt/core.h>
-#include <unistd.h>
 
 namespace qatime::nfs {
 
@@ -19,7 +18,7 @@ constexpr std::uint32_t kVersion = 3;  // of both
 std::string refusal(const Reply& reply, const char* service) {
   if (reply.status != Status::ok) return fmt::format("portmapper: answers {}", name(reply.status));
   if (reply.port == 0 || reply.port > std::numeric_limits<std::uint16_t>::max()) {
-    return fmt::format("portmapper: knows no {} over TCP; is NFS version 3 enabled there?", service);
+    return fmt::format("portmapper: knows no {} over TCP: {}", service, advice(Purpose::greet, Status::notsupp));
   }
   return {};
 }
@@ -101,28 +100,6 @@ void Mount::finish(std::string failure) {
   auto result = std::move(result_);
   result.failure = std::move(failure);
   done(result);
-}
-
-std::string mount_advice(Status status) {
-  // nfs-ganesha answers ACCES for what it does not export.
-  const char* const path = "is it in the server's list of exports? (`export` in [[nfs.exports]])";
-  const char* const port = ::geteuid() == 0 ? "?" : ", and are ports above 1023 allowed?";
-  switch (status) {
-    case Status::noent:
-    case Status::notdir:
-    case Status::inval:
-    case Status::nametoolong:
-      return path;
-    case Status::acces:
-    case Status::perm:
-      return fmt::format("{} may this host mount it{}", path, port);
-    case Status::auth:
-      return fmt::format("is AUTH_SYS allowed for it{}", port);
-    case Status::notsupp:
-      return "is NFS version 3 enabled on the server?";
-    default:
-      return "see the server's log";
-  }
 }
 
 }  // namespace qatime::nfs

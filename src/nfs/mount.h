@@ -58,7 +58,4 @@ class Mount {
   std::unique_ptr<Rpc> rpc_;
 };
 
-// Returns advice for an administrator when an export could not be mounted with this status.
-[[nodiscard]] std::string mount_advice(Status status);
-
 }  // namespace qatime::nfs

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The status of an NFS request.
+// The status of an NFS request, and advice about it.
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace qatime::nfs {
@@ -49,5 +50,20 @@ enum class Status : std::uint32_t {
 
 // Returns the label of a status in metrics and log lines: "noent", "timeout". Statuses outside this list are "other".
 [[nodiscard]] std::string_view name(Status status) noexcept;
+
+// The purpose of a request, because advice about one status differs by it.
+enum class Purpose : std::uint8_t {
+  greet,    // NULL: is NFS version 3 there?
+  mount,    // MNT of an export
+  map,      // LOOKUP of a first component below an export
+  look,     // GETATTR of the root of an export
+  set,      // SETATTR, where others of the export end likewise or are not known
+  set_one,  // SETATTR of one object, where others of its export succeed
+};
+
+// Returns the advice for an administrator, for log lines, the page and commands: a phrase for one line. Empty if there
+// is nothing to do. Names ports above 1023 only if we are not root, whose requests come from lower ones. Any thread may
+// call it.
+[[nodiscard]] std::string advice(Purpose purpose, Status status);
 
 }  // namespace qatime::nfs

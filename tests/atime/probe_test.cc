@@ -100,7 +100,7 @@ TEST_CASE("A probe says what to look at") {
       {Procedure::setattr, {Fault::none, Status::rofs}, "read-only"},
       {Procedure::setattr, {Fault::deny}, "AUTH_SYS"},
       {Procedure::mnt, {Fault::deny}, "AUTH_SYS"},
-      {Procedure::mnt, {Fault::none, Status::acces}, "may this host mount it"},
+      {Procedure::mnt, {Fault::none, Status::acces}, "let this host mount it"},
       {Procedure::mnt, {Fault::none, Status::noent}, "list of exports"},
       {Procedure::mnt, {Fault::proc_unavail}, "NFS version 3"},
       {Procedure::getattr, {Fault::none, Status::acces}, "GETATTR"},

@@ -90,10 +90,10 @@ struct Refusal {
 
 TEST_CASE("Whatever keeps an export from being mounted is a status with advice, and it is asked for again") {
   std::vector<Refusal> refusals{{{Fault::huge_handle}, Status::garbage, "server's log"}};
-  const std::map<Status, const char*> advice{{Status::perm, "may this host mount it"},
+  const std::map<Status, const char*> advice{{Status::perm, "let this host mount it"},
                                              {Status::noent, "list of exports"},
                                              {Status::io, "server's log"},
-                                             {Status::acces, "may this host mount it"},
+                                             {Status::acces, "let this host mount it"},
                                              {Status::notdir, "list of exports"},
                                              {Status::inval, "list of exports"},
                                              {Status::nametoolong, "list of exports"},
