@@ -125,7 +125,9 @@ void Connection::connect(const Mount::Mounted& result) {
 void Connection::greet() {
   rpc_->null([this](const Reply& reply) {
     if (reply.status == Status::lost) return;  // lose() is on its way, with the reason
-    if (reply.status != Status::ok) return lose(fmt::format("NFS answers {} to NULL", name(reply.status)));
+    if (reply.status != Status::ok) {
+      return lose(fmt::format("NFS answers {} to NULL: {}", name(reply.status), advice(Purpose::greet, reply.status)));
+    }
     become_ready();
   });
 }

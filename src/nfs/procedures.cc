@@ -43,7 +43,7 @@ Status rejection(std::string_view text) {
   static constexpr std::array<std::pair<std::string_view, Status>, 7> kTexts{{
       {"Message rejected by server", Status::garbage},  // its reply cannot be decoded
       {"RPC Packet not accepted by the server", Status::auth},
-      {"Server responded: Program not available", Status::notsupp},
+      {"Server responded: Program not available", Status::no_program},
       {"Server responded: Program version mismatch", Status::notsupp},
       {"Server responded: Procedure not available", Status::notsupp},
       {"Server responded: Garbage arguments", Status::garbage},

@@ -23,8 +23,14 @@ constexpr std::string_view kEnable = "enable NFS version 3 on the server";
 
 // nfs-ganesha answers ACCES to MNT of what it does not export. If an export wants a privileged port ("secure") and ours
 // is none, Linux answers ACCES to MNT, and PERM to all other requests but NULL.
-constexpr std::array<Advice, 12> kAdvice{{
+constexpr std::array<Advice, 14> kAdvice{{
+    {Purpose::greet,
+     {Status::no_program},
+     "no NFS service has this port: correct nfs.port, or enable NFS version 3 on the server"},
     {Purpose::greet, {Status::notsupp}, kEnable},
+    {Purpose::mount,
+     {Status::no_program},
+     "no MOUNT service has this port: correct nfs.mount_port, or enable NFS version 3 on the server"},
     {Purpose::mount, {Status::notsupp}, kEnable},
     {Purpose::mount,
      {Status::noent, Status::notdir, Status::inval, Status::nametoolong},
@@ -122,6 +128,8 @@ std::string_view name(Status status) noexcept {
       return "garbage";
     case Status::ignored:
       return "ignored";
+    case Status::no_program:
+      return "no_program";
   }
   return "other";
 }

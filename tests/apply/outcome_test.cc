@@ -47,6 +47,7 @@ const std::map<Status, Outcome> kOutcomes{
     {Status::auth, Outcome::unauthorized},
     {Status::garbage, Outcome::wait_limited},
     {Status::ignored, Outcome::failed},
+    {Status::no_program, Outcome::wait_limited},
 };
 
 TEST_CASE("EveryStatusHasItsOutcome", "[apply]") {

@@ -102,7 +102,11 @@ TEST_CASE("A probe says what to look at") {
       {Procedure::mnt, {Fault::deny}, "AUTH_SYS"},
       {Procedure::mnt, {Fault::none, Status::acces}, "let this host mount it"},
       {Procedure::mnt, {Fault::none, Status::noent}, "list of exports"},
-      {Procedure::mnt, {Fault::proc_unavail}, "NFS version 3"},
+      {Procedure::mnt, {Fault::prog_unavail}, "correct nfs.mount_port"},
+      {Procedure::mnt, {Fault::prog_mismatch}, "enable NFS version 3"},
+      {Procedure::mnt, {Fault::proc_unavail}, "enable NFS version 3"},
+      {Procedure::null, {Fault::prog_unavail}, "correct nfs.port"},
+      {Procedure::null, {Fault::prog_mismatch}, "enable NFS version 3"},
       {Procedure::getattr, {Fault::none, Status::acces}, "GETATTR"},
   }));
   ScriptedServer server;

@@ -50,7 +50,7 @@ TEST_CASE("A status that is one of our own is garbage from a server") {
 
 const std::map<Fault, Status> kRejections{{Fault::deny, Status::auth},
                                           {Fault::rpc_mismatch, Status::auth},
-                                          {Fault::prog_unavail, Status::notsupp},
+                                          {Fault::prog_unavail, Status::no_program},
                                           {Fault::prog_mismatch, Status::notsupp},
                                           {Fault::proc_unavail, Status::notsupp},
                                           {Fault::garbage_args, Status::garbage},
@@ -102,12 +102,10 @@ TEST_CASE("Whatever keeps an export from being mounted is a status with advice, 
                                              {static_cast<Status>(4711), "server's log"}};  // mountstat3
   for (const auto& [status, text] : advice) refusals.push_back({refuse(status), status, text});
   for (const auto& [fault, status] : kRejections) {
-    const bool is_known = status == Status::auth || status == Status::notsupp;
-    refusals.push_back({{fault},
-                        status,
-                        !is_known                ? "server's log"
-                        : status == Status::auth ? "AUTH_SYS"
-                                                 : "version 3"});
+    const std::map<Status, const char*> known{
+        {Status::auth, "AUTH_SYS"}, {Status::notsupp, "version 3"}, {Status::no_program, "correct nfs.mount_port"}};
+    const auto text = known.find(status);
+    refusals.push_back({{fault}, status, text == known.end() ? "server's log" : text->second});
   }
   ScriptedServer server;
   auto config = server.config();

@@ -301,6 +301,18 @@ TEST_CASE("A portmapper that is not there is said, with the keys that do without
   CHECK(failure.find("nfs.port and nfs.mount_port") != std::string::npos);
 }
 
+TEST_CASE("A portmapper that knows no NFS version 3 is said, with what to enable") {
+  ScriptedServer server;
+  server.script(Procedure::getport, {.port = 0});
+  auto config = server.config();
+  const bool asks_for_mount = GENERATE(true, false);
+  if (asks_for_mount) config.mount_port = 0;
+  Lab lab{config};
+  const auto failure = lab.mount(0, server.port()).failure;
+  CHECK(failure.find(asks_for_mount ? "knows no MOUNT" : "knows no NFS") != std::string::npos);
+  CHECK(failure.find("enable NFS version 3") != std::string::npos);
+}
+
 TEST_CASE("A portmapper that fails at any point is a failure, not a hang") {
   ScriptedServer server;
   const auto fault = GENERATE(Fault::silence, Fault::drop, Fault::garbage, Fault::truncate, Fault::deny);

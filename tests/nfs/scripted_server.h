@@ -78,6 +78,7 @@ struct Action {
   std::chrono::milliseconds delay{};  // before it is executed and answered
   std::uint32_t auth_stat = 1;        // AUTH_BADCRED
   std::size_t entries = 0;
+  std::optional<std::uint32_t> port{};  // GETPORT: instead of the server's own
 };
 
 // Serves NFS, MOUNT and a portmapper that knows them on one TCP port of 127.0.0.1 (or of another loopback address), on

@@ -17,7 +17,7 @@ std::string Service::execute(const Request& request, const Action& action) {
     case Procedure::null:
       return {};
     case Procedure::getport:
-      return XdrWriter{}.word(port).bytes();
+      return XdrWriter{}.word(action.port.value_or(port)).bytes();
     case Procedure::mnt:
       return mnt(request, action);
     case Procedure::getattr:

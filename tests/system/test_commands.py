@@ -257,6 +257,12 @@ class WhatToPutRight(OwnServerCase):
         qatime = self.qatime(nfs__servers=["127.0.0.9"], nfs__port=0, nfs__mount_port=0)
         self.fails(qatime, 1, r"127\.0\.0\.9.*nfs\.port", "check", "--connect")
 
+    def test_ports_of_each_other(self):
+        """NFS at the port of MOUNT, and the other way round."""
+        for key, port in (("mount_port", self.server.port), ("port", self.server.mount_port)):
+            qatime = self.qatime(**{f"nfs__{key}": port})
+            self.fails(qatime, 1, rf"correct nfs\.{key}", "check", "--connect")
+
     def test_an_export_that_is_not_there(self):
         qatime = self.qatime(nfs__exports=[{"path": "/", "export": "/not there"}])
         self.fails(qatime, 1, r"/not there.*export", "check", "--connect")
