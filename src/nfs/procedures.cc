@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The procedures of Rpc: their arguments, and what is taken from their results (RFC 1813, RFC 1833).
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <memory>
@@ -9,6 +10,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <netinet/in.h>
 
@@ -97,10 +99,20 @@ Reply with_handle(const char* bytes, std::size_t size) {
   return reply;
 }
 
+// Whether an export takes AUTH_SYS by its flavors (RFC 1813 section 5.2.1). AUTH_NONE stands for any, as for Linux's
+// client, and an empty list says nothing.
+bool takes_auth_sys(const mountres3_ok& mounted) {
+  std::vector<int> flavors(mounted.auth_flavors.auth_flavors_len);
+  if (flavors.empty()) return true;
+  std::memcpy(flavors.data(), mounted.auth_flavors.auth_flavors_val, flavors.size() * sizeof(int));  // not aligned
+  return std::ranges::any_of(flavors, [](int flavor) { return flavor == AUTH_UNIX || flavor == AUTH_NONE; });
+}
+
 Reply decode(const mountres3& result) {
   if (const Status status = status_of(result.fhs_status); status != Status::ok) return {status};
-  const fhandle3& handle = result.mountres3_u.mountinfo.fhandle;
-  return with_handle(handle.fhandle3_val, handle.fhandle3_len);
+  const mountres3_ok& mounted = result.mountres3_u.mountinfo;
+  if (!takes_auth_sys(mounted)) return {Status::no_auth_sys};
+  return with_handle(mounted.fhandle.fhandle3_val, mounted.fhandle.fhandle3_len);
 }
 
 Reply decode(const LOOKUP3res& result) {

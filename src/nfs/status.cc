@@ -23,7 +23,7 @@ constexpr std::string_view kEnable = "enable NFS version 3 on the server";
 
 // nfs-ganesha answers ACCES to MNT of what it does not export. If an export wants a privileged port ("secure") and ours
 // is none, Linux answers ACCES to MNT, and PERM to all other requests but NULL.
-constexpr std::array<Advice, 14> kAdvice{{
+constexpr std::array<Advice, 15> kAdvice{{
     {Purpose::greet,
      {Status::no_program},
      "no NFS service has this port: correct nfs.port, or enable NFS version 3 on the server"},
@@ -39,6 +39,7 @@ constexpr std::array<Advice, 14> kAdvice{{
      {Status::acces, Status::perm},
      "no such export, or not for this host: correct `export` in [[nfs.exports]], or let this host mount it",
      true},
+    {Purpose::mount, {Status::no_auth_sys}, "the export takes krb5 alone: let it take AUTH_SYS, too (sec=sys)"},
     {Purpose::map, {Status::noent}, "no audit path exists below it: correct path and export in nfs.exports"},
     {Purpose::look,
      {Status::acces, Status::perm},
@@ -130,6 +131,8 @@ std::string_view name(Status status) noexcept {
       return "ignored";
     case Status::no_program:
       return "no_program";
+    case Status::no_auth_sys:
+      return "no_auth_sys";
   }
   return "other";
 }

@@ -41,12 +41,13 @@ enum class Status : std::uint32_t {
   badtype = 10007,
   jukebox = 10008,
 
-  timeout = 20000,     // no reply within nfs.timeout; the server may still execute the request
-  lost = 20001,        // the connection ended first; the server may have executed the request
-  auth = 20002,        // the server rejected the credentials (RFC 5531 section 9, MSG_DENIED)
-  garbage = 20003,     // the reply could not be decoded, or the server could not decode the request
-  ignored = 20004,     // the server says ok to SETATTR and leaves the atime unchanged
-  no_program = 20005,  // another program has this port (RFC 5531 section 9, PROG_UNAVAIL)
+  timeout = 20000,      // no reply within nfs.timeout; the server may still execute the request
+  lost = 20001,         // the connection ended first; the server may have executed the request
+  auth = 20002,         // the server rejected the credentials (RFC 5531 section 9, MSG_DENIED)
+  garbage = 20003,      // the reply could not be decoded, or the server could not decode the request
+  ignored = 20004,      // the server says ok to SETATTR and leaves the atime unchanged
+  no_program = 20005,   // another program has this port (RFC 5531 section 9, PROG_UNAVAIL)
+  no_auth_sys = 20006,  // MNT succeeded, but not for our credentials: the export takes krb5 alone
 };
 
 // Returns the label of a status in metrics and log lines: "noent", "timeout". Statuses outside this list are "other".

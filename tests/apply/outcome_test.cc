@@ -48,6 +48,7 @@ const std::map<Status, Outcome> kOutcomes{
     {Status::garbage, Outcome::wait_limited},
     {Status::ignored, Outcome::failed},
     {Status::no_program, Outcome::wait_limited},
+    {Status::no_auth_sys, Outcome::wait_limited},
 };
 
 TEST_CASE("EveryStatusHasItsOutcome", "[apply]") {

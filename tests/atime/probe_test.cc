@@ -117,6 +117,25 @@ TEST_CASE("A probe says what to look at") {
   CHECK_THAT(reports[0].message, Contains(each.says));
 }
 
+TEST_CASE("An export that takes krb5 alone is not mounted, and AUTH_SYS is said to be missing") {
+  constexpr std::uint32_t kNone = 0;
+  constexpr std::uint32_t kSys = 1;
+  constexpr std::uint32_t kKrb5 = 390003;  // and the next two with integrity and privacy (RFC 2623)
+  struct Case {
+    std::vector<std::uint32_t> flavors;
+    bool is_usable;
+  };
+  const auto each = GENERATE(values<Case>(
+      {{{kKrb5}, false}, {{kKrb5, kKrb5 + 1, kKrb5 + 2}, false}, {{kKrb5, kSys}, true}, {{kNone}, true}, {{}, true}}));
+  ScriptedServer server;
+  server.script(Procedure::mnt, {.flavors = each.flavors});
+  const auto report = probe(server.config()).at(0);
+  CHECK(report.ok == each.is_usable);
+  if (each.is_usable) return;
+  CHECK_THAT(report.message, Contains("krb5 alone: let it take AUTH_SYS"));
+  CHECK(server.count(Procedure::setattr) == 0);
+}
+
 TEST_CASE("A probe succeeds where the root changes all the time, and where guards are refused") {
   ScriptedServer server;
   server.script(Procedure::setattr, {Fault::none, GENERATE(Status::not_sync, Status::inval, Status::notsupp)},

@@ -78,7 +78,8 @@ struct Action {
   std::chrono::milliseconds delay{};  // before it is executed and answered
   std::uint32_t auth_stat = 1;        // AUTH_BADCRED
   std::size_t entries = 0;
-  std::optional<std::uint32_t> port{};  // GETPORT: instead of the server's own
+  std::optional<std::uint32_t> port{};    // GETPORT: instead of the server's own
+  std::vector<std::uint32_t> flavors{1};  // MNT: of authentication; 1 is AUTH_SYS
 };
 
 // Serves NFS, MOUNT and a portmapper that knows them on one TCP port of 127.0.0.1 (or of another loopback address), on

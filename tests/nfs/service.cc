@@ -38,11 +38,11 @@ std::string Service::mnt(const Request& request, const Action& action) const {
   const auto node = exported ? tree.find(request.name) : nullptr;
   if (node == nullptr) return status_only(Status::noent).bytes();
   const bool huge = action.fault == Action::Fault::huge_handle;
-  return status_only(Status::ok)
-      .opaque(huge ? std::string(100, 'h') : MemoryTree::handle(*node))
-      .word(1)  // one flavor of authentication:
-      .word(1)  // AUTH_SYS
-      .bytes();
+  XdrWriter out = status_only(Status::ok);
+  out.opaque(huge ? std::string(100, 'h') : MemoryTree::handle(*node));
+  out.word(static_cast<std::uint32_t>(action.flavors.size()));
+  for (const std::uint32_t flavor : action.flavors) out.word(flavor);
+  return out.bytes();
 }
 
 std::string Service::getattr(const Request& request, const Action& action) const {
