@@ -28,6 +28,7 @@ std::string try_root(Session& session, std::size_t export_index) {
   const Handle root = session.root(export_index);
   const auto found = session.getattr(root);
   if (!found.attributes) return refused("GETATTR", Purpose::look, found.status);
+  if (!found.attributes->is_directory) return refused("GETATTR", Purpose::look, Status::notdir);
   const Status status =
       set(session, {root, found.attributes}, [](const Attributes& attributes) { return attributes.atime; });
   return status == Status::ok ? std::string{} : refused("SETATTR", Purpose::set, status);

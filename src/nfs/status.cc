@@ -23,7 +23,7 @@ constexpr std::string_view kEnable = "enable NFS version 3 on the server";
 
 // nfs-ganesha answers ACCES to MNT of what it does not export. If an export wants a privileged port ("secure") and ours
 // is none, Linux answers ACCES to MNT, and PERM to all other requests but NULL.
-constexpr std::array<Advice, 15> kAdvice{{
+constexpr std::array<Advice, 16> kAdvice{{
     {Purpose::greet,
      {Status::no_program},
      "no NFS service has this port: correct nfs.port, or enable NFS version 3 on the server"},
@@ -41,6 +41,7 @@ constexpr std::array<Advice, 15> kAdvice{{
      true},
     {Purpose::mount, {Status::no_auth_sys}, "the export takes krb5 alone: let it take AUTH_SYS, too (sec=sys)"},
     {Purpose::map, {Status::noent}, "no audit path exists below it: correct path and export in nfs.exports"},
+    {Purpose::look, {Status::notdir}, "the export is no directory: `export` in [[nfs.exports]] must name one"},
     {Purpose::look,
      {Status::acces, Status::perm},
      "the server refuses every request: let this host use the export, with AUTH_SYS",

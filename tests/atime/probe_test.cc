@@ -136,6 +136,16 @@ TEST_CASE("An export that takes krb5 alone is not mounted, and AUTH_SYS is said 
   CHECK(server.count(Procedure::setattr) == 0);
 }
 
+TEST_CASE("A probe says that an export is a file") {
+  ScriptedServer server;
+  server.add_file("/f");
+  auto config = server.config();
+  config.exports = {{"/", "/f"}};
+  const auto report = probe(config).at(0);
+  CHECK_FALSE(report.ok);
+  CHECK_THAT(report.message, Contains("no directory: `export`"));
+}
+
 TEST_CASE("A probe succeeds where the root changes all the time, and where guards are refused") {
   ScriptedServer server;
   server.script(Procedure::setattr, {Fault::none, GENERATE(Status::not_sync, Status::inval, Status::notsupp)},
