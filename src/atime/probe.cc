@@ -2,6 +2,7 @@
 #include "atime/probe.h"
 
 #include <cstdint>
+#include <optional>
 
 #include <boost/asio/io_context.hpp>
 #include <fmt/core.h>
@@ -19,19 +20,50 @@ using namespace nfs;
 
 namespace {
 
-std::string refused(const char* procedure, Purpose purpose, Status status) {
-  return fmt::format("{}: {}: {}", procedure, name(status), advice(purpose, status));
+// An export as it was tried.
+struct Verdict {
+  bool ok;
+  std::string message;
+};
+
+Verdict refused(const char* procedure, Purpose purpose, Status status) {
+  return {false, fmt::format("{}: {}: {}", procedure, name(status), advice(purpose, status))};
 }
 
-// The reason why times cannot be set on the root of an export; empty if they can.
-std::string try_root(Session& session, std::size_t export_index) {
+Status write_back(Session& session, const Object& object) {
+  return set(session, object, [](const Attributes& found) { return found.atime; });
+}
+
+// Tries the entries of the first page of the root that `uid` owns until one can be set. Nothing if there is none.
+std::optional<Status> write_back_own(Session& session, const Handle& root, std::uint32_t uid) {
+  std::optional<Status> status;
+  for (const Object& entry : session.first_page(root)) {
+    if (!entry.attributes || entry.attributes->uid != uid) continue;
+    status = write_back(session, entry);
+    if (status == Status::ok) break;
+  }
+  return status;
+}
+
+// Whether times can be set below the root of an export. A user who is neither root nor the owner of the root cannot
+// write it, which says nothing about the user's own objects.
+Verdict try_export(Session& session, std::size_t export_index, std::uint32_t uid) {
   const Handle root = session.root(export_index);
   const auto found = session.getattr(root);
   if (!found.attributes) return refused("GETATTR", Purpose::look, found.status);
   if (!found.attributes->is_directory) return refused("GETATTR", Purpose::look, Status::notdir);
-  const Status status =
-      set(session, {root, found.attributes}, [](const Attributes& attributes) { return attributes.atime; });
-  return status == Status::ok ? std::string{} : refused("SETATTR", Purpose::set, status);
+  const Status status = write_back(session, {root, found.attributes});
+  if (status == Status::ok) return {true, "mounted, and the atime of its root can be set"};
+  const bool is_denied = status == Status::perm || status == Status::acces;
+  if (!is_denied || uid == 0 || uid == found.attributes->uid) return refused("SETATTR", Purpose::set, status);
+  const auto own = write_back_own(session, root, uid);
+  if (!own) {
+    return {true, fmt::format("mounted; user {} owns the root and none of the first entries is of nfs.uid {}, so it is "
+                              "not known whether times can be set",
+                              found.attributes->uid, uid)};
+  }
+  if (*own != Status::ok) return refused("SETATTR of an object of nfs.uid", Purpose::set, *own);
+  return {true, fmt::format("mounted, and the atime of an object of nfs.uid {} can be set", uid)};
 }
 
 }  // namespace
@@ -39,29 +71,25 @@ std::string try_root(Session& session, std::size_t export_index) {
 void expect_writable(const NfsConfig& config) {
   Session session{config};
   for (std::size_t export_index = 0; export_index < config.exports.size(); ++export_index) {
-    const std::string trouble = try_root(session, export_index);
-    if (!trouble.empty()) {
-      throw Unreachable{fmt::format("export {}: {}", log::escaped(config.exports[export_index].target), trouble)};
+    const Verdict verdict = try_export(session, export_index, config.uid);
+    if (!verdict.ok) {
+      throw Unreachable{
+          fmt::format("export {}: {}", log::escaped(config.exports[export_index].target), verdict.message)};
     }
   }
 }
 
 namespace {
 
-ProbeReport try_export(Session& session, const std::string& server, std::size_t export_index,
-                       const std::string& target) {
-  ProbeReport report{server, target, false, {}};
+// As try_export(), also where no server gives the export.
+Verdict probe_export(Session& session, const std::string& server, std::size_t export_index, std::uint32_t uid) {
   try {
-    report.message = try_root(session, export_index);
+    return try_export(session, export_index, uid);
   } catch (const Unreachable& unreachable) {
-    report.message = unreachable.what();
-    if (report.message.starts_with(server + ": ")) report.message.erase(0, server.size() + 2);
+    std::string message = unreachable.what();
+    if (message.starts_with(server + ": ")) message.erase(0, server.size() + 2);
+    return {false, message};
   }
-  if (report.message.empty()) {
-    report.ok = true;
-    report.message = "mounted, and the atime of its root can be set";
-  }
-  return report;
 }
 
 NameLookup::Resolved find_addresses(const NfsConfig& config, const std::string& host) {
@@ -85,8 +113,9 @@ void probe_server(const NfsConfig& config, const NfsConfig::Server& server, std:
     one.servers = {{address.to_string(), server.port}};
     Session session{one};
     for (std::size_t export_index = 0; export_index < config.exports.size(); ++export_index) {
-      reports.push_back(try_export(session, server_label(one.servers[0].host, port), export_index,
-                                   config.exports[export_index].target));
+      const std::string label = server_label(one.servers[0].host, port);
+      const auto [ok, message] = probe_export(session, label, export_index, config.uid);
+      reports.push_back({label, config.exports[export_index].target, ok, message});
     }
   }
 }

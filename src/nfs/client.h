@@ -42,6 +42,7 @@ class Handle {
 struct Attributes {
   bool is_directory = false;
   std::uint32_t links = 1;  // names of the object
+  std::uint32_t uid = 0;    // of the owner
   std::uint64_t file_id = 0;
   Time atime;
   Time mtime;

@@ -75,6 +75,7 @@ nfs_fh3 wire_handle(const Handle& handle) {
 Attributes attributes_of(const fattr3& from) {
   return {number_of(from.type) == NF3DIR,
           from.nlink,
+          from.uid,
           from.fileid,
           time_of(from.atime),
           time_of(from.mtime),

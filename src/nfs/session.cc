@@ -20,6 +20,8 @@ namespace {
 // A server that keeps silent is found out by the client, with a better reason, just before we give up.
 constexpr std::chrono::milliseconds kGrace{500};
 
+constexpr std::uint32_t kPage = 32 << 10;  // bytes, some 150 entries
+
 }  // namespace
 
 Session::Session(const NfsConfig& config)
@@ -90,6 +92,19 @@ Session::Result Session::getattr(const Handle& object) {
   });
   run_until(done);
   return outcome;
+}
+
+std::vector<Object> Session::first_page(const Handle& directory) {
+  std::vector<Object> objects;
+  bool done = false;
+  client_->readdirplus(directory, {}, kPage, [&](Status, const Page& page) {
+    for (const auto& entry : page.entries) {
+      if (entry.handle) objects.push_back({*entry.handle, entry.attributes});
+    }
+    done = true;
+  });
+  run_until(done);
+  return objects;
 }
 
 Session::Result Session::set_atime(const Handle& object, Time atime, std::optional<Time> guard) {

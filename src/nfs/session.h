@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/path.h"
 #include "config/config.h"
@@ -51,6 +52,9 @@ class Session {
     std::optional<Attributes> attributes;
   };
   [[nodiscard]] Result getattr(const Handle& object);
+  // Returns the entries of the first page of a directory (READDIRPLUS) that come with a handle, "." and ".." among
+  // them. None if the server refuses.
+  [[nodiscard]] std::vector<Object> first_page(const Handle& directory);
   // As Client::set_atime.
   [[nodiscard]] Result set_atime(const Handle& object, Time atime, std::optional<Time> guard);
 

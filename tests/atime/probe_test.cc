@@ -146,6 +146,79 @@ TEST_CASE("A probe says that an export is a file") {
   CHECK_THAT(report.message, Contains("no directory: `export`"));
 }
 
+// An export whose root is of another user than nfs.uid, which the server lets set the times of its own files alone.
+struct OwnerLab {
+  static constexpr std::uint32_t kUser = 1000;
+
+  OwnerLab() {
+    server.add_file("/a");
+    server.add_file("/b");
+    server.script(Procedure::setattr, {Fault::none, GENERATE(Status::perm, Status::acces)}, ScriptedServer::kForEver,
+                  [this](const testing::Request& request) { return request.handle != own; });
+  }
+  void own_file(const std::string& path) {
+    server.set_owner(path, kUser);
+    own = server.handle(path);
+  }
+  [[nodiscard]] ProbeReport probe_as(std::uint32_t uid) const {
+    auto config = server.config();
+    config.uid = uid;
+    return probe(config).at(0);
+  }
+
+  ScriptedServer server;
+  std::string own;
+};
+
+TEST_CASE("A probe as a user who does not own the root tries a file of this user") {
+  OwnerLab lab;
+  lab.own_file("/b");
+  const auto before = lab.server.times("/b");
+  const auto report = lab.probe_as(OwnerLab::kUser);
+  CHECK(report.ok);
+  CHECK_THAT(report.message, Contains("of an object of nfs.uid 1000 can be set"));
+  CHECK(lab.server.times("/b").atime == before.atime);
+  CHECK(lab.server.times("/b").ctime > before.ctime);
+}
+
+TEST_CASE("A probe as a user whose own file is refused says so") {
+  OwnerLab lab;
+  lab.server.set_owner("/a", OwnerLab::kUser);
+  const auto report = lab.probe_as(OwnerLab::kUser);
+  CHECK_FALSE(report.ok);
+  CHECK_THAT(report.message, Contains("SETATTR of an object of nfs.uid: "));
+}
+
+TEST_CASE("A probe as a user goes by any own file that can be set") {
+  OwnerLab lab;
+  lab.server.set_owner("/a", OwnerLab::kUser);
+  lab.own_file("/b");
+  CHECK(lab.probe_as(OwnerLab::kUser).ok);
+}
+
+TEST_CASE("A probe as a user without a file in sight says that nothing is known") {
+  OwnerLab lab;
+  if (const auto fault = GENERATE(Fault::none, Fault::no_attributes, Fault::no_handles); fault != Fault::none) {
+    lab.own_file("/b");
+    lab.server.script(Procedure::readdirplus, {fault});
+  }
+  const auto report = lab.probe_as(OwnerLab::kUser);
+  CHECK(report.ok);
+  CHECK_THAT(report.message, Contains("user 0 owns the root") && Contains("not known whether times can be set"));
+}
+
+TEST_CASE("A denial of the root counts for its owner and for root, and where the export is read-only for all") {
+  OwnerLab lab;
+  lab.own_file("/b");
+  CHECK_FALSE(lab.probe_as(0).ok);
+  lab.server.set_owner("/", OwnerLab::kUser);
+  CHECK_FALSE(lab.probe_as(OwnerLab::kUser).ok);
+  lab.server.set_owner("/", 0);
+  lab.server.clear_scripts();
+  lab.server.script(Procedure::setattr, {Fault::none, Status::rofs}, 1);
+  CHECK_THAT(lab.probe_as(OwnerLab::kUser).message, Contains("read-only"));
+}
+
 TEST_CASE("A probe succeeds where the root changes all the time, and where guards are refused") {
   ScriptedServer server;
   server.script(Procedure::setattr, {Fault::none, GENERATE(Status::not_sync, Status::inval, Status::notsupp)},

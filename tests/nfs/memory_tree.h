@@ -23,6 +23,7 @@ struct Node {
   Type type = Type::file;
   ScriptedServer::Times times{};
   std::map<std::string, std::shared_ptr<Node>> children{};
+  std::uint32_t uid = 0;
 };
 
 class MemoryTree {

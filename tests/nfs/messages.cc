@@ -131,7 +131,7 @@ std::string rpc_mismatch(std::uint32_t xid) {
 }
 
 void write_attributes(XdrWriter& out, const Node& node) {
-  out.word(static_cast<std::uint32_t>(node.type)).word(0644).word(1).word(0).word(0);
+  out.word(static_cast<std::uint32_t>(node.type)).word(0644).word(1).word(node.uid).word(0);
   out.hyper(0).hyper(0).word(0).word(0).hyper(1).hyper(node.id);
   write_time(out, node.times.atime);
   write_time(out, node.times.mtime);

@@ -328,6 +328,9 @@ void ScriptedServer::rename(const std::string& path, const std::string& target) 
     server_->service_.tree.remove(path);
   });
 }
+void ScriptedServer::set_owner(const std::string& path, std::uint32_t uid) {
+  server_->run([&] { server_->service_.tree.at(path)->uid = uid; });
+}
 void ScriptedServer::set_atime(const std::string& path, Time atime) {
   server_->run([&] { (void)server_->service_.tree.set_atime(*server_->service_.tree.at(path), atime, std::nullopt); });
 }

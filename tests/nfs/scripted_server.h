@@ -108,6 +108,8 @@ class ScriptedServer {
   void add_link(const std::string& path, const std::string& existing);
   void remove(const std::string& path);
   void rename(const std::string& path, const std::string& target);
+  // Of a new object it is 0. SETATTR is refused to nobody for it.
+  void set_owner(const std::string& path, std::uint32_t uid);
   // As somebody else would; the ctime changes.
   void set_atime(const std::string& path, Time atime);
   [[nodiscard]] Times times(const std::string& path) const;
