@@ -49,7 +49,8 @@ CLI::App* add(CLI::App& app, const char* name, const char* what, ConfigSource& c
   add_texts(*command, "--set", config.settings, "a key and its value, instead of what the file says")
       ->type_name("KEY=VALUE")
       ->take_all()
-      ->expected(1);
+      ->expected(1)
+      ->allow_extra_args(false);  // the words behind the value are paths
   return command;
 }
 

@@ -50,6 +50,19 @@ class Commands(Case):
         self.assertIn("missing", error)
         self.assertIn("there", output)
 
+    def test_a_setting_takes_one_word_and_leaves_the_paths_behind_it(self):
+        paths = self.make_files("a", "b", "c")
+        qatime, moment = self.qatime(), 1_589_720_400 * SECOND
+        self.configured(qatime, "touch", "--time", rfc3339(moment), "--set", "log.level=error", *paths)
+        self.assertEqual(self.files.atimes(paths), [moment] * 3)
+        settings = ("--set", "log.level=error", "--set", "nfs.connections=2")
+        self.assertEqual(self.configured(qatime, "stat", *settings, *paths).count("\n"), 3)
+        logs = [qatime.directory / name for name in ("first.log", "second.log")]
+        for log, path in zip(logs, paths):
+            log.write_bytes(record(path, moment + SECOND) + b"\n")
+        self.configured(qatime, "replay", *settings, *logs)
+        self.assertEqual(self.files.atimes(paths), [moment + SECOND, moment + SECOND, moment])
+
     def test_touch_sets_atime_alone_and_goes_back_only_by_force(self):
         (path,) = self.make_files("file")
         qatime = self.qatime()
