@@ -70,6 +70,22 @@ TEST_CASE("AnExportSquashedUnderLoadLosesNothing", "[apply]") {
   CHECK(stage.adds_up());
 }
 
+// As Linux does, if an export has become "secure" and the client's port is above 1023.
+TEST_CASE("AnExportThatRefusesEveryRequestLosesNothingAndSaysWhatToLookAt", "[apply]") {
+  Stage stage;
+  for (int i = 0; i < 10; ++i) make_and_access(stage, file(i, i));
+  stage.client.script = [](const FakeClient::Request&) { return std::optional{Status::perm}; };
+  stage.run_for(minutes{5});
+  CHECK(stage.failed() == 0);
+  CHECK(stage.degraded("denied") == 1);
+  const auto alerts = stage.registry.alerts().active();
+  REQUIRE(alerts.size() == 1);
+  CHECK(alerts[0].text == nfs::advice(nfs::Purpose::set, Status::perm));
+  stage.client.script = {};
+  stage.run_for(seconds{11});
+  CHECK(stage.applied() == 10);
+}
+
 TEST_CASE("OneSquashedDirectoryOfManyFilesLosesNothingEither", "[apply]") {
   Stage stage;
   for (int i = 0; i < 5'000; ++i) make_and_access(stage, file(0, i));

@@ -245,12 +245,12 @@ class Ganesha(Server):
         NFS_CORE_PARAM {{ Protocols = 3; NFS_Port = {port}; MNT_Port = {mount_port}; Bind_addr = {host};
           Enable_UDP = false; Enable_NLM = false; Enable_RQUOTA = false; Clustered = false; mount_path_pseudo = false; }}
         NFSv4 {{ Graceless = true; RecoveryRoot = {directory}; }}
-        NFS_KRB5 {{ Active_krb5 = false; }}
+        NFS_KRB5 {{ Active_krb5 = {krb5}; }}
         LOG {{ Default_Log_Level = EVENT; }}
     """
     EXPORT = """
         EXPORT {{ Export_Id = 1; Path = {export}; Pseudo = /e1; Access_Type = {access}; Squash = {squash};
-          SecType = sys; Protocols = 3; Transports = TCP; PrivilegedPort = {privileged}; Attr_Expiration_Time = 0;
+          SecType = {sec}; Protocols = 3; Transports = TCP; PrivilegedPort = {privileged}; Attr_Expiration_Time = 0;
           FSAL {{ Name = {fsal}; }} }}
     """
 
@@ -266,7 +266,8 @@ class Ganesha(Server):
             super().__init__("127.0.0.1", own_port(), own_port(), str(self.tree) if fsal == "VFS" else "/mem")
         self.fsal = fsal
         self.keeps_mtime = fsal != "MEM"  # which sets the other time to now when one is set
-        self.options = {"access": "RW", "squash": "no_root_squash", "privileged": "false", "exported": True, **options}
+        self.options = {"access": "RW", "squash": "no_root_squash", "privileged": "false", "krb5": "false",
+                        "sec": "sys", "exported": True, **options}
         self.environment = dict(os.environ)
         if not portmapper:
             self.environment["LD_PRELOAD"] = self.interposer(Scratch.common or scratch)

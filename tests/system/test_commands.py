@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import unittest
 
 import lab
 from case import OLD, Case, OwnServerCase, now
@@ -174,6 +175,10 @@ class Commands(Case):
 class WhatToPutRight(OwnServerCase):
     """One clear line each, and the exit status of its kind."""
 
+    @classmethod
+    def make_server(cls):
+        return lab.Ganesha(cls.scratch, krb5="true")  # else it tells no flavors of an export of krb5 alone
+
     def fails(self, qatime, status, pattern, *arguments):
         done, output, error = qatime.run(*arguments, "-c", qatime.configuration)
         said = (error + output).strip()
@@ -294,6 +299,24 @@ class WhatToPutRight(OwnServerCase):
         self.change(access="RO")
         self.fails(self.qatime(), 1, "read.only", "check", "--connect")
 
+    def test_an_export_that_wants_a_privileged_port(self):
+        self.change(privileged="true")
+        self.fails(self.qatime(), 1, "allow source ports above 1023", "check", "--connect")
+
+    def test_an_export_of_krb5_alone(self):
+        self.change(sec="krb5")
+        self.fails(self.qatime(), 1, "krb5 alone: let it take AUTH_SYS", "check", "--connect")
+
+    @unittest.skipUnless(lab.FSAL == "VFS", "only root gives a file to another user")
+    def test_a_user_who_does_not_own_the_root(self):
+        self.make_files("file")
+        os.chown(f"{self.server.tree}{self.root}", 12345, 12345)
+        for user, words in ((12345, "an object of nfs.uid 12345 can be set"), (12346, "not known whether")):
+            qatime = self.qatime(nfs__uid=user)
+            status, output, error = qatime.run("check", "--connect", "-c", qatime.configuration)
+            self.assertEqual((status, error), (0, ""), output)
+            self.assertIn(words, output)
+
     def test_a_daemon_says_each_thing_once_and_goes_on(self):
         port = lab.own_port()
         for settings, pattern in (({"nfs__port": port}, rf"127\.0\.0\.1.*{port}.*refused"),
@@ -373,18 +396,3 @@ class ClosedDescriptors(Case):
         with open("/dev/full", "w") as full:
             done = subprocess.run([qatime.program, "status", "--admin", "x"], stderr=full, timeout=120, **lab.as_nobody())
         self.assertEqual(done.returncode, 2)
-
-
-class PrivilegedPort(OwnServerCase):
-    @classmethod
-    def make_server(cls):
-        return lab.Ganesha(cls.scratch, privileged="true")
-
-    def setUp(self):
-        pass  # an ordinary user makes no files there
-
-    def test_a_server_that_wants_a_privileged_port(self):
-        qatime = self.qatime()
-        status, output, error = qatime.run("check", "--connect", "-c", qatime.configuration)
-        self.assertEqual(status, 1)
-        self.assertRegex(error + output, "(?i)privileged|port below 1024")

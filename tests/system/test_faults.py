@@ -134,6 +134,9 @@ class Faults(OwnServerCase):
     def test_an_export_squashed_under_load(self):
         self.check_refusal({"squash": "root_squash"}, {"squash": "no_root_squash"}, r"^.*warning.*squash.*$")
 
+    def test_an_export_that_wants_a_privileged_port_under_load(self):
+        self.check_refusal({"privileged": "true"}, {"privileged": "false"}, r"^.*warning.*ports above 1023.*$")
+
     def test_an_export_taken_back_under_load(self):
         self.check_refusal({"exported": False}, {"exported": True}, r"^.*warning.*not mounted.*$",
                            resumed='export ".*" mounted$')
