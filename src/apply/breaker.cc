@@ -4,10 +4,10 @@
 // Denials. A SETATTR that was sent after a denial arrived and succeeds shows that the export can be written: the denial
 // is the object's own. As root we need not wait for one: after denials in several directories, and where nobody else
 // decides, we write back the root's own atime, which decides either way. A root that is denied, and again right after
-// another could be set, decides nothing any more. For any other user, denials in several directories suspend the export
-// for a moment: one entry at a time is tried, at first after kFirstProbe, the newest first. A success resumes it, and
-// an entry that is denied again after that is final. So a few denials by chance cost the others a moment, and a real
-// one loses nothing.
+// another could be set, decides nothing any more; nor does one that is not root's, because a squashed user may own it.
+// For any other user, denials in several directories suspend the export for a moment: one entry at a time is tried, at
+// first after kFirstProbe, the newest first. A success resumes it, and an entry that is denied again after that is
+// final. So a few denials by chance cost the others a moment, and a real one loses nothing.
 //
 // Missing first components. One that exists shows that the mapping is right, for a minute: meanwhile those that are
 // missing are just gone. Without one, several of them suspend the export, and fewer are gone after a while. A single
@@ -101,6 +101,7 @@ void Breaker::root_denied(nfs::Status status, Clock::Instant now) {
 }
 
 void Breaker::root_applied(Stamp taken, Stamp sent, Clock::Instant now) {
+  if (is_root_foreign_ && is_root_) return;
   is_root_denied_ = is_root_odd_ = false;
   asks_root_since_.reset();
   applied(taken, sent, now);
@@ -133,7 +134,7 @@ void Breaker::tick(Clock::Instant now) {
     end_missing(now, kMissingHold);
   }
   if (denied_.empty() || now - denied_.front().since < kIndecision) return;
-  if (root_decides()) {
+  if (is_root_) {
     trip(suspicion_, now);
     is_confirmed_ = true;
     return;

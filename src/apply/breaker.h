@@ -80,6 +80,8 @@ class Breaker {
 
   // Takes in a denial of the root's own SETATTR, which suspends the export. If we are not root, only ROFS does.
   void root_denied(nfs::Status status, Clock::Instant now);
+  // Takes in who owns the root. If it is not root, even a squashed user may be able to set it.
+  void root_owned_by(std::uint32_t uid) noexcept { is_root_foreign_ = uid != 0; }
   // Takes in that the root's own SETATTR, sent at `sent` by a probe begun at `taken`, succeeded.
   void root_applied(Stamp taken, Stamp sent, Clock::Instant now);
 
@@ -126,7 +128,7 @@ class Breaker {
   };
   using Suspects = std::vector<Suspect>;  // in the order of their arrival
 
-  [[nodiscard]] bool root_decides() const noexcept { return is_root_ && !is_root_odd_; }
+  [[nodiscard]] bool root_decides() const noexcept { return is_root_ && !is_root_odd_ && !is_root_foreign_; }
   [[nodiscard]] bool was_recently_applied(Clock::Instant now) const noexcept {
     return applied_ && now - *applied_ < kIndecision;
   }
@@ -142,6 +144,7 @@ class Breaker {
   bool is_root_;
   bool is_root_denied_ = false;                    // by its last probe
   std::optional<Clock::Instant> asks_root_since_;  // because another could be set after it was denied
+  bool is_root_foreign_ = false;                   // it is not root's
   bool is_root_odd_ = false;                       // it was denied although others could be set
   std::optional<Reason> reason_;
   bool is_confirmed_ = false;

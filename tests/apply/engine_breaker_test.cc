@@ -206,6 +206,21 @@ TEST_CASE("ForAnotherUserASquashLosesNothing", "[apply]") {
   CHECK(stage.adds_up());
 }
 
+// As where the export's root was given to nobody, and everybody is squashed to that.
+TEST_CASE("ARootThatIsNotRootsProvesNothing", "[apply]") {
+  Stage stage;
+  stage.client.owner = 65'534;
+  stage.client.script = deny("/d", Status::perm);
+  const int files = GENERATE(1, 100);
+  for (int i = 0; i < files; ++i) make_and_access(stage, file(i, i));
+  stage.run_for(minutes{5});
+  CHECK(stage.failed() == 0);
+  CHECK(stage.degraded("denied") == 1);
+  stage.client.script = {};
+  stage.run_for(seconds{11});
+  CHECK(stage.applied() == files);
+}
+
 // Its directory alone is immutable.
 TEST_CASE("ARootThatIsDeniedAloneSuspendsTheExportForAWhile", "[apply]") {
   Stage stage;

@@ -133,7 +133,7 @@ std::string FakeClient::path_of(Id id) const {
 nfs::Attributes FakeClient::attributes_of(Id id) const {
   const Node& node = nodes_.at(id);
   const auto links = static_cast<std::uint32_t>(node.is_directory ? 2 : node.places.size());
-  return {node.is_directory, links, 0, id, node.atime, node.mtime, node.ctime};
+  return {node.is_directory, links, owner, id, node.atime, node.mtime, node.ctime};
 }
 
 void FakeClient::forget_handles() {

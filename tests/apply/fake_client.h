@@ -64,6 +64,7 @@ class FakeClient final : public nfs::Client {
   bool wrong_replies = false;       // a reply to SETATTR has the atime of before
   bool attributes_in_setattr = true;
   std::chrono::nanoseconds unit{1};  // to which times are rounded down
+  std::uint32_t owner = 0;           // of all objects
   std::set<std::string> bystanders;  // which nobody is to touch, by name
   std::string ignores;               // says ok to a SETATTR of this path and leaves it as it is
   std::optional<Time> overwrites;    // somebody else sets this right after each SETATTR
