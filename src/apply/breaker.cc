@@ -134,7 +134,7 @@ void Breaker::tick(Clock::Instant now) {
     end_missing(now, kMissingHold);
   }
   if (denied_.empty() || now - denied_.front().since < kIndecision) return;
-  if (is_root_) {
+  if (is_root_ && !is_root_odd_) {
     trip(suspicion_, now);
     is_confirmed_ = true;
     return;
