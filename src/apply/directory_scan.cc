@@ -116,21 +116,22 @@ void DirectoryScans::expect(DirectoryScan& scan, std::size_t entries) {
 void DirectoryScans::ask(const Shared& scan) {
   expect(*scan, scan->wanted.size());
   if (scan->before || !scan->is_held) return read(scan);
-  pipeline_.submit([this, scan](nfs::Client& client, Pipeline::Token token) {
+  pipeline_.submit(scan->export_index, [this, scan](nfs::Client& client, Pipeline::Token token) {
     scan->request = std::move(token);
-    client.getattr(scan->handle, [this, scan](nfs::Status status, const std::optional<nfs::Attributes>& attributes) {
-      const Pipeline::Completion completion{scan->request};
-      scan->before = attributes;
-      if (status == nfs::Status::ok && attributes && !scan->wanted.empty()) return read(scan);
-      turn(scan, status, {});
-    });
+    client.getattr(scan->export_index, scan->handle,
+                   [this, scan](nfs::Status status, const std::optional<nfs::Attributes>& attributes) {
+                     const Pipeline::Completion completion{scan->request};
+                     scan->before = attributes;
+                     if (status == nfs::Status::ok && attributes && !scan->wanted.empty()) return read(scan);
+                     turn(scan, status, {});
+                   });
   });
 }
 
 void DirectoryScans::read(const Shared& scan) {
-  pipeline_.submit([this, scan](nfs::Client& client, Pipeline::Token token) {
+  pipeline_.submit(scan->export_index, [this, scan](nfs::Client& client, Pipeline::Token token) {
     scan->request = std::move(token);
-    client.readdirplus(scan->handle, scan->position, scan->page,
+    client.readdirplus(scan->export_index, scan->handle, scan->position, scan->page,
                        [this, scan](nfs::Status status, const nfs::Page& page) {
                          const Pipeline::Completion completion{scan->request};
                          turn(scan, status, page);
@@ -159,14 +160,15 @@ void DirectoryScans::turn(const Shared& scan, nfs::Status status, const nfs::Pag
 void DirectoryScans::end_pages(const Shared& scan) {
   if (!scan->is_held) return;
   if (scan->position.cookie == 0 || !would_move(*scan->before)) return release(*scan);
-  pipeline_.submit([this, scan](nfs::Client& client, Pipeline::Token token) {
+  pipeline_.submit(scan->export_index, [this, scan](nfs::Client& client, Pipeline::Token token) {
     scan->request = std::move(token);
-    client.getattr(scan->handle, [this, scan](nfs::Status, const std::optional<nfs::Attributes>& attributes) {
-      const Pipeline::Completion completion{scan->request};
-      if (repair_if_moved(*scan, attributes)) return;
-      if (attributes) keeps_no_atimes_[scan->export_index] = true;
-      release(*scan);
-    });
+    client.getattr(scan->export_index, scan->handle,
+                   [this, scan](nfs::Status, const std::optional<nfs::Attributes>& attributes) {
+                     const Pipeline::Completion completion{scan->request};
+                     if (repair_if_moved(*scan, attributes)) return;
+                     if (attributes) keeps_no_atimes_[scan->export_index] = true;
+                     release(*scan);
+                   });
   });
 }
 

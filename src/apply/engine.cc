@@ -36,7 +36,7 @@ Engine::Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& cloc
       clock_{clock},
       exports_{exports},
       states_{states_for(config)},
-      pipeline_{client, [this] { advance(); }},
+      pipeline_{client, exports.size(), [this] { advance(); }},
       resolver_{client, pipeline_, clock, config, exports, registry},
       updates_{backlog, clock, config,    exports,   policy,  registry,
                dry_run, seed,  pipeline_, resolver_, states_, [this] { forget_changed(); }},
@@ -71,7 +71,7 @@ std::optional<Clock::Instant> Engine::next_deadline() const {
   auto consider = [&](std::optional<Clock::Instant> at) {
     if (at && *at > now && (!next || *at < *next)) next = at;
   };
-  if (client_.room() > 0) consider(backlog_.next_due());
+  if (pipeline_.room() > 0) consider(backlog_.next_due());
   consider(updates_.next_due());
   for (std::size_t export_index = 0; export_index < states_.size(); ++export_index) {
     if (client_.root(export_index)) consider(states_[export_index].breaker.next_deadline());
@@ -99,7 +99,7 @@ void Engine::advance() {
 
 // Takes up more work, by turns of scans and of the backlog; false if there is none, or enough.
 bool Engine::take() {
-  if (stopping_ || client_.room() == 0) return false;
+  if (stopping_ || pipeline_.room() == 0) return false;
   std::size_t held = 0;
   for (const auto& state : states_) held += state.breaker.held();
   const std::size_t most = std::min(kAhead * pipeline_.width(), updates_.most());
@@ -173,7 +173,7 @@ bool Engine::take_probe(std::size_t export_index, Clock::Instant now) {
 // How many entries the export may take now.
 std::size_t Engine::share(std::size_t export_index, std::size_t limit) const {
   const auto& breaker = states_[export_index].breaker;
-  if (!client_.root(export_index) || breaker.full() || breaker.suspended()) return 0;
+  if (client_.room(export_index) == 0 || breaker.full() || breaker.suspended()) return 0;
   return std::min(limit, kSlice);
 }
 

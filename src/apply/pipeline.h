@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Requests in the order in which they became ready, started while the client has room.
+// Requests of each export in the order in which they became ready, started while the client has room.
 #pragma once
 
+#include <algorithm>
 #include <cassert>
 #include <cstddef>
 #include <deque>
 #include <functional>
 #include <utility>
+#include <vector>
 
 #include "base/thread_checker.h"
 #include "nfs/client.h"
@@ -57,28 +59,42 @@ class Pipeline {
   using Request = std::function<void(nfs::Client&, Token)>;
 
   // `go_on` is called after each completion.
-  Pipeline(nfs::Client& client, std::function<void()> go_on) : client_{client}, go_on_{std::move(go_on)} {}
+  Pipeline(nfs::Client& client, std::size_t exports, std::function<void()> go_on)
+      : client_{client}, go_on_{std::move(go_on)}, ready_(exports) {}
 
-  void submit(Request request) {
+  void submit(std::size_t export_index, Request request) {
     assert(thread_.is_current());
-    ready_.push_back(std::move(request));
+    ready_[export_index].push_back(std::move(request));
   }
 
+  // Starts the requests that there is room for, of one export after the other.
   void run() {
     assert(thread_.is_current());
-    while (!ready_.empty() && has_room()) {
-      const Request request = std::move(ready_.front());
-      ready_.pop_front();
+    for (std::size_t idle = 0; idle < ready_.size(); next_ = (next_ + 1) % ready_.size()) {
+      auto& ready = ready_[next_];
+      if (ready.empty() || client_.room(next_) == 0) {
+        ++idle;
+        continue;
+      }
+      idle = 0;
+      const Request request = std::move(ready.front());
+      ready.pop_front();
       request(client_, Token{*this});
     }
   }
 
-  [[nodiscard]] bool has_room() const { return client_.room() > 0; }
-  // Returns how many requests the client can have in flight: those it has, and those it has room for.
-  [[nodiscard]] std::size_t width() const {
+  // Returns the room of the export that has most.
+  [[nodiscard]] std::size_t room() const {
     assert(thread_.is_current());
-    return outstanding_ + client_.room();
+    std::size_t room = 0;
+    for (std::size_t export_index = 0; export_index < ready_.size(); ++export_index) {
+      room = std::max(room, client_.room(export_index));
+    }
+    return room;
   }
+
+  // Returns how many requests the client can have in flight: those it has, and those it has room for.
+  [[nodiscard]] std::size_t width() const { return outstanding_ + room(); }
 
  private:
   void completed() {
@@ -90,7 +106,8 @@ class Pipeline {
   ThreadChecker thread_;
   nfs::Client& client_;
   std::function<void()> go_on_;
-  std::deque<Request> ready_;
+  std::vector<std::deque<Request>> ready_;  // by export
+  std::size_t next_ = 0;                    // next in turn
   std::size_t outstanding_ = 0;
 };
 

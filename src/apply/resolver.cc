@@ -90,6 +90,7 @@ void Resolver::go_on(Walk walk) {
       }
     }
     auto lookup = std::make_shared<Lookup>();
+    lookup->export_index = walk.export_index;
     lookup->parent = walk.handle;
     lookup->directory = next;
     lookup->doubtful = walk.doubtful;
@@ -101,13 +102,15 @@ void Resolver::go_on(Walk walk) {
 }
 
 void Resolver::start(std::shared_ptr<Lookup> lookup) {
-  pipeline_.submit([this, lookup = std::move(lookup)](nfs::Client& client, Pipeline::Token token) {
+  const std::size_t export_index = lookup->export_index;
+  pipeline_.submit(export_index, [this, lookup = std::move(lookup)](nfs::Client& client, Pipeline::Token token) {
     lookup->request = std::move(token);
     const std::string_view name = std::string_view{lookup->directory}.substr(lookup->directory.rfind('/') + 1);
-    client.lookup(lookup->parent, name, [this, lookup](nfs::Status status, const nfs::Object& object) {
-      const Pipeline::Completion completion{lookup->request};
-      finished(*lookup, status, object);
-    });
+    client.lookup(lookup->export_index, lookup->parent, name,
+                  [this, lookup](nfs::Status status, const nfs::Object& object) {
+                    const Pipeline::Completion completion{lookup->request};
+                    finished(*lookup, status, object);
+                  });
   });
 }
 

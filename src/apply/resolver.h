@@ -64,6 +64,7 @@ class Resolver {
     Done done;
   };
   struct Lookup {
+    std::size_t export_index = 0;
     nfs::Handle parent;
     std::string directory;
     bool doubtful = false;

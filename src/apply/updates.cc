@@ -182,12 +182,13 @@ void Updates::look(Task& task) {
     task.object = task.parent;
     return read(task);
   }
-  pipeline_.submit([this, &task](nfs::Client& client, Pipeline::Token token) {
+  pipeline_.submit(task.export_index, [this, &task](nfs::Client& client, Pipeline::Token token) {
     task.request = std::move(token);
-    client.lookup(task.parent, task.entry.name, [this, &task](Status status, const nfs::Object& object) {
-      const Pipeline::Completion completion{task.request};
-      looked(task, status, object);
-    });
+    client.lookup(task.export_index, task.parent, task.entry.name,
+                  [this, &task](Status status, const nfs::Object& object) {
+                    const Pipeline::Completion completion{task.request};
+                    looked(task, status, object);
+                  });
   });
 }
 
@@ -204,12 +205,13 @@ void Updates::looked(Task& task, Status status, const nfs::Object& object) {
 }
 
 void Updates::read(Task& task) {
-  pipeline_.submit([this, &task](nfs::Client& client, Pipeline::Token token) {
+  pipeline_.submit(task.export_index, [this, &task](nfs::Client& client, Pipeline::Token token) {
     task.request = std::move(token);
-    client.getattr(task.object, [this, &task](Status status, const std::optional<nfs::Attributes>& attributes) {
-      const Pipeline::Completion completion{task.request};
-      was_read(task, status, attributes);
-    });
+    client.getattr(task.export_index, task.object,
+                   [this, &task](Status status, const std::optional<nfs::Attributes>& attributes) {
+                     const Pipeline::Completion completion{task.request};
+                     was_read(task, status, attributes);
+                   });
   });
 }
 
@@ -316,7 +318,7 @@ bool Updates::may_be_old(const Task& task) const {
 }
 
 void Updates::send_due() {
-  for (const auto now = clock_.now(); !paced_.empty() && pipeline_.has_room() && rate_limiter_.next() <= now;) {
+  for (const auto now = clock_.now(); !paced_.empty() && pipeline_.room() > 0 && rate_limiter_.next() <= now;) {
     rate_limiter_.take(now);
     send(*paced_.front());
     paced_.pop_front();
@@ -324,13 +326,13 @@ void Updates::send_due() {
 }
 
 std::optional<Clock::Instant> Updates::next_due() const {
-  if (paced_.empty() || !pipeline_.has_room()) return std::nullopt;
+  if (paced_.empty() || pipeline_.room() == 0) return std::nullopt;
   return std::max(rate_limiter_.next(), clock_.now() + kPaceTick);
 }
 
 void Updates::send(Task& task) {
   task.phase = Phase::setting;
-  pipeline_.submit([this, &task](nfs::Client& client, Pipeline::Token token) {
+  pipeline_.submit(task.export_index, [this, &task](nfs::Client& client, Pipeline::Token token) {
     auto& [breaker, traits] = states_[task.export_index];
     const auto now = clock_.now();
     const bool is_entry = task.kind == Kind::entry;
@@ -346,7 +348,7 @@ void Updates::send(Task& task) {
     task.sent = breaker.stamp();
     const auto [atime, guard] = task.update.next(task.found, task.entry.time, task.proves_guard, traits, now);
     say_notice(task.export_index);
-    client.set_atime(task.object, atime, guard,
+    client.set_atime(task.export_index, task.object, atime, guard,
                      [this, &task](Status status, const std::optional<nfs::Attributes>& after) {
                        const Pipeline::Completion completion{task.request};
                        was_set(task, status, after);

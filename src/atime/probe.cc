@@ -30,16 +30,17 @@ Verdict refused(const char* procedure, Purpose purpose, Status status) {
   return {false, fmt::format("{}: {}: {}", procedure, name(status), advice(purpose, status))};
 }
 
-Status write_back(Session& session, const Object& object) {
-  return set(session, object, [](const Attributes& found) { return found.atime; });
+Status write_back(Session& session, std::size_t export_index, const Object& object) {
+  return set(session, export_index, object, [](const Attributes& found) { return found.atime; });
 }
 
 // Tries the entries of the first page of the root that `uid` owns until one can be set. Nothing if there is none.
-std::optional<Status> write_back_own(Session& session, const Handle& root, std::uint32_t uid) {
+std::optional<Status> write_back_own(Session& session, std::size_t export_index, const Handle& root,
+                                     std::uint32_t uid) {
   std::optional<Status> status;
-  for (const Object& entry : session.first_page(root)) {
+  for (const Object& entry : session.first_page(export_index, root)) {
     if (!entry.attributes || entry.attributes->uid != uid) continue;
-    status = write_back(session, entry);
+    status = write_back(session, export_index, entry);
     if (status == Status::ok) break;
   }
   return status;
@@ -49,14 +50,14 @@ std::optional<Status> write_back_own(Session& session, const Handle& root, std::
 // write it, which says nothing about the user's own objects.
 Verdict try_export(Session& session, std::size_t export_index, std::uint32_t uid) {
   const Handle root = session.root(export_index);
-  const auto found = session.getattr(root);
+  const auto found = session.getattr(export_index, root);
   if (!found.attributes) return refused("GETATTR", Purpose::look, found.status);
   if (!found.attributes->is_directory) return refused("GETATTR", Purpose::look, Status::notdir);
-  const Status status = write_back(session, {root, found.attributes});
+  const Status status = write_back(session, export_index, {root, found.attributes});
   if (status == Status::ok) return {true, "mounted, and the atime of its root can be set"};
   const bool is_denied = status == Status::perm || status == Status::acces;
   if (!is_denied || uid == 0 || uid == found.attributes->uid) return refused("SETATTR", Purpose::set, status);
-  const auto own = write_back_own(session, root, uid);
+  const auto own = write_back_own(session, export_index, root, uid);
   if (!own) {
     return {true, fmt::format("mounted; user {} owns the root and none of the first entries is of nfs.uid {}, so it is "
                               "not known whether times can be set",

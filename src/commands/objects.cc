@@ -26,7 +26,7 @@ int for_each_object(const NfsConfig& config, const std::vector<std::string>& pat
     const auto walk = session.walk(*normal);
     if (walk.status != nfs::Status::ok) {
       fail(path, fmt::format("{} at \"{}\"", nfs::name(walk.status), log::escaped(walk.component)));
-    } else if (const nfs::Status status = on_object(session, path, walk.object); status != nfs::Status::ok) {
+    } else if (const nfs::Status status = on_object(session, path, walk); status != nfs::Status::ok) {
       fail(path, fmt::format("{}: {}", nfs::name(status), nfs::advice(nfs::Purpose::set, status)));
     }
   }

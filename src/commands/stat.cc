@@ -20,8 +20,8 @@ int stat(const StatOptions& options) {
   const bool terminal = isatty(STDOUT_FILENO) == 1;
   if (terminal) fmt::print("path\tfile id\tatime\tmtime\tctime\n");
   return for_each_object(config.nfs, options.paths,
-                         [&](nfs::Session&, const std::string& path, const nfs::Object& object) {
-                           const nfs::Attributes& a = *object.attributes;
+                         [&](nfs::Session&, const std::string& path, const nfs::Session::Found& found) {
+                           const nfs::Attributes& a = *found.object.attributes;
                            fmt::print("{}\t{}\t{}\t{}\t{}\n", shown(path, terminal), a.file_id, format_rfc3339(a.atime),
                                       format_rfc3339(a.mtime), format_rfc3339(a.ctime));
                            return nfs::Status::ok;

@@ -13,13 +13,14 @@ namespace qatime::commands {
 int touch(const TouchOptions& options) {
   const Time time = parse_time_option("--time", options.time, now());
   return for_each_object(options.config.load(log::Level::warning).nfs, options.paths,
-                         [&](nfs::Session& session, const std::string& path, const nfs::Object& object) {
-                           return atime::set(session, object, [&](const nfs::Attributes& found) -> std::optional<Time> {
-                             if (found.atime < time || options.force) return time;
-                             fmt::print(stderr, "qatime: {}: has {} already; --force sets it back\n",
-                                        log::escaped(path), format_rfc3339(found.atime));
-                             return std::nullopt;
-                           });
+                         [&](nfs::Session& session, const std::string& path, const nfs::Session::Found& walk) {
+                           return atime::set(session, walk.export_index, walk.object,
+                                             [&](const nfs::Attributes& found) -> std::optional<Time> {
+                                               if (found.atime < time || options.force) return time;
+                                               fmt::print(stderr, "qatime: {}: has {} already; --force sets it back\n",
+                                                          log::escaped(path), format_rfc3339(found.atime));
+                                               return std::nullopt;
+                                             });
                          });
 }
 

@@ -81,6 +81,9 @@ struct Page {
   ~Page() = default;
 };
 
+// Exports are named by their indexes in the configuration. A request goes only to servers that have its export mounted
+// with the root that root() returns: others refuse the export, or give other files under its name.
+//
 // Guarantee: a request completes exactly once, on the thread of the client's loop. It never completes inside the call
 // that started it, nor after the client is destroyed, which forgets outstanding requests. Arguments are copied.
 //
@@ -93,31 +96,33 @@ class Client {
 
   virtual ~Client() = default;
 
-  // The number of further requests that may be started now: 0 while no server answers. Without room, a request
-  // completes with Status::lost.
-  [[nodiscard]] virtual std::size_t room() const = 0;
+  // The number of further requests that may be started for the export now: 0 while no server that answers has it
+  // mounted. Without room, a request completes with Status::lost. Exports share the room of a server.
+  [[nodiscard]] virtual std::size_t room(std::size_t export_index) const = 0;
 
-  // The root of the export with this index, if it is mounted on a server that answers.
+  // The root of the export, if it is mounted on a server that answers.
   [[nodiscard]] virtual std::optional<Handle> root(std::size_t export_index) const = 0;
 
   // The status of the last attempt to mount the export; ok if it is mounted or was not tried yet.
   [[nodiscard]] virtual Status mount_status(std::size_t export_index) const = 0;
 
   // LOOKUP. `name` has 1 to 255 bytes and no '/' or NUL. Symlinks are not followed.
-  virtual void lookup(const Handle& directory, std::string_view name, ObjectDone done) = 0;
+  virtual void lookup(std::size_t export_index, const Handle& directory, std::string_view name, ObjectDone done) = 0;
 
   // GETATTR.
-  virtual void getattr(const Handle& object, AttributesDone done) = 0;
+  virtual void getattr(std::size_t export_index, const Handle& object, AttributesDone done) = 0;
 
   // SETATTR of atime alone (SET_TO_CLIENT_TIME). With `guard`, only while ctime is still `guard` (sattrguard3), else
   // Status::not_sync. Completes with the new attributes if the server reports them. `atime` fits nfstime3.
-  virtual void set_atime(const Handle& object, Time atime, std::optional<Time> guard, AttributesDone done) = 0;
+  virtual void set_atime(std::size_t export_index, const Handle& object, Time atime, std::optional<Time> guard,
+                         AttributesDone done) = 0;
 
   // READDIRPLUS of the entries after `begin`: as many as a reply of `size` bytes holds, or fewer.
-  virtual void readdirplus(const Handle& directory, const Page::Position& begin, std::uint32_t size, PageDone done) = 0;
+  virtual void readdirplus(std::size_t export_index, const Handle& directory, const Page::Position& begin,
+                           std::uint32_t size, PageDone done) = 0;
 
-  // Calls `changed` whenever room() or an export's state might have changed: servers found or lost, exports mounted or
-  // refused. Completion of a request is no such change.
+  // Calls `changed` whenever a room() or an export's state might have changed: servers found or lost, exports mounted
+  // or refused. Completion of a request is no such change.
   virtual void on_change(std::function<void()> changed) = 0;
 };
 

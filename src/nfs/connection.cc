@@ -79,6 +79,7 @@ bool Connection::take_root(const Mount::Root& root) {
   }
   if (root.status == Status::ok) {
     export_index.root = root.handle;
+    export_index.is_chosen = before.is_chosen && before.root == export_index.root;
     if (before.status != Status::ok) {
       kLog.info("{}: export \"{}\" mounted", log::field("server", peer_.label), log::field("export", target));
     }
@@ -107,6 +108,12 @@ bool Connection::is_root(const Handle& handle) const noexcept {
   assert(thread_.is_current());
   return std::any_of(mounts_.begin(), mounts_.end(),
                      [&](const MountState& export_index) { return export_index.root == handle; });
+}
+
+void Connection::choose(std::size_t export_index, const std::optional<Handle>& root) {
+  assert(thread_.is_current());
+  MountState& mount = mounts_.at(export_index);
+  mount.is_chosen = mount.root && mount.root == root;
 }
 
 void Connection::doubt_roots() {
@@ -154,7 +161,10 @@ void Connection::lose(const std::string& why) {
   mount_retry_.cancel();
   mount_.reset();
   rpc_.reset();
-  for (MountState& export_index : mounts_) export_index.root.reset();
+  for (MountState& mount : mounts_) {
+    mount.root.reset();
+    mount.is_chosen = false;
+  }
   if (kLog.warning(peer_.failed, "{}: {}; trying again", log::field("server", peer_.label), why)) {
     peer_.was_said_away = true;
   }

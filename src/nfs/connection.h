@@ -65,6 +65,10 @@ class Connection {
     return mounts_.at(export_index).root;
   }
   [[nodiscard]] bool is_root(const Handle& handle) const noexcept;
+  // Whether requests for the export may be started, because its root here is the one that the client has chosen.
+  [[nodiscard]] bool serves(std::size_t export_index) const { return is_ready() && mounts_.at(export_index).is_chosen; }
+  // Tells which root the export has on the cluster; its owner calls it after each change.
+  void choose(std::size_t export_index, const std::optional<Handle>& root);
   // The status of the last attempt to mount the export; ok before the first.
   [[nodiscard]] Status mount_status(std::size_t export_index) const {
     assert(thread_.is_current());
@@ -83,6 +87,7 @@ class Connection {
   struct MountState {
     std::optional<Handle> root;
     Status status = Status::ok;
+    bool is_chosen = false;
   };
 
   void begin();

@@ -95,8 +95,10 @@ struct LibnfsClient::Host {
 };
 
 struct LibnfsClient::ResolvedServer {
-  ResolvedServer(const tcp::endpoint& endpoint, const std::string& label, std::size_t most, metrics::Registry& registry)
-      : peer{endpoint,
+  ResolvedServer(std::size_t order, const tcp::endpoint& endpoint, const std::string& label, std::size_t most,
+                 metrics::Registry& registry)
+      : rank{order},
+        peer{endpoint,
              label,
              registry.gauge("qatime_server_up", "Whether an NFS server answers.", {"server", label}),
              registry.counter("qatime_reconnects_total", "Attempts to connect to an NFS server again.",
@@ -108,15 +110,15 @@ struct LibnfsClient::ResolvedServer {
     return std::any_of(connections.begin(), connections.end(), [](const auto& each) { return each->is_ready(); });
   }
 
-  // How many more requests may be started.
-  [[nodiscard]] std::size_t room() const {
+  // How many more requests may be started for the export.
+  [[nodiscard]] std::size_t room(std::size_t export_index) const {
     const std::size_t share = peer.window.limit();
     std::size_t waiting = 0;
     std::size_t room = 0;
     for (const auto& connection : connections) {
       if (!connection->is_ready()) continue;
       waiting += connection->rpc().waiting();
-      room += connection->rpc().room();
+      if (connection->serves(export_index)) room += connection->rpc().room();
     }
     return waiting < share ? std::min(room, share - waiting) : 0;
   }
@@ -134,6 +136,7 @@ struct LibnfsClient::ResolvedServer {
     return std::nullopt;
   }
 
+  std::size_t rank;  // of its host in nfs.servers
   Peer peer;
   // The address of ours that the routes choose.
   void look_at_route() { source = source_towards(*peer.endpoint.data(), peer.endpoint.size()); }
@@ -145,6 +148,7 @@ struct LibnfsClient::ResolvedServer {
 LibnfsClient::LibnfsClient(asio::io_context& io, const NfsConfig& config, metrics::Registry& registry)
     : client_context_{std::make_unique<ClientContext>(io, config, registry)},
       registry_{registry},
+      roots_(config.exports.size()),
       life_{std::make_shared<char>()} {
   (void)std::signal(SIGPIPE, SIG_IGN);
   for (const NfsConfig::Server& server : config.servers) {
@@ -211,17 +215,19 @@ void LibnfsClient::add_new_servers() {
     if (goes) client_context_->alerts.resolve("server", server->peer.label);
     return goes;
   });
-  for (const auto& host : hosts_) {
-    for (const auto& address : host->addresses) add_server(*host, address);
+  for (std::size_t rank = 0; rank < hosts_.size(); ++rank) {
+    for (const auto& address : hosts_[rank]->addresses) add_server(rank, address);
   }
 }
 
-void LibnfsClient::add_server(const Host& host, const asio::ip::address& address) {
-  const tcp::endpoint endpoint{address, host.port};
+void LibnfsClient::add_server(std::size_t rank, const asio::ip::address& address) {
+  const tcp::endpoint endpoint{address, hosts_[rank]->port};
   const auto is_same = [&](const auto& server) { return server->peer.endpoint == endpoint; };
   if (std::any_of(servers_.begin(), servers_.end(), is_same)) return;
-  auto& server = *servers_.emplace_back(std::make_unique<ResolvedServer>(
-      endpoint, server_label(address.to_string(), host.port), client_context_->config.max_in_flight, registry_));
+  const auto at = std::ranges::upper_bound(servers_, rank, {}, [](const auto& each) { return each->rank; });
+  auto& server = **servers_.insert(
+      at, std::make_unique<ResolvedServer>(rank, endpoint, server_label(address.to_string(), endpoint.port()),
+                                           client_context_->config.max_in_flight, registry_));
   server.look_at_route();
   for (std::size_t count = 0; count < client_context_->config.connections; ++count) {
     server.connections.push_back(std::make_unique<Connection>(*client_context_, server.peer, [this, &server] {
@@ -243,8 +249,24 @@ void LibnfsClient::take_change() {
       if (!host->is_numeric) resolve_later(*host);
     }
   }
+  choose_roots();
   note_local_addresses();
   if (changed_) changed_();
+}
+
+void LibnfsClient::choose_roots() {
+  for (std::size_t export_index = 0; export_index < roots_.size(); ++export_index) {
+    auto& root = roots_[export_index];
+    root.reset();
+    for (const auto& server : servers_) {
+      for (const auto& connection : server->connections) {
+        if (!root && connection->is_ready()) root = connection->root(export_index);
+      }
+    }
+    for (const auto& server : servers_) {
+      for (const auto& connection : server->connections) connection->choose(export_index, root);
+    }
+  }
 }
 
 // The part that is known without a connection.
@@ -267,25 +289,27 @@ void LibnfsClient::note_local_addresses() {
   if (local_addresses_changed_) local_addresses_changed_(local_addresses_);
 }
 
-std::size_t LibnfsClient::room() const {
+std::size_t LibnfsClient::room(std::size_t export_index) const {
   assert(thread_.is_current());
   std::size_t room = 0;
-  for (const auto& server : servers_) room += server->room();
+  for (const auto& server : servers_) room += server->room(export_index);
   return room;
 }
 
 // Where the next request goes: the least busy connection of the server with the most room.
-Connection* LibnfsClient::roomiest() const {
+Connection* LibnfsClient::roomiest(std::size_t export_index) const {
   const ResolvedServer* best = nullptr;
   std::size_t most = 0;
   for (const auto& server : servers_) {
-    if (const auto room = server->room(); room > most) {
+    if (const auto room = server->room(export_index); room > most) {
       most = room;
       best = server.get();
     }
   }
   if (best == nullptr) return nullptr;
-  const auto room_of = [](const auto& connection) { return connection->is_ready() ? connection->rpc().room() : 0; };
+  const auto room_of = [&](const auto& connection) {
+    return connection->serves(export_index) ? connection->rpc().room() : 0;
+  };
   return std::max_element(best->connections.begin(), best->connections.end(),
                           [&](const auto& a, const auto& b) { return room_of(a) < room_of(b); })
       ->get();
@@ -293,12 +317,7 @@ Connection* LibnfsClient::roomiest() const {
 
 std::optional<Handle> LibnfsClient::root(std::size_t export_index) const {
   assert(thread_.is_current());
-  for (const auto& server : servers_) {
-    for (const auto& connection : server->connections) {
-      if (connection->is_ready() && connection->root(export_index)) return connection->root(export_index);
-    }
-  }
-  return std::nullopt;
+  return roots_.at(export_index);
 }
 
 Status LibnfsClient::mount_status(std::size_t export_index) const {
@@ -312,9 +331,9 @@ Status LibnfsClient::mount_status(std::size_t export_index) const {
   return Status::ok;
 }
 
-void LibnfsClient::lookup(const Handle& directory, std::string_view name, ObjectDone done) {
+void LibnfsClient::lookup(std::size_t export_index, const Handle& directory, std::string_view name, ObjectDone done) {
   assert(thread_.is_current());
-  Connection* const connection = roomiest();
+  Connection* const connection = roomiest(export_index);
   const Status status = connection == nullptr ? Status::lost : name_status(name);
   if (status != Status::ok) return post([status, done = std::move(done)] { done(status, {}); });
   const Awaited sent{*connection, directory, CongestionWindow::Kind::read};
@@ -324,9 +343,9 @@ void LibnfsClient::lookup(const Handle& directory, std::string_view name, Object
   });
 }
 
-void LibnfsClient::getattr(const Handle& object, AttributesDone done) {
+void LibnfsClient::getattr(std::size_t export_index, const Handle& object, AttributesDone done) {
   assert(thread_.is_current());
-  Connection* const connection = roomiest();
+  Connection* const connection = roomiest(export_index);
   if (connection == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
   const Awaited sent{*connection, object, CongestionWindow::Kind::read};
   connection->rpc().getattr(object, [sent, done = std::move(done)](const Reply& reply) {
@@ -335,9 +354,10 @@ void LibnfsClient::getattr(const Handle& object, AttributesDone done) {
   });
 }
 
-void LibnfsClient::set_atime(const Handle& object, Time atime, std::optional<Time> guard, AttributesDone done) {
+void LibnfsClient::set_atime(std::size_t export_index, const Handle& object, Time atime, std::optional<Time> guard,
+                             AttributesDone done) {
   assert(thread_.is_current());
-  Connection* const connection = roomiest();
+  Connection* const connection = roomiest(export_index);
   if (connection == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
   const Awaited sent{*connection, object, CongestionWindow::Kind::update};
   connection->rpc().set_atime(object, atime, guard, [sent, done = std::move(done)](const Reply& reply) {
@@ -346,10 +366,10 @@ void LibnfsClient::set_atime(const Handle& object, Time atime, std::optional<Tim
   });
 }
 
-void LibnfsClient::readdirplus(const Handle& directory, const Page::Position& begin, std::uint32_t size,
-                               PageDone done) {
+void LibnfsClient::readdirplus(std::size_t export_index, const Handle& directory, const Page::Position& begin,
+                               std::uint32_t size, PageDone done) {
   assert(thread_.is_current());
-  Connection* const connection = roomiest();
+  Connection* const connection = roomiest(export_index);
   if (connection == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
   const Awaited sent{*connection, directory, CongestionWindow::Kind::read};
   connection->rpc().readdirplus(directory, begin, size, [sent, done = std::move(done)](const Reply& reply) {

@@ -41,7 +41,11 @@ struct LocalAddresses {
 
 // Every address that a configured name resolves to is one server, with its own connections. Lost connections are made
 // again with backoff. While a server does not answer, names are resolved again. A server then goes if no name has its
-// address. A request goes to the server with the most room among those that answer.
+// address. A request goes to the server with the most room among those that have its export mounted.
+//
+// On a cluster all servers give one root for an export, and a handle is valid on all of them. So a server that gives
+// another root is none of the cluster, and gets no requests for that export. The root that counts is that of the first
+// server that gives one, in the order of nfs.servers.
 //
 // Begins to connect once the loop runs. Ignores SIGPIPE in the whole process, because libnfs writes to sockets that
 // might be gone. Counts qatime_rpcs_total{procedure}, qatime_server_up{server} and qatime_reconnects_total{server}.
@@ -57,13 +61,15 @@ class LibnfsClient final : public Client {
   LibnfsClient(const LibnfsClient&) = delete;
   LibnfsClient& operator=(const LibnfsClient&) = delete;
 
-  [[nodiscard]] std::size_t room() const override;
+  [[nodiscard]] std::size_t room(std::size_t export_index) const override;
   [[nodiscard]] std::optional<Handle> root(std::size_t export_index) const override;
   [[nodiscard]] Status mount_status(std::size_t export_index) const override;
-  void lookup(const Handle& directory, std::string_view name, ObjectDone done) override;
-  void getattr(const Handle& object, AttributesDone done) override;
-  void set_atime(const Handle& object, Time atime, std::optional<Time> guard, AttributesDone done) override;
-  void readdirplus(const Handle& directory, const Page::Position& begin, std::uint32_t size, PageDone done) override;
+  void lookup(std::size_t export_index, const Handle& directory, std::string_view name, ObjectDone done) override;
+  void getattr(std::size_t export_index, const Handle& object, AttributesDone done) override;
+  void set_atime(std::size_t export_index, const Handle& object, Time atime, std::optional<Time> guard,
+                 AttributesDone done) override;
+  void readdirplus(std::size_t export_index, const Handle& directory, const Page::Position& begin, std::uint32_t size,
+                   PageDone done) override;
   void on_change(std::function<void()> changed) override;
 
   // Applies nfs.max_in_flight and nfs.timeout of `config`. The timeout is for requests that start later.
@@ -83,11 +89,12 @@ class LibnfsClient final : public Client {
   void resolve(Host& host);
   void resolve_later(Host& host);
   void add_new_servers();
-  void add_server(const Host& host, const boost::asio::ip::address& address);
+  void add_server(std::size_t rank, const boost::asio::ip::address& address);
   void take_change();
+  void choose_roots();
   [[nodiscard]] LocalAddresses routes() const;
   void note_local_addresses();
-  [[nodiscard]] Connection* roomiest() const;
+  [[nodiscard]] Connection* roomiest(std::size_t export_index) const;
   void post(std::function<void()> completion);
 
   ThreadChecker thread_;
@@ -97,8 +104,9 @@ class LibnfsClient final : public Client {
   std::function<void(const LocalAddresses&)> local_addresses_changed_;
   LocalAddresses local_addresses_;
   std::vector<std::unique_ptr<Host>> hosts_;
-  std::vector<std::unique_ptr<ResolvedServer>> servers_;
-  std::shared_ptr<char> life_;  // posted handlers look whether we still live
+  std::vector<std::unique_ptr<ResolvedServer>> servers_;  // in the order of nfs.servers
+  std::vector<std::optional<Handle>> roots_;              // by export
+  std::shared_ptr<char> life_;                            // posted handlers look whether we still live
 };
 
 }  // namespace qatime::nfs

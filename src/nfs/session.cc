@@ -52,29 +52,30 @@ void Session::run_until(const bool& done) {
 Session::Found Session::walk(std::string_view path) {
   const auto place = exports_.place(path);
   if (!place) throw Unreachable{fmt::format("no path of [[nfs.exports]] holds {}", log::escaped(path))};
+  const std::size_t export_index = place->export_index;
   Found walk;
-  walk.object.handle = root(place->export_index);
-  std::string_view rest =
-      path.substr(exports_.path(place->export_index) == "/" ? 0 : exports_.path(place->export_index).size());
+  walk.export_index = export_index;
+  walk.object.handle = root(export_index);
+  std::string_view rest = path.substr(exports_.path(export_index) == "/" ? 0 : exports_.path(export_index).size());
   while (rest.size() > 1) {
     rest.remove_prefix(1);
     const std::string_view component = rest.substr(0, rest.find('/'));
-    walk = lookup(walk.object.handle, component);
+    walk = lookup(export_index, walk.object.handle, component);
     if (walk.status != Status::ok) return walk;
     rest.remove_prefix(component.size());
   }
   if (!walk.object.attributes) {
-    const Result outcome = getattr(walk.object.handle);
+    const Result outcome = getattr(export_index, walk.object.handle);
     walk.status = outcome.status;
     walk.object.attributes = outcome.attributes;
   }
   return walk;
 }
 
-Session::Found Session::lookup(const Handle& directory, std::string_view name) {
-  Found walk{Status::ok, std::string{name}, {}};
+Session::Found Session::lookup(std::size_t export_index, const Handle& directory, std::string_view name) {
+  Found walk{Status::ok, std::string{name}, export_index, {}};
   bool done = false;
-  client_->lookup(directory, name, [&](Status status, const Object& object) {
+  client_->lookup(export_index, directory, name, [&](Status status, const Object& object) {
     walk.status = status;
     walk.object = object;
     done = true;
@@ -83,10 +84,10 @@ Session::Found Session::lookup(const Handle& directory, std::string_view name) {
   return walk;
 }
 
-Session::Result Session::getattr(const Handle& object) {
+Session::Result Session::getattr(std::size_t export_index, const Handle& object) {
   Result outcome;
   bool done = false;
-  client_->getattr(object, [&](Status status, const std::optional<Attributes>& attributes) {
+  client_->getattr(export_index, object, [&](Status status, const std::optional<Attributes>& attributes) {
     outcome = {status, attributes};
     done = true;
   });
@@ -94,10 +95,10 @@ Session::Result Session::getattr(const Handle& object) {
   return outcome;
 }
 
-std::vector<Object> Session::first_page(const Handle& directory) {
+std::vector<Object> Session::first_page(std::size_t export_index, const Handle& directory) {
   std::vector<Object> objects;
   bool done = false;
-  client_->readdirplus(directory, {}, kPage, [&](Status, const Page& page) {
+  client_->readdirplus(export_index, directory, {}, kPage, [&](Status, const Page& page) {
     for (const auto& entry : page.entries) {
       if (entry.handle) objects.push_back({*entry.handle, entry.attributes});
     }
@@ -107,13 +108,15 @@ std::vector<Object> Session::first_page(const Handle& directory) {
   return objects;
 }
 
-Session::Result Session::set_atime(const Handle& object, Time atime, std::optional<Time> guard) {
+Session::Result Session::set_atime(std::size_t export_index, const Handle& object, Time atime,
+                                   std::optional<Time> guard) {
   Result outcome;
   bool done = false;
-  client_->set_atime(object, atime, guard, [&](Status status, const std::optional<Attributes>& attributes) {
-    outcome = {status, attributes};
-    done = true;
-  });
+  client_->set_atime(export_index, object, atime, guard,
+                     [&](Status status, const std::optional<Attributes>& attributes) {
+                       outcome = {status, attributes};
+                       done = true;
+                     });
   run_until(done);
   return outcome;
 }

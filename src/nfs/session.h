@@ -2,6 +2,7 @@
 // NFS for commands: a session that does one thing at a time and waits for it.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -42,7 +43,8 @@ class Session {
   struct Found {
     Status status = Status::ok;
     std::string component;  // the name at which it ended unless ok; empty for the root of the export
-    Object object;          // with attributes, if ok
+    std::size_t export_index = 0;
+    Object object;  // with attributes, if ok
   };
   // Resolves a normal path, name by name, and follows no symlink. Throws Unreachable, also for a path below no export.
   [[nodiscard]] Found walk(std::string_view path);
@@ -51,18 +53,18 @@ class Session {
     Status status = Status::ok;
     std::optional<Attributes> attributes;
   };
-  [[nodiscard]] Result getattr(const Handle& object);
+  [[nodiscard]] Result getattr(std::size_t export_index, const Handle& object);
   // Returns the entries of the first page of a directory (READDIRPLUS) that come with a handle, "." and ".." among
   // them. None if the server refuses.
-  [[nodiscard]] std::vector<Object> first_page(const Handle& directory);
+  [[nodiscard]] std::vector<Object> first_page(std::size_t export_index, const Handle& directory);
   // As Client::set_atime.
-  [[nodiscard]] Result set_atime(const Handle& object, Time atime, std::optional<Time> guard);
+  [[nodiscard]] Result set_atime(std::size_t export_index, const Handle& object, Time atime, std::optional<Time> guard);
 
   // Returns the root of an export. Throws Unreachable.
   [[nodiscard]] Handle root(std::size_t export_index);
 
  private:
-  [[nodiscard]] Found lookup(const Handle& directory, std::string_view name);
+  [[nodiscard]] Found lookup(std::size_t export_index, const Handle& directory, std::string_view name);
   void run_until(const bool& done);
 
   NfsConfig config_;

@@ -293,6 +293,27 @@ TEST_CASE("AnExportThatIsNotMountedWaits", "[apply]") {
   CHECK(stage.degraded("mount") == 0);
 }
 
+TEST_CASE("AnExportThatIsNoLongerMountedHoldsUpNoOther", "[apply]") {
+  Stage stage{{"/a", "/b"}};
+  for (const std::string name : {"1", "2", "3", "4"}) {
+    stage.client.make_file("/a/" + name);
+    stage.client.make_file("/b/" + name);
+    stage.access("/a/" + name, 5);
+  }
+  stage.client.limit = 2;
+  stage.engine.pump();
+  CHECK(stage.client.outstanding() == 2);  // and two requests wait for room
+  stage.client.mounts = {Status::acces, Status::ok};
+  for (const std::string name : {"1", "2", "3", "4"}) stage.access("/b/" + name, 5);
+  stage.run();
+  for (const std::string name : {"1", "2", "3", "4"}) CHECK(stage.client.atime("/b/" + name) == at(5));
+  CHECK(stage.applied() == 4);
+  stage.client.mounts = {Status::ok, Status::ok};
+  stage.run();
+  CHECK(stage.applied() == 8);
+  CHECK(stage.client.violations.empty());
+}
+
 TEST_CASE("AFileRenamedWhileItsEntryIsInFlightIsFoundUnderItsNewName", "[apply]") {
   Stage stage;
   stage.client.make_file("/d/f");

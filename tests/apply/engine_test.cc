@@ -58,6 +58,29 @@ TEST_CASE("TheRootOfAnExportIsReadInsteadOfLookedUp", "[apply]") {
   CHECK(stage.client.count(Procedure::lookup) == 0);
 }
 
+TEST_CASE("EachRequestNamesTheExportOfItsObject", "[apply]") {
+  Stage stage{{"/a", "/b"}};
+  stage.client.attributes_in_lookup = false;
+  for (const std::string root : {"/a", "/b"}) {
+    stage.client.make_file(root + "/d/f");
+    stage.access(root + "/d/f", 5);
+    for (int i = 0; i < 20; ++i) {
+      const std::string path = root + "/many/" + std::to_string(i);
+      stage.client.make_file(path);
+      stage.access(path, 5);
+    }
+  }
+  stage.run();
+  CHECK(stage.applied() == 2 * 21);
+  for (const auto procedure : {Procedure::lookup, Procedure::getattr, Procedure::setattr, Procedure::readdirplus}) {
+    CHECK(stage.client.count(procedure) > 0);
+  }
+  for (const auto& request : stage.client.requests) {
+    CAPTURE(request.path);
+    CHECK(request.export_index == (request.path.starts_with("/a/") ? 0 : 1));
+  }
+}
+
 TEST_CASE("ComponentsOfAnExportsOwnPathAreNeverLookedUp", "[apply]") {
   Stage stage{{"/x/exp"}};
   stage.client.make_file("/x/exp/d/f");

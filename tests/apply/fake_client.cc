@@ -147,8 +147,8 @@ void FakeClient::forget_handles() {
 
 // Requests.
 
-std::size_t FakeClient::room() const {
-  return connected && limit > outstanding_.size() ? limit - outstanding_.size() : 0;
+std::size_t FakeClient::room(std::size_t export_index) const {
+  return root(export_index) && limit > outstanding_.size() ? limit - outstanding_.size() : 0;
 }
 
 std::optional<nfs::Handle> FakeClient::root(std::size_t export_index) const {
@@ -156,53 +156,56 @@ std::optional<nfs::Handle> FakeClient::root(std::size_t export_index) const {
   return handle_of(find(roots_.at(export_index)));
 }
 
-void FakeClient::start(Outstanding request) {
-  if (room() == 0) violations.push_back("started without room: " + request.request.path);
+void FakeClient::start(std::size_t export_index, Outstanding request) {
+  if (room(export_index) == 0) violations.push_back("started without room: " + request.request.path);
   if (request.object != 0) {
     if (setting_.contains(request.object)) violations.push_back("two SETATTRs at once: " + request.request.path);
     setting_.insert(request.object);
   }
+  request.request.export_index = export_index;
   requests.push_back(request.request);
   outstanding_.push_back(std::move(request));
 }
 
-void FakeClient::lookup(const nfs::Handle& directory, std::string_view name, ObjectDone done) {
+void FakeClient::lookup(std::size_t export_index, const nfs::Handle& directory, std::string_view name,
+                        ObjectDone done) {
   auto object = std::make_shared<nfs::Object>();
   const Id id = id_of(directory);
-  start({{Procedure::lookup, id ? join(path_of(id), name) : "?", {}, {}},
-         0,
-         [=, this, name = std::string{name}] { return look(directory, name, *object); },
-         [=](Status status) { done(status, status == Status::ok ? *object : nfs::Object{}); }});
+  start(export_index, {{Procedure::lookup, id ? join(path_of(id), name) : "?", {}, {}},
+                       0,
+                       [=, this, name = std::string{name}] { return look(directory, name, *object); },
+                       [=](Status status) { done(status, status == Status::ok ? *object : nfs::Object{}); }});
 }
 
-void FakeClient::getattr(const nfs::Handle& object, AttributesDone done) {
+void FakeClient::getattr(std::size_t export_index, const nfs::Handle& object, AttributesDone done) {
   auto attributes = std::make_shared<std::optional<nfs::Attributes>>();
-  start({{Procedure::getattr, path_of(id_of(object)), {}, {}},
-         0,
-         [=, this] {
-           const Id id = id_of(object);
-           if (id == 0) return Status::stale;
-           *attributes = attributes_of(id);
-           return Status::ok;
-         },
-         [=](Status status) { done(status, status == Status::ok ? *attributes : std::nullopt); }});
+  start(export_index, {{Procedure::getattr, path_of(id_of(object)), {}, {}},
+                       0,
+                       [=, this] {
+                         const Id id = id_of(object);
+                         if (id == 0) return Status::stale;
+                         *attributes = attributes_of(id);
+                         return Status::ok;
+                       },
+                       [=](Status status) { done(status, status == Status::ok ? *attributes : std::nullopt); }});
 }
 
-void FakeClient::set_atime(const nfs::Handle& object, Time atime, std::optional<Time> guard, AttributesDone done) {
+void FakeClient::set_atime(std::size_t export_index, const nfs::Handle& object, Time atime, std::optional<Time> guard,
+                           AttributesDone done) {
   auto after = std::make_shared<std::optional<nfs::Attributes>>();
-  start({{Procedure::setattr, path_of(id_of(object)), atime, guard},
-         id_of(object),
-         [=, this] { return set(object, atime, guard, *after); },
-         [=](Status status) { done(status, status == Status::ok ? *after : std::nullopt); }});
+  start(export_index, {{Procedure::setattr, path_of(id_of(object)), atime, guard},
+                       id_of(object),
+                       [=, this] { return set(object, atime, guard, *after); },
+                       [=](Status status) { done(status, status == Status::ok ? *after : std::nullopt); }});
 }
 
-void FakeClient::readdirplus(const nfs::Handle& directory, const nfs::Page::Position& begin, std::uint32_t size,
-                             PageDone done) {
+void FakeClient::readdirplus(std::size_t export_index, const nfs::Handle& directory, const nfs::Page::Position& begin,
+                             std::uint32_t size, PageDone done) {
   auto page = std::make_shared<nfs::Page>();
-  start({{Procedure::readdirplus, path_of(id_of(directory)), {}, {}, size},
-         0,
-         [=, this] { return read(directory, begin, size, *page); },
-         [=](Status status) { done(status, *page); }});
+  start(export_index, {{Procedure::readdirplus, path_of(id_of(directory)), {}, {}, size},
+                       0,
+                       [=, this] { return read(directory, begin, size, *page); },
+                       [=](Status status) { done(status, *page); }});
 }
 
 Status FakeClient::look(const nfs::Handle& directory, const std::string& name, nfs::Object& object) {

@@ -31,6 +31,7 @@ class FakeClient final : public nfs::Client {
     std::optional<Time> atime;
     std::optional<Time> guard;
     std::uint32_t size = 0;  // of a page
+    std::size_t export_index = 0;
   };
   // What a request meets instead of its execution; nothing: it is executed.
   using Script = std::function<std::optional<nfs::Status>(const Request&)>;
@@ -91,14 +92,15 @@ class FakeClient final : public nfs::Client {
   [[nodiscard]] std::size_t count(Procedure procedure) const;
   [[nodiscard]] std::size_t count(Procedure procedure, std::string_view path) const;
 
-  [[nodiscard]] std::size_t room() const override;
+  [[nodiscard]] std::size_t room(std::size_t export_index) const override;
   [[nodiscard]] std::optional<nfs::Handle> root(std::size_t export_index) const override;
   [[nodiscard]] nfs::Status mount_status(std::size_t export_index) const override { return mounts.at(export_index); }
-  void lookup(const nfs::Handle& directory, std::string_view name, ObjectDone done) override;
-  void getattr(const nfs::Handle& object, AttributesDone done) override;
-  void set_atime(const nfs::Handle& object, Time atime, std::optional<Time> guard, AttributesDone done) override;
-  void readdirplus(const nfs::Handle& directory, const nfs::Page::Position& begin, std::uint32_t size,
-                   PageDone done) override;
+  void lookup(std::size_t export_index, const nfs::Handle& directory, std::string_view name, ObjectDone done) override;
+  void getattr(std::size_t export_index, const nfs::Handle& object, AttributesDone done) override;
+  void set_atime(std::size_t export_index, const nfs::Handle& object, Time atime, std::optional<Time> guard,
+                 AttributesDone done) override;
+  void readdirplus(std::size_t export_index, const nfs::Handle& directory, const nfs::Page::Position& begin,
+                   std::uint32_t size, PageDone done) override;
   void on_change(std::function<void()>) override {}
 
  private:
@@ -126,7 +128,7 @@ class FakeClient final : public nfs::Client {
   [[nodiscard]] Id id_of(const nfs::Handle& handle) const;
   [[nodiscard]] std::string path_of(Id id) const;
   [[nodiscard]] nfs::Attributes attributes_of(Id id) const;
-  void start(Outstanding request);
+  void start(std::size_t export_index, Outstanding request);
   nfs::Status look(const nfs::Handle& directory, const std::string& name, nfs::Object& object);
   nfs::Status read(const nfs::Handle& directory, nfs::Page::Position begin, std::uint32_t size, nfs::Page& page);
   nfs::Status set(const nfs::Handle& object, Time atime, std::optional<Time> guard,

@@ -118,7 +118,7 @@ TEST_CASE("Whatever keeps an export from being mounted is a status with advice, 
                   [=](const Request& request) { return request.name == path; });
   }
   Lab lab{config};
-  REQUIRE(lab.loop.run_until([&] { return lab.client->room() > 0; }));
+  REQUIRE(lab.loop.run_until([&] { return lab.registry.sum("qatime_server_up") == 1; }));
   for (std::size_t export_index = 0; export_index < refusals.size(); ++export_index) {
     CAPTURE(export_index);
     CHECK(lab.client->mount_status(export_index) == refusals[export_index].status);

@@ -46,9 +46,9 @@ class Journey {
   void go() {
     if (over_ || under_way_ || !client_.root(0)) return;
     under_way_ = true;
-    client_.lookup(*client_.root(0), "f", [this](Status status, const Object& object) {
+    client_.lookup(0, *client_.root(0), "f", [this](Status status, const Object& object) {
       if (status != Status::ok) return failed(status);
-      client_.set_atime(object.handle, kTime, object.attributes->ctime, [this](Status outcome, const auto&) {
+      client_.set_atime(0, object.handle, kTime, object.attributes->ctime, [this](Status outcome, const auto&) {
         over_ = outcome == Status::ok;
         if (!over_) failed(outcome);
       });
@@ -137,7 +137,7 @@ TEST_CASE("Without a server requests are lost, not forgotten") {
   const auto config = server.config();
   server.stop();
   Lab lab{config};
-  CHECK(lab.client->room() == 0);
+  CHECK(lab.client->room(0) == 0);
   CHECK(lab.lookup(Handle{std::string_view{"h"}}, "f").status == Status::lost);
   CHECK(lab.getattr(Handle{std::string_view{"h"}}).status == Status::lost);
   CHECK(lab.set_atime(Handle{std::string_view{"h"}}, kTime).status == Status::lost);
@@ -167,9 +167,9 @@ TEST_CASE("What is outstanding when the connection drops is lost, and the connec
   std::vector<Status> statuses;
   std::vector<std::size_t> rooms;
   for (int count = 0; count < 3; ++count) {
-    lab.client->set_atime(root, kTime, {}, [&](Status status, const auto&) {
+    lab.client->set_atime(0, root, kTime, {}, [&](Status status, const auto&) {
       statuses.push_back(status);
-      rooms.push_back(lab.client->room());
+      rooms.push_back(lab.client->room(0));
     });
   }
   REQUIRE(lab.loop.run_until([&] { return statuses.size() == 3; }));
@@ -209,7 +209,7 @@ TEST_CASE("A server that swallows one request in many loses no connection") {
   server.script(Procedure::setattr, {Fault::silence});
   for (int round = 0; round < 3; ++round) {
     std::optional<Status> swallowed;
-    lab.client->set_atime(root, kTime, {}, [&](Status status, const auto&) { swallowed = status; });
+    lab.client->set_atime(0, root, kTime, {}, [&](Status status, const auto&) { swallowed = status; });
     while (!swallowed) CHECK(lab.getattr(root).status == Status::ok);
     CHECK(*swallowed == Status::timeout);
   }
@@ -225,7 +225,7 @@ TEST_CASE("A server that swallows several requests at once but answers others lo
   server.script(Procedure::setattr, {Fault::silence});
   int swallowed = 0;
   for (int count = 0; count < 10; ++count)
-    lab.client->set_atime(root, kTime, {}, [&](Status, const auto&) { ++swallowed; });
+    lab.client->set_atime(0, root, kTime, {}, [&](Status, const auto&) { ++swallowed; });
   while (swallowed < 10) CHECK(lab.getattr(root).status == Status::ok);
   CHECK(lab.getattr(root).status == Status::ok);
   CHECK(server.requests().back().connection == 2);
@@ -240,7 +240,7 @@ TEST_CASE("A server that swallows half of what it may have is left, though it an
   server.script(Procedure::setattr, {Fault::silence}, 2);
   int swallowed = 0;
   for (int count = 0; count < 2; ++count)
-    lab.client->set_atime(root, kTime, {}, [&](Status, const auto&) { ++swallowed; });
+    lab.client->set_atime(0, root, kTime, {}, [&](Status, const auto&) { ++swallowed; });
   while (swallowed < 2) (void)lab.getattr(root);
   CHECK(lab.getattr(lab.root()).status == Status::ok);
   CHECK(server.requests().back().connection > 2);
@@ -253,10 +253,10 @@ TEST_CASE("A server that answers nothing any more is left, and tried again") {
   server.script(Procedure::getattr, {Fault::silence});
   std::vector<Status> statuses;
   for (int count = 0; count < 2; ++count) {
-    lab.client->getattr(root, [&](Status status, const auto&) { statuses.push_back(status); });
+    lab.client->getattr(0, root, [&](Status status, const auto&) { statuses.push_back(status); });
   }
   lab.loop.run_for(kTimeout / 2);
-  lab.client->getattr(root, [&](Status status, const auto&) { statuses.push_back(status); });
+  lab.client->getattr(0, root, [&](Status status, const auto&) { statuses.push_back(status); });
   REQUIRE(lab.loop.run_until([&] { return statuses.size() == 3; }));
   CHECK(statuses == std::vector{Status::timeout, Status::timeout, Status::lost});
   server.clear_scripts();
@@ -270,20 +270,20 @@ TEST_CASE("Work goes to the server that answers while another is away, and to bo
   auto config = first.config();  // MOUNT is the first one's for both; their trees are alike
   config.servers = {{"127.0.0.1", first.port()}, {"127.0.0.1", second.port()}};
   Lab lab{config};
-  REQUIRE(lab.loop.run_until([&] { return lab.client->room() == 2 * CongestionWindow::kLeast; }));
+  REQUIRE(lab.loop.run_until([&] { return lab.client->room(0) == 2 * CongestionWindow::kLeast; }));
   lab.grow(128);
   second.stop();
-  REQUIRE(lab.loop.run_until([&] { return lab.client->room() == 64; }));
+  REQUIRE(lab.loop.run_until([&] { return lab.client->room(0) == 64; }));
   for (int count = 0; count < 10; ++count) CHECK(lab.getattr(lab.root()).status == Status::ok);
   CHECK(lab.value("qatime_server_up", "127.0.0.1:" + std::to_string(first.port())) == 1);
   CHECK(lab.value("qatime_server_up", "127.0.0.1:" + std::to_string(second.port())) == 0);
   second.start();
-  REQUIRE(lab.loop.run_until([&] { return lab.client->room() == 64 + CongestionWindow::kLeast; }));
+  REQUIRE(lab.loop.run_until([&] { return lab.client->room(0) == 64 + CongestionWindow::kLeast; }));
   lab.grow(128);
   const auto before = second.count(Procedure::getattr);
   std::size_t completed = 0;
   const Handle root = lab.root();
-  for (int count = 0; count < 20; ++count) lab.client->getattr(root, [&](Status, const auto&) { ++completed; });
+  for (int count = 0; count < 20; ++count) lab.client->getattr(0, root, [&](Status, const auto&) { ++completed; });
   REQUIRE(lab.loop.run_until([&] { return completed == 20; }));
   CHECK(second.count(Procedure::getattr) == before + 10);
 }
@@ -302,8 +302,8 @@ TEST_CASE("A server that comes and goes takes nothing from another") {
   std::size_t started = 0;
   std::map<Status, std::size_t> ended;
   const auto fill = [&] {
-    for (; !stop && lab.client->room() > 0; ++started) {
-      lab.client->getattr(root, [&](Status status, const auto&) { ++ended[status]; });
+    for (; !stop && lab.client->room(0) > 0; ++started) {
+      lab.client->getattr(0, root, [&](Status status, const auto&) { ++ended[status]; });
     }
   };
   const auto goes_on = [&] {

@@ -40,17 +40,17 @@ struct Lab {
     return *client->root(0);
   }
   Answer lookup(const Handle& directory, const std::string& name) {
-    return wait([&](auto done) { client->lookup(directory, name, std::move(done)); });
+    return wait([&](auto done) { client->lookup(0, directory, name, std::move(done)); });
   }
   Answer getattr(const Handle& object) {
-    return wait([&](auto done) { client->getattr(object, attributes_only(std::move(done))); });
+    return wait([&](auto done) { client->getattr(0, object, attributes_only(std::move(done))); });
   }
   Answer set_atime(const Handle& object, Time atime, std::optional<Time> guard = {}) {
-    return wait([&](auto done) { client->set_atime(object, atime, guard, attributes_only(std::move(done))); });
+    return wait([&](auto done) { client->set_atime(0, object, atime, guard, attributes_only(std::move(done))); });
   }
   Answer readdirplus(const Handle& directory) {
     return wait([&](auto done) {
-      client->readdirplus(directory, {}, 8192,
+      client->readdirplus(0, directory, {}, 8192,
                           [done = std::move(done)](Status status, const Page&) { done(status, Object{}); });
     });
   }
@@ -80,9 +80,9 @@ struct Lab {
     const Handle object = root();
     std::size_t outstanding = 0;
     REQUIRE(loop.run_until([&] {
-      if (outstanding == 0 && client->room() == room) return true;
-      for (; outstanding + client->room() < room && client->room() > 0; ++outstanding) {
-        client->getattr(object, [&](Status, const auto&) { --outstanding; });
+      if (outstanding == 0 && client->room(0) == room) return true;
+      for (; outstanding + client->room(0) < room && client->room(0) > 0; ++outstanding) {
+        client->getattr(0, object, [&](Status, const auto&) { --outstanding; });
       }
       return false;
     }));

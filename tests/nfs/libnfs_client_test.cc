@@ -39,13 +39,13 @@ std::size_t open_descriptors() {
 TEST_CASE("An export is mounted and its root is usable") {
   ScriptedServer server;
   Lab lab{server};
-  CHECK(lab.client->room() == 0);
+  CHECK(lab.client->room(0) == 0);
   CHECK_FALSE(lab.client->root(0));
   const auto answer = lab.getattr(lab.root());
   CHECK(answer.status == Status::ok);
   CHECK(answer.object.attributes.value().is_directory);
   CHECK(lab.client->mount_status(0) == Status::ok);
-  CHECK(lab.client->room() >= CongestionWindow::kLeast);
+  CHECK(lab.client->room(0) >= CongestionWindow::kLeast);
   CHECK(lab.rpcs("mnt") == 1);
   CHECK(lab.rpcs("null") == 1);
   CHECK(lab.rpcs("getattr") == 1);
@@ -91,7 +91,8 @@ TEST_CASE("A refused export has its status while the others are served, and is a
   REQUIRE(lab.loop.run_until([&] { return lab.client->root(1).has_value(); }));
   CHECK(lab.client->mount_status(0) == Status::noent);
   CHECK_FALSE(lab.client->root(0));
-  CHECK(lab.client->room() > 0);
+  CHECK(lab.client->room(0) == 0);
+  CHECK(lab.client->room(1) > 0);
   CHECK(lab.client->trouble(0).value().find("\"/a\"") != std::string::npos);
   int changes = 0;
   lab.client->on_change([&] { ++changes; });
@@ -195,7 +196,7 @@ TEST_CASE("Our own addresses are told at once, and when they change") {
   CHECK(reports == std::vector{kHere});  // before there is a connection
   REQUIRE(lab.wait_for_root());
   server.drop_connections();
-  REQUIRE(lab.loop.run_until([&] { return lab.client->room() == 0; }));
+  REQUIRE(lab.loop.run_until([&] { return lab.client->room(0) == 0; }));
   REQUIRE(lab.wait_for_root());
   CHECK(reports.size() == 1);
 }
@@ -229,7 +230,7 @@ TEST_CASE("Changes are told when a server comes and when it goes") {
   ScriptedServer server;
   Lab lab{server};
   std::vector<std::size_t> rooms;
-  lab.client->on_change([&] { rooms.push_back(lab.client->room()); });
+  lab.client->on_change([&] { rooms.push_back(lab.client->room(0)); });
   REQUIRE(lab.loop.run_until([&] { return rooms.size() == 1; }));
   server.stop();
   REQUIRE(lab.loop.run_until([&] { return rooms.size() >= 2; }));
@@ -258,7 +259,7 @@ TEST_CASE("A client that is destroyed forgets what is outstanding") {
   server.clear_requests();
   server.script(Procedure::getattr, {Fault::silence});
   bool called = false;
-  for (int count = 0; count < 10; ++count) lab.client->getattr(root, [&](Status, const auto&) { called = true; });
+  for (int count = 0; count < 10; ++count) lab.client->getattr(0, root, [&](Status, const auto&) { called = true; });
   SECTION("before anything was sent") {}
   SECTION("while the server holds them") {
     REQUIRE(lab.loop.run_until([&] { return server.count(Procedure::getattr) == 10; }));
@@ -273,7 +274,7 @@ TEST_CASE("A client that is destroyed forgets what it could not even start") {
   ScriptedServer server;
   Lab lab{server};
   bool called = false;
-  lab.client->getattr(Handle{std::string_view{"h"}}, [&](Status, const auto&) { called = true; });
+  lab.client->getattr(0, Handle{std::string_view{"h"}}, [&](Status, const auto&) { called = true; });
   lab.client.reset();
   lab.loop.run_for(20ms);
   CHECK_FALSE(called);
@@ -287,7 +288,7 @@ TEST_CASE("A completion may destroy the client") {
   server.script(Procedure::getattr, {fault});
   int calls = 0;
   for (int count = 0; count < 3; ++count) {
-    lab.client->getattr(root, [&](Status, const auto&) {
+    lab.client->getattr(0, root, [&](Status, const auto&) {
       ++calls;
       lab.client.reset();
     });

@@ -45,7 +45,7 @@ struct Reader {
 
   Listed read(const Handle& directory, const Page::Position& begin = {}, std::uint32_t size = 8192) {
     std::optional<Listed> listed;
-    client.readdirplus(directory, begin, size, [&](Status status, const Page& page) {
+    client.readdirplus(0, directory, begin, size, [&](Status status, const Page& page) {
       listed = Listed{status, {}, page.end, page.eof};
       for (const auto& [name, handle, attributes] : page.entries) {
         listed->entries.push_back({std::string{name}, handle, attributes});
@@ -190,7 +190,7 @@ TEST_CASE("A page larger than asked is taken as it is, and one that is cut short
   CHECK(reader.read(reader.root()).entries.size() == 402);
   server.script(Procedure::readdirplus, {Fault::truncate}, 1);
   CHECK(reader.read(reader.root()).status != Status::ok);
-  REQUIRE(reader.loop.run_until([&] { return reader.client.room() > 0 && reader.client.root(0); }));
+  REQUIRE(reader.loop.run_until([&] { return reader.client.room(0) > 0 && reader.client.root(0); }));
   CHECK(reader.read(reader.root()).status == Status::ok);
 }
 
@@ -224,7 +224,7 @@ TEST_CASE("A page or a reply beyond all bounds costs the connection, and the rea
   reader.client.on_change([&] { why += reader.client.trouble(0).value_or(""); });
   CHECK(reader.read(reader.root()).status == Status::garbage);
   CHECK(why.find(grew) != std::string::npos);
-  REQUIRE(reader.loop.run_until([&] { return reader.client.room() > 0 && reader.client.root(0); }));
+  REQUIRE(reader.loop.run_until([&] { return reader.client.room(0) > 0 && reader.client.root(0); }));
   CHECK(reader.read(reader.root()).status == Status::ok);
 }
 
@@ -236,7 +236,7 @@ TEST_CASE("Where no page is asked for, replies are small") {
   std::string why;
   reader.client.on_change([&] { why += reader.client.trouble(0).value_or(""); });
   std::optional<Status> status;
-  reader.client.getattr(reader.root(), [&](Status got, const auto&) { status = got; });
+  reader.client.getattr(0, reader.root(), [&](Status got, const auto&) { status = got; });
   REQUIRE(reader.loop.run_until([&] { return status.has_value(); }));
   CHECK(*status == Status::lost);
   CHECK(why.find("grew beyond 65536 bytes") != std::string::npos);
@@ -278,7 +278,7 @@ TEST_CASE("Without a server a page is lost") {
   Reader reader{server};
   const Handle root = reader.root();
   server.stop();
-  REQUIRE(reader.loop.run_until([&] { return reader.client.room() == 0; }));
+  REQUIRE(reader.loop.run_until([&] { return reader.client.room(0) == 0; }));
   CHECK(reader.read(root).status == Status::lost);
 }
 

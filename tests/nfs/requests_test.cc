@@ -109,8 +109,8 @@ TEST_CASE("A completion may start the next request") {
   const Handle root = lab.root();
   Status last = Status::lost;
   bool done = false;
-  lab.client->lookup(root, "f", [&](Status, const Object& object) {
-    lab.client->set_atime(object.handle, kTime, object.attributes->ctime, [&](Status status, const auto&) {
+  lab.client->lookup(0, root, "f", [&](Status, const Object& object) {
+    lab.client->set_atime(0, object.handle, kTime, object.attributes->ctime, [&](Status status, const auto&) {
       last = status;
       done = true;
     });
@@ -133,10 +133,10 @@ TEST_CASE("Room is what max_in_flight leaves, over all connections to a server")
   server.clear_requests();
   server.script(Procedure::getattr, {Fault::silence});
   for (std::size_t room = 100; room > 0; --room) {
-    CHECK(lab.client->room() == room);
-    lab.client->getattr(root, [](Status, const auto&) {});
+    CHECK(lab.client->room(0) == room);
+    lab.client->getattr(0, root, [](Status, const auto&) {});
   }
-  CHECK(lab.client->room() == 0);
+  CHECK(lab.client->room(0) == 0);
   REQUIRE(lab.loop.run_until([&] { return server.count(Procedure::getattr) == 100; }));
   std::map<std::uint32_t, int> by_connection;
   for (const Request& request : server.requests()) {
@@ -156,9 +156,9 @@ TEST_CASE("Thousands of requests complete, each once") {
   std::size_t started = 0;
   std::size_t completed = 0;
   std::function<void()> fill = [&] {
-    while (started < 5000 && lab.client->room() > 0) {
+    while (started < 5000 && lab.client->room(0) > 0) {
       ++started;
-      lab.client->lookup(root, "f", [&](Status status, const Object&) {
+      lab.client->lookup(0, root, "f", [&](Status status, const Object&) {
         CHECK(status == Status::ok);
         ++completed;
         fill();
@@ -170,7 +170,7 @@ TEST_CASE("Thousands of requests complete, each once") {
   lab.loop.run_for(20ms);
   CHECK(completed == 5000);
   CHECK(server.count(Procedure::lookup) == 5000);
-  CHECK(lab.client->room() == 64);
+  CHECK(lab.client->room(0) == 64);
 }
 
 TEST_CASE("A server that puts requests off gets fewer at once, and as many as before when it does not") {
@@ -181,7 +181,7 @@ TEST_CASE("A server that puts requests off gets fewer at once, and as many as be
   CHECK(window() == 64);
   server.script(Procedure::getattr, refuse(Status::jukebox), 1);
   CHECK(lab.getattr(lab.root()).status == Status::jukebox);
-  CHECK(lab.client->room() == 32);
+  CHECK(lab.client->room(0) == 32);
   CHECK(window() == 32);
   lab.grow(64);
 }
@@ -192,7 +192,7 @@ TEST_CASE("A server that lets requests time out gets fewer at once") {
   lab.grow(64);
   server.script(Procedure::getattr, {Fault::silence}, 1);
   CHECK(lab.getattr(lab.root()).status == Status::timeout);
-  CHECK(lab.client->room() <= 32);
+  CHECK(lab.client->room(0) <= 32);
 }
 
 TEST_CASE("A server that answers slowly gets few requests at once within seconds") {
@@ -203,9 +203,9 @@ TEST_CASE("A server that answers slowly gets few requests at once within seconds
   bool stop = false;
   std::size_t outstanding = 0;
   const std::function<void()> fill = [&] {
-    while (!stop && lab.client->room() > 0) {
+    while (!stop && lab.client->room(0) > 0) {
       ++outstanding;
-      lab.client->set_atime(file, kTime, {}, [&](Status status, const auto&) {
+      lab.client->set_atime(0, file, kTime, {}, [&](Status status, const auto&) {
         CHECK(status == Status::ok);
         --outstanding;
         fill();

@@ -40,7 +40,7 @@ using boost::system::error_code;
 
 class ScriptedServer::Server {
  public:
-  explicit Server(const std::string& address) : endpoint_{asio::ip::make_address(address), 0} {
+  Server(const std::string& address, std::uint16_t port) : endpoint_{asio::ip::make_address(address), port} {
     listen();
     endpoint_ = acceptor_.local_endpoint();
     service_.port = endpoint_.port();
@@ -292,7 +292,8 @@ Action ScriptedServer::Server::action_for(const Request& request) {
   return action;
 }
 
-ScriptedServer::ScriptedServer(const std::string& address) : server_{std::make_unique<Server>(address)} {}
+ScriptedServer::ScriptedServer(const std::string& address, std::uint16_t port)
+    : server_{std::make_unique<Server>(address, port)} {}
 ScriptedServer::~ScriptedServer() = default;
 
 std::uint16_t ScriptedServer::port() const {

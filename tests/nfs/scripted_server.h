@@ -83,10 +83,11 @@ struct Action {
 };
 
 // Serves NFS, MOUNT and a portmapper that knows them on one TCP port of 127.0.0.1 (or of another loopback address), on
-// a thread of its own, with a tree in memory. Runs from its construction on. Any thread may call it.
+// a thread of its own, with a tree in memory. The kernel chooses the port, unless it is given. Runs from its
+// construction on. Any thread may call it.
 class ScriptedServer {
  public:
-  explicit ScriptedServer(const std::string& address = "127.0.0.1");
+  explicit ScriptedServer(const std::string& address = "127.0.0.1", std::uint16_t port = 0);
   ~ScriptedServer();
   ScriptedServer(const ScriptedServer&) = delete;
   ScriptedServer& operator=(const ScriptedServer&) = delete;

@@ -49,9 +49,9 @@ TEST_CASE("A session walks to a path and sets its atime") {
   const auto walk = session.walk("/a/b/f");
   REQUIRE(walk.status == Status::ok);
   CHECK(walk.object.handle.bytes() == server.handle("/a/b/f"));
-  CHECK(session.set_atime(walk.object.handle, kTime, walk.object.attributes.value().ctime).status == Status::ok);
+  CHECK(session.set_atime(0, walk.object.handle, kTime, walk.object.attributes.value().ctime).status == Status::ok);
   CHECK(server.times("/a/b/f").atime == kTime);
-  CHECK(session.getattr(walk.object.handle).attributes.value().atime == kTime);
+  CHECK(session.getattr(0, walk.object.handle).attributes.value().atime == kTime);
 }
 
 TEST_CASE("A session walks below the export that holds the path") {
@@ -103,7 +103,7 @@ struct Update {
 
   Status run() {
     Session session{server.config()};
-    return atime::set(session, session.walk("/f").object, [this](const Attributes& found) {
+    return atime::set(session, 0, session.walk("/f").object, [this](const Attributes& found) {
       ++looks;
       meanwhile();
       return found.atime < kTime ? std::optional{kTime} : std::nullopt;
