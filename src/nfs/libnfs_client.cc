@@ -28,6 +28,7 @@ using tcp = asio::ip::tcp;
 namespace {
 
 constexpr std::chrono::seconds kResolvePause{5};  // between two looks at one name
+constexpr std::chrono::seconds kRootsPause{5};    // from asking for roots that differ until that is said
 
 // What keeps a name from being looked up, or ok.
 Status name_status(std::string_view name) {
@@ -95,7 +96,7 @@ struct LibnfsClient::Host {
 };
 
 struct LibnfsClient::ResolvedServer {
-  ResolvedServer(std::size_t order, const tcp::endpoint& endpoint, const std::string& label, std::size_t most,
+  ResolvedServer(std::size_t order, const tcp::endpoint& endpoint, const std::string& label, const NfsConfig& config,
                  metrics::Registry& registry)
       : rank{order},
         peer{endpoint,
@@ -104,7 +105,8 @@ struct LibnfsClient::ResolvedServer {
              registry.counter("qatime_reconnects_total", "Attempts to connect to an NFS server again.",
                               {"server", label}),
              registry.gauge("qatime_server_window", "Requests that an NFS server may have at once.", {"server", label}),
-             CongestionWindow{most}} {}
+             CongestionWindow{config.max_in_flight}},
+        is_said_to_differ(config.exports.size()) {}
 
   [[nodiscard]] bool answers() const {
     return std::any_of(connections.begin(), connections.end(), [](const auto& each) { return each->is_ready(); });
@@ -136,6 +138,17 @@ struct LibnfsClient::ResolvedServer {
     return std::nullopt;
   }
 
+  [[nodiscard]] bool serves(std::size_t export_index) const {
+    return std::ranges::any_of(connections, [&](const auto& each) { return each->serves(export_index); });
+  }
+
+  // Whether it gives the export with another root than the chosen one.
+  [[nodiscard]] bool differs(std::size_t export_index) const {
+    return std::ranges::any_of(connections, [&](const auto& each) {
+      return each->is_ready() && each->root(export_index) && !each->serves(export_index);
+    });
+  }
+
   std::size_t rank;  // of its host in nfs.servers
   Peer peer;
   // The address of ours that the routes choose.
@@ -143,12 +156,15 @@ struct LibnfsClient::ResolvedServer {
 
   std::optional<Address> source{};
   std::vector<std::unique_ptr<Connection>> connections;
+  std::vector<bool> is_said_to_differ;  // by export
+  log::Throttle differed;
 };
 
 LibnfsClient::LibnfsClient(asio::io_context& io, const NfsConfig& config, metrics::Registry& registry)
     : client_context_{std::make_unique<ClientContext>(io, config, registry)},
       registry_{registry},
       roots_(config.exports.size()),
+      roots_alarm_{io},
       life_{std::make_shared<char>()} {
   (void)std::signal(SIGPIPE, SIG_IGN);
   for (const NfsConfig::Server& server : config.servers) {
@@ -227,7 +243,7 @@ void LibnfsClient::add_server(std::size_t rank, const asio::ip::address& address
   const auto at = std::ranges::upper_bound(servers_, rank, {}, [](const auto& each) { return each->rank; });
   auto& server = **servers_.insert(
       at, std::make_unique<ResolvedServer>(rank, endpoint, server_label(address.to_string(), endpoint.port()),
-                                           client_context_->config.max_in_flight, registry_));
+                                           client_context_->config, registry_));
   server.look_at_route();
   for (std::size_t count = 0; count < client_context_->config.connections; ++count) {
     server.connections.push_back(std::make_unique<Connection>(*client_context_, server.peer, [this, &server] {
@@ -250,6 +266,7 @@ void LibnfsClient::take_change() {
     }
   }
   choose_roots();
+  compare_roots(false);
   note_local_addresses();
   if (changed_) changed_();
 }
@@ -267,6 +284,39 @@ void LibnfsClient::choose_roots() {
       for (const auto& connection : server->connections) connection->choose(export_index, root);
     }
   }
+}
+
+// Says that a server gives the export another root than others, or that it does so no more.
+void LibnfsClient::say(ResolvedServer& server, std::size_t export_index, bool differs) {
+  const std::string& target = client_context_->config.exports[export_index].target;
+  const std::string subject = fmt::format("{} {}", server.peer.label, target);
+  server.is_said_to_differ[export_index] = differs;
+  if (!differs) return client_context_->alerts.resolve("root", subject);
+  const auto chosen = std::ranges::find_if(servers_, [&](const auto& each) { return each->serves(export_index); });
+  const std::string text = fmt::format("another root than on {}, so it gets no requests for the export; {}",
+                                       (*chosen)->peer.label, kOneCluster);
+  client_context_->alerts.raise("root", subject, text);
+  kLog.warning(server.differed, "{}: export \"{}\" has {}", log::field("server", server.peer.label),
+               log::field("export", target), text);
+}
+
+// Asks for all roots again while some differ, and then says which.
+void LibnfsClient::compare_roots(bool was_asked_again) {
+  bool differ = false;
+  for (const auto& server : servers_) {
+    for (std::size_t export_index = 0; export_index < roots_.size(); ++export_index) {
+      const bool differs = server->differs(export_index);
+      differ = differ || differs;
+      if (differs ? was_asked_again : server->is_said_to_differ[export_index]) say(*server, export_index, differs);
+    }
+  }
+  const bool is_being_asked = std::exchange(roots_differ_, differ) && !was_asked_again;
+  if (!differ) return roots_alarm_.cancel();
+  if (is_being_asked) return;
+  for (const auto& server : servers_) {
+    for (const auto& connection : server->connections) connection->doubt_roots();
+  }
+  roots_alarm_.set(std::chrono::steady_clock::now() + kRootsPause, [this] { compare_roots(true); });
 }
 
 // The part that is known without a connection.

@@ -11,18 +11,18 @@
 #include <string_view>
 #include <vector>
 
+#include <boost/asio/io_context.hpp>
+
 #include "base/address.h"
 #include "base/thread_checker.h"
 #include "config/config.h"
+#include "nfs/alarm.h"
 #include "nfs/client.h"
 #include "telemetry/metrics.h"
 
-namespace boost::asio {
-class io_context;  // NOLINT(readability-identifier-naming)
-namespace ip {
+namespace boost::asio::ip {
 class address;  // NOLINT(readability-identifier-naming)
-}
-}  // namespace boost::asio
+}  // namespace boost::asio::ip
 
 namespace qatime::nfs {
 
@@ -31,6 +31,9 @@ struct ClientContext;
 
 // Returns a server's name in metrics, log lines and reports: its address, and the port of NFS unless it is 0.
 [[nodiscard]] std::string server_label(const std::string& address, std::uint16_t port);
+
+// Advice where servers give one export with different roots.
+inline constexpr std::string_view kOneCluster = "list servers of one cluster in nfs.servers";
 
 // The addresses that servers see as ours.
 struct LocalAddresses {
@@ -44,8 +47,9 @@ struct LocalAddresses {
 // address. A request goes to the server with the most room among those that have its export mounted.
 //
 // On a cluster all servers give one root for an export, and a handle is valid on all of them. So a server that gives
-// another root is none of the cluster, and gets no requests for that export. The root that counts is that of the first
-// server that gives one, in the order of nfs.servers.
+// another root is none of the cluster: it gets no requests for that export, and a warning and an alert say so. The root
+// that counts is that of the first server that gives one, in the order of nfs.servers. Roots that differ are asked for
+// again, because a cluster may change the root of an export, and one connection learns of it before another.
 //
 // Begins to connect once the loop runs. Ignores SIGPIPE in the whole process, because libnfs writes to sockets that
 // might be gone. Counts qatime_rpcs_total{procedure}, qatime_server_up{server} and qatime_reconnects_total{server}.
@@ -92,6 +96,8 @@ class LibnfsClient final : public Client {
   void add_server(std::size_t rank, const boost::asio::ip::address& address);
   void take_change();
   void choose_roots();
+  void compare_roots(bool was_asked_again);
+  void say(ResolvedServer& server, std::size_t export_index, bool differs);
   [[nodiscard]] LocalAddresses routes() const;
   void note_local_addresses();
   [[nodiscard]] Connection* roomiest(std::size_t export_index) const;
@@ -106,7 +112,9 @@ class LibnfsClient final : public Client {
   std::vector<std::unique_ptr<Host>> hosts_;
   std::vector<std::unique_ptr<ResolvedServer>> servers_;  // in the order of nfs.servers
   std::vector<std::optional<Handle>> roots_;              // by export
-  std::shared_ptr<char> life_;                            // posted handlers look whether we still live
+  bool roots_differ_ = false;
+  Alarm roots_alarm_;           // roots that differ have been asked for again
+  std::shared_ptr<char> life_;  // posted handlers look whether we still live
 };
 
 }  // namespace qatime::nfs

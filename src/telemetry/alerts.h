@@ -20,7 +20,7 @@ class Alerts {
   enum class Effect { degraded, unready };
 
   struct Alert {
-    std::string reason;   // a label of qatime_degraded, or "server", "name" or "future"
+    std::string reason;   // a label of qatime_degraded, or "server", "name", "root" or "future"
     std::string subject;  // an export, a server, a key: bytes
     std::string text;     // what is wrong, and what to do: bytes
     Effect effect = Effect::degraded;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Several servers and exports: which server gets the requests for which export.
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -9,6 +10,7 @@
 #include "nfs/congestion_window.h"
 #include "nfs/lab.h"
 #include "nfs/slow_names.h"
+#include "telemetry/alerts.h"
 
 namespace qatime::nfs::nodes_test {
 namespace {
@@ -59,6 +61,12 @@ std::vector<Status> fill(Lab& lab, std::size_t export_index) {
   return statuses;
 }
 
+std::optional<Alerts::Alert> alert(Lab& lab) {
+  const auto active = lab.registry.alerts().active();
+  const auto found = std::ranges::find(active, "root", &Alerts::Alert::reason);
+  return found == active.end() ? std::nullopt : std::optional{*found};
+}
+
 TEST_CASE("A server that refuses an export gets the requests for the others, and for it once it gives it") {
   Nodes nodes;
   nodes.second.set_exports({"/a"});
@@ -95,6 +103,47 @@ TEST_CASE("The room of a server is shared by its exports") {
   REQUIRE(wait_for_rooms(lab, 2 * kRoom, 2 * kRoom));
   lab.client->getattr(kA, *lab.client->root(kA), [](Status, const auto&) {});
   CHECK(lab.client->room(kB) == 2 * kRoom - 1);
+}
+
+TEST_CASE("A server that gives another root gets no requests, is said, and gets them again when it agrees") {
+  Nodes nodes;
+  nodes.second.forget_all_handles();  // its next ones are others
+  Lab lab{nodes.config()};
+  REQUIRE(lab.loop.run_until([&] { return alert(lab).has_value(); }));
+  const std::string port = ":" + std::to_string(nodes.first.port());
+  CHECK(alert(lab)->subject.starts_with("127.0.0.2" + port + " /"));
+  CHECK(alert(lab)->text.starts_with("another root than on 127.0.0.1" + port));
+  CHECK(alert(lab)->text.find("nfs.servers") != std::string::npos);
+  CHECK(lab.client->root(kA)->bytes() == nodes.first.handle("/a"));
+  CHECK(lab.client->room(kA) == kRoom);
+  CHECK(fill(lab, kA) == std::vector(kRoom, Status::ok));
+  CHECK(nodes.second.count(Procedure::getattr) == 0);
+
+  nodes.first.forget_all_handles();
+  REQUIRE(lab.loop.run_until([&] { return !alert(lab); }));
+  CHECK(lab.client->root(kA)->bytes() == nodes.second.handle("/a"));
+  CHECK(lab.client->room(kA) > kRoom);
+}
+
+TEST_CASE("A cluster whose roots change raises no alert") {
+  Nodes nodes;
+  Lab lab{nodes.config()};
+  REQUIRE(wait_for_rooms(lab, 2 * kRoom, 2 * kRoom));
+  lab.loop.run_for(3100ms);  // since the last MNT
+  bool differed = false;
+  bool was_said = false;
+  lab.client->on_change([&] {
+    differed = differed || lab.client->room(kA) < 2 * kRoom;
+    was_said = was_said || alert(lab);
+  });
+  nodes.first.forget_all_handles();
+  nodes.second.forget_all_handles();
+  CHECK(lab.getattr(lab.root()).status == Status::stale);
+  REQUIRE(lab.loop.run_until([&] { return differed && lab.client->room(kA) >= 2 * kRoom; }));
+  CHECK(lab.client->root(kA)->bytes() == nodes.second.handle("/a"));
+  lab.loop.run_for(5100ms);
+  CHECK_FALSE(was_said);
+  CHECK_FALSE(alert(lab));
 }
 
 TEST_CASE("A root that is asked for again and is the same goes on being served") {
