@@ -82,10 +82,21 @@ void expect_writable(const NfsConfig& config) {
 
 namespace {
 
-// As try_export(), also where no server gives the export.
-Verdict probe_export(Session& session, const std::string& server, std::size_t export_index, std::uint32_t uid) {
+// The root of an export on the first server that gives it, and this server's name.
+struct FirstRoot {
+  std::optional<Handle> root;
+  std::string server;
+};
+
+// As try_export(), also where no server gives the export, or another one than the first.
+Verdict probe_export(Session& session, const std::string& server, std::size_t export_index, std::uint32_t uid,
+                     FirstRoot& first) {
   try {
-    return try_export(session, export_index, uid);
+    const Verdict verdict = try_export(session, export_index, uid);
+    const Handle root = session.root(export_index);
+    if (!first.root) first = {root, server};
+    if (!verdict.ok || root == first.root) return verdict;
+    return {false, fmt::format("another root than on {}; {}", first.server, kOneCluster)};
   } catch (const Unreachable& unreachable) {
     std::string message = unreachable.what();
     if (message.starts_with(server + ": ")) message.erase(0, server.size() + 2);
@@ -101,7 +112,8 @@ NameLookup::Resolved find_addresses(const NfsConfig& config, const std::string& 
   return result;
 }
 
-void probe_server(const NfsConfig& config, const NfsConfig::Server& server, std::vector<ProbeReport>& reports) {
+void probe_server(const NfsConfig& config, const NfsConfig::Server& server, std::vector<FirstRoot>& roots,
+                  std::vector<ProbeReport>& reports) {
   const std::uint16_t port = server.port != 0 ? server.port : config.port;
   const auto found = find_addresses(config, server.host);
   if (!found.failure.empty()) {
@@ -115,7 +127,7 @@ void probe_server(const NfsConfig& config, const NfsConfig::Server& server, std:
     Session session{one};
     for (std::size_t export_index = 0; export_index < config.exports.size(); ++export_index) {
       const std::string label = server_label(one.servers[0].host, port);
-      const auto [ok, message] = probe_export(session, label, export_index, config.uid);
+      const auto [ok, message] = probe_export(session, label, export_index, config.uid, roots[export_index]);
       reports.push_back({label, config.exports[export_index].target, ok, message});
     }
   }
@@ -125,7 +137,8 @@ void probe_server(const NfsConfig& config, const NfsConfig::Server& server, std:
 
 std::vector<ProbeReport> probe(const NfsConfig& config) {
   std::vector<ProbeReport> reports;
-  for (const NfsConfig::Server& server : config.servers) probe_server(config, server, reports);
+  std::vector<FirstRoot> roots(config.exports.size());
+  for (const NfsConfig::Server& server : config.servers) probe_server(config, server, roots, reports);
   return reports;
 }
 

@@ -22,9 +22,10 @@ struct ProbeReport {
 };
 
 // Tries every export on every address of every configured server. Mounts it and sets its root's atime to the present
-// value, as set() does. Only a real SETATTR shows squashed users and read-only exports. If the root is
-// denied to nfs.uid, who is neither root nor its owner, an object of this user is tried: one of the root's first
-// entries. If there is none, the report is ok and says that it is not known whether times can be set.
+// value, as set() does. Only a real SETATTR shows squashed users and read-only exports. A server that gives another
+// root than the first that gives the export is none of its cluster, which is not ok. If the root is denied to nfs.uid,
+// who is neither root nor its owner, an object of this user is tried: one of the root's first entries. If there is
+// none, the report is ok and says that it is not known whether times can be set.
 [[nodiscard]] std::vector<ProbeReport> probe(const NfsConfig& config);
 
 }  // namespace qatime::atime

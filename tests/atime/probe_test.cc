@@ -226,5 +226,20 @@ TEST_CASE("A probe succeeds where the root changes all the time, and where guard
   CHECK(probe(server.config()).at(0).ok);
 }
 
+TEST_CASE("A probe says which servers are not one cluster") {
+  ScriptedServer server;
+  ScriptedServer node{"127.0.0.2", server.port()};
+  ScriptedServer stranger{"127.0.0.3", server.port()};
+  stranger.forget_all_handles();
+  auto config = server.config();
+  config.servers = {{"127.0.0.1"}, {"127.0.0.2"}, {"127.0.0.3"}};
+  const auto reports = probe(config);
+  REQUIRE(reports.size() == 3);
+  CHECK(reports[0].ok);
+  CHECK(reports[1].ok);
+  CHECK_FALSE(reports[2].ok);
+  CHECK_THAT(reports[2].message, Contains("another root than on 127.0.0.1:") && Contains("one cluster"));
+}
+
 }  // namespace
 }  // namespace qatime::atime::probe_test
