@@ -239,7 +239,7 @@ def foreign_server():
 
 
 class Ganesha(Server):
-    """An nfs-ganesha of our own, with one export whose options can change while it runs."""
+    """An nfs-ganesha of our own, with one export or more, whose options can change while it runs."""
 
     CONFIGURATION = """
         NFS_CORE_PARAM {{ Protocols = 3; NFS_Port = {port}; MNT_Port = {mount_port}; Bind_addr = {host};
@@ -249,13 +249,14 @@ class Ganesha(Server):
         LOG {{ Default_Log_Level = EVENT; }}
     """
     EXPORT = """
-        EXPORT {{ Export_Id = 1; Path = {export}; Pseudo = /e1; Access_Type = {access}; Squash = {squash};
+        EXPORT {{ Export_Id = {number}; Path = {path}; Pseudo = /e{number}; Access_Type = {access}; Squash = {squash};
           SecType = {sec}; Protocols = 3; Transports = TCP; PrivilegedPort = {privileged}; Attr_Expiration_Time = 0;
           FSAL {{ Name = {fsal}; }} }}
     """
 
-    def __init__(self, scratch, fsal=FSAL, portmapper=False, beside=None, **options):
-        """`beside`: another one, whose files it serves on the same ports of the next address."""
+    def __init__(self, scratch, fsal=FSAL, portmapper=False, beside=None, others=(), **options):
+        """`beside`: another one, whose files it serves on the same ports of the next address. `others`: trees of FSAL VFS
+        that it exports, too."""
         self.directory = scratch.fresh("ganesha", NOBODY if fsal == "MEM" else None)
         if beside:
             self.tree = beside.tree
@@ -264,6 +265,7 @@ class Ganesha(Server):
             self.tree = scratch.exports / f"{self.directory.name}-tree"
             self.tree.mkdir()
             super().__init__("127.0.0.1", own_port(), own_port(), str(self.tree) if fsal == "VFS" else "/mem")
+        self.paths = [self.export, *others]
         self.fsal = fsal
         self.keeps_mtime = fsal != "MEM"  # which sets the other time to now when one is set
         self.options = {"access": "RW", "squash": "no_root_squash", "privileged": "false", "krb5": "false",
@@ -282,8 +284,10 @@ class Ganesha(Server):
         return str(library)
 
     def _configure(self):
-        text = self.CONFIGURATION + (self.EXPORT if self.options["exported"] else "")
-        (self.directory / "conf").write_text(text.format(**vars(self), **self.options))
+        text = self.CONFIGURATION.format(**vars(self))
+        for number, path in enumerate(self.paths if self.options["exported"] else [], 1):
+            text += self.EXPORT.format(number=number, path=path, fsal=self.fsal, **self.options)
+        (self.directory / "conf").write_text(text)
 
     @property
     def log(self):

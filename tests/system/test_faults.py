@@ -243,6 +243,32 @@ class LocalFiles(OwnServerCase):
             wait_until(lambda: daemon.log.count(f"{server.host}:{server.port}: connected") > seen, "it to be back")
         self.check_end(daemon, times)
 
+    def test_an_export_that_one_of_two_servers_refuses(self):
+        second = self.scratch.exports / "second"
+        second.mkdir()
+        both = lab.Ganesha(self.scratch, others=[second])
+        self.addCleanup(both.stop)
+        one = lab.Ganesha(self.scratch, beside=both)
+        self.addCleanup(one.stop)
+        paths = {f"{path}/{index}": tree / str(index)
+                 for path, tree in (("/first", both.tree), ("/second", second)) for index in range(FILES)}
+        for file in paths.values():
+            file.touch()
+        qatime = lab.Qatime(self.scratch, both, {
+            "nfs.servers": [both.host, one.host],
+            "nfs.exports": [{"path": "/first", "export": both.export}, {"path": "/second", "export": str(second)}]})
+        self.addCleanup(qatime.kill)
+        daemon = qatime.start()
+        for server in (both, one):
+            wait_until(lambda: re.search(rf"{server.host}:{server.port}: connected", daemon.log), "both servers")
+        base = now()
+        send_tcp(daemon.port, [record(path, base) for path in paths])
+        wait_until(lambda: all(file.stat().st_atime_ns == base for file in paths.values()), f"{len(paths)} atimes", 180)
+        wait_until_settled(daemon)
+        counters = daemon.stop()
+        self.assertEqual(counters("failed") + counters("dropped") + counters("pending_entries"), 0, counters.values)
+        counters.check_sums()
+
     @unittest.skipUnless(LONG, "takes minutes")
     def test_a_million_entries_that_wait_for_their_export(self):
         paths = self.make(WAITING)
