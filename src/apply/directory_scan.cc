@@ -188,7 +188,7 @@ bool DirectoryScans::repair_if_moved(DirectoryScan& scan, const std::optional<nf
     kLog.info(
         "export of {}: the server moves the access time of a directory that is read; giving it back, and looking up "
         "each name from now on",
-        log::field("path", exports_.path(scan.export_index)));
+        log::field("export", exports_.path(scan.export_index)));
   }
   return true;
 }

@@ -431,7 +431,7 @@ void Updates::say_notice(std::size_t export_index) {
   auto& traits = states_[export_index].traits;
   const auto notice = traits.take_notice();
   if (!notice) return;
-  const auto path = log::field("path", exports_.path(export_index));
+  const auto path = log::field("export", exports_.path(export_index));
   switch (*notice) {
     case Notice::rounds:
       return kLog.info("export of {}: the server keeps access times to {}: newer ones within that are unchanged", path,

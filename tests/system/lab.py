@@ -284,7 +284,7 @@ class Ganesha(Server):
         return str(library)
 
     def _configure(self):
-        text = self.CONFIGURATION.format(**vars(self))
+        text = self.CONFIGURATION.format(**vars(self), **self.options)
         for number, path in enumerate(self.paths if self.options["exported"] else [], 1):
             text += self.EXPORT.format(number=number, path=path, fsal=self.fsal, **self.options)
         (self.directory / "conf").write_text(text)
