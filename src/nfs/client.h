@@ -81,6 +81,10 @@ struct Page {
   ~Page() = default;
 };
 
+// Takes the outcome of a request: its status, and its results, which mean something only if that is ok.
+template <class Results>
+using Completion = std::function<void(Status, const Results&)>;
+
 // Exports are named by their indexes in the configuration. A request goes only to servers that have its export mounted
 // with the root that root() returns: others refuse the export, or give other files under its name.
 //
@@ -90,9 +94,9 @@ struct Page {
 // Thread: the loop's, for everything.
 class Client {
  public:
-  using ObjectDone = std::function<void(Status, const Object&)>;
-  using AttributesDone = std::function<void(Status, const std::optional<Attributes>&)>;
-  using PageDone = std::function<void(Status, const Page&)>;
+  using ObjectDone = Completion<Object>;
+  using AttributesDone = Completion<std::optional<Attributes>>;
+  using PageDone = Completion<Page>;
 
   virtual ~Client() = default;
 

@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 
 #include "nfs/logger.h"
+#include "nfs/procedures.h"
 #include "telemetry/alerts.h"
 
 namespace qatime::nfs {
@@ -130,10 +131,10 @@ void Connection::connect(const Mount::Mounted& result) {
 
 // That the port is open says little; NULL shows NFS version 3 behind it.
 void Connection::greet() {
-  rpc_->null([this](const Reply& reply) {
-    if (reply.status == Status::lost) return;  // lose() is on its way, with the reason
-    if (reply.status != Status::ok) {
-      return lose(fmt::format("NFS answers {} to NULL: {}", name(reply.status), advice(Purpose::greet, reply.status)));
+  procedures::null(*rpc_, [this](Status status, procedures::Nothing) {
+    if (status == Status::lost) return;  // lose() is on its way, with the reason
+    if (status != Status::ok) {
+      return lose(fmt::format("NFS answers {} to NULL: {}", name(status), advice(Purpose::greet, status)));
     }
     become_ready();
   });

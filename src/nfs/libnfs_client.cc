@@ -17,6 +17,7 @@
 #include "nfs/connection.h"
 #include "nfs/logger.h"
 #include "nfs/name_lookup.h"
+#include "nfs/procedures.h"
 #include "nfs/rpc.h"
 #include "telemetry/alerts.h"
 
@@ -381,52 +382,42 @@ Status LibnfsClient::mount_status(std::size_t export_index) const {
   return Status::ok;
 }
 
-void LibnfsClient::lookup(std::size_t export_index, const Handle& directory, std::string_view name, ObjectDone done) {
-  assert(thread_.is_current());
-  Connection* const connection = roomiest(export_index);
-  const Status status = connection == nullptr ? Status::lost : name_status(name);
-  if (status != Status::ok) return post([status, done = std::move(done)] { done(status, {}); });
-  const Awaited sent{*connection, directory, CongestionWindow::Kind::read};
-  connection->rpc().lookup(directory, name, [sent, done = std::move(done)](const Reply& reply) {
-    sent.ended(reply.status);
-    done(reply.status, {reply.handle, reply.attributes});
-  });
-}
-
-void LibnfsClient::getattr(std::size_t export_index, const Handle& object, AttributesDone done) {
+// Has `start` start a request on the connection that is best for the export.
+template <class Results, class Start>
+void LibnfsClient::request(std::size_t export_index, const Handle& object, CongestionWindow::Kind kind,
+                           Completion<Results> done, const Start& start) {
   assert(thread_.is_current());
   Connection* const connection = roomiest(export_index);
   if (connection == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
-  const Awaited sent{*connection, object, CongestionWindow::Kind::read};
-  connection->rpc().getattr(object, [sent, done = std::move(done)](const Reply& reply) {
-    sent.ended(reply.status);
-    done(reply.status, reply.attributes);
+  const Awaited sent{*connection, object, kind};
+  start(connection->rpc(), [sent, done = std::move(done)](Status status, const Results& results) {
+    sent.ended(status);
+    done(status, results);
   });
+}
+
+void LibnfsClient::lookup(std::size_t export_index, const Handle& directory, std::string_view name, ObjectDone done) {
+  const Status status = name_status(name);
+  if (status != Status::ok) return post([status, done = std::move(done)] { done(status, {}); });
+  request(export_index, directory, CongestionWindow::Kind::read, std::move(done),
+          [&](Rpc& rpc, auto ended) { procedures::lookup(rpc, directory, name, std::move(ended)); });
+}
+
+void LibnfsClient::getattr(std::size_t export_index, const Handle& object, AttributesDone done) {
+  request(export_index, object, CongestionWindow::Kind::read, std::move(done),
+          [&](Rpc& rpc, auto ended) { procedures::getattr(rpc, object, std::move(ended)); });
 }
 
 void LibnfsClient::set_atime(std::size_t export_index, const Handle& object, Time atime, std::optional<Time> guard,
                              AttributesDone done) {
-  assert(thread_.is_current());
-  Connection* const connection = roomiest(export_index);
-  if (connection == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
-  const Awaited sent{*connection, object, CongestionWindow::Kind::update};
-  connection->rpc().set_atime(object, atime, guard, [sent, done = std::move(done)](const Reply& reply) {
-    sent.ended(reply.status);
-    done(reply.status, reply.attributes);
-  });
+  request(export_index, object, CongestionWindow::Kind::update, std::move(done),
+          [&](Rpc& rpc, auto ended) { procedures::set_atime(rpc, object, atime, guard, std::move(ended)); });
 }
 
 void LibnfsClient::readdirplus(std::size_t export_index, const Handle& directory, const Page::Position& begin,
                                std::uint32_t size, PageDone done) {
-  assert(thread_.is_current());
-  Connection* const connection = roomiest(export_index);
-  if (connection == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
-  const Awaited sent{*connection, directory, CongestionWindow::Kind::read};
-  connection->rpc().readdirplus(directory, begin, size, [sent, done = std::move(done)](const Reply& reply) {
-    sent.ended(reply.status);
-    const Page none;
-    done(reply.status, reply.page != nullptr ? *reply.page : none);
-  });
+  request(export_index, directory, CongestionWindow::Kind::read, std::move(done),
+          [&](Rpc& rpc, auto ended) { procedures::readdirplus(rpc, directory, begin, size, std::move(ended)); });
 }
 
 void LibnfsClient::post(std::function<void()> completion) {

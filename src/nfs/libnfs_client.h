@@ -18,6 +18,7 @@
 #include "config/config.h"
 #include "nfs/alarm.h"
 #include "nfs/client.h"
+#include "nfs/congestion_window.h"
 #include "telemetry/metrics.h"
 
 namespace boost::asio::ip {
@@ -101,6 +102,9 @@ class LibnfsClient final : public Client {
   [[nodiscard]] LocalAddresses routes() const;
   void note_local_addresses();
   [[nodiscard]] Connection* roomiest(std::size_t export_index) const;
+  template <class Results, class Start>
+  void request(std::size_t export_index, const Handle& object, CongestionWindow::Kind kind, Completion<Results> done,
+               const Start& start);
   void post(std::function<void()> completion);
 
   ThreadChecker thread_;

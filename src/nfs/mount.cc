@@ -6,6 +6,8 @@
 
 #include <fmt/core.h>
 
+#include "nfs/procedures.h"
+
 namespace qatime::nfs {
 
 namespace {
@@ -15,9 +17,9 @@ constexpr std::uint32_t kMountProgram = 100005;
 constexpr std::uint32_t kVersion = 3;  // of both
 
 // Why a portmapper's reply holds no port; empty if it does.
-std::string refusal(const Reply& reply, const char* service) {
-  if (reply.status != Status::ok) return fmt::format("portmapper: answers {}", name(reply.status));
-  if (reply.port == 0 || reply.port > std::numeric_limits<std::uint16_t>::max()) {
+std::string refusal(Status status, std::uint32_t port, const char* service) {
+  if (status != Status::ok) return fmt::format("portmapper: answers {}", name(status));
+  if (port == 0 || port > std::numeric_limits<std::uint16_t>::max()) {
     return fmt::format("portmapper: knows no {} over TCP: {}", service, advice(Purpose::greet, Status::notsupp));
   }
   return {};
@@ -51,20 +53,20 @@ void Mount::ask_portmapper(std::uint16_t portmapper_port) {
 
 void Mount::ask_mount_port() {
   if (mount_port_ != 0) return ask_nfs_port();
-  rpc_->getport(kMountProgram, kVersion, [this](const Reply& reply) {
-    if (reply.status == Status::lost) return;  // `lost` says why
-    if (auto why = refusal(reply, "MOUNT version 3"); !why.empty()) return finish(std::move(why));
-    mount_port_ = static_cast<std::uint16_t>(reply.port);
+  procedures::getport(*rpc_, kMountProgram, kVersion, [this](Status status, std::uint32_t port) {
+    if (status == Status::lost) return;  // `lost` says why
+    if (auto why = refusal(status, port, "MOUNT version 3"); !why.empty()) return finish(std::move(why));
+    mount_port_ = static_cast<std::uint16_t>(port);
     ask_nfs_port();
   });
 }
 
 void Mount::ask_nfs_port() {
   if (result_.nfs_port != 0) return open_mount_service();
-  rpc_->getport(kNfsProgram, kVersion, [this](const Reply& reply) {
-    if (reply.status == Status::lost) return;
-    if (auto why = refusal(reply, "NFS version 3"); !why.empty()) return finish(std::move(why));
-    result_.nfs_port = static_cast<std::uint16_t>(reply.port);
+  procedures::getport(*rpc_, kNfsProgram, kVersion, [this](Status status, std::uint32_t port) {
+    if (status == Status::lost) return;
+    if (auto why = refusal(status, port, "NFS version 3"); !why.empty()) return finish(std::move(why));
+    result_.nfs_port = static_cast<std::uint16_t>(port);
     open_mount_service();
   });
 }
@@ -79,18 +81,18 @@ void Mount::ask_roots() {
   outstanding_ = exports_.size();
   for (const std::size_t export_index : exports_) result_.roots.push_back({export_index, Status::lost, {}});
   for (std::size_t index = 0; index < exports_.size(); ++index) {
-    rpc_->mnt(client_context_.config.exports.at(exports_[index]).target,
-              [this, index](const Reply& reply) { take_root(index, reply); });
+    procedures::mnt(*rpc_, client_context_.config.exports.at(exports_[index]).target,
+                    [this, index](Status status, const Handle& root) { take_root(index, status, root); });
   }
 }
 
-void Mount::take_root(std::size_t index, const Reply& reply) {
-  if (reply.status == Status::lost) return;
-  if (reply.status == Status::timeout) {
+void Mount::take_root(std::size_t index, Status status, const Handle& root) {
+  if (status == Status::lost) return;
+  if (status == Status::timeout) {
     return finish(fmt::format("MOUNT service, port {}: no reply", mount_port_));
   }
-  result_.roots[index].status = reply.status;
-  result_.roots[index].handle = reply.handle;
+  result_.roots[index].status = status;
+  result_.roots[index].handle = root;
   if (--outstanding_ == 0) finish({});
 }
 

@@ -12,6 +12,7 @@
 
 #include <boost/asio/ip/tcp.hpp>
 
+#include "nfs/client.h"
 #include "nfs/rpc.h"
 
 namespace qatime::nfs {
@@ -45,7 +46,7 @@ class Mount {
   void ask_nfs_port();
   void open_mount_service();
   void ask_roots();
-  void take_root(std::size_t index, const Reply& reply);
+  void take_root(std::size_t index, Status status, const Handle& root);
   void finish(std::string failure);
 
   const ClientContext& client_context_;

@@ -1,25 +1,44 @@
 // SPDX-License-Identifier: MIT
 //
-// The procedures of Rpc: their arguments, and what is taken from their results (RFC 1813, RFC 1833).
+// libnfs, versions 4 to 7, encodes arguments before a call returns, and has results only while it calls back. So they
+// go into the record of the caller, who is told later (rpc.cc).
+#include "nfs/procedures.h"
+
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <memory>
 #include <span>
-#include <string>
-#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <netinet/in.h>
 
-#include "nfs/libnfs_api.h"
-#include "nfs/rpc.h"
+// libnfs.h comes first, because it tells the version and the others need it.
+#include <nfsc/libnfs.h>
+//
+#include <nfsc/libnfs-raw-mount.h>
+#include <nfsc/libnfs-raw-nfs.h>
+#include <nfsc/libnfs-raw-portmap.h>
+#include <nfsc/libnfs-raw.h>
+
+// A call was `int name_async(...)` up to version 5, 0 if queued. It is `rpc_pdu* name_task(...)` since then, not null
+// if queued.
+#ifdef LIBNFS_API_V2
+#define QATIME_LIBNFS(name) name##_task
+#else
+#define QATIME_LIBNFS(name) name##_async
+#endif
 
 namespace qatime::nfs {
 
 namespace {
+
+template <class Queued>
+bool is_queued(Queued result) noexcept {
+  return std::is_pointer_v<Queued> ? result != Queued{} : result == Queued{};
+}
 
 // Statuses of our own begin here; no server may send one.
 constexpr auto kFirstOwnStatus = static_cast<std::uint32_t>(Status::timeout);
@@ -90,14 +109,12 @@ std::optional<Attributes> attributes_of(const post_op_attr& from) {
 // libnfs does not check the size that a server claims.
 bool is_handle(const void* bytes, std::size_t size) { return bytes != nullptr && size > 0 && size <= Handle::kMaxSize; }
 
-Reply with_handle(const char* bytes, std::size_t size) {
-  Reply reply;
-  if (is_handle(bytes, size)) {
-    reply.handle = Handle{{bytes, size}};
-  } else {
-    reply.status = Status::garbage;
-  }
-  return reply;
+// Each takes the results if the status is ok.
+
+Status take(const char* bytes, std::size_t size, Handle& handle) {
+  if (!is_handle(bytes, size)) return Status::garbage;
+  handle = Handle{{bytes, size}};
+  return Status::ok;
 }
 
 // Whether an export takes AUTH_SYS by its flavors (RFC 1813 section 5.2.1). AUTH_NONE stands for any, as for Linux's
@@ -109,31 +126,35 @@ bool takes_auth_sys(const mountres3_ok& mounted) {
   return std::ranges::any_of(flavors, [](int flavor) { return flavor == AUTH_UNIX || flavor == AUTH_NONE; });
 }
 
-Reply decode(const mountres3& result) {
-  if (const Status status = status_of(result.fhs_status); status != Status::ok) return {status};
+Status take(const std::uint32_t& result, std::uint32_t& port) {
+  port = result;
+  return Status::ok;
+}
+
+Status take(const mountres3& result, Handle& root) {
+  if (const Status status = status_of(result.fhs_status); status != Status::ok) return status;
   const mountres3_ok& mounted = result.mountres3_u.mountinfo;
-  if (!takes_auth_sys(mounted)) return {Status::no_auth_sys};
-  return with_handle(mounted.fhandle.fhandle3_val, mounted.fhandle.fhandle3_len);
+  if (!takes_auth_sys(mounted)) return Status::no_auth_sys;
+  return take(mounted.fhandle.fhandle3_val, mounted.fhandle.fhandle3_len, root);
 }
 
-Reply decode(const LOOKUP3res& result) {
-  if (const Status status = status_of(result.status); status != Status::ok) return {status};
+Status take(const LOOKUP3res& result, Object& object) {
+  if (const Status status = status_of(result.status); status != Status::ok) return status;
   const LOOKUP3resok& found = result.LOOKUP3res_u.resok;
-  Reply reply = with_handle(found.object.data.data_val, found.object.data.data_len);
-  reply.attributes = attributes_of(found.obj_attributes);
-  return reply;
+  object.attributes = attributes_of(found.obj_attributes);
+  return take(found.object.data.data_val, found.object.data.data_len, object.handle);
 }
 
-Reply decode(const GETATTR3res& result) {
-  Reply reply{status_of(result.status)};
-  if (reply.status == Status::ok) reply.attributes = attributes_of(result.GETATTR3res_u.resok.obj_attributes);
-  return reply;
+Status take(const GETATTR3res& result, std::optional<Attributes>& attributes) {
+  const Status status = status_of(result.status);
+  if (status == Status::ok) attributes = attributes_of(result.GETATTR3res_u.resok.obj_attributes);
+  return status;
 }
 
-Reply decode(const SETATTR3res& result) {
-  Reply reply{status_of(result.status)};
-  if (reply.status == Status::ok) reply.attributes = attributes_of(result.SETATTR3res_u.resok.obj_wcc.after);
-  return reply;
+Status take(const SETATTR3res& result, std::optional<Attributes>& attributes) {
+  const Status status = status_of(result.status);
+  if (status == Status::ok) attributes = attributes_of(result.SETATTR3res_u.resok.obj_wcc.after);
+  return status;
 }
 
 // Names point into the result, which is gone after the callback: they are copied.
@@ -150,112 +171,119 @@ void add(Page& page, const entryplus3& from) {
   page.end.cookie = from.cookie;
 }
 
-Reply decode(const READDIRPLUS3res& result) {
-  if (const Status status = status_of(result.status); status != Status::ok) return {status};
+Status take(const READDIRPLUS3res& result, Page& page) {
+  if (const Status status = status_of(result.status); status != Status::ok) return status;
   const READDIRPLUS3resok& found = result.READDIRPLUS3res_u.resok;
-  const auto page = std::make_shared<Page>();
   entryplus3 entry{};
   for (const void* next = found.reply.entries; next != nullptr; next = entry.nextentry) {
     std::memcpy(&entry, next, sizeof entry);  // libnfs does not align what it decodes
-    add(*page, entry);
+    add(page, entry);
   }
-  const char* name = page->names.data();
-  for (auto& each : page->entries) {
+  const char* name = page.names.data();
+  for (auto& each : page.entries) {
     each.name = {name, each.name.size()};
     name += each.name.size();
   }
-  static_assert(sizeof found.cookieverf == sizeof page->end.verifier);
-  std::memcpy(&page->end.verifier, found.cookieverf, sizeof page->end.verifier);
-  page->eof = found.reply.eof != 0;
-  page->directory = attributes_of(found.dir_attributes);
-  Reply reply;
-  reply.page = page;
-  return reply;
+  static_assert(sizeof found.cookieverf == sizeof page.end.verifier);
+  std::memcpy(&page.end.verifier, found.cookieverf, sizeof page.end.verifier);
+  page.eof = found.reply.eof != 0;
+  page.directory = attributes_of(found.dir_attributes);
+  return Status::ok;
 }
 
-Reply decode(const std::uint32_t& port) {
-  Reply reply;
-  reply.port = port;
-  return reply;
-}
-
-struct Nothing {};
-
-// What libnfs calls back. `data` is the result, or the text of an error.
-template <class Result>
-void on_reply(rpc_context* /*context*/, int status, void* data, void* record) {
-  auto& call = *static_cast<Rpc::Call*>(record);
-  if (status == RPC_STATUS_ERROR && data != nullptr) {
-    return Rpc::finish(call, {rejection(static_cast<const char*>(data))});
-  }
-  if (status != RPC_STATUS_SUCCESS) return Rpc::finish(call, {Status::lost});
-  if constexpr (std::is_same_v<Result, Nothing>) {
-    Rpc::finish(call, {});
+// The status of a reply, whose results go to the caller, if that one still waits. `data` is what libnfs calls back
+// with: a Result, or the text of an error.
+template <class Result, class Results>
+Status take_reply(int rpc_status, const void* data, Rpc::Caller* caller) {
+  if (rpc_status == RPC_STATUS_ERROR && data != nullptr) return rejection(static_cast<const char*>(data));
+  if (rpc_status != RPC_STATUS_SUCCESS) return Status::lost;
+  if constexpr (std::is_same_v<Results, procedures::Nothing>) {
+    return Status::ok;
   } else {
-    Rpc::finish(call, data != nullptr ? decode(*static_cast<const Result*>(data)) : Reply{Status::garbage});
+    if (data == nullptr) return Status::garbage;
+    if (caller == nullptr) return Status::ok;
+    return take(*static_cast<const Result*>(data), static_cast<procedures::TypedCaller<Results>*>(caller)->results);
   }
+}
+
+// `queue` gives libnfs a request, with a callback and its argument, and returns whether libnfs took it.
+template <class Result, class Results, class Queue>
+void start(Rpc& rpc, const Rpc::Procedure& procedure, procedures::Done<Results> done, const Queue& queue,
+           std::uint32_t page = 0) {
+  constexpr rpc_cb kOnReply = [](rpc_context*, int status, void* data, void* record) {
+    auto& call = *static_cast<Rpc::Call*>(record);
+    Rpc::finish(call, take_reply<Result, Results>(status, data, call.caller.get()));
+  };
+  rpc.start(procedure, std::move(done).caller(), page,
+            [&](rpc_context* context, Rpc::Call& call) { return queue(context, kOnReply, &call); });
+}
+
+// How a function of libnfs that takes its arguments as one structure is given a request.
+template <class Function, class Arguments>
+auto queue_by(const Function& function, Arguments& arguments) {
+  return [&](rpc_context* context, rpc_cb on_reply, void* call) {
+    return is_queued(function(context, on_reply, &arguments, call));
+  };
 }
 
 }  // namespace
 
-void Rpc::null(Done done) {
-  start(client_context_.null, std::move(done),
-        [&](Call& call) { return libnfs::queued(libnfs::null(context_, on_reply<Nothing>, &call)); });
-}
-
-void Rpc::getport(std::uint32_t program, std::uint32_t version, Done done) {
-  start(client_context_.getport, std::move(done), [&](Call& call) {
-    return libnfs::queued(libnfs::getport(context_, static_cast<int>(program), static_cast<int>(version), IPPROTO_TCP,
-                                          on_reply<std::uint32_t>, &call));
+void procedures::null(Rpc& rpc, Done<Nothing> done) {
+  start<Nothing>(rpc, rpc.procedures().null, std::move(done), [](rpc_context* context, rpc_cb on_reply, void* call) {
+    return is_queued(QATIME_LIBNFS(rpc_nfs3_null)(context, on_reply, call));
   });
 }
 
-void Rpc::mnt(const std::string& path, Done done) {
-  start(client_context_.mnt, std::move(done), [&](Call& call) {
-    std::string copy = path;  // libnfs does not promise to leave it alone
-    return copy.size() <= MNTPATHLEN && libnfs::queued(libnfs::mnt(context_, on_reply<mountres3>, copy.data(), &call));
+void procedures::getport(Rpc& rpc, std::uint32_t program, std::uint32_t version, Done<std::uint32_t> done) {
+  const auto queue = [&](rpc_context* context, rpc_cb on_reply, void* call) {
+    return is_queued(QATIME_LIBNFS(rpc_pmap2_getport)(context, static_cast<int>(program), static_cast<int>(version),
+                                                      IPPROTO_TCP, on_reply, call));
+  };
+  start<std::uint32_t>(rpc, rpc.procedures().getport, std::move(done), queue);
+}
+
+void procedures::mnt(Rpc& rpc, const std::string& path, Done<Handle> done) {
+  std::string copy = path;  // libnfs does not promise to leave it alone
+  start<mountres3>(rpc, rpc.procedures().mnt, std::move(done), [&](rpc_context* context, rpc_cb on_reply, void* call) {
+    return copy.size() <= MNTPATHLEN && is_queued(QATIME_LIBNFS(rpc_mount3_mnt)(context, on_reply, copy.data(), call));
   });
 }
 
-void Rpc::lookup(const Handle& directory, std::string_view name, Done done) {
-  start(client_context_.lookup, std::move(done), [&](Call& call) {
-    std::string terminated{name};
-    LOOKUP3args arguments{};
-    arguments.what = {wire_handle(directory), terminated.data()};
-    return libnfs::queued(libnfs::lookup(context_, on_reply<LOOKUP3res>, &arguments, &call));
-  });
+void procedures::lookup(Rpc& rpc, const Handle& directory, std::string_view name, Done<Object> done) {
+  std::string terminated{name};
+  LOOKUP3args arguments{{wire_handle(directory), terminated.data()}};
+  start<LOOKUP3res>(rpc, rpc.procedures().lookup, std::move(done), queue_by(QATIME_LIBNFS(rpc_nfs3_lookup), arguments));
 }
 
-void Rpc::getattr(const Handle& object, Done done) {
-  start(client_context_.getattr, std::move(done), [&](Call& call) {
-    GETATTR3args arguments{wire_handle(object)};
-    return libnfs::queued(libnfs::getattr(context_, on_reply<GETATTR3res>, &arguments, &call));
-  });
+void procedures::getattr(Rpc& rpc, const Handle& object, Done<std::optional<Attributes>> done) {
+  GETATTR3args arguments{wire_handle(object)};
+  start<GETATTR3res>(rpc, rpc.procedures().getattr, std::move(done),
+                     queue_by(QATIME_LIBNFS(rpc_nfs3_getattr), arguments));
 }
 
-void Rpc::set_atime(const Handle& object, Time atime, std::optional<Time> guard, Done done) {
-  start(client_context_.setattr, std::move(done), [&](Call& call) {
-    SETATTR3args arguments{};
-    arguments.object = wire_handle(object);
-    arguments.new_attributes.atime.set_it = SET_TO_CLIENT_TIME;
-    arguments.new_attributes.atime.set_atime_u.atime = wire_time(atime);
-    if (guard) {
-      arguments.guard.check = 1;
-      arguments.guard.sattrguard3_u.obj_ctime = wire_time(*guard);
-    }
-    return libnfs::queued(libnfs::setattr(context_, on_reply<SETATTR3res>, &arguments, &call));
-  });
+void procedures::set_atime(Rpc& rpc, const Handle& object, Time atime, std::optional<Time> guard,
+                           Done<std::optional<Attributes>> done) {
+  SETATTR3args arguments{};
+  arguments.object = wire_handle(object);
+  arguments.new_attributes.atime.set_it = SET_TO_CLIENT_TIME;
+  arguments.new_attributes.atime.set_atime_u.atime = wire_time(atime);
+  if (guard) {
+    arguments.guard.check = 1;
+    arguments.guard.sattrguard3_u.obj_ctime = wire_time(*guard);
+  }
+  start<SETATTR3res>(rpc, rpc.procedures().setattr, std::move(done),
+                     queue_by(QATIME_LIBNFS(rpc_nfs3_setattr), arguments));
 }
 
-void Rpc::readdirplus(const Handle& directory, const Page::Position& begin, std::uint32_t size, Done done) {
-  start(client_context_.readdirplus, std::move(done), [&](Call& call) {
-    READDIRPLUS3args arguments{};
-    arguments.dir = wire_handle(directory);
-    arguments.cookie = begin.cookie;
-    std::memcpy(arguments.cookieverf, &begin.verifier, sizeof begin.verifier);
-    arguments.dircount = arguments.maxcount = call.page = size;
-    return libnfs::queued(libnfs::readdirplus(context_, on_reply<READDIRPLUS3res>, &arguments, &call));
-  });
+void procedures::readdirplus(Rpc& rpc, const Handle& directory, const Page::Position& begin, std::uint32_t size,
+                             Done<Page> done) {
+  READDIRPLUS3args arguments{};
+  arguments.dir = wire_handle(directory);
+  arguments.cookie = begin.cookie;
+  std::memcpy(arguments.cookieverf, &begin.verifier, sizeof begin.verifier);
+  arguments.dircount = arguments.maxcount = size;
+  start<READDIRPLUS3res>(rpc, rpc.procedures().readdirplus, std::move(done),
+                         queue_by(QATIME_LIBNFS(rpc_nfs3_readdirplus), arguments), size);
 }
 
 }  // namespace qatime::nfs

@@ -31,12 +31,18 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <nfsc/libnfs.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+//
+#include <nfsc/libnfs-raw.h>
 
 #include "base/loop.h"
-#include "nfs/libnfs_api.h"
+#include "nfs/procedures.h"
+
+// Exported by all versions of libnfs, declared from 7 on.
+extern "C" void rpc_set_timeout(rpc_context* rpc, int milliseconds);
 
 namespace qatime::nfs {
 
@@ -49,10 +55,16 @@ constexpr std::size_t kSilentTimeouts = 2;
 
 constexpr std::size_t kLargestReply = 1 << 20;  // bytes, whatever was asked for; LibnfsClient::kStack suits it
 
-ClientContext::Procedure make_procedure(metrics::Registry& registry, const char* name) {
-  return {registry.counter("qatime_rpcs_total", "RPCs sent to NFS servers.", {"procedure", name}),
-          registry.histogram("qatime_rpc_seconds", "From sending an RPC to its reply, or to its timeout.",
-                             {"procedure", name})};
+// A context that sends AUTH_SYS credentials and leaves timeouts to its user; null if memory is short.
+rpc_context* make_context(const NfsConfig& config) {
+  rpc_context* const context = rpc_init_context();
+  if (context == nullptr) return nullptr;
+  rpc_set_auth(context, libnfs_authunix_create("qatime", config.uid, config.gid, 0, nullptr));
+  rpc_set_timeout(context, -1);
+#ifdef LIBNFS_FEATURE_MULTITHREADING
+  rpc_set_hash_size(context, 1024);  // of requests by xid; 4 by default since version 5
+#endif
+  return context;
 }
 
 void set_nodelay(int descriptor) {
@@ -80,18 +92,19 @@ ClientContext::ClientContext(asio::io_context& loop, const NfsConfig& settings, 
       config{settings},
       alerts{registry.alerts()},
       reply_batching{std::make_unique<ReplyBatching>(loop)},
-      null{make_procedure(registry, "null")},
-      getport{make_procedure(registry, "getport")},
-      mnt{make_procedure(registry, "mnt")},
-      getattr{make_procedure(registry, "getattr")},
-      lookup{make_procedure(registry, "lookup")},
-      setattr{make_procedure(registry, "setattr")},
-      readdirplus{make_procedure(registry, "readdirplus")} {}
+      procedures{std::make_unique<ProcedureMetrics>(registry)} {}
+
+ClientContext::~ClientContext() = default;
+
+Rpc::Procedure::Procedure(metrics::Registry& registry, const char* name)
+    : sent{registry.counter("qatime_rpcs_total", "RPCs sent to NFS servers.", {"procedure", name})},
+      seconds{registry.histogram("qatime_rpc_seconds", "From sending an RPC to its reply, or to its timeout.",
+                                 {"procedure", name})} {}
 
 Rpc::Rpc(const ClientContext& client_context, const asio::ip::tcp::endpoint& server, std::function<void()> opened,
          Lost lost)
     : client_context_{client_context},
-      context_{libnfs::make_context(client_context.config.uid, client_context.config.gid)},
+      context_{make_context(client_context.config)},
       descriptor_{client_context.io},
       alarm_{client_context.io},
       opened_{std::move(opened)},
@@ -199,7 +212,7 @@ std::optional<Address> Rpc::local_address() const {
   return open_ ? qatime::local_address(socket_) : std::nullopt;
 }
 
-Rpc::Call& Rpc::enter(const ClientContext::Procedure& procedure, Done done) {
+Rpc::Call& Rpc::enter(const Procedure& procedure, std::unique_ptr<Caller> caller, std::uint32_t page) {
   if (spare_.empty()) spare_.emplace_back();
   // Where the timeout has become shorter, no earlier than those before: one list, one alarm.
   const auto started = std::chrono::steady_clock::now();
@@ -207,14 +220,14 @@ Rpc::Call& Rpc::enter(const ClientContext::Procedure& procedure, Done done) {
   if (!waiting_.empty()) deadline = std::max(deadline, waiting_.back().deadline);
   waiting_.splice(waiting_.end(), spare_, spare_.begin());
   Call& call = waiting_.back();
-  call = Call{this, &procedure, std::move(done), started, deadline, started_++};
+  call = Call{this, &procedure, std::move(caller), started, deadline, started_++, page};
   call.self = std::prev(waiting_.end());
   return call;
 }
 
 void Rpc::entered(Call& call, bool queued) {
   if (!queued) {
-    call.reply.status = open_ ? Status::inval : Status::lost;
+    call.status = open_ ? Status::inval : Status::lost;
     completed_.splice(completed_.end(), waiting_, call.self);
     return deliver_later();
   }
@@ -237,24 +250,23 @@ void Rpc::end_page() noexcept {
   interposer_.set_limit(SocketInterposer::kSmallRecord);
 }
 
-void Rpc::finish(Call& call, const Reply& reply) {
+void Rpc::finish(Call& call, Status status) {
   Rpc& rpc = *call.rpc;
   if (call.page > 0) rpc.end_page();
-  if (reply.status != Status::lost) {
+  if (status != Status::lost) {
     rpc.started_before_reply_ = rpc.started_;
     rpc.silent_timeouts_ = 0;
   }
-  if (!call.done) {
+  if (call.caller == nullptr) {
     rpc.abandoned_.erase(call.self);
     return;
   }
-  if (reply.status != Status::lost) {
+  if (status != Status::lost) {
     const auto latency = std::chrono::steady_clock::now() - call.started;
     call.procedure->seconds.observe(latency);
     rpc.latency_ += (latency - rpc.latency_) / 8;
   }
-  call.reply = reply;
-  if (call.page > 0 && !rpc.interposer_.refusal().empty()) call.reply.status = Status::garbage;
+  call.status = call.page > 0 && !rpc.interposer_.refusal().empty() ? Status::garbage : status;
   rpc.completed_.splice(rpc.completed_.end(), rpc.waiting_, call.self);
 }
 
@@ -279,8 +291,8 @@ void Rpc::abandon_expired() {
   while (!waiting_.empty() && waiting_.front().deadline <= now) {
     Call& call = waiting_.front();
     call.procedure->seconds.observe(now - call.started);
-    completed_.push_back({this, call.procedure, std::exchange(call.done, nullptr)});
-    completed_.back().reply.status = Status::timeout;
+    completed_.push_back({this, call.procedure, std::move(call.caller)});
+    completed_.back().status = Status::timeout;
     abandoned_.splice(abandoned_.end(), waiting_, call.self);
     if (call.number >= started_before_reply_) ++silent_timeouts_;
   }
@@ -296,7 +308,7 @@ void Rpc::deliver() {
   batch.swap(completed_);
   const std::weak_ptr life{life_};
   for (Call& call : batch) {
-    std::exchange(call.done, nullptr)(call.reply);
+    std::exchange(call.caller, nullptr)->tell(call.status);
     if (life.expired()) return;
   }
   spare_.splice(spare_.end(), batch);
@@ -321,7 +333,7 @@ void Rpc::fail(const std::string& why) {
 
 // From 6 on, libnfs forgets a request whose reply had come in part.
 void Rpc::complete_forgotten() {
-  while (!waiting_.empty()) finish(waiting_.front(), {Status::lost});
+  while (!waiting_.empty()) finish(waiting_.front(), Status::lost);
   abandoned_.clear();
 }
 

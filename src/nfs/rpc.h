@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One TCP connection to one RPC service (RFC 5531), by libnfs.
+// One TCP connection to one RPC service (RFC 5531), by libnfs. procedures.h has what is called over it.
 #pragma once
 
 #include <cassert>
@@ -10,7 +10,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include <boost/asio/io_context.hpp>
@@ -22,7 +21,6 @@
 #include "base/thread_checker.h"
 #include "config/config.h"
 #include "nfs/alarm.h"
-#include "nfs/client.h"
 #include "nfs/reply_batching.h"
 #include "nfs/socket_interposer.h"
 #include "nfs/status.h"
@@ -36,34 +34,18 @@ class Alerts;
 
 namespace qatime::nfs {
 
+struct ProcedureMetrics;
+
 // The state that all connections of a client share. Outlives them.
 struct ClientContext {
   ClientContext(boost::asio::io_context& loop, const NfsConfig& settings, metrics::Registry& registry);
+  ~ClientContext();
 
   boost::asio::io_context& io;
   NfsConfig config;
   Alerts& alerts;
   std::unique_ptr<ReplyBatching> reply_batching;
-  struct Procedure {
-    metrics::Counter& sent;
-    metrics::Histogram& seconds;  // until the reply, or the timeout
-  };
-  Procedure null;
-  Procedure getport;
-  Procedure mnt;
-  Procedure getattr;
-  Procedure lookup;
-  Procedure setattr;
-  Procedure readdirplus;
-};
-
-// The content of a reply, for all procedures.
-struct Reply {
-  Status status = Status::ok;
-  Handle handle{};                         // MNT, LOOKUP
-  std::optional<Attributes> attributes{};  // LOOKUP, GETATTR, SETATTR, where the server reports them
-  std::uint32_t port = 0;                  // GETPORT; 0: not registered
-  std::shared_ptr<const Page> page{};      // READDIRPLUS, if the status is ok
+  std::unique_ptr<const ProcedureMetrics> procedures;
 };
 
 // Opens in its constructor and ends once: the connection is lost, or the Rpc is destroyed.
@@ -73,15 +55,15 @@ struct Reply {
 //
 // Not covered: the destructor forgets outstanding requests.
 //
-// Failure: if the connection is lost, all outstanding requests complete with Status::lost, and then the Rpc calls
-// `lost`. If SocketInterposer refused a reply, READDIRPLUS completes with Status::garbage, as the likeliest cause.
+// Failure: a request completes with Status::lost if the Rpc is not open, with Status::inval if libnfs cannot encode it.
+// If the connection is lost, all outstanding requests complete with Status::lost, and then the Rpc calls `lost`. If
+// SocketInterposer refused a reply, requests for a page complete with Status::garbage, as the likeliest cause.
 //
 // Bounds: callers go by room(), which also counts requests that timed out, until libnfs has their reply.
 //
 // Thread: the loop's. Any callback may start requests and may destroy the Rpc.
 class Rpc {
  public:
-  using Done = std::function<void(const Reply&)>;
   using Lost = std::function<void(const std::string& why)>;
 
   // Outstanding requests that a libnfs context handles well.
@@ -108,41 +90,45 @@ class Rpc {
   // The address of our end; nothing unless open.
   [[nodiscard]] std::optional<Address> local_address() const;
 
-  // A request completes with Status::lost if the Rpc is not open, with Status::inval if libnfs cannot encode it.
-  void null(Done done);                                                    // NFS version 3
-  void getport(std::uint32_t program, std::uint32_t version, Done done);   // portmapper version 2, over TCP
-  void mnt(const std::string& path, Done done);                            // MOUNT version 3
-  void lookup(const Handle& directory, std::string_view name, Done done);  // NFS version 3, likewise below
-  void getattr(const Handle& object, Done done);
-  void set_atime(const Handle& object, Time atime, std::optional<Time> guard, Done done);
-  void readdirplus(const Handle& directory, const Page::Position& begin, std::uint32_t size, Done done);
+  [[nodiscard]] const ProcedureMetrics& procedures() const noexcept { return *client_context_.procedures; }
 
-  // The record by which libnfs knows a request; it never knows the caller.
+  struct Procedure {
+    Procedure(metrics::Registry& registry, const char* name);
+
+    metrics::Counter& sent;
+    metrics::Histogram& seconds;  // until the reply, or the timeout
+  };
+  // The one who waits for a request, and its results, which come before the caller is told.
+  struct Caller {
+    virtual ~Caller() = default;
+    virtual void tell(Status status) = 0;
+  };
+  // The record by which libnfs knows a request.
   struct Call {
     Rpc* rpc;
-    const ClientContext::Procedure* procedure = nullptr;
-    Done done;  // empty: timed out, and its caller has the outcome
+    const Procedure* procedure = nullptr;
+    std::unique_ptr<Caller> caller;  // null: timed out, and the caller has the outcome
     Clock::Instant started{};
     Clock::Instant deadline{};
     std::uint64_t number = 0;  // in the order of starting
-    std::uint32_t page = 0;    // bytes that a READDIRPLUS asks for
-    Reply reply{};
+    std::uint32_t page = 0;    // bytes that a reply with a page may have; 0: it has none
+    Status status = Status::ok;
     std::list<Call>::iterator self{};
   };
-  // Gives a call its reply. For the callbacks of libnfs.
-  static void finish(Call& call, const Reply& reply);
+  // Starts a request. `queue` gives the record to libnfs and returns whether libnfs took it.
+  template <class Queue>
+  void start(const Procedure& procedure, std::unique_ptr<Caller> caller, std::uint32_t page, const Queue& queue) {
+    assert(thread_.is_current() && !in_libnfs_);
+    Call& call = enter(procedure, std::move(caller), page);
+    entered(call, open_ && queue(context_, call));
+  }
+  // Ends a request, whose caller has the results if `status` is ok. For the callbacks of libnfs.
+  static void finish(Call& call, Status status);
 
  private:
-  // `queue` gives a call to libnfs and returns whether libnfs took it.
-  template <class Queue>
-  void start(const ClientContext::Procedure& procedure, Done done, const Queue& queue) {
-    assert(thread_.is_current() && !in_libnfs_);
-    Call& call = enter(procedure, std::move(done));
-    entered(call, open_ && queue(call));
-  }
   void expect_page(std::size_t size) noexcept;
   void end_page() noexcept;
-  [[nodiscard]] Call& enter(const ClientContext::Procedure& procedure, Done done);
+  [[nodiscard]] Call& enter(const Procedure& procedure, std::unique_ptr<Caller> caller, std::uint32_t page);
   void entered(Call& call, bool queued);
   [[nodiscard]] std::string connect(const boost::asio::ip::tcp::endpoint& server);
   [[nodiscard]] int service(int events);
@@ -178,7 +164,7 @@ class Rpc {
   bool awaits_room_ = false;
   Clock::Duration latency_{};     // until a reply, a moving average
   std::size_t together_ = 0;      // replies of the last turn
-  std::size_t pages_ = 0;         // READDIRPLUS calls that libnfs has
+  std::size_t pages_ = 0;         // requests for one that libnfs has
   std::size_t largest_page_ = 0;  // bytes, of all since there were none
   std::uint64_t started_ = 0;
   std::uint64_t started_before_reply_ = 0;                 // before the last one

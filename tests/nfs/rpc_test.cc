@@ -19,6 +19,7 @@
 #include "catch.h"
 #include "nfs/loop.h"
 #include "nfs/mount.h"
+#include "nfs/procedures.h"
 #include "nfs/scripted_server.h"
 
 namespace qatime::nfs::rpc_test {
@@ -26,6 +27,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using boost::asio::ip::tcp;
+using procedures::Nothing;
 using testing::kTimeout;
 using testing::Loop;
 using testing::Procedure;
@@ -94,7 +96,7 @@ TEST_CASE("It comes from a port below 1024 that is no service's where it may, el
   Lab lab{server.config()};
   for (std::size_t count = 1; count <= 20; ++count) {
     Rpc* opened = nullptr;
-    Rpc rpc{lab.client_context, endpoint_of(server.port()), [&] { opened->null([](const Reply&) {}); },
+    Rpc rpc{lab.client_context, endpoint_of(server.port()), [&] { procedures::null(*opened, [](Status, Nothing) {}); },
             [](const std::string&) {}};
     opened = &rpc;
     REQUIRE(lab.loop.run_until([&] { return server.count(Procedure::null) == count; }));
@@ -123,7 +125,7 @@ TEST_CASE("A thousand connections one after the other leave no descriptor open")
     bool lost = false;
     std::unique_ptr<Rpc> rpc;
     rpc = std::make_unique<Rpc>(
-        lab.client_context, endpoint_of(server.port()), [&] { rpc->null([](const Reply&) {}); },
+        lab.client_context, endpoint_of(server.port()), [&] { procedures::null(*rpc, [](Status, Nothing) {}); },
         [&](const std::string&) {
           lost = true;
           rpc.reset();  // allowed in its own callback
@@ -143,7 +145,7 @@ TEST_CASE("A connection is lost once, with the reason, after its requests") {
   rpc = std::make_unique<Rpc>(
       lab.client_context, endpoint_of(server.port()),
       [&] {
-        rpc->null([&](const Reply& reply) { events.emplace_back(name(reply.status)); });
+        procedures::null(*rpc, [&](Status status, Nothing) { events.emplace_back(name(status)); });
         server.stop();
       },
       [&](const std::string& why) { events.push_back(why); });
@@ -165,13 +167,13 @@ TEST_CASE("Completions that report an error may start requests, and end the conn
   Lab lab{server.config(kTimeout)};
   std::vector<Status> statuses;
   std::unique_ptr<Rpc> rpc;
-  Rpc::Done again = [&](const Reply& reply) {
-    statuses.push_back(reply.status);
+  Completion<Nothing> again = [&](Status status, Nothing) {
+    statuses.push_back(status);
     if (ends) return rpc.reset();
-    if (statuses.size() < 8) rpc->null(again);
+    if (statuses.size() < 8) procedures::null(*rpc, again);
   };
   const auto open = [&] {
-    for (int count = 0; count < 4; ++count) rpc->null(again);
+    for (int count = 0; count < 4; ++count) procedures::null(*rpc, again);
   };
   rpc = std::make_unique<Rpc>(lab.client_context, endpoint_of(server.port()), open, [](const std::string&) {});
   REQUIRE(lab.loop.run_until([&] { return statuses.size() == (ends ? 1 : 11); }));
@@ -210,7 +212,7 @@ TEST_CASE("Requests beyond what a context bears are refused room, not queued") {
   CHECK(rpc.room() == 0);
   REQUIRE(lab.loop.run_until([&] { return opened; }));
   CHECK(rpc.room() == Rpc::kMaxOutstanding);
-  for (std::size_t count = 0; count < Rpc::kMaxOutstanding; ++count) rpc.null([](const Reply&) {});
+  for (std::size_t count = 0; count < Rpc::kMaxOutstanding; ++count) procedures::null(rpc, [](Status, Nothing) {});
   CHECK(rpc.room() == 0);
   CHECK(Rpc::kMaxOutstanding < 512);
 }
@@ -232,7 +234,7 @@ TEST_CASE("While many requests wait for a server that answers one by one, replie
     for (int count = 0; count < 60; ++count) {
       server.script(Procedure::null, {Fault::none, {}, std::chrono::milliseconds{2 + count}}, 1);
     }
-    while (rpc.waiting() < 60) rpc.null([&](const Reply&) { look(); });
+    while (rpc.waiting() < 60) procedures::null(rpc, [&](Status, Nothing) { look(); });
   };
   CHECK(lab.loop.run_until([&] {
     if (rpc.waiting() == 0 && !has_slept) round();
@@ -245,7 +247,7 @@ TEST_CASE("A request on what is not open is lost, and not inside the call") {
   Lab lab{server.config()};
   Rpc rpc{lab.client_context, endpoint_of(server.port()), [] {}, [](const std::string&) {}};
   std::optional<Status> status;
-  rpc.null([&](const Reply& reply) { status = reply.status; });
+  procedures::null(rpc, [&](Status got, Nothing) { status = got; });
   CHECK_FALSE(status);
   REQUIRE(lab.loop.run_until([&] { return status.has_value(); }));
   CHECK(*status == Status::lost);
@@ -260,7 +262,7 @@ TEST_CASE("A late reply frees the room that its request still took") {
   std::unique_ptr<Rpc> rpc;
   rpc = std::make_unique<Rpc>(
       lab.client_context, endpoint_of(server.port()),
-      [&] { rpc->null([&](const Reply& reply) { status = reply.status; }); }, [](const std::string&) {});
+      [&] { procedures::null(*rpc, [&](Status got, Nothing) { status = got; }); }, [](const std::string&) {});
   REQUIRE(lab.loop.run_until([&] { return status.has_value(); }));
   CHECK(*status == Status::timeout);
   CHECK(rpc->waiting() == 0);
