@@ -114,7 +114,7 @@ bool Connection::is_root(const Handle& handle) const noexcept {
 void Connection::choose(std::size_t export_index, const std::optional<Handle>& root) {
   assert(thread_.is_current());
   MountState& mount = mounts_.at(export_index);
-  mount.is_chosen = mount.root && mount.root == root;
+  mount.is_chosen = is_ready() && mount.root && mount.root == root;
 }
 
 void Connection::doubt_roots() {

@@ -65,8 +65,11 @@ class Connection {
     return mounts_.at(export_index).root;
   }
   [[nodiscard]] bool is_root(const Handle& handle) const noexcept;
-  // Whether requests for the export may be started, because its root here is the one that the client has chosen.
-  [[nodiscard]] bool serves(std::size_t export_index) const { return is_ready() && mounts_.at(export_index).is_chosen; }
+  // Whether requests for the export may be started: it is ready, and its root is that of the cluster.
+  [[nodiscard]] bool serves(std::size_t export_index) const {
+    assert(thread_.is_current());
+    return mounts_.at(export_index).is_chosen;
+  }
   // Tells which root the export has on the cluster; its owner calls it after each change.
   void choose(std::size_t export_index, const std::optional<Handle>& root);
   // The status of the last attempt to mount the export; ok before the first.
