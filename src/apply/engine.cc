@@ -36,6 +36,7 @@ Engine::Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& cloc
       clock_{clock},
       exports_{exports},
       states_{states_for(config)},
+      mounts_(exports.size()),
       pipeline_{client, exports.size(), [this] { advance(); }},
       resolver_{client, pipeline_, clock, config, exports, registry},
       updates_{backlog, clock, config,    exports,   policy,  registry,
@@ -100,15 +101,22 @@ void Engine::advance() {
 // Takes up more work, by turns of scans and of the backlog; false if there is none, or enough.
 bool Engine::take() {
   if (stopping_ || pipeline_.room() == 0) return false;
-  std::size_t held = 0;
-  for (const auto& state : states_) held += state.breaker.held();
   const std::size_t most = std::min(kAhead * pipeline_.width(), updates_.most());
-  const std::size_t busy = updates_.size() - held + scans_.expected();
+  const std::size_t busy = working() + scans_.expected();
   if (busy > most / 2) return false;
   const std::size_t limit = most - busy;
   is_scans_turn_ = !is_scans_turn_;
   if (is_scans_turn_) return go_on_scanning(limit) || take_slice(limit);
   return take_slice(limit) || go_on_scanning(limit);
+}
+
+// Entries in work that may go on: those of an export that no server has mounted wait for one.
+std::size_t Engine::working() const {
+  std::size_t count = 0;
+  for (std::size_t export_index = 0; export_index < states_.size(); ++export_index) {
+    if (mounts_[export_index].is_there) count += updates_.size(export_index) - states_[export_index].breaker.held();
+  }
+  return count;
 }
 
 // Returns whether a scan could take its next step. Gives back to the backlog the entries of exports that get no work.
@@ -180,16 +188,24 @@ std::size_t Engine::share(std::size_t export_index, std::size_t limit) const {
 // After every take(): what was taken knows of all moves up to now, so must the handles.
 void Engine::forget_changed() {
   const auto changed = backlog_.take_invalidations();
-  const auto forget = [this](std::string_view path) {
-    resolver_.forget(path);
-    scans_.forget(path);
-    updates_.forget(path);
-  };
   if (changed.everything) return forget("/");
   for (const auto& path : changed.paths) forget(path);
 }
 
+void Engine::forget(std::string_view path) {
+  resolver_.forget(path);
+  scans_.forget(path);
+  updates_.forget(path);
+}
+
 void Engine::watch(std::size_t export_index, Clock::Instant now) {
+  auto& mount = mounts_[export_index];
+  const auto root = client_.root(export_index);
+  mount.is_there = root.has_value();
+  if (root && root != mount.root) {
+    if (mount.root) forget(exports_.path(export_index));  // whose handles are of another tree
+    mount.root = root;
+  }
   auto& breaker = states_[export_index].breaker;
   breaker.tick(now);
   if (client_.root(export_index) && breaker.root_probe_due(now)) probe_root(export_index, now);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <random>
+#include <string_view>
 #include <vector>
 
 #include "apply/directory_scan.h"
@@ -54,13 +55,20 @@ class Engine {
   }
 
  private:
+  struct Mount {
+    std::optional<nfs::Handle> root;  // the last one
+    bool is_there = false;
+  };
+
   bool take();
   bool take_slice(std::size_t limit);
   bool take_probe(std::size_t export_index, Clock::Instant now);
   void advance();
   bool go_on_scanning(std::size_t limit);
   [[nodiscard]] std::size_t share(std::size_t export_index, std::size_t limit) const;
+  [[nodiscard]] std::size_t working() const;
   void forget_changed();
+  void forget(std::string_view path);
   void watch(std::size_t export_index, Clock::Instant now);
   [[nodiscard]] std::optional<Reason> state(std::size_t export_index) const;
   void probe_root(std::size_t export_index, Clock::Instant now);
@@ -71,6 +79,7 @@ class Engine {
   const Clock& clock_;
   const Exports& exports_;
   std::vector<ExportState> states_;        // by export
+  std::vector<Mount> mounts_;              // likewise, as last seen
   std::vector<ExportReporter> reporters_;  // likewise
   Pipeline pipeline_;
   Resolver resolver_;

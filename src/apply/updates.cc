@@ -65,6 +65,7 @@ Updates::Updates(backlog::Backlog& backlog, const Clock& clock, const NfsConfig&
       policy_{policy},
       dry_run_{dry_run},
       outcomes_{registry},
+      counts_(exports.size()),
       max_rate_{config.max_rate},
       rate_limiter_{config.max_rate},
       most_paced_{most_paced(config.max_rate)},
@@ -101,7 +102,13 @@ Task& Updates::create(std::size_t export_index, std::shared_ptr<const std::strin
   task.directory = std::move(directory);
   task.entry = std::move(entry);
   task.taken = states_[export_index].breaker.stamp();
+  ++counts_[export_index];
   return task;
+}
+
+void Updates::erase(Task& task) {
+  --counts_[task.export_index];
+  tasks_.erase(task.self);
 }
 
 void Updates::begin(std::size_t export_index, std::shared_ptr<const std::string> directory, backlog::Entry entry) {
@@ -263,7 +270,7 @@ bool Updates::stays(Task& task, const nfs::Attributes& attributes) {
   if (task.kind == Kind::repair) {
     if (attributes.atime == task.found.atime && attributes.ctime == task.found.ctime) return false;
     leave_if_held(task);
-    tasks_.erase(task.self);
+    erase(task);
     return true;
   }
   if (is_forward(task, attributes)) return false;
@@ -286,7 +293,7 @@ bool Updates::stays(Task& task, const nfs::Attributes& attributes) {
   leave_if_held(task);
   settle(task);
   outcomes_.unchanged();
-  tasks_.erase(task.self);
+  erase(task);
   return true;
 }
 
@@ -371,7 +378,7 @@ void Updates::was_set(Task& task, Status status, const std::optional<nfs::Attrib
       leave(task.object);
       // Its atime is not worth the risk of a SETATTR without a guard.
       if (task.kind != Kind::entry && !task.update.is_guarded()) return failed(task, status, *task.directory);
-      if (task.kind == Kind::repair) return void(tasks_.erase(task.self));
+      if (task.kind == Kind::repair) return erase(task);
       return look_again(task);
   }
 }
@@ -400,6 +407,8 @@ void Updates::remember(const Task& task, const std::optional<nfs::Attributes>& a
   const bool pays = !name.empty() && task.entry.time - task.found.atime <= HotFileCache::kTtl;
   if (pays && task.update.went_smoothly() && !task.is_doubtful) {
     hot_files_.learn(*task.directory, name, {task.object, *after}, task.looked);
+  } else {
+    hot_files_.drop(*task.directory, name);  // the attributes of before
   }
 }
 

@@ -81,12 +81,14 @@ class Updates {
 
   // The most tasks that nfs.max_rate makes sense of.
   [[nodiscard]] std::size_t most() const noexcept { return most_paced_; }
+  [[nodiscard]] std::size_t size(std::size_t export_index) const { return counts_.at(export_index); }
   [[nodiscard]] std::size_t size() const noexcept {
     assert(thread_.is_current());
     return tasks_.size();
   }
 
  private:
+  void erase(Task& task);
   Task& create(std::size_t export_index, std::shared_ptr<const std::string> directory, backlog::Entry entry);
   void go_on_repairing(Task& task);
   void locate(Task& task);
@@ -133,6 +135,7 @@ class Updates {
   HotFileCache hot_files_;
   std::pmr::unsynchronized_pool_resource memory_;
   std::pmr::list<Task> tasks_{&memory_};
+  std::vector<std::size_t> counts_;  // of tasks, by export
   // Objects with a SETATTR in flight, and the tasks that wait for its end to look again.
   boost::unordered_flat_map<nfs::Handle, std::vector<Task*>, std::hash<nfs::Handle>> setting_;
   std::size_t max_rate_;

@@ -33,7 +33,7 @@ bool name_is_gone(Status status) noexcept {
 void Updates::carry_out(const Breaker::Verdicts& verdicts) {
   for (Task* task : verdicts.fail) {
     if (name_is_gone(task->status) && backlog_.reconsider(task->entry.ticket)) {
-      tasks_.erase(task->self);
+      erase(*task);
     } else {
       fail(*task);
     }
@@ -53,13 +53,13 @@ void Updates::failed(Task& task, Status status, std::string_view where) {
   }
   if (task.kind != Kind::entry) {
     if (task.kind == Kind::root_probe && outcome == Outcome::denied) breaker.root_denied(status, now);
-    tasks_.erase(task.self);
+    erase(task);
     return;
   }
   task.status = status;
   if (name_is_gone(status) && backlog_.reconsider(task.entry.ticket)) {
     breaker.undecided(now);
-    tasks_.erase(task.self);
+    erase(task);
     return;
   }
   switch (outcome) {
@@ -122,7 +122,7 @@ void Updates::retry(Task& task, bool limited) {
 
 void Updates::put_back(Task& task, Clock::Duration delay, const backlog::Retry& retry) {
   backlog_.put_back(task.entry.ticket, clock_.now() + delay, retry);
-  tasks_.erase(task.self);
+  erase(task);
 }
 
 void Updates::applied(Task& task) {
@@ -138,13 +138,13 @@ void Updates::applied(Task& task) {
     settle(task);
     outcomes_.applied();
   }
-  tasks_.erase(task.self);
+  erase(task);
 }
 
 void Updates::fail(Task& task) {
   settle(task);
   outcomes_.failed(task.status, *task.directory, task.entry.name);
-  tasks_.erase(task.self);
+  erase(task);
 }
 
 // Before its outcome is counted: it is pending no more.

@@ -450,6 +450,41 @@ TEST_CASE("AServerWhoseRepliesAreWrongIsAskedOnce", "[apply]") {
   CHECK(stage.client.count(Procedure::getattr) == 1);
 }
 
+TEST_CASE("ATreeThatIsExportedInPlaceOfAnotherIsLookedUpAnew", "[apply]") {
+  Stage stage{{"/exp"}};
+  stage.client.make_file("/exp/d/f");
+  stage.access("/exp/d/f", 5);
+  stage.run();
+  stage.client.rename("/exp", "/old");
+  stage.client.make_file("/exp/d/f");
+  stage.access("/exp/d/f", 7);
+  stage.run();
+  CHECK(stage.client.atime("/old/d/f") == at(5));
+  CHECK(stage.client.atime("/exp/d/f") == at(7));
+}
+
+TEST_CASE("AnExportThatIsTakenBackUnderLoadHoldsNoOtherUp", "[apply]") {
+  Stage stage{{"/a", "/b"}};
+  stage.client.limit = 8;
+  for (int i = 0; i < 200; ++i) {
+    stage.client.make_file("/a/" + std::to_string(i / 4) + "/" + std::to_string(i));
+    stage.access("/a/" + std::to_string(i / 4) + "/" + std::to_string(i), 5);
+  }
+  stage.engine.pump();
+  stage.client.mounts[0] = Status::acces;
+  while (stage.client.outstanding() > 0) stage.client.complete_oldest(Status::lost, FakeClient::Execution::never);
+  for (int i = 0; i < 50; ++i) {
+    stage.client.make_file("/b/" + std::to_string(i));
+    stage.access("/b/" + std::to_string(i), 5);
+  }
+  stage.run_for(seconds{5});
+  CHECK(stage.applied() == 50);
+  stage.client.mounts[0] = Status::ok;
+  stage.run_for(minutes{1});
+  CHECK(stage.applied() == 250);
+  CHECK(stage.adds_up());
+}
+
 TEST_CASE("AnHourWithoutServersCostsNothingButTheBacklog", "[apply]") {
   Stage stage;
   for (int i = 0; i < 10'000; ++i) {

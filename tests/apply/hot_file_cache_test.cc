@@ -61,6 +61,24 @@ TEST_CASE("AFileThatIsAccessedSeldomIsNotRemembered", "[apply]") {
   CHECK(stage.client.count(Procedure::lookup, "/d/h") == 3);
 }
 
+TEST_CASE("AfterALongStepOfAnotherRequestItIsLookedUp", "[apply]") {
+  Hot stage;
+  stage.clock.advance(HotFileCache::kTtl - std::chrono::milliseconds{500});
+  for (int i = 0; i < 20; ++i) {  // so that the directory is read
+    stage.client.make_file("/d/" + std::to_string(i));
+    stage.access("/d/" + std::to_string(i), 20);
+  }
+  stage.access_and_run("/d/f", 20);
+  REQUIRE(stage.client.count(Procedure::readdirplus) > 0);
+  stage.client.requests.clear();
+  stage.access_and_run("/d/f", 21);
+  for (const auto& request : stage.client.requests) {
+    CHECK((request.procedure != Procedure::setattr || request.path != "/d/f" || request.atime == at(21)));
+  }
+  CHECK(stage.client.requests.size() == 2);
+  CHECK(stage.client.atime("/d/f") == at(21));
+}
+
 TEST_CASE("NothingIsUnchangedWithoutALook", "[apply]") {
   Hot stage;
   stage.access_and_run("/d/f", 2);
