@@ -36,7 +36,7 @@ Engine::Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& cloc
       clock_{clock},
       exports_{exports},
       states_{states_for(config)},
-      mounts_(exports.size()),
+      trees_(exports.size()),
       pipeline_{client, exports.size(), [this] { advance(); }},
       resolver_{client, pipeline_, clock, config, exports, registry},
       updates_{backlog, clock, config,    exports,   policy,  registry,
@@ -114,7 +114,7 @@ bool Engine::take() {
 std::size_t Engine::working() const {
   std::size_t count = 0;
   for (std::size_t export_index = 0; export_index < states_.size(); ++export_index) {
-    if (mounts_[export_index].is_there) count += updates_.size(export_index) - states_[export_index].breaker.held();
+    if (trees_[export_index].is_there) count += updates_.size(export_index) - states_[export_index].breaker.held();
   }
   return count;
 }
@@ -199,12 +199,12 @@ void Engine::forget(std::string_view path) {
 }
 
 void Engine::watch(std::size_t export_index, Clock::Instant now) {
-  auto& mount = mounts_[export_index];
+  auto& tree = trees_[export_index];
   const auto root = client_.root(export_index);
-  mount.is_there = root.has_value();
-  if (root && root != mount.root) {
-    if (mount.root) forget(exports_.path(export_index));  // whose handles are of another tree
-    mount.root = root;
+  tree.is_there = root.has_value();
+  if (root && root != tree.root) {
+    if (tree.root) forget(exports_.path(export_index));  // whose handles are of another tree
+    tree.root = root;
   }
   auto& breaker = states_[export_index].breaker;
   breaker.tick(now);

@@ -55,7 +55,7 @@ class Engine {
   }
 
  private:
-  struct Mount {
+  struct Tree {
     std::optional<nfs::Handle> root;  // the last one
     bool is_there = false;
   };
@@ -79,7 +79,7 @@ class Engine {
   const Clock& clock_;
   const Exports& exports_;
   std::vector<ExportState> states_;        // by export
-  std::vector<Mount> mounts_;              // likewise, as last seen
+  std::vector<Tree> trees_;                // likewise, as last seen
   std::vector<ExportReporter> reporters_;  // likewise
   Pipeline pipeline_;
   Resolver resolver_;
