@@ -7,11 +7,13 @@ import shutil
 import time
 import unittest
 
+import foreign
 import lab
 from lab import SECOND
 
 OLD = 1_000_000_000 * SECOND  # when the files of a test were last accessed and modified before it
 NUMBER = itertools.count()
+needs_own_server = unittest.skipIf(foreign.PLACE, "needs a server that may be killed and changed")
 
 
 class Case(unittest.TestCase):
@@ -31,7 +33,7 @@ class Case(unittest.TestCase):
 
     @classmethod
     def make_server(cls):
-        return lab.foreign_server() or lab.Ganesha(cls.scratch)
+        return foreign.server(cls.scratch)
 
     def setUp(self):
         self.files = self.server.files()
@@ -89,8 +91,8 @@ class Case(unittest.TestCase):
         return self.qatime(**settings).start()
 
     def expect_atimes(self, expected, limit=60):
-        """Waits until every path of {path: atime} has its atime."""
-        left = dict(expected)
+        """Waits until every path of {path: atime} has its atime, as the server keeps it."""
+        left = {path: self.server.kept(atime) for path, atime in expected.items()}
 
         def arrived():
             """Looks at some first: as long as they are wrong, the others are not worth a look."""
@@ -112,6 +114,15 @@ class Case(unittest.TestCase):
             self.fail(f"{len(left)} of {len(expected)} atimes are wrong, the first is {path}: "
                       f"{self.files.atimes([path])[0]}, not {wanted}")
 
+    def check_atimes(self, paths, atimes):
+        """They have them already, as the server keeps them."""
+        self.assertEqual(self.files.atimes(paths), [self.server.kept(atime) for atime in atimes])
+
+    @property
+    def tick(self):
+        """Records whose times differ by so much get other times on the server. Records have microseconds."""
+        return max(1000, self.server.granularity)
+
     def expect_mtimes(self, expected):
         """Of {path: mtime}, where the server can be asked for it."""
         if self.server.keeps_mtime:
@@ -127,7 +138,7 @@ class OwnServerCase(Case):
 
     @classmethod
     def setUpClass(cls):
-        if lab.foreign_server():
+        if foreign.PLACE:
             raise unittest.SkipTest("needs a server that may be killed and changed")
         super().setUpClass()
 
@@ -139,3 +150,8 @@ class OwnServerCase(Case):
 
 def now():
     return time.time_ns() // 1000 * 1000  # as precise as a cluster's records
+
+
+def later():
+    """A time after those that a server has just given to new files: its clock may be ahead, and may cut to two seconds."""
+    return now() + 5 * SECOND

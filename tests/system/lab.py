@@ -215,9 +215,12 @@ def is_stopped(pid):
 
 
 class Server:
-    """An NFSv3 server: where it is, what it exports."""
+    """An NFSv3 server: where it is, what it exports, and what it does with times."""
 
-    keeps_mtime = True
+    granularity = 1  # nanoseconds: times are cut to a multiple of it
+    latest = float("inf")  # and those behind it to this one
+    keeps_mtime = True  # when atime is set
+    sets_symlinks = True  # and not what they lead to
 
     def __init__(self, host, port, mount_port, export):
         self.host, self.port, self.mount_port, self.export = host, port, mount_port, export
@@ -225,17 +228,12 @@ class Server:
     def files(self):
         return Files(self)
 
+    def kept(self, time):
+        """A time as this server keeps it."""
+        return min(time - time % self.granularity, self.latest)
+
     def stop(self):
         pass
-
-
-def foreign_server():
-    """The server that QATIME_TEST_NFS="host:port:mountport:/export" names, or None."""
-    value = os.environ.get("QATIME_TEST_NFS")
-    if not value:
-        return None
-    host, port, mount_port, export = value.rsplit(":", 3)
-    return Server(host, int(port), int(mount_port), export)
 
 
 class Ganesha(Server):
@@ -268,6 +266,7 @@ class Ganesha(Server):
         self.paths = [self.export, *others]
         self.fsal = fsal
         self.keeps_mtime = fsal != "MEM"  # which sets the other time to now when one is set
+        self.sets_symlinks = fsal == "MEM"  # the other says yes to new times of a symlink, and leaves them as they are
         self.options = {"access": "RW", "squash": "no_root_squash", "privileged": "false", "krb5": "false",
                         "sec": "sys", "exported": True, **options}
         self.environment = dict(os.environ)

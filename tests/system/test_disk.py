@@ -62,7 +62,7 @@ class Disk(KeptCase):
     def expect_applied_since(self, kept):
         self.expect_all_applied({})
         for path, atime in zip(kept, self.files.atimes(kept)):
-            self.assertTrue(kept[path] <= atime <= self.times[path], path)
+            self.assertTrue(self.server.kept(kept[path]) <= atime <= self.times[path], path)
 
     @unittest.skipUnless(may_mount(), "only root can mount a small file system")
     def test_a_full_disk_that_has_room_again(self):

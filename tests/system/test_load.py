@@ -5,7 +5,7 @@ import os
 import random
 import threading
 
-from case import Case, now
+from case import Case, later
 from lab import record, send_tcp, send_udp
 
 FILES = 10_000
@@ -24,7 +24,7 @@ class Load(Case):
     def test_shuffled_duplicated_records_over_tcp_and_udp_leave_the_newest_times(self):
         paths = self.make(100, FILES // 100)
         mtimes = {path: mtime for path, (_, mtime) in zip(paths, self.files.times(paths))}
-        shuffle, base = random.Random(SEED), now()
+        shuffle, base = random.Random(SEED), later()
         accesses = [(path, base + 1000 * shuffle.randrange(1, 10**8)) for path in paths * (RECORDS * 9 // 10 // FILES)]
         newest = {}
         for path, time in accesses:
@@ -54,7 +54,7 @@ class Load(Case):
 
     def test_paced_datagrams_all_arrive(self):
         paths = self.make(1, 2000)
-        base = now()
+        base = later()
         times = {path: base + 1000 * index for index, path in enumerate(paths)}
         daemon = self.daemon()
         send_udp(daemon.udp_port, [record(path, time) for path, time in times.items()])
@@ -66,7 +66,7 @@ class Load(Case):
 
     def test_a_termination_loses_nothing_that_was_received(self):
         paths = self.make(10, 100)
-        base = now()
+        base = later()
         times = {path: base + 1000 * index for index, path in enumerate(paths)}
         daemon = self.daemon()
         send_tcp(daemon.port, [record(path, time) for path, time in times.items()], wait=False)

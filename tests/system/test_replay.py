@@ -14,7 +14,7 @@ import subprocess
 import unittest
 
 import lab
-from case import OLD, OwnServerCase, now
+from case import OLD, Case, needs_own_server, now
 from lab import SECOND, record, rfc3339, wait_until
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
@@ -47,7 +47,7 @@ class Summary:
             assert self[name] == sum(self.parts[name].values()), self.output
 
 
-class Replay(OwnServerCase):
+class Replay(Case):
     seconds = 2
 
     def start(self, qatime, *arguments, **options):
@@ -95,7 +95,7 @@ class Replay(OwnServerCase):
         lines += [record(gone, time + 1000, "fs_delete"), record(old, time - 2 * SECOND, "fs_rename", target=new)]
         summary, error = self.replay(self.write(lines))
         self.assertEqual(error, "")
-        self.assertEqual(self.files.atimes([kept, new]), [time - SECOND, time - 4 * SECOND])
+        self.check_atimes([kept, new], [time - SECOND, time - 4 * SECOND])
         self.expect_mtimes({kept: OLD, new: OLD})
         for name, value in {"moves": 1, "removals": 1, "accepted": 5, "coalesced": 2, "cancelled": 1, "applied": 2,
                             "failed": 0, "pending": 0}.items():
@@ -110,7 +110,7 @@ class Replay(OwnServerCase):
                   record(self.root, now() + 2 * 86400 * SECOND, "fs_tree_delete"),
                   record(self.root, time + 2000, "fs_rename", target="/")]
         summary, _ = self.replay(self.write(renamed + forged), self.write(renamed, "other.log"))
-        self.assertEqual(self.files.atimes([path]), [time])
+        self.check_atimes([path], [time])
         for name, value in {"moves": 2, "repeated": 1, "coalesced": 1, "cancelled": 0, "applied": 1}.items():
             self.assertEqual(summary[name], value, name)
         self.assertEqual(summary.parts["ignored"], {"protected": 2, "range": 1, "future": 1})
@@ -123,7 +123,7 @@ class Replay(OwnServerCase):
         gz.write_bytes(gzip.compress(packed[0] + b"\n" + plain[0][:20]) + gzip.compress(plain[0][20:]))
         summary, error = self.replay(self.write(plain), gz, "-", data=gzip.compress(piped[0]))
         self.assertEqual((error, summary["applied"], summary["coalesced"]), ("", 3, 1))
-        self.assertEqual(dict(zip(paths, self.files.atimes(paths))), times)
+        self.check_atimes(times, times.values())
 
     def test_every_sample(self):
         logs = sorted(DATA.glob("*.log"))
@@ -142,7 +142,7 @@ class Replay(OwnServerCase):
         log = self.write([line])
         os.utime(log, (0, 1_560_000_000))  # 2019-06-08
         self.replay(log)
-        self.assertEqual(self.files.atimes([path]), [1_559_832_748 * SECOND])
+        self.check_atimes([path], [1_559_832_748 * SECOND])
 
     def test_in_a_log_a_local_time_is_ahead_of_when_it_was_written(self):
         early, late, iso, zoned = paths = self.make_files("early", "late", "iso", "zoned")
@@ -155,9 +155,9 @@ class Replay(OwnServerCase):
         summary, error = self.replay(log)
         self.assertEqual(summary.parts["ignored"], {"future": 2})
         self.assertRegex(error, r"of node store-1, by 9 h 0 min: .*syslog\.rfc3164_timezone")
-        self.assertEqual(self.files.atimes(paths), [(written + 240) * SECOND, OLD, OLD, (written + 9 * 3600) * SECOND])
+        self.check_atimes(paths, [(written + 240) * SECOND, OLD, OLD, (written + 9 * 3600) * SECOND])
         self.replay(log, syslog__rfc3164_timezone="Asia/Tokyo")
-        self.assertEqual(self.files.atimes([late, iso]), [written * SECOND] * 2)
+        self.check_atimes([late, iso], [written * SECOND] * 2)
 
     def test_a_log_that_grows_is_read_by_now(self):
         first, last = self.make_files("first", "last")
@@ -176,7 +176,7 @@ class Replay(OwnServerCase):
                 file.write(b"2020-01-01T00:00:00 " + body % lab.quoted(last))
         summary, _ = self.end(process, 0)
         self.assertEqual(summary["ignored"], 0)
-        self.assertEqual(self.files.atimes([last]), [1_577_836_800 * SECOND])
+        self.check_atimes([last], [1_577_836_800 * SECOND])
 
     def test_only_records_of_the_period_count(self):
         before, first, middle, end, moved, kept, gone = paths = self.make_files("before", "first", "middle", "end",
@@ -193,7 +193,7 @@ class Replay(OwnServerCase):
         self.assertEqual(error, "")
         self.assertEqual(summary.parts["ignored"], {"period": 4, "operation": 1})
         self.assertEqual((summary["accepted"], summary["moves"], summary["removals"]), (4, 0, 0))
-        self.assertEqual(self.files.atimes(paths), [OLD, since, since + 1000, OLD, OLD, since + 1000, since + 2000])
+        self.check_atimes(paths, [OLD, since, since + 1000, OLD, OLD, since + 1000, since + 2000])
 
     def test_one_end_of_the_period_will_do(self):
         early, late = self.make_files("early", "late")
@@ -202,7 +202,7 @@ class Replay(OwnServerCase):
         for option, path, atime in (("--until", early, time - 1000), ("--since", late, time)):
             summary, _ = self.end(self.start(self.qatime(), option, rfc3339(time), log), 0)
             self.assertEqual((summary["applied"], summary.parts["ignored"]), (1, {"period": 1}))
-            self.assertEqual(self.files.atimes([path]), [atime])
+            self.check_atimes([path], [atime])
 
     def test_a_period_that_holds_nothing_is_refused(self):
         (path,) = self.make_files("file")
@@ -221,12 +221,12 @@ class Replay(OwnServerCase):
         self.expect_untouched(paths)
 
     def test_a_denied_access_fails_and_the_others_do_not(self):
-        if self.server.fsal != "VFS":
+        if not self.tree():
             self.skipTest("needs files whose owner can be changed")
         paths = self.make_files(*map(str, range(1000)))
         denied = paths[500]  # in the middle: where nothing succeeds behind it, it is tried again after a minute
         for path in set(paths) - {denied}:
-            os.chown(str(self.server.tree) + os.fsdecode(path), 12345, 12345)
+            os.chown(str(self.tree()) + os.fsdecode(path), 12345, 12345)
         time = now()
         summary, error = self.replay(self.write([record(path, time) for path in paths]), status=1, nfs__uid=12345,
                                      nfs__gid=12345)
@@ -244,7 +244,7 @@ class Replay(OwnServerCase):
         self.assertRegex(error, r"recorded\.log: .*cut off; what was read before counts")
         self.assertTrue(30 < summary["applied"] < 60, summary.output)
         self.assertEqual(summary["malformed"], 0)
-        self.assertEqual(self.files.atimes(paths[:30]), [time] * 30)
+        self.check_atimes(paths[:30], [time] * 30)
 
     def test_nothing_is_applied_when_a_log_is_not_there(self):
         (path,) = self.make_files("file")
@@ -274,8 +274,9 @@ class Replay(OwnServerCase):
         summary, error = self.replay(foreign, log, status=1)
         self.assertRegex(error, r"foreign\.log: none of its 11 lines is an audit record")
         self.assertEqual((summary["malformed"], summary["applied"]), (11, 1))
-        self.assertEqual(self.files.atimes([path]), [time])
+        self.check_atimes([path], [time])
 
+    @needs_own_server
     def test_it_fails_at_once_when_nothing_can_be_applied(self):
         log = self.write([record("/x", now())])
         port = lab.own_port()
@@ -300,6 +301,7 @@ class Replay(OwnServerCase):
             self.assertIn("nothing was applied", error)
         self.expect_untouched([path])
 
+    @needs_own_server
     def test_a_signal_while_it_applies_tells_what_is_left(self):
         process, terminal = self.halted(self.make_files("a", "b", "c"))
         process.send_signal(signal.SIGTERM)
@@ -307,6 +309,7 @@ class Replay(OwnServerCase):
         self.assertIn("3 accesses are left", shown)
         self.assertEqual((summary["applied"], summary["pending"]), (0, 3))
 
+    @needs_own_server
     def test_it_ends_when_nothing_gets_done(self):
         process, terminal = self.halted(self.make_files("a", "b", "c"), "--patience", "1s")
         summary, shown = self.end_on(terminal, process, 1)
@@ -318,6 +321,7 @@ class Replay(OwnServerCase):
         _, error = self.replay("--patience", "soon", self.write([]), status=2)
         self.assertIn("--patience must be a duration, like 10m", error)
 
+    @needs_own_server
     def test_an_outage_while_it_applies_is_waited_out(self):
         process, terminal = self.halted(self.make_files("a", "b", "c"))
         self.server.stop(signal.SIGKILL)
@@ -394,7 +398,7 @@ class Replay(OwnServerCase):
         self.assertEqual(summary["ignored"], RECORDS // 10)
         self.assertEqual(summary["applied"], len(newest))
         self.assertEqual(summary["failed"], summary.parts["failed"]["noent"])
-        self.assertEqual(dict(zip(newest, self.files.atimes(newest))), newest)
+        self.check_atimes(newest, newest.values())
 
 
 class Terminal:
