@@ -24,7 +24,7 @@ cd "$(dirname "$0")/.." || exit 1
 # The cheapest first. Those of the second line run beside those of the first, because most of them wait; tidy is there
 # so that both lines take as long.
 COMPILING="layering style format headers unit quickstart asan fuzz tsan static"
-WAITING="system page deploy container system-asan system-tsan tidy"
+WAITING="system page deploy container knfsd system-asan system-tsan tidy"
 STRANGER="layering style format headers unit system"
 LONG="files mutants"
 SUITES="$COMPILING $WAITING $LONG"
@@ -88,6 +88,8 @@ suite_system_asan() {
 
 suite_system_tsan() { build_tsan && without_aslr && system_tests tsan -k Load -k Faults -k EndToEnd.; }
 
+suite_knfsd() { build_gcc qatime nfs_files && use gcc && python3 tests/servers; }
+
 suite_page() { build_gcc && python_tests page test_page; }
 
 suite_quickstart() { sh conf/quickstart.sh; }
@@ -136,13 +138,16 @@ packages_of() {
     asan | fuzz | system-asan) echo clang-19 libclang-rt-19-dev ;;
   esac
   case $1 in
-    system*) echo rpcbind iproute2 openssl prometheus redis-server redis-tools ;;
+    system* | knfsd) echo rpcbind iproute2 openssl prometheus redis-server redis-tools ;;
     page) echo chromium ;;
     deploy) echo haproxy mandoc systemd python3-yaml util-linux openssl prometheus redis-server redis-tools ;;
     container) echo podman podman-compose buildah crun uidmap slirp4netns debootstrap catatonit passwd python3-yaml \
       util-linux redis-server redis-tools ;;
   esac
 }
+
+# Without these a suite is skipped.
+wanted_by() { case $1 in knfsd) [ "$(uname -m)" != x86_64 ] || echo qemu-system-x86 ;; esac; }
 
 # --- running them ----------------------------------------------------------------------------------------------------
 
@@ -253,6 +258,8 @@ main() {
   choose "$@"
   # shellcheck disable=SC2046,SC2086
   need $BUILD_PACKAGES $SERVER_PACKAGES python3 $(for suite in $asked; do packages_of "$suite"; done) || exit 1
+  # shellcheck disable=SC2046
+  need $(for suite in $asked; do wanted_by "$suite"; done) || echo "some packages are not to be had"
   # Its sudo cannot ask for a password: `timeout` keeps it from the terminal.
   case " $asked " in *" container "*) [ "$(id -u)" = 0 ] || sudo true ;; esac
   trap 'end_all; exit 1' INT TERM
