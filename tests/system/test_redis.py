@@ -4,6 +4,7 @@
 import os
 import pathlib
 import random
+import re
 import signal
 import struct
 import time
@@ -20,6 +21,7 @@ from redis_lab import IN_CLUSTERS, Cluster, Redis, Replicated, user_of_readme
 LONG = "QATIME_TEST_LONG" in os.environ
 AWAY = 60 if LONG else 3  # seconds
 SEED = int(os.environ.get("SEED", "1"))
+SHARDS = re.compile(r"works on .* shards")
 
 
 class SharedCase(Case):
@@ -168,7 +170,7 @@ class Shared(SharedCase):
         send_tcp(first.port, [record(path, when) for path, when in times.items()])
         wait_until(lambda: first.metrics()("backlog_committed") == len(times), "all to be on disk")
         first.kill()
-        wait_until(lambda: "works on 64 of 64 shards" in second.log.splitlines()[-1], "all shards to have an owner", 30)
+        wait_until(lambda: "works on 64 of 64 shards" in SHARDS.findall(second.log)[-1], "all shards to have an owner", 30)
         first.start()
         self.expect_atimes(times)
         for daemon in (first, second):
