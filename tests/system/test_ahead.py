@@ -27,7 +27,8 @@ class Ahead(Hangup):
     seconds = 12
 
     def state(self, daemon):
-        """(troubles, the first line of `qatime status`)."""
+        """(troubles, the first line of `qatime status`), once the server is there: before, that is a trouble, too."""
+        wait_until(lambda: daemon.metrics()("server_up") == 1, "a connection")
         url = f"http://127.0.0.1:{daemon.admin}"
         _, output, _ = daemon.run("status", "--admin", url)
         return json.loads(daemon.get("/status.json")[2])["troubles"], output.splitlines()[0]
