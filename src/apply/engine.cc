@@ -100,8 +100,9 @@ void Engine::advance() {
 
 // Takes up more work, by turns of scans and of the backlog; false if there is none, or enough.
 bool Engine::take() {
-  if (stopping_ || pipeline_.room() == 0) return false;
-  const std::size_t most = std::min(kAhead * pipeline_.width(), updates_.most());
+  const std::size_t room = stopping_ ? 0 : pipeline_.room();
+  if (room == 0) return false;
+  const std::size_t most = std::min(kAhead * (pipeline_.outstanding() + room), updates_.most());
   const std::size_t busy = working() + scans_.expected();
   if (busy > most / 2) return false;
   const std::size_t limit = most - busy;

@@ -93,8 +93,8 @@ class Pipeline {
     return room;
   }
 
-  // Returns how many requests the client can have in flight: those it has, and those it has room for.
-  [[nodiscard]] std::size_t width() const { return outstanding_ + room(); }
+  // Returns how many requests the client has in flight.
+  [[nodiscard]] std::size_t outstanding() const noexcept { return outstanding_; }
 
  private:
   void completed() {

@@ -149,7 +149,8 @@ void Updates::fail(Task& task) {
 
 // Before its outcome is counted: it is pending no more.
 void Updates::settle(const Task& task) {
-  states_[task.export_index].breaker.undecided(clock_.now());
+  auto& breaker = states_[task.export_index].breaker;
+  if (breaker.suspended()) breaker.undecided(clock_.now());
   backlog_.settle(task.entry.ticket);
 }
 

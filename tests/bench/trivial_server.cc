@@ -3,9 +3,10 @@
 //
 //   trivial_server PORT ENTRIES
 //
-// Serves MOUNT and NFS version 3 on 127.0.0.1:PORT until it is killed. Keeps nothing: every name is there, a handle is
-// a hash of the way to it, every atime is that of the epoch and every SETATTR succeeds. READDIRPLUS shows ENTRIES files
-// in any directory, named by the numbers from 0. Reads all there is and answers it in one write.
+// Serves MOUNT and NFS version 3 on 127.0.0.1:PORT until it is killed. Keeps nothing but atimes: every name is there, a
+// handle is a hash of the way to it, and every ctime is one second after the epoch. A SETATTR succeeds unless its guard
+// has another ctime. READDIRPLUS shows ENTRIES files in any directory, named by the numbers from 0. Reads all there is
+// and answers it in one write.
 
 #include <array>
 #include <cstddef>
@@ -92,6 +93,8 @@ struct Moment {
   std::uint32_t nanoseconds = 0;
 };
 
+constexpr Moment kCtime{1, 0};
+
 std::uint64_t child(std::uint64_t directory, std::string_view name) {
   return std::hash<std::string_view>{}(name) ^ (directory * 0x9E3779B97F4A7C15);
 }
@@ -110,7 +113,8 @@ void write_attributes(Writer& out, std::uint64_t id, Moment atime) {
   for (const std::uint32_t word : {1U, 0644U, 1U, 0U, 0U}) out.word(word);  // type, mode, links, uid, gid
   for (const std::uint64_t hyper : {std::uint64_t{0}, std::uint64_t{0}, std::uint64_t{0}, std::uint64_t{1}, id})
     out.hyper(hyper);
-  for (const std::uint32_t word : {atime.seconds, atime.nanoseconds, 0U, 0U, 1U, 0U}) out.word(word);
+  for (const std::uint32_t word : {atime.seconds, atime.nanoseconds, 0U, 0U, kCtime.seconds, kCtime.nanoseconds})
+    out.word(word);
 }
 
 Moment read_atime(Reader& in) {
@@ -138,6 +142,7 @@ class Service {
     Writer reply{out};
     for (const std::uint32_t word : {xid, 1U, 0U, 0U, 0U, 0U}) reply.word(word);  // accepted, no verifier, SUCCESS
     if (procedure == 0) return;
+    if (program != kMount && procedure == 2) return set(in, reply);
     reply.word(0);  // NFS3_OK, MNT3_OK
     if (program == kMount) return mounted(reply);
     nfs(procedure, in, reply);
@@ -153,15 +158,25 @@ class Service {
     reply.word(1);  // one flavor, AUTH_SYS
   }
 
+  // SETATTR.
+  void set(Reader& in, Writer& reply) {
+    constexpr std::uint32_t kNotSync = 10002;
+    const std::uint64_t id = id_of(in.opaque());
+    const Moment atime = read_atime(in);
+    if (in.word() == 2) in.word(), in.word();  // mtime
+    const bool is_guarded = in.word() == 1;
+    const bool is_in_sync = !is_guarded || (in.word() == kCtime.seconds && in.word() == kCtime.nanoseconds);
+    reply.word(is_in_sync ? 0 : kNotSync);
+    reply.word(0);
+    reply.word(is_in_sync ? 1 : 0);
+    if (is_in_sync) write_attributes(reply, id, atimes_[id] = atime);
+  }
+
   void nfs(std::uint32_t procedure, Reader& in, Writer& reply) {
     const std::uint64_t id = id_of(in.opaque());
     switch (procedure) {
       case 1:  // GETATTR
         return write_attributes(reply, id, atime(id));
-      case 2:  // SETATTR
-        reply.word(0);
-        reply.word(1);
-        return write_attributes(reply, id, atimes_[id] = read_atime(in));
       case 3: {  // LOOKUP
         const std::uint64_t found = child(id, in.opaque());
         write_handle(reply, found);
