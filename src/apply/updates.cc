@@ -346,6 +346,7 @@ void Updates::send(Task& task) {
     const bool is_ours = !is_entry || backlog_.is_ours(task.entry.ticket);
     if (!is_ours || is_doubtful(task)) {
       token.unused();
+      task.update.abandon(traits);
       leave(task.object);
       if (is_ours) return give_back(task);
       breaker.undecided(now);
@@ -396,8 +397,8 @@ void Updates::set_ended(Task& task, const std::optional<nfs::Attributes>& after)
   applied(task);
 }
 
-// What the server reported after a guarded SETATTR, of a file that is accessed so often that it pays, and that nobody
-// else has just changed.
+// Keeps the attributes that the server reported after a guarded SETATTR, of a file that is accessed so often that it
+// pays, and that nobody else has just changed.
 void Updates::remember(const Task& task, const std::optional<nfs::Attributes>& after) {
   const std::string& name = task.entry.name;
   const auto& traits = states_[task.export_index].traits;

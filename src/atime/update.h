@@ -60,6 +60,10 @@ class Update {
   // Takes in the reply to the SETATTR of next().
   [[nodiscard]] Next on_reply(nfs::Status status, const std::optional<nfs::Attributes>& after, Traits& traits,
                               Clock::Instant now);
+  // Takes in that the update ends without a reply to its last SETATTR, or without sending one.
+  void abandon(Traits& traits) noexcept {
+    if (proof_ != Proof::none) traits.guards.not_proven();
+  }
   // Takes in the attributes after Next::read_back. The update is done.
   void on_read_back(const nfs::Attributes& attributes, Traits& traits);
 

@@ -129,6 +129,12 @@ TEST_CASE("A guard that misses by a nanosecond shows whether guards are exact") 
     CHECK_FALSE(t.traits.guards.is_exact(kNow));
     CHECK(t.traits.guards.take_proof());
   }
+  SECTION("neither does an update that is given up") {
+    REQUIRE(t.reply(Status::not_sync) == Next::again);
+    t.update.abandon(t.traits);
+    CHECK_FALSE(t.traits.guards.is_exact(kNow));
+    CHECK(t.traits.guards.take_proof());
+  }
   SECTION("neither does an error, which is the outcome") {
     CHECK(t.reply(Status::perm) == Next::done);
     CHECK(t.update.status() == Status::perm);
