@@ -222,6 +222,19 @@ TEST_CASE("ADirectoryThatOthersSetAfterOurReadingKeepsTheirs", "[apply]") {
   CHECK(are_set(stage, 100));
 }
 
+TEST_CASE("ADirectoryThatOthersSetWhileItIsReadKeepsTheirs", "[apply]") {
+  Stage stage;
+  prepare(stage, 100, 100);
+  stage.client.script = [&](const FakeClient::Request& request) -> std::optional<Status> {
+    if (request.procedure == Procedure::readdirplus) stage.client.set_atime_of("/d", at(9));
+    return {};
+  };
+  stage.run();
+  CHECK(stage.client.atime("/d") == at(9));
+  CHECK(stage.client.count(Procedure::setattr, "/d") == 0);
+  CHECK(are_set(stage, 100));
+}
+
 TEST_CASE("ADirectoryGetsItsAtimeBackOverALostConnection", "[apply]") {
   Stage stage;
   stage.client.reads_at = at(1'000'000);
