@@ -48,6 +48,7 @@ class Storm {
     // A server whose guards are coarse, and one whose file system moves the atime of a directory that is read.
     stage_.client.guards_by_seconds = seed % 4 == 1;
     if (seed % 3 == 1) stage_.client.reads_at = at(1'000'000);
+    stage_.client.replies_are_slow = seed % 5 == 1;
     rage();
   }
 

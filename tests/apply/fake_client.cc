@@ -164,6 +164,9 @@ void FakeClient::start(std::size_t export_index, Outstanding request) {
   }
   request.request.export_index = export_index;
   requests.push_back(request.request);
+  if (replies_are_slow && request.object == 0) {
+    request.execute = [status = request.execute()] { return status; };
+  }
   outstanding_.push_back(std::move(request));
 }
 

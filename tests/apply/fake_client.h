@@ -62,6 +62,7 @@ class FakeClient final : public nfs::Client {
   bool guards_by_seconds = false;   // a guard is compared by whole seconds
   std::optional<Time> reads_at;     // READDIRPLUS sets the directory's atime to this
   bool pages_are_late = false;      // a page has the directory's attributes of before
+  bool replies_are_slow = false;    // all but SETATTR are executed when they are started
   bool wrong_replies = false;       // a reply to SETATTR has the atime of before
   bool attributes_in_setattr = true;
   std::chrono::nanoseconds unit{1};  // to which times are rounded down
