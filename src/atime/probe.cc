@@ -92,7 +92,7 @@ struct FirstRoot {
 Verdict probe_export(Session& session, const std::string& server, std::size_t export_index, std::uint32_t uid,
                      FirstRoot& first) {
   try {
-    const Verdict verdict = try_export(session, export_index, uid);
+    Verdict verdict = try_export(session, export_index, uid);
     const Handle root = session.root(export_index);
     if (!first.root) first = {root, server};
     if (!verdict.ok || root == first.root) return verdict;
