@@ -159,7 +159,7 @@ void DirectoryScans::turn(const Shared& scan, nfs::Status status, const nfs::Pag
 // the atime should have moved, a last look tells, and that for all directories of the export.
 void DirectoryScans::end_pages(const Shared& scan) {
   if (!scan->is_held) return;
-  if (scan->position.cookie == 0 || !would_move(*scan->before)) return release(*scan);
+  if (scan->position.cookie == 0 || !scan->before || !would_move(*scan->before)) return release(*scan);
   pipeline_.submit(scan->export_index, [this, scan](nfs::Client& client, Pipeline::Token token) {
     scan->request = std::move(token);
     client.getattr(scan->export_index, scan->handle,
@@ -179,10 +179,11 @@ void DirectoryScans::release(DirectoryScan& scan) {
 
 // Gives the directory its atime back if our reading has moved it. Others who set it move its ctime as well.
 bool DirectoryScans::repair_if_moved(DirectoryScan& scan, const std::optional<nfs::Attributes>& after) {
-  if (!scan.is_held || !after) return false;
-  if (after->atime == scan.before->atime || after->ctime != scan.before->ctime) return false;
+  const auto& before = scan.before;
+  if (!scan.is_held || !before || !after) return false;
+  if (after->atime == before->atime || after->ctime != before->ctime) return false;
   scan.is_held = false;  // until the repair has ended
-  callbacks_.repair(scan, scan.before->atime, *after);
+  callbacks_.repair(scan, before->atime, *after);
   auto& not_before = not_before_[scan.export_index];
   if (std::exchange(not_before, Clock::Instant::max()) != Clock::Instant::max()) {
     kLog.info(

@@ -21,9 +21,7 @@ constexpr std::size_t kSlice = 256;  // entries of one directory before others h
 constexpr std::size_t kAhead = 4;    // entries in work per request that can be outstanding; at half, more
 
 std::vector<ExportState> states_for(const NfsConfig& config) {
-  std::vector<ExportState> states;
-  for (std::size_t i = 0; i < config.exports.size(); ++i) states.push_back({Breaker{config.uid == 0}, {}});
-  return states;
+  return {config.exports.size(), ExportState{Breaker{config.uid == 0}, {}}};
 }
 
 }  // namespace

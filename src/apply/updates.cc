@@ -223,10 +223,9 @@ void Updates::read(Task& task) {
 }
 
 void Updates::was_read(Task& task, Status status, const std::optional<nfs::Attributes>& attributes) {
-  if (status == Status::ok && !attributes) status = Status::garbage;
-  if (status != Status::ok) {
+  if (status != Status::ok || !attributes) {
     leave_if_held(task);
-    return failed(task, status, *task.directory);
+    return failed(task, status == Status::ok ? Status::garbage : status, *task.directory);
   }
   if (task.phase != Phase::reading_back) return decide(task, *attributes);
   task.update.on_read_back(*attributes, states_[task.export_index].traits);
