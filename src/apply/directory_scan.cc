@@ -159,7 +159,8 @@ void DirectoryScans::turn(const Shared& scan, nfs::Status status, const nfs::Pag
 // the atime should have moved, a last look tells, and that for all directories of the export.
 void DirectoryScans::end_pages(const Shared& scan) {
   if (!scan->is_held) return;
-  if (scan->position.cookie == 0 || !scan->before || !would_move(*scan->before)) return release(*scan);
+  const auto& before = scan->before;
+  if (scan->position.cookie == 0 || !before || !would_move(*before)) return release(*scan);
   pipeline_.submit(scan->export_index, [this, scan](nfs::Client& client, Pipeline::Token token) {
     scan->request = std::move(token);
     client.getattr(scan->export_index, scan->handle,
