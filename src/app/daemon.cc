@@ -19,11 +19,9 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <fmt/core.h>
@@ -34,6 +32,7 @@
 #include "admin/routes.h"
 #include "app/address_file.h"
 #include "app/apply_loop.h"
+#include "app/loop.h"
 #include "app/service_manager.h"
 #include "app/watchdog.h"
 #include "backlog/local.h"
@@ -78,44 +77,6 @@ constexpr auto kNames = 2s;
 // How often the loops are asked whether they turn, at most, and how long one may be silent before it hangs.
 constexpr auto kAsk = 5s;
 constexpr auto kSilence = 60s;
-
-// A loop and the thread that runs it.
-class Loop {
- public:
-  // `thread_name` is what top(1) and ps(1) show. `failed` gets what ends the loop other than stop(), on
-  // the loop's thread.
-  Loop(const char* thread_name, std::function<void(std::exception_ptr)> failed)
-      : thread_name_{thread_name}, failed_{std::move(failed)} {}
-  Loop(const Loop&) = delete;
-  Loop& operator=(const Loop&) = delete;
-  ~Loop() { stop(); }
-
-  asio::io_context& io() noexcept { return io_; }
-
-  void start() {
-    thread_ = std::thread{[this] {
-      pthread_setname_np(pthread_self(), thread_name_);
-      try {
-        io_.run();
-      } catch (...) {
-        failed_(std::current_exception());
-      }
-    }};
-  }
-
-  // Ends the loop after the work at hand and waits for the thread.
-  void stop() {
-    io_.stop();
-    if (thread_.joinable()) thread_.join();
-  }
-
- private:
-  const char* thread_name_;
-  std::function<void(std::exception_ptr)> failed_;
-  asio::io_context io_{1};
-  asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
-  std::thread thread_;
-};
 
 // Every connection is a descriptor, and the usual soft limit is there for select(2), which nothing here uses.
 void raise_descriptor_limit() {
