@@ -5,7 +5,7 @@
 #
 # Where the analyzer may enter templates, those of fmt and Asio use up its budget for a function before it has come to
 # the end of ours: it takes six times as long and finds less. Unlike clang, clang-tidy shows what libstdc++ itself uses
-# that is deprecated. What holds for single files (their #includes and usings) is not looked at in a unit of several.
+# that is deprecated. A unit of several files does not show what holds for each alone (its #includes and usings).
 
 for argument; do
   [ "$argument" != -E ] || exec clang++-19 "$@"

@@ -69,13 +69,14 @@ void Breaker::denied(Task& task, nfs::Status status, std::string_view directory,
 }
 
 void Breaker::missing(Task& task, std::string_view component, Clock::Instant now) {
-  if (reason_) {
+  if (reason_ == Reason::mapping) {
     confirm(task);
-    if (reason_ == Reason::mapping) tried_.emplace(component);
-    return verdicts_.put_back.push_back(&task);
+    if (tried_.size() >= kMaxHeld) tried_.clear();
+    tried_.emplace(component);
   }
+  if (reason_) return verdicts_.put_back.push_back(&task);
   if (is_gone(component, now) || (found_ && now - *found_ < kMappingTrust)) {
-    gone_.insert_or_assign(std::string{component}, now);
+    note_gone(component, now);
     return verdicts_.fail.push_back(&task);
   }
   const auto witness = missing_components_.try_emplace(std::string{component}).first;
@@ -88,7 +89,7 @@ void Breaker::missing(Task& task, std::string_view component, Clock::Instant now
 void Breaker::unauthorized(Task& task, Clock::Instant now) {
   verdicts_.put_back.push_back(&task);
   if (!reason_) trip(Reason::auth, now);
-  is_confirmed_ = true;
+  if (reason_ == Reason::auth) is_confirmed_ = true;
 }
 
 void Breaker::root_denied(nfs::Status status, Clock::Instant now) {
@@ -227,12 +228,16 @@ void Breaker::settle_down() noexcept {
   next_probe_ = Clock::Instant::min();
 }
 
+void Breaker::note_gone(std::string_view component, Clock::Instant now) {
+  if (gone_.size() >= kMaxHeld) gone_.clear();
+  gone_.insert_or_assign(std::string{component}, now);
+}
+
 // The components that have been missing for that long are gone, with all who missed them.
 void Breaker::end_missing(Clock::Instant now, Clock::Duration age) {
-  if (gone_.size() >= kMaxHeld) gone_.clear();
   for (const Suspect& suspect : missing_) {
     if (now - suspect.since >= age && missing_components_.erase(suspect.component) > 0) {
-      gone_.insert_or_assign(suspect.component, now);
+      note_gone(suspect.component, now);
     }
   }
   std::erase_if(missing_, [this](const Suspect& suspect) {

@@ -138,6 +138,7 @@ class Breaker {
   void confirm(const Task& task) noexcept;
   void resume_if(bool right_reason, Stamp taken);
   void settle_down() noexcept;
+  void note_gone(std::string_view component, Clock::Instant now);
   void end_missing(Clock::Instant now, Clock::Duration age);
   static void release(Suspects& suspects, std::size_t count, std::vector<Task*>& to);
 

@@ -222,6 +222,18 @@ TEST_CASE("SeveralMissingFirstComponentsSuspend", "[apply]") {
   CHECK_FALSE(t.breaker.suspended());
 }
 
+TEST_CASE("WhatIsMissingConfirmsNoDenial", "[apply]") {
+  Bench t{.breaker = Breaker{false}};
+  t.denied(t.a, "/1");
+  t.denied(t.b, "/2");
+  t.denied(t.c, "/3");
+  REQUIRE(t.breaker.suspended() == Reason::denied);
+  t.d.taken = t.breaker.stamp();
+  t.missing(t.d, "gone");
+  t.breaker.unauthorized(t.d, t.clock.now());
+  CHECK_FALSE(t.breaker.confirmed());
+}
+
 TEST_CASE("MuchBelowOneMissingComponentIsOneWitness", "[apply]") {
   Bench t;
   t.breaker.found(t.breaker.stamp(), t.clock.now());
