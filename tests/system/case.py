@@ -36,9 +36,20 @@ class Case(unittest.TestCase):
         return foreign.server(cls.scratch)
 
     def setUp(self):
+        self.programs = []
         self.files = self.server.files()
         self.root = f"/qatime-test-{os.getpid()}-{next(NUMBER)}"
         self.make_directory(self.root)
+
+    def _callTestMethod(self, method):
+        try:
+            super()._callTestMethod(method)
+        except unittest.SkipTest:
+            raise
+        except Exception as error:
+            for note in map(lab.Qatime.last_words, self.programs):
+                error.add_note(note)
+            raise
 
     def make_directory(self, path):
         with self.files as files:
@@ -85,6 +96,7 @@ class Case(unittest.TestCase):
         """The program, configured; keys with `__` for the dot. A daemon that still runs at the end is killed."""
         made = lab.Qatime(self.scratch, self.server, {key.replace("__", "."): value for key, value in settings.items()})
         self.addCleanup(made.kill)
+        self.programs.append(made)
         return made
 
     def daemon(self, **settings):

@@ -505,6 +505,14 @@ class Qatime:
             self.process.kill()
             self.process.wait()
 
+    def last_words(self, size=3000):
+        """What is to be known of it when a test has failed."""
+        if not self.process:
+            return "qatime was not started as a daemon"
+        status = self.process.poll()
+        state = "still runs" if status is None else f"has ended with status {status}"
+        return f"qatime {state}, and its log ends with:\n{self.log[-size:]}"
+
 
 class Counters:
     """What the daemon counted, from `qatime_name{label="value",...} N, ...`, which it logs at its end."""
