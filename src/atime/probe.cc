@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "nfs/libnfs_client.h"
 #include "nfs/name_lookup.h"
+#include "nfs/resolved_server.h"
 #include "nfs/session.h"
 
 namespace qatime::atime {

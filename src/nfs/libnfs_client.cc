@@ -12,24 +12,20 @@
 #include <fmt/core.h>
 
 #include "base/path.h"
-#include "base/url.h"
-#include "nfs/alarm.h"
 #include "nfs/connection.h"
 #include "nfs/logger.h"
-#include "nfs/name_lookup.h"
 #include "nfs/procedures.h"
+#include "nfs/resolved_server.h"
 #include "nfs/rpc.h"
 #include "telemetry/alerts.h"
 
 namespace qatime::nfs {
 
 namespace asio = boost::asio;
-using tcp = asio::ip::tcp;
 
 namespace {
 
-constexpr std::chrono::seconds kResolvePause{5};  // between two looks at one name
-constexpr std::chrono::seconds kRootsPause{5};    // from asking for roots that differ until that is said
+constexpr std::chrono::seconds kRootsPause{5};  // from asking for roots that differ until that is said
 
 // What keeps a name from being looked up, or ok.
 Status name_status(std::string_view name) {
@@ -76,182 +72,42 @@ class Awaited {
 
 }  // namespace
 
-std::string server_label(const std::string& address, std::uint16_t port) {
-  return port == 0 ? address : format_host_port(address, port);
-}
-
-struct LibnfsClient::Host {
-  Host(asio::io_context& io, std::string host, std::uint16_t service)
-      : name{std::move(host)}, port{service}, alarm{io} {}
-
-  std::string name;
-  std::uint16_t port;
-  bool is_numeric = false;
-  bool was_looked_up = false;  // or needs no lookup
-  std::vector<asio::ip::address> addresses;
-  std::string failure;                           // why the name could not be resolved, last tried
-  std::unique_ptr<NameLookup> lookup;            // while it is being resolved
-  std::chrono::steady_clock::time_point next{};  // when it may be resolved again
-  Alarm alarm;                                   // it takes long; after it: it may be tried again
-  log::Throttle failed;
-};
-
-struct LibnfsClient::ResolvedServer {
-  ResolvedServer(std::size_t order, const tcp::endpoint& endpoint, const std::string& label, const NfsConfig& config,
-                 metrics::Registry& registry)
-      : rank{order},
-        peer{endpoint,
-             label,
-             registry.gauge("qatime_server_up", "Whether an NFS server answers.", {"server", label}),
-             registry.counter("qatime_reconnects_total", "Attempts to connect to an NFS server again.",
-                              {"server", label}),
-             registry.gauge("qatime_server_window", "Requests that an NFS server may have at once.", {"server", label}),
-             CongestionWindow{config.max_in_flight}},
-        is_said_to_differ(config.exports.size()) {}
-
-  [[nodiscard]] bool answers() const {
-    return std::any_of(connections.begin(), connections.end(), [](const auto& each) { return each->is_ready(); });
-  }
-
-  // How many more requests may be started for the export.
-  [[nodiscard]] std::size_t room(std::size_t export_index) const {
-    const std::size_t share = peer.window.limit();
-    std::size_t waiting = 0;
-    std::size_t room = 0;
-    for (const auto& connection : connections) {
-      if (!connection->is_ready()) continue;
-      waiting += connection->rpc().waiting();
-      if (connection->serves(export_index)) room += connection->rpc().room();
-    }
-    return waiting < share ? std::min(room, share - waiting) : 0;
-  }
-
-  // Why this server does not give this export; nothing while that is not known.
-  [[nodiscard]] std::optional<std::string> trouble(std::size_t export_index, const std::string& target) const {
-    for (const auto& connection : connections) {
-      if (!connection->failure().empty()) return fmt::format("{}: {}", peer.label, connection->failure());
-      const Status status = connection->mount_status(export_index);
-      if (connection->is_ready() && status != Status::ok) {
-        return fmt::format("{}: export \"{}\": {}: {}", peer.label, log::escaped(target), nfs::name(status),
-                           advice(Purpose::mount, status));
-      }
-    }
-    return std::nullopt;
-  }
-
-  [[nodiscard]] bool serves(std::size_t export_index) const {
-    return std::ranges::any_of(connections, [&](const auto& each) { return each->serves(export_index); });
-  }
-
-  // Whether it gives the export with another root than the chosen one.
-  [[nodiscard]] bool differs(std::size_t export_index) const {
-    return std::ranges::any_of(connections, [&](const auto& each) {
-      return each->is_ready() && each->root(export_index) && !each->serves(export_index);
-    });
-  }
-
-  std::size_t rank;  // of its host in nfs.servers
-  Peer peer;
-  // The address of ours that the routes choose.
-  void look_at_route() { source = source_towards(*peer.endpoint.data(), peer.endpoint.size()); }
-
-  std::optional<Address> source{};
-  std::vector<std::unique_ptr<Connection>> connections;
-  std::vector<bool> is_said_to_differ;  // by export
-  log::Throttle differed;
-};
-
 LibnfsClient::LibnfsClient(asio::io_context& io, const NfsConfig& config, metrics::Registry& registry)
     : client_context_{std::make_unique<ClientContext>(io, config, registry)},
       registry_{registry},
+      directory_{*client_context_,
+                 [this] {
+                   follow_directory();
+                   take_change();
+                 }},
       roots_(config.exports.size()),
       roots_alarm_{io},
       life_{std::make_shared<char>()} {
   (void)std::signal(SIGPIPE, SIG_IGN);
-  for (const NfsConfig::Server& server : config.servers) {
-    auto& host =
-        *hosts_.emplace_back(std::make_unique<Host>(io, server.host, server.port != 0 ? server.port : config.port));
-    boost::system::error_code error;
-    const auto address = asio::ip::make_address(server.host, error);
-    host.is_numeric = !error;
-    host.was_looked_up = host.is_numeric;
-    if (host.is_numeric) {
-      host.addresses = {address};
-    } else {
-      resolve(host);
-    }
-  }
-  add_new_servers();
-  for (const auto& host : hosts_) host->alarm.detach();
+  follow_directory();
 }
 
 LibnfsClient::~LibnfsClient() = default;
 
-void LibnfsClient::resolve(Host& host) {
-  const auto begin = std::chrono::steady_clock::now();
-  const auto fail = [this, &host](const std::string& why) {
-    host.failure = why;
-    client_context_->alerts.raise("name", host.name, why);
-    kLog.warning(host.failed, "{}; trying again", why);
-  };
-  host.next = begin + kResolvePause;
-  host.lookup = std::make_unique<NameLookup>(client_context_->io, host.name, [this, &host, fail](const auto& result) {
-    host.lookup.reset();
-    host.was_looked_up = true;
-    host.alarm.cancel();
-    if (!result.failure.empty()) {
-      fail(result.failure);
-      resolve_later(host);
-    } else {
-      host.failure.clear();
-      client_context_->alerts.resolve("name", host.name);
-      host.addresses = result.addresses;
-      add_new_servers();
-    }
-    take_change();
-  });
-  // Nothing is to be done about it but to say so.
-  host.alarm.set(begin + client_context_->config.timeout, [&host, fail] { fail(NameLookup::no_answer(host.name)); });
-}
-
-void LibnfsClient::resolve_later(Host& host) {
-  if (host.lookup != nullptr) return;
-  host.alarm.set(host.next, [this, &host] { resolve(host); });
-}
-
-// Makes the servers those that the hosts' addresses name, but for one that is gone from its name and still answers.
-void LibnfsClient::add_new_servers() {
-  const auto is_wanted = [this](const std::unique_ptr<ResolvedServer>& server) {
-    return std::any_of(hosts_.begin(), hosts_.end(), [&](const auto& host) {
-      return host->port == server->peer.endpoint.port() &&
-             std::count(host->addresses.begin(), host->addresses.end(), server->peer.endpoint.address()) != 0;
-    });
-  };
+// Makes the servers those of the directory, but for one that is gone from it and still answers.
+void LibnfsClient::follow_directory() {
+  const auto locations = directory_.locations();
   std::erase_if(servers_, [&](const auto& server) {
-    const bool goes = !is_wanted(server) && !server->answers();
+    const bool is_wanted =
+        std::ranges::find(locations, server->peer.endpoint, &ServerDirectory::Location::endpoint) != locations.end();
+    const bool goes = !is_wanted && !server->answers();
     if (goes) client_context_->alerts.resolve("server", server->peer.label);
     return goes;
   });
-  for (std::size_t rank = 0; rank < hosts_.size(); ++rank) {
-    for (const auto& address : hosts_[rank]->addresses) add_server(rank, address);
-  }
+  for (const auto& [rank, endpoint] : locations) add_server(rank, endpoint);
 }
 
-void LibnfsClient::add_server(std::size_t rank, const asio::ip::address& address) {
-  const tcp::endpoint endpoint{address, hosts_[rank]->port};
+void LibnfsClient::add_server(std::size_t rank, const asio::ip::tcp::endpoint& endpoint) {
   const auto is_same = [&](const auto& server) { return server->peer.endpoint == endpoint; };
-  if (std::any_of(servers_.begin(), servers_.end(), is_same)) return;
+  if (std::ranges::any_of(servers_, is_same)) return;
   const auto at = std::ranges::upper_bound(servers_, rank, {}, [](const auto& each) { return each->rank; });
-  auto& server = **servers_.insert(
-      at, std::make_unique<ResolvedServer>(rank, endpoint, server_label(address.to_string(), endpoint.port()),
-                                           client_context_->config, registry_));
-  server.look_at_route();
-  for (std::size_t count = 0; count < client_context_->config.connections; ++count) {
-    server.connections.push_back(std::make_unique<Connection>(*client_context_, server.peer, [this, &server] {
-      server.look_at_route();
-      take_change();
-    }));
-  }
+  servers_.insert(
+      at, std::make_unique<ResolvedServer>(rank, endpoint, *client_context_, registry_, [this] { take_change(); }));
 }
 
 void LibnfsClient::take_change() {
@@ -261,11 +117,7 @@ void LibnfsClient::take_change() {
     peer.up.set(server->answers() ? 1 : 0);
   }
   const auto is_down = [](const auto& server) { return !server->answers(); };
-  if (std::any_of(servers_.begin(), servers_.end(), is_down)) {
-    for (const auto& host : hosts_) {
-      if (!host->is_numeric) resolve_later(*host);
-    }
-  }
+  if (std::ranges::any_of(servers_, is_down)) directory_.look_again();
   choose_roots();
   compare_roots(false);
   note_local_addresses();
@@ -323,7 +175,7 @@ void LibnfsClient::compare_roots(bool was_asked_again) {
 // The part that is known without a connection.
 LocalAddresses LibnfsClient::routes() const {
   LocalAddresses found;
-  found.is_complete = std::ranges::all_of(hosts_, [](const auto& host) { return host->was_looked_up; });
+  found.is_complete = directory_.is_complete();
   for (const auto& server : servers_) add(found, server->source);
   return found;
 }
@@ -357,13 +209,7 @@ Connection* LibnfsClient::roomiest(std::size_t export_index) const {
       best = server.get();
     }
   }
-  if (best == nullptr) return nullptr;
-  const auto room_of = [&](const auto& connection) {
-    return connection->serves(export_index) ? connection->rpc().room() : 0;
-  };
-  return std::max_element(best->connections.begin(), best->connections.end(),
-                          [&](const auto& a, const auto& b) { return room_of(a) < room_of(b); })
-      ->get();
+  return best == nullptr ? nullptr : &best->least_busy(export_index);
 }
 
 std::optional<Handle> LibnfsClient::root(std::size_t export_index) const {
@@ -446,10 +292,9 @@ std::optional<std::string> LibnfsClient::trouble(std::size_t export_index) const
   if (root(export_index)) return std::nullopt;
   std::string all;
   const auto add = [&all](const std::string& one) { all += (all.empty() ? "" : "; ") + one; };
-  for (const auto& host : hosts_) {
-    if (!host->failure.empty()) add(host->failure);
-    if (host->failure.empty() && host->addresses.empty()) return std::nullopt;
-  }
+  const auto failures = directory_.failures();
+  if (!failures) return std::nullopt;
+  for (const std::string& failure : *failures) add(failure);
   for (const auto& server : servers_) {
     const auto one = server->trouble(export_index, client_context_->config.exports.at(export_index).target);
     if (!one) return std::nullopt;

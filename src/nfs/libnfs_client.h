@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 
 #include "base/address.h"
 #include "base/thread_checker.h"
@@ -19,19 +20,14 @@
 #include "nfs/alarm.h"
 #include "nfs/client.h"
 #include "nfs/congestion_window.h"
+#include "nfs/server_directory.h"
 #include "telemetry/metrics.h"
-
-namespace boost::asio::ip {
-class address;  // NOLINT(readability-identifier-naming)
-}  // namespace boost::asio::ip
 
 namespace qatime::nfs {
 
 class Connection;
 struct ClientContext;
-
-// Returns a server's name in metrics, log lines and reports: its address, and the port of NFS unless it is 0.
-[[nodiscard]] std::string server_label(const std::string& address, std::uint16_t port);
+struct ResolvedServer;
 
 // Advice where servers give one export with different roots.
 inline constexpr std::string_view kOneCluster = "list servers of one cluster in nfs.servers";
@@ -88,13 +84,8 @@ class LibnfsClient final : public Client {
   [[nodiscard]] std::optional<std::string> trouble(std::size_t export_index) const;
 
  private:
-  struct Host;            // one entry of nfs.servers
-  struct ResolvedServer;  // one address
-
-  void resolve(Host& host);
-  void resolve_later(Host& host);
-  void add_new_servers();
-  void add_server(std::size_t rank, const boost::asio::ip::address& address);
+  void follow_directory();
+  void add_server(std::size_t rank, const boost::asio::ip::tcp::endpoint& endpoint);
   void take_change();
   void choose_roots();
   void compare_roots(bool was_asked_again);
@@ -113,7 +104,7 @@ class LibnfsClient final : public Client {
   std::function<void()> changed_;
   std::function<void(const LocalAddresses&)> local_addresses_changed_;
   LocalAddresses local_addresses_;
-  std::vector<std::unique_ptr<Host>> hosts_;
+  ServerDirectory directory_;
   std::vector<std::unique_ptr<ResolvedServer>> servers_;  // in the order of nfs.servers
   std::vector<std::optional<Handle>> roots_;              // by export
   bool roots_differ_ = false;

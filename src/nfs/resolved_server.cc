@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+#include "nfs/resolved_server.h"
+
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "base/url.h"
+#include "nfs/status.h"
+
+namespace qatime::nfs {
+
+namespace {
+
+std::string label_of(const boost::asio::ip::tcp::endpoint& endpoint) {
+  return server_label(endpoint.address().to_string(), endpoint.port());
+}
+
+}  // namespace
+
+std::string server_label(const std::string& address, std::uint16_t port) {
+  return port == 0 ? address : format_host_port(address, port);
+}
+
+ResolvedServer::ResolvedServer(std::size_t order, const boost::asio::ip::tcp::endpoint& endpoint,
+                               const ClientContext& client_context, metrics::Registry& registry,
+                               const std::function<void()>& changed)
+    : rank{order},
+      peer{endpoint,
+           label_of(endpoint),
+           registry.gauge("qatime_server_up", "Whether an NFS server answers.", {"server", label_of(endpoint)}),
+           registry.counter("qatime_reconnects_total", "Attempts to connect to an NFS server again.",
+                            {"server", label_of(endpoint)}),
+           registry.gauge("qatime_server_window", "Requests that an NFS server may have at once.",
+                          {"server", label_of(endpoint)}),
+           CongestionWindow{client_context.config.max_in_flight}},
+      is_said_to_differ(client_context.config.exports.size()) {
+  look_at_route();
+  for (std::size_t count = 0; count < client_context.config.connections; ++count) {
+    connections.push_back(std::make_unique<Connection>(client_context, peer, [this, changed] {
+      look_at_route();
+      changed();
+    }));
+  }
+}
+
+void ResolvedServer::look_at_route() { source = source_towards(*peer.endpoint.data(), peer.endpoint.size()); }
+
+bool ResolvedServer::answers() const {
+  return std::ranges::any_of(connections, [](const auto& each) { return each->is_ready(); });
+}
+
+std::size_t ResolvedServer::room(std::size_t export_index) const {
+  const std::size_t share = peer.window.limit();
+  std::size_t waiting = 0;
+  std::size_t room = 0;
+  for (const auto& connection : connections) {
+    if (!connection->is_ready()) continue;
+    waiting += connection->rpc().waiting();
+    if (connection->serves(export_index)) room += connection->rpc().room();
+  }
+  return waiting < share ? std::min(room, share - waiting) : 0;
+}
+
+Connection& ResolvedServer::least_busy(std::size_t export_index) const {
+  return **std::ranges::max_element(connections, {}, [&](const auto& connection) {
+    return connection->serves(export_index) ? connection->rpc().room() : 0;
+  });
+}
+
+std::optional<std::string> ResolvedServer::trouble(std::size_t export_index, const std::string& target) const {
+  for (const auto& connection : connections) {
+    if (!connection->failure().empty()) return fmt::format("{}: {}", peer.label, connection->failure());
+    const Status status = connection->mount_status(export_index);
+    if (connection->is_ready() && status != Status::ok) {
+      return fmt::format("{}: export \"{}\": {}: {}", peer.label, log::escaped(target), nfs::name(status),
+                         advice(Purpose::mount, status));
+    }
+  }
+  return std::nullopt;
+}
+
+bool ResolvedServer::serves(std::size_t export_index) const {
+  return std::ranges::any_of(connections, [&](const auto& each) { return each->serves(export_index); });
+}
+
+bool ResolvedServer::differs(std::size_t export_index) const {
+  return std::ranges::any_of(connections, [&](const auto& each) {
+    return each->is_ready() && each->root(export_index) && !each->serves(export_index);
+  });
+}
+
+}  // namespace qatime::nfs

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+#include "nfs/server_directory.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <utility>
+
+#include <boost/asio/io_context.hpp>
+
+#include "nfs/alarm.h"
+#include "nfs/logger.h"
+#include "nfs/name_lookup.h"
+#include "nfs/rpc.h"
+#include "telemetry/alerts.h"
+
+namespace qatime::nfs {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::chrono::seconds kResolvePause{5};  // between two looks at one name
+
+}  // namespace
+
+struct ServerDirectory::Host {
+  Host(asio::io_context& io, std::string host, std::uint16_t service)
+      : name{std::move(host)}, port{service}, alarm{io} {}
+
+  std::string name;
+  std::uint16_t port;
+  bool is_numeric = false;
+  bool was_looked_up = false;  // or needs no lookup
+  std::vector<asio::ip::address> addresses;
+  std::string failure;                 // why the name could not be resolved, last tried
+  std::unique_ptr<NameLookup> lookup;  // while it is being resolved
+  Clock::Instant next{};               // when it may be resolved again
+  Alarm alarm;                         // it takes long; after it: it may be tried again
+  log::Throttle failed;
+};
+
+ServerDirectory::ServerDirectory(const ClientContext& client_context, std::function<void()> changed)
+    : client_context_{client_context}, changed_{std::move(changed)} {
+  const NfsConfig& config = client_context.config;
+  for (const NfsConfig::Server& server : config.servers) {
+    auto& host = *hosts_.emplace_back(
+        std::make_unique<Host>(client_context.io, server.host, server.port != 0 ? server.port : config.port));
+    boost::system::error_code error;
+    const auto address = asio::ip::make_address(server.host, error);
+    host.is_numeric = !error;
+    host.was_looked_up = host.is_numeric;
+    if (host.is_numeric) {
+      host.addresses = {address};
+    } else {
+      resolve(host);
+    }
+  }
+  for (const auto& host : hosts_) host->alarm.detach();
+}
+
+ServerDirectory::~ServerDirectory() = default;
+
+void ServerDirectory::fail(Host& host, const std::string& why) {
+  host.failure = why;
+  client_context_.alerts.raise("name", host.name, why);
+  kLog.warning(host.failed, "{}; trying again", why);
+}
+
+void ServerDirectory::resolve(Host& host) {
+  const auto begin = std::chrono::steady_clock::now();
+  host.next = begin + kResolvePause;
+  host.lookup = std::make_unique<NameLookup>(client_context_.io, host.name, [this, &host](const auto& result) {
+    host.lookup.reset();
+    host.was_looked_up = true;
+    host.alarm.cancel();
+    if (!result.failure.empty()) {
+      fail(host, result.failure);
+      resolve_later(host);
+    } else {
+      host.failure.clear();
+      client_context_.alerts.resolve("name", host.name);
+      host.addresses = result.addresses;
+    }
+    changed_();
+  });
+  // Nothing is to be done about it but to say so.
+  host.alarm.set(begin + client_context_.config.timeout,
+                 [this, &host] { fail(host, NameLookup::no_answer(host.name)); });
+}
+
+void ServerDirectory::resolve_later(Host& host) {
+  if (host.lookup != nullptr) return;
+  host.alarm.set(host.next, [this, &host] { resolve(host); });
+}
+
+void ServerDirectory::look_again() {
+  for (const auto& host : hosts_) {
+    if (!host->is_numeric) resolve_later(*host);
+  }
+}
+
+std::vector<ServerDirectory::Location> ServerDirectory::locations() const {
+  std::vector<Location> all;
+  for (std::size_t rank = 0; rank < hosts_.size(); ++rank) {
+    for (const auto& address : hosts_[rank]->addresses) all.push_back({rank, {address, hosts_[rank]->port}});
+  }
+  return all;
+}
+
+bool ServerDirectory::is_complete() const {
+  return std::ranges::all_of(hosts_, [](const auto& host) { return host->was_looked_up; });
+}
+
+std::optional<std::vector<std::string>> ServerDirectory::failures() const {
+  std::vector<std::string> all;
+  for (const auto& host : hosts_) {
+    if (!host->failure.empty()) all.push_back(host->failure);
+    if (host->failure.empty() && host->addresses.empty()) return std::nullopt;
+  }
+  return all;
+}
+
+}  // namespace qatime::nfs
