@@ -40,11 +40,14 @@ DirectoryScans::DirectoryScans(backlog::Backlog& backlog, Pipeline& pipeline, Re
       exports_{exports},
       callbacks_{std::move(callbacks)},
       keeps_no_atimes_(exports.size(), false),
-      not_before_(exports.size(), enabled ? Clock::Instant::min() : Clock::Instant::max()) {}
+      not_before_(exports.size(), enabled ? Clock::Instant::min() : Clock::Instant::max()),
+      ready_(exports.size()),
+      expected_(exports.size()) {}
 
 std::optional<std::size_t> DirectoryScans::extra_entries(const backlog::Slice& slice) const {
   assert(thread_.is_current());
-  const std::size_t room = kMostEntries - entries_;
+  // With other exports, some is left for them, even if these entries stay for long.
+  const std::size_t room = (kMostEntries - entries_) / (exports_.size() > 1 ? 2 : 1);
   const std::size_t taken = slice.entries.size();
   if (taken + slice.left < kFewestNames || room < std::max(taken, kFewestNames)) return std::nullopt;
   if (clock_.now() < not_before_[slice.export_index] || scans_.contains(slice.directory)) return std::nullopt;
@@ -82,16 +85,17 @@ bool DirectoryScans::hold(DirectoryScan& scan) {
 
 // A scan is ready again, unless it has come to its end or was withdrawn.
 void DirectoryScans::go_on(const Shared& scan) {
-  if (!scan->wanted.empty()) return ready_.push_back(scan);
+  if (!scan->wanted.empty()) return ready_[scan->export_index].push_back(scan);
   const auto at = scans_.find(*scan->directory);
   if (at != scans_.end() && at->second == scan) scans_.erase(at);
 }
 
-bool DirectoryScans::step(std::size_t limit) {
+bool DirectoryScans::step(std::size_t export_index, std::size_t limit) {
   assert(thread_.is_current());
-  while (!ready_.empty()) {
-    const Shared scan = std::move(ready_.front());
-    ready_.pop_front();
+  auto& ready = ready_.at(export_index);
+  while (!ready.empty()) {
+    const Shared scan = std::move(ready.front());
+    ready.pop_front();
     if (scan->wanted.empty()) {  // withdrawn
       end_pages(scan);
       continue;
@@ -108,9 +112,10 @@ bool DirectoryScans::step(std::size_t limit) {
 }
 
 void DirectoryScans::expect(DirectoryScan& scan, std::size_t entries) {
-  expected_ -= scan.expected;
+  std::size_t& all = expected_[scan.export_index];
+  all -= scan.expected;
   scan.expected = std::min(entries, kMostExpected);
-  expected_ += scan.expected;
+  all += scan.expected;
 }
 
 void DirectoryScans::ask(const Shared& scan) {

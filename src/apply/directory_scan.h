@@ -108,9 +108,9 @@ class DirectoryScans {
   // Begins a scan. Precondition: extra_entries() returned a number for the slice.
   void begin(backlog::Slice slice, Breaker::Stamp taken);
 
-  // Takes the next step of one scan: asks for a page, or lets at most `limit` entries leave for LOOKUP. Returns false
-  // if no scan is ready.
-  bool step(std::size_t limit);
+  // Takes the next step of one scan of the export: asks for a page, or lets at most `limit` entries leave for LOOKUP.
+  // Returns false if no scan is ready.
+  bool step(std::size_t export_index, std::size_t limit);
 
   // Puts back all entries of this export.
   void withdraw(std::size_t export_index);
@@ -123,10 +123,10 @@ class DirectoryScans {
     assert(thread_.is_current());
     return entries_;
   }
-  // The entries expected from the requests in flight.
-  [[nodiscard]] std::size_t expected() const noexcept {
+  // The entries expected from the export's requests in flight.
+  [[nodiscard]] std::size_t expected(std::size_t export_index) const {
     assert(thread_.is_current());
-    return expected_;
+    return expected_.at(export_index);
   }
 
  private:
@@ -158,9 +158,9 @@ class DirectoryScans {
   std::vector<bool> keeps_no_atimes_;         // by export: reading a directory has left its atime as it was
   std::vector<Clock::Instant> not_before_;    // by export
   std::map<std::string_view, Shared> scans_;  // by directory
-  std::deque<Shared> ready_;                  // for a step
+  std::vector<std::deque<Shared>> ready_;     // by export, for a step
   std::size_t entries_ = 0;
-  std::size_t expected_ = 0;  // by scans that wait for their directory or a page
+  std::vector<std::size_t> expected_;  // by export: of scans that wait for their directory or a page
 };
 
 }  // namespace qatime::apply

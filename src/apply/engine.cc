@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The turns of work: which entries are taken up, and when. The steps of each entry are in updates.cc.
 //
+// Each export has work of its own, in proportion to the requests that the servers take for it. So one that is slow, or
+// does not answer, keeps no other waiting.
+//
 // Nothing recurses: a completion moves its task to its next request, which waits in the pipeline, and then starts what
 // there is room for.
 #include "apply/engine.h"
@@ -35,7 +38,7 @@ Engine::Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& cloc
       exports_{exports},
       states_{states_for(config)},
       trees_(exports.size()),
-      pipeline_{client, exports.size(), [this] { advance(); }},
+      pipeline_{client, exports.size(), [this](std::size_t export_index) { advance(export_index); }},
       resolver_{client, pipeline_, clock, config, exports, registry},
       updates_{backlog, clock, config,    exports,   policy,  registry,
                dry_run, seed,  pipeline_, resolver_, states_, [this] { forget_changed(); }},
@@ -60,7 +63,13 @@ void Engine::pump() {
   assert(thread_.is_current());
   const auto now = clock_.now();
   for (std::size_t export_index = 0; export_index < states_.size(); ++export_index) watch(export_index, now);
-  advance();
+  if (scans_.entries() > 0) forget_changed();  // work that is taken brings the news with it; a scan goes on without
+  for (std::size_t export_index = 0; export_index < states_.size(); ++export_index) carry_out_verdicts(export_index);
+  updates_.send_due();
+  pipeline_.run();
+  // The first in turn is another each time, because a backlog may have less than all could take.
+  for (std::size_t count = 0; count < states_.size(); ++count) go_on((first_ + count) % states_.size());
+  first_ = (first_ + 1) % states_.size();
 }
 
 std::optional<Clock::Instant> Engine::next_deadline() const {
@@ -70,10 +79,10 @@ std::optional<Clock::Instant> Engine::next_deadline() const {
   auto consider = [&](std::optional<Clock::Instant> at) {
     if (at && *at > now && (!next || *at < *next)) next = at;
   };
-  if (pipeline_.room() > 0) consider(backlog_.next_due());
+  consider(backlog_.next_due());
   consider(updates_.next_due());
   for (std::size_t export_index = 0; export_index < states_.size(); ++export_index) {
-    if (client_.root(export_index)) consider(states_[export_index].breaker.next_deadline());
+    if (trees_[export_index].is_there) consider(states_[export_index].breaker.next_deadline());
   }
   return next;
 }
@@ -84,76 +93,81 @@ void Engine::stop_taking() {
   for (std::size_t export_index = 0; export_index < states_.size(); ++export_index) scans_.withdraw(export_index);
 }
 
-void Engine::advance() {
-  for (auto& state : states_) {
-    if (state.breaker.has_verdicts()) updates_.carry_out(state.breaker.take_verdicts());
-  }
-  // Work that is taken brings the news with it; a scan goes on without.
+// After a completion: only that export may have need of more work.
+void Engine::advance(std::size_t export_index) {
+  carry_out_verdicts(export_index);
   if (scans_.entries() > 0) forget_changed();
-  do {
+  updates_.send_due();
+  pipeline_.run();
+  go_on(export_index);
+}
+
+void Engine::carry_out_verdicts(std::size_t export_index) {
+  auto& breaker = states_[export_index].breaker;
+  if (breaker.has_verdicts()) updates_.carry_out(breaker.take_verdicts());
+}
+
+// Takes up work of the export as long as there is some and it has not enough.
+void Engine::go_on(std::size_t export_index) {
+  while (take(export_index)) {
     updates_.send_due();
     pipeline_.run();
-  } while (take());
+  }
 }
 
 // Takes up more work, by turns of scans and of the backlog; false if there is none, or enough.
-bool Engine::take() {
-  const std::size_t room = stopping_ ? 0 : pipeline_.room();
-  if (room == 0) return false;
-  const std::size_t most = std::min(kAhead * (pipeline_.outstanding() + room), updates_.most());
-  const std::size_t busy = working() + scans_.expected();
-  if (busy > most / 2) return false;
-  const std::size_t limit = most - busy;
-  is_scans_turn_ = !is_scans_turn_;
-  if (is_scans_turn_) return go_on_scanning(limit) || take_slice(limit);
-  return take_slice(limit) || go_on_scanning(limit);
+bool Engine::take(std::size_t export_index) {
+  auto& enough = trees_[export_index].enough;
+  const std::size_t busy = working(export_index) + scans_.expected(export_index);
+  if (stopping_ || busy > enough / 2) return false;
+  // One at least, whose turn comes although others have all the room now.
+  const std::size_t requests =
+      std::max<std::size_t>(pipeline_.outstanding(export_index) + client_.room(export_index), 1);
+  enough = std::min(kAhead * requests, updates_.most());
+  if (busy > enough / 2) return false;
+  const std::size_t limit = enough - busy;
+  bool& is_scans_turn = trees_[export_index].is_scans_turn;
+  is_scans_turn = !is_scans_turn;
+  if (is_scans_turn) return go_on_scanning(export_index, limit) || take_slice(export_index, limit);
+  return take_slice(export_index, limit) || go_on_scanning(export_index, limit);
 }
 
-// Entries in work that may go on: those of an export that no server has mounted wait for one.
-std::size_t Engine::working() const {
-  std::size_t count = 0;
-  for (std::size_t export_index = 0; export_index < states_.size(); ++export_index) {
-    if (trees_[export_index].is_there) count += updates_.size(export_index) - states_[export_index].breaker.held();
-  }
-  return count;
+// Entries in work that may go on.
+std::size_t Engine::working(std::size_t export_index) const {
+  return updates_.size(export_index) - states_[export_index].breaker.held();
 }
 
-// Returns whether a scan could take its next step. Gives back to the backlog the entries of exports that get no work.
-bool Engine::go_on_scanning(std::size_t limit) {
-  for (std::size_t export_index = 0; export_index < states_.size(); ++export_index) {
-    const auto& breaker = states_[export_index].breaker;
-    if (!client_.root(export_index) || breaker.full() || breaker.suspended()) scans_.withdraw(export_index);
-  }
-  return scans_.step(std::min(limit, kSlice));
+// Whether the export gets other work than probes.
+bool Engine::is_open(std::size_t export_index) const {
+  const auto& breaker = states_[export_index].breaker;
+  return trees_[export_index].is_there && !breaker.full() && !breaker.suspended();
 }
 
-// Takes a slice of the export whose turn it is; false if there is none.
-bool Engine::take_slice(std::size_t most) {
+// Returns whether a scan could take its next step. Gives the entries back to the backlog if the export gets no work.
+bool Engine::go_on_scanning(std::size_t export_index, std::size_t limit) {
+  if (!is_open(export_index)) scans_.withdraw(export_index);
+  return scans_.step(export_index, std::min(limit, kSlice));
+}
+
+// Takes a slice of the export, or an entry that tries it; false if there is none.
+bool Engine::take_slice(std::size_t export_index, std::size_t limit) {
+  auto& breaker = states_[export_index].breaker;
   const auto now = clock_.now();
-  for (std::size_t tried = 0; tried < states_.size(); ++tried) {
-    const std::size_t export_index = std::exchange(next_export_, (next_export_ + 1) % states_.size());
-    auto& breaker = states_[export_index].breaker;
-    if (client_.root(export_index) && breaker.entry_probe_due(now)) {
-      if (take_probe(export_index, now)) return true;
-      continue;
-    }
-    const std::size_t limit = share(export_index, most);
-    if (limit == 0) continue;
-    backlog::Slice slice = backlog_.take(export_index, limit);
-    if (slice.entries.empty()) continue;
-    const bool is_hot = updates_.is_hot(slice.directory, slice.entries.front().name);
-    const auto more = is_hot ? std::nullopt : scans_.extra_entries(slice);
-    if (more) backlog_.take_more(slice, *more);
-    forget_changed();
-    if (more) {
-      scans_.begin(std::move(slice), breaker.stamp());
-      return true;
-    }
-    const auto directory = std::make_shared<const std::string>(std::move(slice.directory));
-    for (auto& entry : slice.entries) updates_.begin(export_index, directory, std::move(entry));
+  if (trees_[export_index].is_there && breaker.entry_probe_due(now)) return take_probe(export_index, now);
+  if (!is_open(export_index)) return false;
+  backlog::Slice slice = backlog_.take(export_index, std::min(limit, kSlice));
+  if (slice.entries.empty()) return false;
+  const bool is_hot = updates_.is_hot(slice.directory, slice.entries.front().name);
+  const auto more = is_hot ? std::nullopt : scans_.extra_entries(slice);
+  if (more) backlog_.take_more(slice, *more);
+  forget_changed();
+  if (more) {
+    scans_.begin(std::move(slice), breaker.stamp());
     return true;
   }
-  return false;
+  const auto directory = std::make_shared<const std::string>(std::move(slice.directory));
+  for (auto& entry : slice.entries) updates_.begin(export_index, directory, std::move(entry));
+  return true;
 }
 
 // Tries a suspended export with one entry that may show something new, or with its root where none waits.
@@ -175,13 +189,6 @@ bool Engine::take_probe(std::size_t export_index, Clock::Instant now) {
   updates_.begin(export_index, std::make_shared<const std::string>(std::move(slice.directory)),
                  std::move(slice.entries.front()));
   return true;
-}
-
-// How many entries the export may take now.
-std::size_t Engine::share(std::size_t export_index, std::size_t limit) const {
-  const auto& breaker = states_[export_index].breaker;
-  if (client_.room(export_index) == 0 || breaker.full() || breaker.suspended()) return 0;
-  return std::min(limit, kSlice);
 }
 
 // After every take(): what was taken knows of all moves up to now, so must the handles.
@@ -207,13 +214,13 @@ void Engine::watch(std::size_t export_index, Clock::Instant now) {
   }
   auto& breaker = states_[export_index].breaker;
   breaker.tick(now);
-  if (client_.root(export_index) && breaker.root_probe_due(now)) probe_root(export_index, now);
+  if (root && breaker.root_probe_due(now)) probe_root(export_index, now);
   reporters_[export_index].update(state(export_index), backlog_.pending(), now);
 }
 
 // Why the export gets no work.
 std::optional<Reason> Engine::state(std::size_t export_index) const {
-  if (client_.root(export_index)) return states_[export_index].breaker.confirmed();
+  if (trees_[export_index].is_there) return states_[export_index].breaker.confirmed();
   const Status status = client_.mount_status(export_index);
   if (status == Status::ok) return Reason::unreachable;
   return status == Status::auth ? Reason::auth : Reason::mount;

@@ -55,18 +55,23 @@ class Engine {
   }
 
  private:
+  // An export, as last seen.
   struct Tree {
     std::optional<nfs::Handle> root;  // the last one
     bool is_there = false;
+    std::size_t enough = SIZE_MAX;  // entries in work; at half of them it takes more
+    bool is_scans_turn = false;
   };
 
-  bool take();
-  bool take_slice(std::size_t limit);
+  void advance(std::size_t export_index);
+  void carry_out_verdicts(std::size_t export_index);
+  void go_on(std::size_t export_index);
+  bool take(std::size_t export_index);
+  bool take_slice(std::size_t export_index, std::size_t limit);
   bool take_probe(std::size_t export_index, Clock::Instant now);
-  void advance();
-  bool go_on_scanning(std::size_t limit);
-  [[nodiscard]] std::size_t share(std::size_t export_index, std::size_t limit) const;
-  [[nodiscard]] std::size_t working() const;
+  bool go_on_scanning(std::size_t export_index, std::size_t limit);
+  [[nodiscard]] std::size_t working(std::size_t export_index) const;
+  [[nodiscard]] bool is_open(std::size_t export_index) const;
   void forget_changed();
   void forget(std::string_view path);
   void watch(std::size_t export_index, Clock::Instant now);
@@ -79,14 +84,13 @@ class Engine {
   const Clock& clock_;
   const Exports& exports_;
   std::vector<ExportState> states_;        // by export
-  std::vector<Tree> trees_;                // likewise, as last seen
+  std::vector<Tree> trees_;                // likewise
   std::vector<ExportReporter> reporters_;  // likewise
   Pipeline pipeline_;
   Resolver resolver_;
   Updates updates_;
   DirectoryScans scans_;
-  std::size_t next_export_ = 0;  // next in turn
-  bool is_scans_turn_ = false;
+  std::size_t first_ = 0;  // export in the next turn
   bool stopping_ = false;
 };
 

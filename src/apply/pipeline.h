@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Requests of each export in the order in which they became ready, started while the client has room.
+// Requests of each export in the order in which they became ready, started while the client has room for it.
 #pragma once
 
-#include <algorithm>
 #include <cassert>
 #include <cstddef>
 #include <deque>
@@ -15,7 +14,7 @@
 
 namespace qatime::apply {
 
-// Thread: apply.
+// Exports take turns. One without room holds no other up. Thread: apply.
 class Pipeline {
  public:
   // One request that is outstanding. It ends once, by Completion or by unused(). Move-only; its owner keeps it until
@@ -23,10 +22,12 @@ class Pipeline {
   class Token {
    public:
     Token() = default;
-    Token(Token&& other) noexcept : pipeline_{std::exchange(other.pipeline_, nullptr)} {}
+    Token(Token&& other) noexcept
+        : pipeline_{std::exchange(other.pipeline_, nullptr)}, export_index_{other.export_index_} {}
     Token& operator=(Token&& other) noexcept {
       assert(pipeline_ == nullptr);
       pipeline_ = std::exchange(other.pipeline_, nullptr);
+      export_index_ = other.export_index_;
       return *this;
     }
     Token(const Token&) = delete;
@@ -34,81 +35,94 @@ class Pipeline {
     ~Token() = default;
 
     // Ends the token of a request that was not started.
-    void unused() noexcept { --std::exchange(pipeline_, nullptr)->outstanding_; }
+    void unused() noexcept { --std::exchange(pipeline_, nullptr)->queues_[export_index_].outstanding; }
 
    private:
     friend class Pipeline;
-    explicit Token(Pipeline& pipeline) noexcept : pipeline_{&pipeline} { ++pipeline.outstanding_; }
+    Token(Pipeline& pipeline, std::size_t export_index) noexcept : pipeline_{&pipeline}, export_index_{export_index} {
+      ++pipeline.queues_[export_index].outstanding;
+    }
 
     Pipeline* pipeline_ = nullptr;
+    std::size_t export_index_ = 0;
   };
 
   // The scope in which a request completes. At its end the pipeline goes on.
   class Completion {
    public:
-    explicit Completion(Token& token) noexcept : pipeline_{*std::exchange(token.pipeline_, nullptr)} {}
+    explicit Completion(Token& token) noexcept
+        : pipeline_{*std::exchange(token.pipeline_, nullptr)}, export_index_{token.export_index_} {}
     Completion(const Completion&) = delete;
     Completion& operator=(const Completion&) = delete;
-    ~Completion() { pipeline_.completed(); }
+    ~Completion() { pipeline_.completed(export_index_); }
 
    private:
     Pipeline& pipeline_;
+    std::size_t export_index_;
   };
 
   // Starts exactly one request, in whose completion the token gets a Completion. Or starts none and calls unused().
   using Request = std::function<void(nfs::Client&, Token)>;
 
-  // `go_on` is called after each completion.
-  Pipeline(nfs::Client& client, std::size_t exports, std::function<void()> go_on)
-      : client_{client}, go_on_{std::move(go_on)}, ready_(exports) {}
+  // `go_on` is called after each completion, with its export.
+  Pipeline(nfs::Client& client, std::size_t exports, std::function<void(std::size_t)> go_on)
+      : client_{client}, go_on_{std::move(go_on)}, queues_(exports) {}
 
   void submit(std::size_t export_index, Request request) {
     assert(thread_.is_current());
-    ready_[export_index].push_back(std::move(request));
+    auto& ready = queues_[export_index].ready;
+    if (ready.empty()) turns_.push_back(export_index);
+    ready.push_back(std::move(request));
   }
 
-  // Starts the requests that there is room for, of one export after the other.
+  // Starts the requests that there is room for.
   void run() {
     assert(thread_.is_current());
-    for (std::size_t idle = 0; idle < ready_.size(); next_ = (next_ + 1) % ready_.size()) {
-      auto& ready = ready_[next_];
-      if (ready.empty() || client_.room(next_) == 0) {
-        ++idle;
+    for (std::size_t blocked = 0; blocked < turns_.size() && !client_.is_full();) {
+      const std::size_t export_index = turns_.front();
+      turns_.pop_front();
+      if (!client_.has_room(export_index)) {
+        turns_.push_back(export_index);
+        ++blocked;
         continue;
       }
-      idle = 0;
-      const Request request = std::move(ready.front());
-      ready.pop_front();
-      request(client_, Token{*this});
+      blocked = 0;
+      start(export_index);
     }
   }
 
-  // Returns the room of the export that has most.
-  [[nodiscard]] std::size_t room() const {
-    assert(thread_.is_current());
-    std::size_t room = 0;
-    for (std::size_t export_index = 0; export_index < ready_.size(); ++export_index) {
-      room = std::max(room, client_.room(export_index));
-    }
-    return room;
-  }
+  [[nodiscard]] bool has_room(std::size_t export_index) const { return client_.has_room(export_index); }
 
-  // Returns how many requests the client has in flight.
-  [[nodiscard]] std::size_t outstanding() const noexcept { return outstanding_; }
+  // Returns how many requests for the export the client has in flight.
+  [[nodiscard]] std::size_t outstanding(std::size_t export_index) const noexcept {
+    return queues_[export_index].outstanding;
+  }
 
  private:
-  void completed() {
+  struct Queue {
+    std::deque<Request> ready;
+    std::size_t outstanding = 0;
+  };
+
+  void start(std::size_t export_index) {
+    auto& ready = queues_[export_index].ready;
+    const Request request = std::move(ready.front());
+    ready.pop_front();
+    if (!ready.empty()) turns_.push_back(export_index);
+    request(client_, Token{*this, export_index});
+  }
+
+  void completed(std::size_t export_index) {
     assert(thread_.is_current());
-    --outstanding_;
-    go_on_();
+    --queues_[export_index].outstanding;
+    go_on_(export_index);
   }
 
   ThreadChecker thread_;
   nfs::Client& client_;
-  std::function<void()> go_on_;
-  std::vector<std::deque<Request>> ready_;  // by export
-  std::size_t next_ = 0;                    // next in turn
-  std::size_t outstanding_ = 0;
+  std::function<void(std::size_t)> go_on_;
+  std::vector<Queue> queues_;      // by export
+  std::deque<std::size_t> turns_;  // of exports that have requests ready
 };
 
 }  // namespace qatime::apply

@@ -69,6 +69,7 @@ Updates::Updates(backlog::Backlog& backlog, const Clock& clock, const NfsConfig&
       max_rate_{config.max_rate},
       rate_limiter_{config.max_rate},
       most_paced_{most_paced(config.max_rate)},
+      paced_(exports.size()),
       backoff_{kFirstRetry, kLastRetry, seed} {}
 
 void Updates::reconfigure(const PolicyConfig& policy, std::size_t max_rate) {
@@ -312,7 +313,8 @@ void Updates::set(Task& task, const nfs::Attributes& attributes) {
   task.found = attributes;
   if (rate_limiter_.limits() && task.kind == Kind::entry) {  // the others move no time forward
     task.phase = Phase::pacing;
-    return paced_.push_back(&task);
+    ++paced_count_;
+    return paced_[task.export_index].push_back(&task);
   }
   send(task);
 }
@@ -324,16 +326,36 @@ bool Updates::may_be_old(const Task& task) const {
 }
 
 void Updates::send_due() {
-  for (const auto now = clock_.now(); !paced_.empty() && pipeline_.room() > 0 && rate_limiter_.next() <= now;) {
+  if (paced_count_ == 0) return;
+  for (const auto now = clock_.now(); rate_limiter_.next() <= now;) {
+    auto* const queue = next_paced();
+    if (queue == nullptr) return;
     rate_limiter_.take(now);
-    send(*paced_.front());
-    paced_.pop_front();
+    Task& task = *queue->front();
+    queue->pop_front();
+    --paced_count_;
+    send(task);
   }
 }
 
+// The queue whose turn it is, of an export that servers have room for. What is sent to others would be counted and
+// wait.
+std::deque<Task*>* Updates::next_paced() {
+  for (std::size_t tried = 0; tried < paced_.size(); ++tried) {
+    auto& queue = paced_[next_paced_];
+    const bool may_go = !queue.empty() && pipeline_.has_room(next_paced_);
+    next_paced_ = (next_paced_ + 1) % paced_.size();
+    if (may_go) return &queue;
+  }
+  return nullptr;
+}
+
 std::optional<Clock::Instant> Updates::next_due() const {
-  if (paced_.empty() || pipeline_.room() == 0) return std::nullopt;
-  return std::max(rate_limiter_.next(), clock_.now() + kPaceTick);
+  const auto may_go = [this](std::size_t index) { return !paced_[index].empty() && pipeline_.has_room(index); };
+  for (std::size_t index = 0; paced_count_ > 0 && index < paced_.size(); ++index) {
+    if (may_go(index)) return std::max(rate_limiter_.next(), clock_.now() + kPaceTick);
+  }
+  return std::nullopt;
 }
 
 void Updates::send(Task& task) {

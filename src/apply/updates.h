@@ -79,7 +79,7 @@ class Updates {
   // Whether the object of this name is known from a moment ago.
   [[nodiscard]] bool is_hot(std::string_view directory, std::string_view name);
 
-  // The most tasks that nfs.max_rate makes sense of.
+  // The most tasks of an export that nfs.max_rate makes sense of.
   [[nodiscard]] std::size_t most() const noexcept { return most_paced_; }
   [[nodiscard]] std::size_t size(std::size_t export_index) const { return counts_.at(export_index); }
   [[nodiscard]] std::size_t size() const noexcept {
@@ -104,6 +104,7 @@ class Updates {
   [[nodiscard]] bool stays(Task& task, const nfs::Attributes& attributes);
   void set(Task& task, const nfs::Attributes& attributes);
   [[nodiscard]] bool may_be_old(const Task& task) const;
+  [[nodiscard]] std::deque<Task*>* next_paced();
   void send(Task& task);
   void was_set(Task& task, nfs::Status status, const std::optional<nfs::Attributes>& after);
   void set_ended(Task& task, const std::optional<nfs::Attributes>& after);
@@ -140,8 +141,10 @@ class Updates {
   boost::unordered_flat_map<nfs::Handle, std::vector<Task*>, std::hash<nfs::Handle>> setting_;
   std::size_t max_rate_;
   RateLimiter rate_limiter_;
-  std::size_t most_paced_;   // the limit of entries in flight
-  std::deque<Task*> paced_;  // their SETATTR waits for the rate limiter
+  std::size_t most_paced_;                // the limit of an export's entries in flight
+  std::vector<std::deque<Task*>> paced_;  // by export: their SETATTR waits for the rate limiter
+  std::size_t paced_count_ = 0;
+  std::size_t next_paced_ = 0;  // export next in turn
   Backoff backoff_;
 };
 

@@ -101,8 +101,15 @@ class Client {
   virtual ~Client() = default;
 
   // The number of further requests that may be started for the export now: 0 while no server that answers has it
-  // mounted. Without room, a request completes with Status::lost. Exports share the room of a server.
+  // mounted. Without room, a request completes with Status::lost. Exports share the room of a server, but none gets all
+  // of it. Its cost grows with the number of servers; that of the next two does not.
   [[nodiscard]] virtual std::size_t room(std::size_t export_index) const = 0;
+
+  // Whether a further request may be started for the export now.
+  [[nodiscard]] virtual bool has_room(std::size_t export_index) = 0;
+
+  // Whether no server takes a further request, of whatever export.
+  [[nodiscard]] virtual bool is_full() const = 0;
 
   // The root of the export, if it is mounted on a server that answers.
   [[nodiscard]] virtual std::optional<Handle> root(std::size_t export_index) const = 0;

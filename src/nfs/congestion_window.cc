@@ -46,11 +46,19 @@ void CongestionWindow::restart() noexcept {
   limit_ = least_;
   threshold_ = most_;
   round_ = {};
+  overloads_ = {};
+  is_closed_ = false;
+}
+
+void CongestionWindow::answered(Kind kind, Clock::Instant now) noexcept {
+  overloads(kind) = 0;
+  if (overloads_[0] == 0 && overloads_[1] == 0) is_closed_ = false;
+  next_probe_ = now;
 }
 
 void CongestionWindow::succeeded(Kind kind, Clock::Instant started, Clock::Instant now,
                                  std::size_t in_flight) noexcept {
-  if (started < decreased_) return;
+  if (started < decreased_ || is_closed_) return;
   if (round_.peak == 0) round_.begin = now;
   round_.peak = std::max(round_.peak, in_flight);
   if (kind == Kind::update) {
@@ -63,8 +71,16 @@ void CongestionWindow::succeeded(Kind kind, Clock::Instant started, Clock::Insta
   if (now - round_.begin >= kRoundTime && is_telling) close_round(now);
 }
 
-void CongestionWindow::overloaded(Clock::Instant started, Clock::Instant now) noexcept {
-  if (started >= decreased_) decrease(kHalf, now);
+void CongestionWindow::overloaded(Kind kind, Clock::Instant started, Clock::Instant now) noexcept {
+  if (started < decreased_) return;
+  decrease(kHalf, now);
+  if (++overloads(kind) >= kOverloads) close(now);
+}
+
+void CongestionWindow::close(Clock::Instant now) noexcept {
+  pause_ = is_closed_ ? std::min<Clock::Duration>(2 * pause_, kLastPause) : kFirstPause;
+  is_closed_ = true;
+  next_probe_ = now + pause_;
 }
 
 void CongestionWindow::close_round(Clock::Instant now) noexcept {

@@ -105,12 +105,6 @@ void Connection::retry_refused() {
                    [this, refused = std::move(refused)] { mount(refused); });
 }
 
-bool Connection::is_root(const Handle& handle) const noexcept {
-  assert(thread_.is_current());
-  return std::any_of(mounts_.begin(), mounts_.end(),
-                     [&](const MountState& export_index) { return export_index.root == handle; });
-}
-
 void Connection::choose(std::size_t export_index, const std::optional<Handle>& root) {
   assert(thread_.is_current());
   MountState& mount = mounts_.at(export_index);

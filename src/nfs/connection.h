@@ -16,7 +16,6 @@
 #include "base/log.h"
 #include "base/thread_checker.h"
 #include "nfs/alarm.h"
-#include "nfs/congestion_window.h"
 #include "nfs/mount.h"
 #include "nfs/rpc.h"
 #include "telemetry/metrics.h"
@@ -29,9 +28,6 @@ struct Peer {
   std::string label;                        // in metrics and log lines
   metrics::Gauge& up;
   metrics::Counter& reconnects;
-  metrics::Gauge& limit;
-  CongestionWindow window;
-  std::size_t in_flight = 0;  // requests of the client
   bool was_said_away = true;  // a log line said so, so another is to say that it is back
   log::Throttle failed{};
   log::Throttle refused{};
@@ -64,7 +60,6 @@ class Connection {
     assert(thread_.is_current());
     return mounts_.at(export_index).root;
   }
-  [[nodiscard]] bool is_root(const Handle& handle) const noexcept;
   // Whether requests for the export may be started: it is ready, and its root is that of the cluster.
   [[nodiscard]] bool serves(std::size_t export_index) const {
     assert(thread_.is_current());

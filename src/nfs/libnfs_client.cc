@@ -12,6 +12,7 @@
 #include <fmt/core.h>
 
 #include "base/path.h"
+#include "nfs/balancer.h"
 #include "nfs/connection.h"
 #include "nfs/logger.h"
 #include "nfs/procedures.h"
@@ -25,7 +26,8 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr std::chrono::seconds kRootsPause{5};  // from asking for roots that differ until that is said
+constexpr std::chrono::seconds kRootsPause{5};        // from asking for roots that differ until that is said
+constexpr std::chrono::milliseconds kRoomPause{100};  // between looks at what is closed
 
 // What keeps a name from being looked up, or ok.
 Status name_status(std::string_view name) {
@@ -38,39 +40,17 @@ void add(LocalAddresses& all, const std::optional<Address>& address) {
   if (address && std::ranges::count(all.addresses, *address) == 0) all.addresses.push_back(*address);
 }
 
-// A request on its way, and what its end tells about the server.
-class Awaited {
- public:
-  Awaited(Connection& connection, const Handle& object, CongestionWindow::Kind kind)
-      : connection_{connection},
-        was_root_{connection.is_root(object)},
-        kind_{kind},
-        started_{std::chrono::steady_clock::now()},
-        in_flight_{++connection.peer().in_flight} {}
-
-  void ended(Status status) const {
-    // A root that is none any more is asked for again; what else has gone stale is found by its name, by the caller.
-    if (was_root_ && (status == Status::stale || status == Status::badhandle)) connection_.doubt_roots();
-    Peer& peer = connection_.peer();
-    --peer.in_flight;
-    const auto now = std::chrono::steady_clock::now();
-    if (status == Status::jukebox || status == Status::timeout) {
-      peer.window.overloaded(started_, now);
-    } else if (status != Status::lost) {
-      peer.window.succeeded(status == Status::ok ? kind_ : CongestionWindow::Kind::read, started_, now, in_flight_);
-    }
-    peer.limit.set(static_cast<std::int64_t>(peer.window.limit()));
-  }
-
- private:
-  Connection& connection_;
-  bool was_root_;
-  CongestionWindow::Kind kind_;
-  Clock::Instant started_;
-  std::size_t in_flight_;
-};
-
 }  // namespace
+
+struct LibnfsClient::Sent {
+  ResolvedServer& server;
+  Connection& connection;
+  Clock::Instant started;
+  std::uint32_t export_index;
+  std::uint32_t in_flight;  // for the export, itself included
+  CongestionWindow::Kind kind;
+  bool was_root;  // of the export
+};
 
 LibnfsClient::LibnfsClient(asio::io_context& io, const NfsConfig& config, metrics::Registry& registry)
     : client_context_{std::make_unique<ClientContext>(io, config, registry)},
@@ -80,8 +60,10 @@ LibnfsClient::LibnfsClient(asio::io_context& io, const NfsConfig& config, metric
                    follow_directory();
                    take_change();
                  }},
+      balancer_{std::make_unique<Balancer>(config.exports.size())},
       roots_(config.exports.size()),
       roots_alarm_{io},
+      room_alarm_{io},
       life_{std::make_shared<char>()} {
   (void)std::signal(SIGPIPE, SIG_IGN);
   follow_directory();
@@ -112,13 +94,15 @@ void LibnfsClient::add_server(std::size_t rank, const asio::ip::tcp::endpoint& e
 
 void LibnfsClient::take_change() {
   for (const auto& server : servers_) {
-    Peer& peer = server->peer;
-    if (server->answers() && peer.up.value() == 0) peer.window.restart();
-    peer.up.set(server->answers() ? 1 : 0);
+    auto& up = server->peer.up;
+    if (server->answers() && up.value() == 0) server->restart();
+    up.set(server->answers() ? 1 : 0);
+    server->show_window();
   }
   const auto is_down = [](const auto& server) { return !server->answers(); };
   if (std::ranges::any_of(servers_, is_down)) directory_.look_again();
   choose_roots();
+  balancer_->set_servers(servers_);
   compare_roots(false);
   note_local_addresses();
   if (changed_) changed_();
@@ -146,8 +130,9 @@ void LibnfsClient::say(ResolvedServer& server, std::size_t export_index, bool di
   server.is_said_to_differ[export_index] = differs;
   if (!differs) return client_context_->alerts.resolve("root", subject);
   const auto chosen = std::ranges::find_if(servers_, [&](const auto& each) { return each->serves(export_index); });
-  const std::string text = fmt::format("another root than on {}, so it gets no requests for the export; {}",
-                                       (*chosen)->peer.label, kOneCluster);
+  const std::string text =
+      fmt::format("another root than on {}, so it gets no requests for the export; {}",
+                  chosen == servers_.end() ? std::string{"others"} : (*chosen)->peer.label, kOneCluster);
   client_context_->alerts.raise("root", subject, text);
   kLog.warning(server.differed, "{}: export \"{}\" has {}", log::field("server", server.peer.label),
                log::field("export", target), text);
@@ -199,17 +184,26 @@ std::size_t LibnfsClient::room(std::size_t export_index) const {
   return room;
 }
 
-// Where the next request goes: the least busy connection of the server with the most room.
-Connection* LibnfsClient::roomiest(std::size_t export_index) const {
-  const ResolvedServer* best = nullptr;
-  std::size_t most = 0;
-  for (const auto& server : servers_) {
-    if (const auto room = server->room(export_index); room > most) {
-      most = room;
-      best = server.get();
-    }
-  }
-  return best == nullptr ? nullptr : &best->least_busy(export_index);
+bool LibnfsClient::has_room(std::size_t export_index) {
+  assert(thread_.is_current());
+  const bool has_room = balancer_->has_room(export_index);
+  if (balancer_->must_look_again()) look_for_room_later();
+  return has_room;
+}
+
+bool LibnfsClient::is_full() const {
+  assert(thread_.is_current());
+  return balancer_->is_full();
+}
+
+// Where a window is closed, no request may be on its way whose end tells.
+void LibnfsClient::look_for_room_later() {
+  if (std::exchange(looks_for_room_, true)) return;
+  room_alarm_.set(std::chrono::steady_clock::now() + kRoomPause, [this] {
+    looks_for_room_ = false;
+    balancer_->look_again();
+    if (changed_) changed_();
+  });
 }
 
 std::optional<Handle> LibnfsClient::root(std::size_t export_index) const {
@@ -228,18 +222,43 @@ Status LibnfsClient::mount_status(std::size_t export_index) const {
   return Status::ok;
 }
 
-// Has `start` start a request on the connection that is best for the export.
+// Has `start` start a request where it is best for the export.
 template <class Results, class Start>
 void LibnfsClient::request(std::size_t export_index, const Handle& object, CongestionWindow::Kind kind,
                            Completion<Results> done, const Start& start) {
   assert(thread_.is_current());
-  Connection* const connection = roomiest(export_index);
-  if (connection == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
-  const Awaited sent{*connection, object, kind};
-  start(connection->rpc(), [sent, done = std::move(done)](Status status, const Results& results) {
-    sent.ended(status);
+  ResolvedServer* const server = balancer_->choose(export_index);
+  if (server == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
+  Connection& connection = server->least_busy(export_index);
+  balancer_->begun(*server, export_index);
+  const Sent sent{*server,
+                  connection,
+                  std::chrono::steady_clock::now(),
+                  static_cast<std::uint32_t>(export_index),
+                  static_cast<std::uint32_t>(server->flows[export_index].in_flight),
+                  kind,
+                  connection.root(export_index) == object};
+  start(connection.rpc(), [this, sent, done = std::move(done)](Status status, const Results& results) {
+    ended(sent, status);
     done(status, results);
   });
+}
+
+void LibnfsClient::ended(const Sent& sent, Status status) {
+  // A root that is none any more is asked for again; what else has gone stale is found by its name, by the caller.
+  if (sent.was_root && (status == Status::stale || status == Status::badhandle)) sent.connection.doubt_roots();
+  auto& window = sent.server.flows[sent.export_index].window;
+  const std::size_t before = window.limit();
+  const auto now = std::chrono::steady_clock::now();
+  if (status == Status::jukebox || status == Status::timeout) {
+    window.overloaded(sent.kind, sent.started, now);
+  } else if (status != Status::lost) {
+    window.answered(sent.kind, now);
+    window.succeeded(status == Status::ok ? sent.kind : CongestionWindow::Kind::read, sent.started, now,
+                     sent.in_flight);
+  }
+  if (window.limit() != before) sent.server.show_window();
+  balancer_->ended(sent.server, sent.export_index);
 }
 
 void LibnfsClient::lookup(std::size_t export_index, const Handle& directory, std::string_view name, ObjectDone done) {
@@ -276,7 +295,8 @@ void LibnfsClient::reconfigure(const NfsConfig& config) {
   assert(thread_.is_current());
   client_context_->config.timeout = config.timeout;
   client_context_->config.max_in_flight = config.max_in_flight;
-  for (const auto& server : servers_) server->peer.window.set_most(config.max_in_flight);
+  for (const auto& server : servers_) server->set_most(config.max_in_flight);
+  balancer_->look_again();
 }
 
 void LibnfsClient::on_change(std::function<void()> changed) { changed_ = std::move(changed); }

@@ -25,7 +25,7 @@
 
 namespace qatime::nfs {
 
-class Connection;
+class Balancer;
 struct ClientContext;
 struct ResolvedServer;
 
@@ -41,7 +41,7 @@ struct LocalAddresses {
 
 // Every address that a configured name resolves to is one server, with its own connections. Lost connections are made
 // again with backoff. While a server does not answer, names are resolved again. A server then goes if no name has its
-// address. A request goes to the server with the most room among those that have its export mounted.
+// address. A request goes to a server with room among those that have its export mounted: balancer.h.
 //
 // On a cluster all servers give one root for an export, and a handle is valid on all of them. So a server that gives
 // another root is none of the cluster: it gets no requests for that export, and a warning and an alert say so. The root
@@ -63,6 +63,8 @@ class LibnfsClient final : public Client {
   LibnfsClient& operator=(const LibnfsClient&) = delete;
 
   [[nodiscard]] std::size_t room(std::size_t export_index) const override;
+  [[nodiscard]] bool has_room(std::size_t export_index) override;
+  [[nodiscard]] bool is_full() const override;
   [[nodiscard]] std::optional<Handle> root(std::size_t export_index) const override;
   [[nodiscard]] Status mount_status(std::size_t export_index) const override;
   void lookup(std::size_t export_index, const Handle& directory, std::string_view name, ObjectDone done) override;
@@ -84,6 +86,8 @@ class LibnfsClient final : public Client {
   [[nodiscard]] std::optional<std::string> trouble(std::size_t export_index) const;
 
  private:
+  struct Sent;  // a request on its way
+
   void follow_directory();
   void add_server(std::size_t rank, const boost::asio::ip::tcp::endpoint& endpoint);
   void take_change();
@@ -92,7 +96,8 @@ class LibnfsClient final : public Client {
   void say(ResolvedServer& server, std::size_t export_index, bool differs);
   [[nodiscard]] LocalAddresses routes() const;
   void note_local_addresses();
-  [[nodiscard]] Connection* roomiest(std::size_t export_index) const;
+  void look_for_room_later();
+  void ended(const Sent& sent, Status status);
   template <class Results, class Start>
   void request(std::size_t export_index, const Handle& object, CongestionWindow::Kind kind, Completion<Results> done,
                const Start& start);
@@ -106,9 +111,12 @@ class LibnfsClient final : public Client {
   LocalAddresses local_addresses_;
   ServerDirectory directory_;
   std::vector<std::unique_ptr<ResolvedServer>> servers_;  // in the order of nfs.servers
-  std::vector<std::optional<Handle>> roots_;              // by export
+  std::unique_ptr<Balancer> balancer_;
+  std::vector<std::optional<Handle>> roots_;  // by export
   bool roots_differ_ = false;
-  Alarm roots_alarm_;           // roots that differ have been asked for again
+  Alarm roots_alarm_;  // roots that differ have been asked for again
+  bool looks_for_room_ = false;
+  Alarm room_alarm_;
   std::shared_ptr<char> life_;  // posted handlers look whether we still live
 };
 

@@ -2,6 +2,7 @@
 #include "nfs/resolved_server.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include <fmt/core.h>
 
@@ -26,15 +27,15 @@ ResolvedServer::ResolvedServer(std::size_t order, const boost::asio::ip::tcp::en
                                const ClientContext& client_context, metrics::Registry& registry,
                                const std::function<void()>& changed)
     : rank{order},
-      peer{endpoint,
-           label_of(endpoint),
+      peer{endpoint, label_of(endpoint),
            registry.gauge("qatime_server_up", "Whether an NFS server answers.", {"server", label_of(endpoint)}),
            registry.counter("qatime_reconnects_total", "Attempts to connect to an NFS server again.",
-                            {"server", label_of(endpoint)}),
-           registry.gauge("qatime_server_window", "Requests that an NFS server may have at once.",
-                          {"server", label_of(endpoint)}),
-           CongestionWindow{client_context.config.max_in_flight}},
-      is_said_to_differ(client_context.config.exports.size()) {
+                            {"server", label_of(endpoint)})},
+      most{client_context.config.max_in_flight},
+      flows(client_context.config.exports.size(), Flow{CongestionWindow{most}}),
+      is_said_to_differ(client_context.config.exports.size()),
+      window_{registry.gauge("qatime_server_window", "Requests that an NFS server may have at once.",
+                             {"server", label_of(endpoint)})} {
   look_at_route();
   for (std::size_t count = 0; count < client_context.config.connections; ++count) {
     connections.push_back(std::make_unique<Connection>(client_context, peer, [this, changed] {
@@ -51,15 +52,36 @@ bool ResolvedServer::answers() const {
 }
 
 std::size_t ResolvedServer::room(std::size_t export_index) const {
-  const std::size_t share = peer.window.limit();
-  std::size_t waiting = 0;
-  std::size_t room = 0;
-  for (const auto& connection : connections) {
-    if (!connection->is_ready()) continue;
-    waiting += connection->rpc().waiting();
-    if (connection->serves(export_index)) room += connection->rpc().room();
+  constexpr std::size_t kShare = 3;  // times as many as are free is the most that one of several exports has
+  const Flow& flow = flows[export_index];
+  std::size_t room = is_full() ? 0 : most - in_flight;
+  if (flows.size() > 1) {
+    const std::size_t share = kShare * room;
+    room = share > flow.in_flight ? (share - flow.in_flight + kShare) / (kShare + 1) : 0;
   }
-  return waiting < share ? std::min(room, share - waiting) : 0;
+  const std::size_t window = flow.window.limit();
+  room = std::min(room, window > flow.in_flight ? window - flow.in_flight : 0);
+  if (room == 0 || (flow.window.is_closed() && flow.window.pauses(std::chrono::steady_clock::now()))) return 0;
+  std::size_t of_connections = 0;
+  for (const auto& connection : connections) {
+    if (connection->serves(export_index) && connection->is_ready()) of_connections += connection->rpc().room();
+  }
+  return std::min(room, of_connections);
+}
+
+void ResolvedServer::set_most(std::size_t max_in_flight) noexcept {
+  most = max_in_flight;
+  for (Flow& flow : flows) flow.window.set_most(most);
+}
+
+void ResolvedServer::restart() noexcept {
+  for (Flow& flow : flows) flow.window.restart();
+}
+
+void ResolvedServer::show_window() const {
+  std::size_t sum = 0;
+  for (const Flow& flow : flows) sum += flow.window.limit();
+  window_.set(static_cast<std::int64_t>(std::min(sum, most)));
 }
 
 Connection& ResolvedServer::least_busy(std::size_t export_index) const {

@@ -7,8 +7,8 @@
 //
 // Timeouts are our own. Those of libnfs need a call every 100 ms, miscount what is queued, and remove a request that
 // is half written from the stream. Ours leave the request where it is and forget its caller. A server that answers
-// nothing any more is noticed by requests that time out with no reply since they were started; one that swallows
-// requests here and there, by their number.
+// nothing any more is noticed by requests that time out with no reply since they were started. One that swallows some
+// keeps its connection as long as there is room for others, because one export may hang while others are served.
 //
 // Requests that are started in one turn of the loop are written together in a posted flush(). TCP_NODELAY is set,
 // because one would wait for the delayed acknowledgement of another. A SocketInterposer gathers what libnfs writes and
@@ -52,6 +52,8 @@ namespace {
 
 // So many that nothing was answered after: the server hangs. One alone may be a slow request.
 constexpr std::size_t kSilentTimeouts = 2;
+
+constexpr std::size_t kMaxAbandoned = Rpc::kMaxOutstanding / 2;
 
 constexpr std::size_t kLargestReply = 1 << 20;  // bytes, whatever was asked for; LibnfsClient::kStack suits it
 
@@ -298,10 +300,7 @@ void Rpc::abandon_expired() {
   }
 }
 
-bool Rpc::is_hung() const noexcept {
-  const std::size_t limit = std::min(client_context_.config.max_in_flight, kMaxOutstanding);
-  return silent_timeouts_ >= kSilentTimeouts || abandoned_.size() >= std::max<std::size_t>(limit / 2, 1);
-}
+bool Rpc::is_hung() const noexcept { return silent_timeouts_ >= kSilentTimeouts || abandoned_.size() >= kMaxAbandoned; }
 
 void Rpc::deliver() {
   std::list<Call> batch;

@@ -160,6 +160,36 @@ TEST_CASE("ExportsTakeTurns", "[apply]") {
   CHECK(stage.applied() < 20);
 }
 
+TEST_CASE("AnExportThatHangsHoldsNoOtherUp", "[apply]") {
+  constexpr int kFiles = 2000;
+  NfsConfig config;
+  config.max_rate = GENERATE(0U, 100U);
+  config.exports = {{"/a", "/a"}, {"/b", "/b"}};
+  Stage stage{config};
+  stage.client.share = 48;
+  stage.client.hangs = {0};
+  for (int i = 0; i < kFiles; ++i) {  // one directory to be listed, and many to be looked up
+    const std::string name = std::to_string(i);
+    for (const std::string& path : {"/a/d/" + name, "/a/" + name + "/f"}) {
+      stage.client.make_file(path);
+      stage.access(path, 5);
+    }
+  }
+  stage.run_for(std::chrono::seconds{10});
+  for (int i = 0; i < 100; ++i) {
+    const std::string path = "/b/" + std::to_string(i);
+    stage.client.make_file(path);
+    stage.access(path, 6);
+    stage.run_for(std::chrono::milliseconds{100});
+    CHECK(stage.client.atime(path) == at(6));
+  }
+  stage.client.hangs.clear();
+  stage.run_for(std::chrono::minutes{1});
+  CHECK(stage.applied() == 100 + 2 * kFiles);
+  CHECK(stage.client.violations.empty());
+  CHECK(stage.adds_up());
+}
+
 TEST_CASE("ANewerTimeThatArrivesInFlightIsAppliedAfterwards", "[apply]") {
   Stage stage;
   stage.client.make_file("/f");

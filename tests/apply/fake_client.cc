@@ -148,7 +148,10 @@ void FakeClient::forget_handles() {
 // Requests.
 
 std::size_t FakeClient::room(std::size_t export_index) const {
-  return root(export_index) && limit > outstanding_.size() ? limit - outstanding_.size() : 0;
+  if (!root(export_index) || limit <= outstanding_.size()) return 0;
+  const auto is_its = [&](const Outstanding& each) { return each.request.export_index == export_index; };
+  const auto its = static_cast<std::size_t>(std::ranges::count_if(outstanding_, is_its));
+  return its < share ? std::min(limit - outstanding_.size(), share - its) : 0;
 }
 
 std::optional<nfs::Handle> FakeClient::root(std::size_t export_index) const {
@@ -301,8 +304,10 @@ void FakeClient::finish(std::size_t index) {
 }
 
 bool FakeClient::deliver() {
-  if (outstanding_.empty()) return false;
-  finish(0);
+  const auto answers = [&](const Outstanding& each) { return !hangs.contains(each.request.export_index); };
+  const auto first = std::ranges::find_if(outstanding_, answers);
+  if (first == outstanding_.end()) return false;
+  finish(static_cast<std::size_t>(first - outstanding_.begin()));
   return true;
 }
 

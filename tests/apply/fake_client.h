@@ -71,6 +71,8 @@ class FakeClient final : public nfs::Client {
   std::string ignores;               // says ok to a SETATTR of this path and leaves it as it is
   std::optional<Time> overwrites;    // somebody else sets this right after each SETATTR
   std::size_t limit = 64;            // requests outstanding
+  std::size_t share = SIZE_MAX;      // of one export
+  std::set<std::size_t> hangs;       // exports whose requests deliver() leaves unanswered
   std::vector<nfs::Status> mounts;   // by export; not ok: not mounted
   bool connected = true;
 
@@ -94,6 +96,8 @@ class FakeClient final : public nfs::Client {
   [[nodiscard]] std::size_t count(Procedure procedure, std::string_view path) const;
 
   [[nodiscard]] std::size_t room(std::size_t export_index) const override;
+  [[nodiscard]] bool has_room(std::size_t export_index) override { return room(export_index) > 0; }
+  [[nodiscard]] bool is_full() const override { return outstanding_.size() >= limit; }
   [[nodiscard]] std::optional<nfs::Handle> root(std::size_t export_index) const override;
   [[nodiscard]] nfs::Status mount_status(std::size_t export_index) const override { return mounts.at(export_index); }
   void lookup(std::size_t export_index, const nfs::Handle& directory, std::string_view name, ObjectDone done) override;

@@ -17,6 +17,12 @@ NfsConfig config_for(const std::vector<std::string>& paths, std::uint32_t uid) {
   return config;
 }
 
+std::vector<std::string> paths_of(const NfsConfig& config) {
+  std::vector<std::string> paths;
+  for (const auto& each : config.exports) paths.push_back(each.path);
+  return paths;
+}
+
 }  // namespace
 
 Stage::Stage(std::vector<std::string> paths, bool dry_run, std::uint32_t uid)
@@ -24,7 +30,7 @@ Stage::Stage(std::vector<std::string> paths, bool dry_run, std::uint32_t uid)
 
 Stage::Stage(const PolicyConfig& policy) : Stage{{"/"}, config_for({"/"}, 0), policy, false} {}
 
-Stage::Stage(const NfsConfig& nfs, bool dry_run) : Stage{{"/"}, nfs, {}, dry_run} {}
+Stage::Stage(const NfsConfig& nfs, bool dry_run) : Stage{paths_of(nfs), nfs, {}, dry_run} {}
 
 Stage::Stage(std::vector<std::string> paths, NfsConfig nfs, const PolicyConfig& policy, bool dry_run)
     : config{std::move(nfs)},

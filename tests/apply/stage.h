@@ -26,7 +26,7 @@ namespace qatime::apply {
 struct Stage {
   explicit Stage(std::vector<std::string> paths = {"/"}, bool dry_run = false, std::uint32_t uid = 0);
   explicit Stage(const PolicyConfig& policy);
-  explicit Stage(const NfsConfig& nfs, bool dry_run = false);  // with the one export "/"
+  explicit Stage(const NfsConfig& nfs, bool dry_run = false);
 
   // One export, "/", and nfs.readdirplus = false.
   static Stage without_readdirplus();

@@ -27,14 +27,15 @@ class Simulation {
     const auto end = now_ + duration;
     std::size_t ended = 0;
     for (fill(); !under_way_.empty() && under_way_.top().arrival <= end; fill()) {
+      const auto kind = updates ? CongestionWindow::Kind::update : CongestionWindow::Kind::read;
       const Request request = under_way_.top();
       under_way_.pop();
       now_ = request.arrival;
       if (request.put_off) {
-        window.overloaded(request.started, now_);
+        window.overloaded(kind, request.started, now_);
       } else {
-        window.succeeded(updates ? CongestionWindow::Kind::update : CongestionWindow::Kind::read, request.started, now_,
-                         request.in_flight);
+        window.answered(kind, now_);
+        window.succeeded(kind, request.started, now_, request.in_flight);
       }
       ++ended;
     }
@@ -147,11 +148,11 @@ TEST_CASE("RequestsThatArePutOffHalveTheWindowOncePerRoundTrip", "[nfs]") {
   CongestionWindow& window = simulation.window;
   REQUIRE(window.limit() == 64);
   const auto decreased = begin + 1min;
-  for (int i = 0; i < 64; ++i) window.overloaded(decreased - 1ms, decreased);
+  for (int i = 0; i < 64; ++i) window.overloaded(CongestionWindow::Kind::read, decreased - 1ms, decreased);
   CHECK(window.limit() == 32);
-  window.overloaded(decreased, decreased + 1ms);
+  window.overloaded(CongestionWindow::Kind::read, decreased, decreased + 1ms);
   CHECK(window.limit() == 16);
-  for (int i = 0; i < 10; ++i) window.overloaded(decreased + i * 1s, decreased + i * 1s);
+  for (int i = 0; i < 10; ++i) window.overloaded(CongestionWindow::Kind::read, decreased + i * 1s, decreased + i * 1s);
   CHECK(window.limit() == CongestionWindow::kLeast);
 }
 

@@ -12,6 +12,7 @@
 #include "catch.h"
 #include "nfs/congestion_window.h"
 #include "nfs/lab.h"
+#include "nfs/rpc.h"
 
 namespace qatime::nfs::faults_test {
 namespace {
@@ -231,17 +232,19 @@ TEST_CASE("A server that swallows several requests at once but answers others lo
   CHECK(server.requests().back().connection == 2);
 }
 
-TEST_CASE("A server that swallows half of what it may have is left, though it answers the rest") {
+TEST_CASE("A server that swallows half of what a connection takes is left, though it answers the rest") {
+  constexpr std::size_t kMost = Rpc::kMaxOutstanding / 2;
   ScriptedServer server;
   auto config = server.config(kTimeout);
-  config.max_in_flight = 4;
+  config.max_in_flight = kMost;
   Lab lab{config};
+  lab.grow(kMost);
   const Handle root = lab.root();
-  server.script(Procedure::setattr, {Fault::silence}, 2);
-  int swallowed = 0;
-  for (int count = 0; count < 2; ++count)
+  server.script(Procedure::setattr, {Fault::silence});
+  std::size_t swallowed = 0;
+  for (std::size_t count = 0; count < kMost; ++count)
     lab.client->set_atime(0, root, kTime, {}, [&](Status, const auto&) { ++swallowed; });
-  while (swallowed < 2) (void)lab.getattr(root);
+  while (swallowed < kMost) (void)lab.getattr(root);
   CHECK(lab.getattr(lab.root()).status == Status::ok);
   CHECK(server.requests().back().connection > 2);
 }

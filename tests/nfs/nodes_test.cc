@@ -21,6 +21,7 @@ using testing::Lab;
 using testing::Procedure;
 using testing::ScriptedServer;
 using testing::SlowNames;
+using Fault = testing::Action::Fault;
 
 constexpr std::size_t kA = 0;  // indexes of exports
 constexpr std::size_t kB = 1;
@@ -97,12 +98,72 @@ TEST_CASE("A request for an export that no server gives is lost, whatever room t
   CHECK(status == Status::lost);
 }
 
-TEST_CASE("The room of a server is shared by its exports") {
+// Starts requests that are never answered, as many as there is room for.
+std::size_t hang(Lab& lab, std::size_t export_index) {
+  std::size_t started = 0;
+  const Handle root = lab.client->root(export_index).value();
+  for (; lab.client->has_room(export_index); ++started) {
+    lab.client->getattr(export_index, root, [](Status, const auto&) {});
+  }
+  CHECK(lab.client->room(export_index) == 0);
+  return started;
+}
+
+TEST_CASE("An export that hangs leaves room for the others on each server") {
+  Nodes nodes;
+  auto config = nodes.config();
+  config.max_in_flight = 2 * kRoom;
+  Lab lab{config};
+  REQUIRE(wait_for_rooms(lab, 2 * kRoom, 2 * kRoom));
+  for (ScriptedServer* server : {&nodes.first, &nodes.second}) server->script(Procedure::getattr, {Fault::silence});
+  CHECK(hang(lab, kA) == 2 * kRoom);  // its windows
+  CHECK(lab.client->room(kB) > 0);
+  CHECK(hang(lab, kB) >= kRoom);
+  CHECK_FALSE(lab.client->is_full());
+}
+
+TEST_CASE("The windows of an export that puts everything off close, and take nothing from another") {
   Nodes nodes;
   Lab lab{nodes.config()};
   REQUIRE(wait_for_rooms(lab, 2 * kRoom, 2 * kRoom));
-  lab.client->getattr(kA, *lab.client->root(kA), [](Status, const auto&) {});
-  CHECK(lab.client->room(kB) == 2 * kRoom - 1);
+  const Handle file = *lab.client->root(kA);
+  std::size_t outstanding = 0;
+  std::size_t put_off = 0;
+  const auto keep_busy = [&] {
+    while (lab.client->has_room(kA)) {
+      ++outstanding;
+      lab.client->set_atime(kA, file, testing::kTime, {}, [&](Status status, const auto&) {
+        --outstanding;
+        put_off += status == Status::jukebox ? 1 : 0;
+      });
+    }
+  };
+  for (ScriptedServer* server : {&nodes.first, &nodes.second}) {
+    server->script(Procedure::setattr, testing::refuse(Status::jukebox));
+  }
+  REQUIRE(lab.loop.run_until([&] { return keep_busy(), outstanding == 0; }));
+  CHECK(put_off < 400);  // a burst; then they are closed
+  CHECK(lab.client->room(kB) == 2 * kRoom);
+  CHECK(fill(lab, kB).size() >= 2 * kRoom);
+
+  for (ScriptedServer* server : {&nodes.first, &nodes.second}) server->clear_scripts();
+  REQUIRE(lab.loop.run_until([&] { return keep_busy(), lab.client->room(kA) + outstanding >= 2 * kRoom; }));
+  REQUIRE(lab.loop.run_until([&] { return outstanding == 0; }));
+}
+
+TEST_CASE("A server gets no more requests of all exports than it may have") {
+  Nodes nodes;
+  auto config = nodes.config();
+  config.servers.pop_back();
+  config.max_in_flight = kRoom;
+  Lab lab{config};
+  REQUIRE(wait_for_rooms(lab, kRoom - 1, kRoom - 1));
+  nodes.first.script(Procedure::getattr, {Fault::silence}, kRoom);
+  const std::size_t of_a = hang(lab, kA);
+  const std::size_t of_b = hang(lab, kB);
+  CHECK(of_a + of_b == kRoom);
+  CHECK(of_b > 0);
+  CHECK(lab.client->is_full());
 }
 
 TEST_CASE("A server that gives another root gets no requests, is said, and gets them again when it agrees") {
