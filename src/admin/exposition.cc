@@ -50,8 +50,8 @@ class Writer {
     const Histogram::Reading reading = histogram.read();
     for (std::size_t i = 0; i < reading.counts.size(); ++i) {
       std::string with_bound = labels;
-      const bool is_last = i == Histogram::kBounds.size();
-      label(with_bound, "le", is_last ? "+Inf" : fmt::format("{}", Histogram::kBounds.at(i)));
+      const bool is_last = i == histogram.bounds().size();
+      label(with_bound, "le", is_last ? "+Inf" : fmt::format("{}", histogram.bounds().at(i)));
       sample(name, "_bucket", with_bound, reading.counts.at(i));
     }
     sample(name, "_sum", labels, reading.sum);

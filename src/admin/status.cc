@@ -28,18 +28,18 @@ json::string_view view(std::string_view text) noexcept { return {text.data(), te
 json::string printable(std::string_view bytes) { return json::string{view(log::escaped(bytes))}; }
 
 // By linear interpolation within its bucket, like histogram_quantile() of Prometheus; 0 where nothing was counted.
-double quantile(const Histogram::Reading& reading, double share) {
+double quantile(const Histogram::Bounds& bounds, const Histogram::Reading& reading, double share) {
   const double rank = share * static_cast<double>(reading.count());
   double below = 0;
   double begin = 0;
-  for (std::size_t i = 0; i < Histogram::kBounds.size(); ++i) {
+  for (std::size_t i = 0; i < bounds.size(); ++i) {
     const auto count = static_cast<double>(reading.counts.at(i));
-    const double end = Histogram::kBounds.at(i);
+    const double end = bounds.at(i);
     if (count > 0 && count >= rank) return begin + (end - begin) * (rank - below) / (count - below);
     below = count;
     begin = end;
   }
-  return reading.count() == 0 ? 0 : Histogram::kBounds.back();
+  return reading.count() == 0 ? 0 : bounds.back();
 }
 
 void add_value(json::object& sample, const Registry::Sample& of) {
@@ -50,8 +50,8 @@ void add_value(json::object& sample, const Registry::Sample& of) {
   const Histogram::Reading reading = of.histogram->read();
   sample["count"] = reading.count();
   sample["sum"] = reading.sum;
-  sample["p50"] = quantile(reading, 0.5);
-  sample["p99"] = quantile(reading, 0.99);
+  sample["p50"] = quantile(of.histogram->bounds(), reading, 0.5);
+  sample["p99"] = quantile(of.histogram->bounds(), reading, 0.99);
 }
 
 json::object metrics_of(const Registry& registry) {

@@ -16,18 +16,19 @@
 
 namespace qatime::apply {
 
-// Call exactly one of the three functions for each settled entry. Thread: apply.
+// Call exactly one of applied(), unchanged() and failed() for each settled entry. `accessed` is the time of its access.
+// Thread: apply.
 class OutcomeCounters {
  public:
   explicit OutcomeCounters(metrics::Registry& registry);
 
-  void applied() { applied_.add(); }
-  void unchanged() { unchanged_.add(); }
+  void applied(Time accessed);
+  void unchanged(Time accessed);
   // Counts one that is unchanged because the server has an atime in the future, and warns once.
   void ahead(std::string_view directory, std::string_view name, Time found);
   // Counts a failure, adds it to Alerts::failures(), and logs it at level debug. If an administrator should look, it
   // also logs at level warning, once per 10 s and status.
-  void failed(nfs::Status status, std::string_view directory, std::string_view name);
+  void failed(nfs::Status status, std::string_view directory, std::string_view name, Time accessed);
 
  private:
   struct FailureCounter {
@@ -42,6 +43,9 @@ class OutcomeCounters {
   metrics::Counter& unchanged_;
   metrics::Counter& ahead_;
   std::map<nfs::Status, FailureCounter> failures_;
+  metrics::Histogram& applied_after_;
+  metrics::Histogram& unchanged_after_;
+  metrics::Histogram& failed_after_;
 };
 
 }  // namespace qatime::apply

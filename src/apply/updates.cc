@@ -292,7 +292,7 @@ bool Updates::stays(Task& task, const nfs::Attributes& attributes) {
   }
   leave_if_held(task);
   settle(task);
-  outcomes_.unchanged();
+  outcomes_.unchanged(task.entry.time);
   erase(task);
   return true;
 }

@@ -136,14 +136,14 @@ void Updates::applied(Task& task) {
   if (task.kind == Kind::entry) {
     if (task.status == Status::ignored) return fail(task);
     settle(task);
-    outcomes_.applied();
+    outcomes_.applied(task.entry.time);
   }
   erase(task);
 }
 
 void Updates::fail(Task& task) {
   settle(task);
-  outcomes_.failed(task.status, *task.directory, task.entry.name);
+  outcomes_.failed(task.status, *task.directory, task.entry.name, task.entry.time);
   erase(task);
 }
 

@@ -250,6 +250,7 @@ void LibnfsClient::ended(const Sent& sent, Status status) {
   auto& window = sent.server.flows[sent.export_index].window;
   const std::size_t before = window.limit();
   const auto now = std::chrono::steady_clock::now();
+  sent.server.count(status, now - sent.started);
   if (status == Status::jukebox || status == Status::timeout) {
     window.overloaded(sent.kind, sent.started, now);
   } else if (status != Status::lost) {

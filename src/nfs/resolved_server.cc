@@ -17,6 +17,13 @@ std::string label_of(const boost::asio::ip::tcp::endpoint& endpoint) {
   return server_label(endpoint.address().to_string(), endpoint.port());
 }
 
+metrics::Counter& retries(metrics::Registry& registry, const boost::asio::ip::tcp::endpoint& endpoint,
+                          const char* reason) {
+  return registry.counter("qatime_server_retries_total",
+                          "RPCs to be sent again: no reply in time, put off by the server (JUKEBOX), connection lost.",
+                          {"server", label_of(endpoint)}, {"reason", reason});
+}
+
 }  // namespace
 
 std::string server_label(const std::string& address, std::uint16_t port) {
@@ -35,7 +42,12 @@ ResolvedServer::ResolvedServer(std::size_t order, const boost::asio::ip::tcp::en
       flows(client_context.config.exports.size(), Flow{CongestionWindow{most}}),
       is_said_to_differ(client_context.config.exports.size()),
       window_{registry.gauge("qatime_server_window", "Requests that an NFS server may have at once.",
-                             {"server", label_of(endpoint)})} {
+                             {"server", label_of(endpoint)})},
+      seconds_{registry.histogram("qatime_server_seconds", "From sending an RPC to an NFS server to its reply.",
+                                  {"server", label_of(endpoint)})},
+      timeouts_{retries(registry, endpoint, "timeout")},
+      put_off_{retries(registry, endpoint, "jukebox")},
+      lost_{retries(registry, endpoint, "lost")} {
   look_at_route();
   for (std::size_t count = 0; count < client_context.config.connections; ++count) {
     connections.push_back(std::make_unique<Connection>(client_context, peer, [this, changed] {
@@ -82,6 +94,13 @@ void ResolvedServer::show_window() const {
   std::size_t sum = 0;
   for (const Flow& flow : flows) sum += flow.window.limit();
   window_.set(static_cast<std::int64_t>(std::min(sum, most)));
+}
+
+void ResolvedServer::count(Status status, Clock::Duration duration) {
+  if (status == Status::timeout) return timeouts_.add();
+  if (status == Status::lost) return lost_.add();
+  if (status == Status::jukebox) put_off_.add();
+  seconds_.observe(duration);
 }
 
 Connection& ResolvedServer::least_busy(std::size_t export_index) const {

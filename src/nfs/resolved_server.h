@@ -58,6 +58,8 @@ struct ResolvedServer {
   void restart() noexcept;
   // Has the metric show how many requests the windows allow.
   void show_window() const;
+  // Counts a request that ended with this status after so long.
+  void count(Status status, Clock::Duration duration);
 
   std::size_t rank;
   Peer peer;
@@ -74,6 +76,10 @@ struct ResolvedServer {
   void look_at_route();
 
   metrics::Gauge& window_;
+  metrics::Histogram& seconds_;
+  metrics::Counter& timeouts_;
+  metrics::Counter& put_off_;
+  metrics::Counter& lost_;
 };
 
 }  // namespace qatime::nfs

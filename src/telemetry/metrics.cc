@@ -26,7 +26,7 @@ std::size_t turn_of(std::string_view name) noexcept {
 
 void Histogram::observe(std::chrono::nanoseconds duration) noexcept {
   const double seconds = std::chrono::duration<double>{duration}.count();
-  const auto bucket = std::lower_bound(kBounds.begin(), kBounds.end(), seconds) - kBounds.begin();
+  const auto bucket = std::ranges::lower_bound(bounds_, seconds) - bounds_.begin();
   counts_[static_cast<std::size_t>(bucket)].add();
   nanoseconds_.add(static_cast<std::uint64_t>(std::max<std::int64_t>(duration.count(), 0)));
 }
@@ -54,8 +54,9 @@ Gauge& Registry::gauge(std::string_view name, std::string_view help, Label label
   return series(name, help, std::move(label), std::move(second), Type::gauge).gauge;
 }
 
-Histogram& Registry::histogram(std::string_view name, std::string_view help, Label label) {
-  return *series(name, help, std::move(label), {}, Type::histogram).histogram;
+Histogram& Registry::histogram(std::string_view name, std::string_view help, Label label,
+                               const Histogram::Bounds& bounds) {
+  return *series(name, help, std::move(label), {}, Type::histogram, &bounds).histogram;
 }
 
 Gauge& Registry::degraded(std::string_view reason) {
@@ -65,7 +66,8 @@ Gauge& Registry::degraded(std::string_view reason) {
                {"reason", std::string{reason}});
 }
 
-Registry::Series& Registry::series(std::string_view name, std::string_view help, Label label, Label second, Type type) {
+Registry::Series& Registry::series(std::string_view name, std::string_view help, Label label, Label second, Type type,
+                                   const Histogram::Bounds* bounds) {
   const MutexLock lock{mutex_};
   auto family = std::ranges::find(families_, name, &Family::name);
   if (family == families_.end()) family = families_.insert(families_.end(), Family{name, help, type, {}});
@@ -77,7 +79,7 @@ Registry::Series& Registry::series(std::string_view name, std::string_view help,
   Series& made = all.emplace_back();
   made.label = std::move(label);
   made.second = std::move(second);
-  if (type == Type::histogram) made.histogram = std::make_unique<Histogram>();
+  if (bounds != nullptr) made.histogram = std::make_unique<Histogram>(*bounds);
   return made;
 }
 

@@ -53,21 +53,31 @@ class Gauge {
 // The distribution of durations. One thread (or one lock) writes; any thread reads.
 class Histogram {
  public:
+  static constexpr std::size_t kBuckets = 16;
   // Upper bounds of the buckets in seconds. One more bucket holds longer durations.
-  static constexpr std::array kBounds{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
-                                      0.05,   0.1,     0.25,   0.5,   1.0,    2.5,   5.0,  10.0};
+  using Bounds = std::array<double, kBuckets>;
+  // Of requests.
+  static constexpr Bounds kShort{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+                                 0.05,   0.1,     0.25,   0.5,   1.0,    2.5,   5.0,  10.0};
+  // Of what may wait for servers that are away.
+  static constexpr Bounds kLong{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 86400};
 
+  // `bounds` is one of the above.
+  explicit Histogram(const Bounds& bounds = kShort) noexcept : bounds_{bounds} {}
+
+  [[nodiscard]] const Bounds& bounds() const noexcept { return bounds_; }
   void observe(std::chrono::nanoseconds duration) noexcept;
 
   struct Reading {
-    std::array<std::uint64_t, kBounds.size() + 1> counts{};  // cumulative, as Prometheus has them
-    double sum = 0;                                          // seconds
+    std::array<std::uint64_t, kBuckets + 1> counts{};  // cumulative, as Prometheus has them
+    double sum = 0;                                    // seconds
     [[nodiscard]] std::uint64_t count() const noexcept { return counts.back(); }
   };
   [[nodiscard]] Reading read() const noexcept;
 
  private:
-  std::array<Counter, kBounds.size() + 1> counts_;
+  const Bounds& bounds_;
+  std::array<Counter, kBuckets + 1> counts_;
   Counter nanoseconds_;
 };
 
@@ -88,7 +98,8 @@ class Registry {
   // literals. All metrics of one name have the same label names. Any thread.
   Counter& counter(std::string_view name, std::string_view help, Label label = {}, Label second = {});
   Gauge& gauge(std::string_view name, std::string_view help, Label label = {}, Label second = {});
-  Histogram& histogram(std::string_view name, std::string_view help, Label label = {});
+  Histogram& histogram(std::string_view name, std::string_view help, Label label = {},
+                       const Histogram::Bounds& bounds = Histogram::kShort);
 
   // Returns qatime_degraded{reason}: the number of exports that get no work for this reason, or 1 while the backlog
   // has this problem.
@@ -131,8 +142,8 @@ class Registry {
     std::deque<Series> series;
   };
 
-  Series& series(std::string_view name, std::string_view help, Label label, Label second, Type type)
-      QATIME_EXCLUDES(mutex_);
+  Series& series(std::string_view name, std::string_view help, Label label, Label second, Type type,
+                 const Histogram::Bounds* bounds = nullptr) QATIME_EXCLUDES(mutex_);
   static std::int64_t value_of(const Family& family, const Series& series) noexcept;
 
   const std::unique_ptr<NodeStats> nodes_;

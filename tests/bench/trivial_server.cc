@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // An NFSv3 server that costs next to nothing, so that the client is what is measured.
 //
-//   trivial_server PORT ENTRIES
+//   trivial_server PORT ENTRIES [HOSTS]
 //
-// Serves MOUNT and NFS version 3 on 127.0.0.1:PORT until it is killed. Keeps nothing but atimes: every name is there, a
-// handle is a hash of the way to it, and every ctime is one second after the epoch. A SETATTR succeeds unless its guard
-// has another ctime. READDIRPLUS shows ENTRIES files in any directory, named by the numbers from 0. Reads all there is
-// and answers it in one write.
+// Serves MOUNT and NFS version 3 on PORT of 127.0.0.1 until it is killed; with HOSTS, on as many addresses from there.
+// Keeps nothing but atimes: every name is there, a handle is a hash of the way to it, and every ctime is one second
+// after the epoch. A SETATTR succeeds unless its guard has another ctime. READDIRPLUS shows ENTRIES files in any
+// directory, named by the numbers from 0. Reads all there is and answers it in one write.
 
 #include <array>
 #include <cstddef>
@@ -15,6 +15,7 @@
 #include <cstring>
 #include <functional>
 #include <iostream>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -252,11 +253,11 @@ bool serve(Connection& connection, Service& service) {
   return true;
 }
 
-int listen_on(std::uint16_t port) {
+int listen_on(std::uint32_t host, std::uint16_t port) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_addr.s_addr = htonl(host);
   const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int on = 1;
   setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -266,28 +267,33 @@ int listen_on(std::uint16_t port) {
   return socket;
 }
 
-[[noreturn]] void run(std::uint16_t port, Service& service) {
-  const int listener = listen_on(port);
+[[noreturn]] void run(std::uint16_t port, std::uint32_t hosts, Service& service) {
+  std::vector<int> listeners;
+  for (std::uint32_t host = 0; host < hosts; ++host) listeners.push_back(listen_on(INADDR_LOOPBACK + host, port));
   std::vector<Connection> connections;
   for (;;) {
-    std::vector<pollfd> ready{{listener, POLLIN, 0}};
+    std::vector<pollfd> ready;
     for (const auto& connection : connections) ready.push_back({connection.socket, POLLIN, 0});
+    for (const int listener : listeners) ready.push_back({listener, POLLIN, 0});
     if (::poll(ready.data(), ready.size(), -1) < 0) fail("poll");
     for (std::size_t index = connections.size(); index-- > 0;) {
-      if (ready[index + 1].revents == 0 || serve(connections[index], service)) continue;
+      if (ready[index].revents == 0 || serve(connections[index], service)) continue;
       ::close(connections[index].socket);
       connections.erase(connections.begin() + static_cast<std::ptrdiff_t>(index));
     }
-    if (ready.front().revents != 0) connections.push_back({::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC)});
+    for (const auto& listener : std::span{ready}.last(listeners.size())) {
+      if (listener.revents != 0) connections.push_back({::accept4(listener.fd, nullptr, nullptr, SOCK_CLOEXEC)});
+    }
   }
 }
 
 }  // namespace
 
 int main(int argc, char* argv[]) try {
-  if (argc != 3) fail("wrong arguments");
+  if (argc != 3 && argc != 4) fail("wrong arguments");
   Service service{std::stoull(argv[2])};
-  run(static_cast<std::uint16_t>(std::stoul(argv[1])), service);
+  const auto hosts = argc == 4 ? static_cast<std::uint32_t>(std::stoul(argv[3])) : 1;
+  run(static_cast<std::uint16_t>(std::stoul(argv[1])), hosts, service);
 } catch (const std::exception& error) {
   std::cerr << "trivial_server: " << error.what() << '\n';
   return EXIT_FAILURE;

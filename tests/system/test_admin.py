@@ -58,6 +58,11 @@ class Admin(Case):
         self.assertEqual(counters("node_records", "removal"), 1)
         self.assertEqual(counters("failed", "noent"), 1)
         self.assertGreater(counters("rpc_seconds_count", "setattr"), 0)
+        self.assertEqual(counters("server_seconds_count"), sum(counters("rpcs", procedure) for procedure in
+                                                               ("lookup", "getattr", "setattr", "readdirplus")))
+        for outcome in ("applied", "unchanged", "failed"):
+            self.assertEqual(counters("access_delay_seconds_count", outcome), counters(outcome))
+        self.assertEqual(counters("server_retries"), 0)
         self.assertGreater(counters("node_last_seen_timestamp_seconds", "qumulo-1"), now() / 1e9 - 600)
         self.assertLess(counters("node_lag_seconds", "qumulo-1"), 600)
         self.assertGreater(counters("udp_buffer_bytes"), 0)
@@ -74,7 +79,8 @@ class Admin(Case):
                        coalesced cancelled applied unchanged failed dropped pending_entries pending_oldest_seconds in_flight
                        backlog_committed backlog_bytes backlog_commit_seconds connections connections_refused
                        udp_kernel_drops udp_buffer_bytes rpcs rpc_seconds server_up reconnects handle_cache_hits
-                       handle_cache_misses degraded build_info""".split():
+                       handle_cache_misses degraded build_info server_seconds server_retries
+                       access_delay_seconds""".split():
             self.assertIn(f"qatime_{name}", told)
 
     def test_what_has_an_outcome_never_runs_ahead_of_what_came_in(self):

@@ -51,6 +51,20 @@ TEST_CASE("A histogram counts what is within its bounds, and what is beyond them
   CHECK(reading.sum < 60.031);
 }
 
+TEST_CASE("A histogram of what may take long has its bounds") {
+  using namespace std::chrono_literals;
+  metrics::Registry registry;
+  auto& histogram = registry.histogram("a_seconds", "A.", {}, metrics::Histogram::kLong);
+  histogram.observe(30min);
+  histogram.observe(48h);
+  CHECK(histogram.bounds().back() == 86400);
+  const auto reading = histogram.read();
+  CHECK(reading.counts[metrics::Histogram::kBuckets - 3] == 0);  // 900 s
+  CHECK(reading.counts[metrics::Histogram::kBuckets - 2] == 1);  // 3600 s
+  CHECK(reading.counts[metrics::Histogram::kBuckets - 1] == 1);
+  CHECK(reading.count() == 2);
+}
+
 TEST_CASE("At no time more has an outcome than came in") {
   metrics::Registry registry;
   // In the order in which they are read unless something is done about it.
