@@ -60,14 +60,25 @@ std::string join(std::string_view directory, std::string_view name) {
   return path.append(name);
 }
 
-Exports::Exports(std::vector<std::string> paths) : paths_{std::move(paths)} {}
+Exports::Exports(std::vector<std::string> paths) : paths_{std::move(paths)} {
+  for (std::size_t index = 0; index < paths_.size(); ++index) {
+    indexes_.emplace(paths_[index], index);
+    longest_ = std::max(longest_, paths_[index].size());
+  }
+}
+
+// The export with the longest path. Hundreds of them are not compared one by one, because each event is placed.
+std::optional<std::size_t> Exports::find(std::string_view path) const noexcept {
+  for (;; path = path.substr(0, std::max<std::size_t>(last_slash(path), 1))) {
+    if (path.size() <= longest_) {
+      if (const auto known = indexes_.find(path); known != indexes_.end()) return known->second;
+    }
+    if (path.size() <= 1) return std::nullopt;
+  }
+}
 
 std::optional<Place> Exports::place(std::string_view path) const noexcept {
-  std::optional<std::size_t> export_index;
-  for (std::size_t i = 0; i < paths_.size(); ++i) {
-    if (is_within(path, paths_[i]) && (!export_index || paths_[i].size() > paths_[*export_index].size()))
-      export_index = i;
-  }
+  const auto export_index = find(path);
   if (!export_index) return std::nullopt;
   if (path == paths_[*export_index]) return Place{*export_index, path, {}};
   const std::size_t slash = last_slash(path);

@@ -6,9 +6,11 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace qatime {
@@ -52,7 +54,16 @@ class Exports {
   [[nodiscard]] std::optional<Place> place(std::string_view path) const noexcept;
 
  private:
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view path) const noexcept { return std::hash<std::string_view>{}(path); }
+  };
+
+  [[nodiscard]] std::optional<std::size_t> find(std::string_view path) const noexcept;
+
   std::vector<std::string> paths_;
+  std::size_t longest_ = 0;                                                      // bytes, of a path
+  std::unordered_map<std::string, std::size_t, Hash, std::equal_to<>> indexes_;  // by path
 };
 
 }  // namespace qatime

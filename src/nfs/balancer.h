@@ -44,6 +44,8 @@ class Balancer {
   struct Offers {
     std::vector<ResolvedServer*> servers;  // that may have room
     std::size_t next = 0;                  // in turn
+    ResolvedServer* last = nullptr;        // chosen
+    std::size_t more = 0;                  // requests that it gets, too
   };
 
   void offer(ResolvedServer& server, std::size_t export_index);
