@@ -37,7 +37,8 @@ Connection::Connection(const ClientContext& client_context, Peer& peer, std::fun
       backoff_{kFirstRetry, kLastRetry},
       mount_backoff_{kFirstMountRetry, kLastMountRetry},
       retry_{client_context.io},
-      mount_retry_{client_context.io} {
+      mount_retry_{client_context.io},
+      silence_{client_context.io} {
   begin();
   mount_retry_.detach();
 }
@@ -120,7 +121,10 @@ void Connection::doubt_roots() {
 void Connection::connect(const Mount::Mounted& result) {
   rpc_ = std::make_unique<Rpc>(
       client_context_, boost::asio::ip::tcp::endpoint{peer_.endpoint.address(), result.nfs_port}, [this] { greet(); },
-      [this, port = result.nfs_port](const std::string& why) { lose(fmt::format("NFS, port {}: {}", port, why)); });
+      [this, port = result.nfs_port](const std::string& why) {
+        if (ready_ && has_settled() && rpc_->was_closed_idle()) return reopen();
+        lose(fmt::format("NFS, port {}: {}", port, why));
+      });
 }
 
 // That the port is open says little; NULL shows NFS version 3 behind it.
@@ -136,6 +140,7 @@ void Connection::greet() {
 
 void Connection::become_ready() {
   ready_ = true;
+  is_reopening_ = false;
   ready_since_ = std::chrono::steady_clock::now();
   failure_.clear();
   client_context_.alerts.resolve("server", peer_.label);
@@ -145,21 +150,49 @@ void Connection::become_ready() {
     kLog.info("{}: connected, {} of {} exports mounted", log::field("server", peer_.label),
               log::field("mounted", mounted), mounts_.size());
   }
+  listen_for_silence();
   changed_();
 }
 
-void Connection::lose(const std::string& why) {
-  if (ready_ && std::chrono::steady_clock::now() - ready_since_ > kSettled) attempts_ = 0;
+void Connection::listen_for_silence() {
+  silence_.set(rpc_->heard() + client_context_.intervals.silence, [this] { ask_after_silence(); });
+}
+
+// A server that has died without a word is noticed before there is work for it. The Rpc ends if there is no reply.
+void Connection::ask_after_silence() {
+  if (std::chrono::steady_clock::now() < rpc_->heard() + client_context_.intervals.silence) return listen_for_silence();
+  procedures::null(*rpc_, [this](Status status, procedures::Nothing) {
+    if (status != Status::lost) listen_for_silence();
+  });
+}
+
+bool Connection::has_settled() const noexcept { return std::chrono::steady_clock::now() - ready_since_ > kSettled; }
+
+void Connection::reopen() {
+  kLog.debug("{}: closed a connection without work; connecting again", log::field("server", peer_.label));
+  drop();
+  attempts_ = 0;
+  is_reopening_ = true;
+  begin();
+}
+
+// Ends what belongs to the connection. Its roots stay known.
+void Connection::drop() {
   ready_ = false;
-  failure_ = why;
-  client_context_.alerts.raise("server", peer_.label, why);
+  is_reopening_ = false;
+  silence_.cancel();
   mount_retry_.cancel();
   mount_.reset();
   rpc_.reset();
-  for (MountState& mount : mounts_) {
-    mount.root.reset();
-    mount.is_chosen = false;
-  }
+  for (MountState& mount : mounts_) mount.is_chosen = false;
+}
+
+void Connection::lose(const std::string& why) {
+  if (ready_ && has_settled()) attempts_ = 0;
+  drop();
+  failure_ = why;
+  client_context_.alerts.raise("server", peer_.label, why);
+  for (MountState& mount : mounts_) mount.root.reset();
   if (kLog.warning(peer_.failed, "{}: {}; trying again", log::field("server", peer_.label), why)) {
     peer_.was_said_away = true;
   }

@@ -36,7 +36,8 @@ struct Peer {
 // Steps: MOUNT every export, connect to NFS, serve.
 //
 // Failure: if a step fails, the connection backs off and begins again. Exports that the server refuses are asked for
-// again while the others are served.
+// again while the others are served. A server that is silent for a minute is asked by NULL; without a reply to that,
+// the connection is lost. One that closes a connection without work is connected again at once, and that is no failure.
 //
 // Thread: the loop's.
 class Connection {
@@ -49,6 +50,9 @@ class Connection {
     assert(thread_.is_current());
     return ready_ && rpc_->is_open();
   }
+  // Whether the server counts as one that answers: requests may be started, or can soon, after it closed a connection
+  // without work.
+  [[nodiscard]] bool is_up() const noexcept { return is_ready() || is_reopening_; }
   // The NFS service. Precondition: is_ready(), in this turn of the loop.
   [[nodiscard]] Rpc& rpc() const noexcept {
     assert(thread_.is_current());
@@ -96,6 +100,11 @@ class Connection {
   void connect(const Mount::Mounted& result);
   void greet();
   void become_ready();
+  void listen_for_silence();
+  void ask_after_silence();
+  [[nodiscard]] bool has_settled() const noexcept;
+  void reopen();
+  void drop();
   void lose(const std::string& why);
 
   ThreadChecker thread_;
@@ -105,6 +114,7 @@ class Connection {
   std::vector<MountState> mounts_;
   std::string failure_;
   bool ready_ = false;
+  bool is_reopening_ = false;
   Clock::Instant ready_since_{};
   Clock::Instant mounted_at_{};
   unsigned attempts_ = 0;
@@ -113,6 +123,7 @@ class Connection {
   Backoff mount_backoff_;
   Alarm retry_;        // everything
   Alarm mount_retry_;  // the refused exports
+  Alarm silence_;      // the server has been silent for long
   std::unique_ptr<Mount> mount_;
   std::unique_ptr<Rpc> rpc_;
 };

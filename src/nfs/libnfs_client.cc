@@ -52,8 +52,9 @@ struct LibnfsClient::Sent {
   bool was_root;  // of the export
 };
 
-LibnfsClient::LibnfsClient(asio::io_context& io, const NfsConfig& config, metrics::Registry& registry)
-    : client_context_{std::make_unique<ClientContext>(io, config, registry)},
+LibnfsClient::LibnfsClient(asio::io_context& io, const NfsConfig& config, metrics::Registry& registry,
+                           const Intervals& intervals)
+    : client_context_{std::make_unique<ClientContext>(io, config, registry, intervals)},
       registry_{registry},
       directory_{*client_context_,
                  [this] {
@@ -114,7 +115,7 @@ void LibnfsClient::choose_roots() {
     root.reset();
     for (const auto& server : servers_) {
       for (const auto& connection : server->connections) {
-        if (!root && connection->is_ready()) root = connection->root(export_index);
+        if (!root && connection->is_up()) root = connection->root(export_index);
       }
     }
     for (const auto& server : servers_) {

@@ -20,13 +20,13 @@
 #include "nfs/alarm.h"
 #include "nfs/client.h"
 #include "nfs/congestion_window.h"
+#include "nfs/rpc.h"
 #include "nfs/server_directory.h"
 #include "telemetry/metrics.h"
 
 namespace qatime::nfs {
 
 class Balancer;
-struct ClientContext;
 struct ResolvedServer;
 
 // Advice where servers give one export with different roots.
@@ -57,7 +57,8 @@ class LibnfsClient final : public Client {
   static constexpr std::size_t kStack = 8 << 20;
 
   // Indexes of exports are those in `config`.
-  LibnfsClient(boost::asio::io_context& io, const NfsConfig& config, metrics::Registry& registry);
+  LibnfsClient(boost::asio::io_context& io, const NfsConfig& config, metrics::Registry& registry,
+               const Intervals& intervals = {});
   ~LibnfsClient() override;
   LibnfsClient(const LibnfsClient&) = delete;
   LibnfsClient& operator=(const LibnfsClient&) = delete;

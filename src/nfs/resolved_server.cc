@@ -60,7 +60,7 @@ ResolvedServer::ResolvedServer(std::size_t order, const boost::asio::ip::tcp::en
 void ResolvedServer::look_at_route() { source = source_towards(*peer.endpoint.data(), peer.endpoint.size()); }
 
 bool ResolvedServer::answers() const {
-  return std::ranges::any_of(connections, [](const auto& each) { return each->is_ready(); });
+  return std::ranges::any_of(connections, [](const auto& each) { return each->is_up(); });
 }
 
 std::size_t ResolvedServer::room(std::size_t export_index) const {

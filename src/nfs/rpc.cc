@@ -8,7 +8,9 @@
 // Timeouts are our own. Those of libnfs need a call every 100 ms, miscount what is queued, and remove a request that
 // is half written from the stream. Ours leave the request where it is and forget its caller. A server that answers
 // nothing any more is noticed by requests that time out with no reply since they were started. One that swallows some
-// keeps its connection as long as there is room for others, because one export may hang while others are served.
+// keeps its connection as long as there is room for others, because one export may hang while others are served. The
+// kernel notices sooner if nothing at all comes from a server's host: by TCP_USER_TIMEOUT while bytes are on their way,
+// by keepalive while none are.
 //
 // Requests that are started in one turn of the loop are written together in a posted flush(). TCP_NODELAY is set,
 // because one would wait for the delayed acknowledgement of another. A SocketInterposer gathers what libnfs writes and
@@ -50,10 +52,14 @@ namespace asio = boost::asio;
 
 namespace {
 
-// So many that nothing was answered after: the server hangs. One alone may be a slow request.
+// So many that nothing was answered after: the server hangs. One alone may be a slow request, but not after a silence.
 constexpr std::size_t kSilentTimeouts = 2;
 
 constexpr std::size_t kMaxAbandoned = Rpc::kMaxOutstanding / 2;
+constexpr std::chrono::seconds kKeepaliveIdle{30};  // without a byte, until the kernel probes a connection
+constexpr int kKeepaliveProbes = 3;                 // within the user timeout
+// At least so long, that the kernel can send again what was lost.
+constexpr std::chrono::milliseconds kLeastUserTimeout{3000};
 
 constexpr std::size_t kLargestReply = 1 << 20;  // bytes, whatever was asked for; LibnfsClient::kStack suits it
 
@@ -69,9 +75,20 @@ rpc_context* make_context(const NfsConfig& config) {
   return context;
 }
 
-void set_nodelay(int descriptor) {
-  const int on = 1;
-  (void)::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // refused, it is slower, and no more
+// Has the kernel send at once, and give up a connection whose host answers nothing for `timeout` (RFC 5482; RFC 9293
+// section 3.8.4). Refused, it is slower, or a dead host is noticed later; no more.
+void set_options(int descriptor, std::chrono::milliseconds timeout) {
+  const auto set = [descriptor](int level, int option, int value) {
+    (void)::setsockopt(descriptor, level, option, &value, sizeof value);
+  };
+  const auto user_timeout = std::max(timeout, kLeastUserTimeout);
+  const auto pause = std::chrono::ceil<std::chrono::seconds>(user_timeout) / kKeepaliveProbes;
+  set(IPPROTO_TCP, TCP_NODELAY, 1);
+  set(IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(user_timeout.count()));
+  set(IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(kKeepaliveIdle.count()));
+  set(IPPROTO_TCP, TCP_KEEPINTVL, static_cast<int>(pause.count()));
+  set(IPPROTO_TCP, TCP_KEEPCNT, kKeepaliveProbes);
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
 }
 
 std::string text(int error) { return std::generic_category().message(error); }
@@ -89,9 +106,11 @@ void on_connected(rpc_context* /*context*/, int status, void* /*data*/, void* op
 
 }  // namespace
 
-ClientContext::ClientContext(asio::io_context& loop, const NfsConfig& settings, metrics::Registry& registry)
+ClientContext::ClientContext(asio::io_context& loop, const NfsConfig& settings, metrics::Registry& registry,
+                             const Intervals& times)
     : io{loop},
       config{settings},
+      intervals{times},
       alerts{registry.alerts()},
       reply_batching{std::make_unique<ReplyBatching>(loop)},
       procedures{std::make_unique<ProcedureMetrics>(registry)} {}
@@ -153,7 +172,8 @@ void Rpc::await_open() {
                            if (error || life.expired() || context_ == nullptr) return;
                            if (const int cause = socket_error(socket_)) return fail(text(cause));
                            if (service(POLLOUT) < 0 || !open_) return fail(failure());
-                           set_nodelay(socket_);
+                           set_options(socket_, client_context_.config.timeout);
+                           heard_ = std::chrono::steady_clock::now();
                            alarm_.cancel();
                            alarm_is_set_ = false;
                            await_replies();
@@ -167,8 +187,14 @@ void Rpc::await_replies() {
       loop::Descriptor::wait_read, [this, life = std::weak_ptr{life_}](const boost::system::error_code& error) {
         if (error || life.expired() || context_ == nullptr) return;
         client_context_.reply_batching->sleep(ReplyBatching::due(waiting_.size(), latency_, together_));
+        // Of an error libnfs gets to know first, and the kernel tells it once.
+        const bool owes_nothing = waiting_.empty() && abandoned_.empty();
+        if (const int cause = owes_nothing ? socket_error(socket_) : 0) return fail(text(cause));
         do {
-          if (service(POLLIN) < 0) return fail(failure());
+          if (service(POLLIN) < 0) {
+            was_closed_idle_ = owes_nothing && has_ended();
+            return fail(failure());
+          }
         } while (interposer_.has_unread());
         together_ = completed_.size();
         await_replies();
@@ -258,13 +284,14 @@ void Rpc::finish(Call& call, Status status) {
   if (status != Status::lost) {
     rpc.started_before_reply_ = rpc.started_;
     rpc.silent_timeouts_ = 0;
+    rpc.heard_ = std::chrono::steady_clock::now();
   }
   if (call.caller == nullptr) {
     rpc.abandoned_.erase(call.self);
     return;
   }
   if (status != Status::lost) {
-    const auto latency = std::chrono::steady_clock::now() - call.started;
+    const auto latency = rpc.heard_ - call.started;
     call.procedure->seconds.observe(latency);
     rpc.latency_ += (latency - rpc.latency_) / 8;
   }
@@ -300,7 +327,11 @@ void Rpc::abandon_expired() {
   }
 }
 
-bool Rpc::is_hung() const noexcept { return silent_timeouts_ >= kSilentTimeouts || abandoned_.size() >= kMaxAbandoned; }
+bool Rpc::is_hung() const noexcept {
+  const auto silence = client_context_.intervals.silence + client_context_.config.timeout;
+  const bool is_silent = std::chrono::steady_clock::now() - heard_ >= silence;
+  return silent_timeouts_ >= (is_silent ? 1 : kSilentTimeouts) || abandoned_.size() >= kMaxAbandoned;
+}
 
 void Rpc::deliver() {
   std::list<Call> batch;
@@ -345,14 +376,19 @@ void Rpc::close() noexcept {
   in_libnfs_ = false;
 }
 
+// Whether the server has closed in order, and nothing is left to be read.
+bool Rpc::has_ended() const {
+  char byte = 0;
+  return ::recv(socket_, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 // Why rpc_service() failed. Our interposer only tells libnfs that it did. libnfs says nothing when the peer has closed,
 // and might still hold an older text.
 std::string Rpc::failure() const {
   if (!interposer_.refusal().empty()) return interposer_.refusal();
   char byte = 0;
-  const auto got = ::recv(socket_, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT);
-  if (got == 0) return "the server closed the connection";
-  if (got < 0 && errno != EAGAIN) return text(errno);
+  if (has_ended()) return "the server closed the connection";
+  if (::recv(socket_, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) < 0 && errno != EAGAIN) return text(errno);
   const char* const error = rpc_get_error(context_);
   return error != nullptr ? error : "libnfs gives no reason";
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cassert>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -36,13 +37,20 @@ namespace qatime::nfs {
 
 struct ProcedureMetrics;
 
+// How long a client waits before it looks whether things are still as they were.
+struct Intervals {
+  std::chrono::milliseconds silence{std::chrono::minutes{1}};  // without a reply, until a server is asked by NULL
+};
+
 // The state that all connections of a client share. Outlives them.
 struct ClientContext {
-  ClientContext(boost::asio::io_context& loop, const NfsConfig& settings, metrics::Registry& registry);
+  ClientContext(boost::asio::io_context& loop, const NfsConfig& settings, metrics::Registry& registry,
+                const Intervals& times = {});
   ~ClientContext();
 
   boost::asio::io_context& io;
   NfsConfig config;
+  const Intervals intervals;
   Alerts& alerts;
   std::unique_ptr<ReplyBatching> reply_batching;
   std::unique_ptr<const ProcedureMetrics> procedures;
@@ -87,6 +95,16 @@ class Rpc {
   }
   // The number of further requests that the connection takes.
   [[nodiscard]] std::size_t room() const noexcept;
+  // When the last reply came, or the connection was opened.
+  [[nodiscard]] Clock::Instant heard() const noexcept {
+    assert(thread_.is_current());
+    return heard_;
+  }
+  // Inside `lost`: whether the server has closed the connection while it owed no reply.
+  [[nodiscard]] bool was_closed_idle() const noexcept {
+    assert(thread_.is_current());
+    return was_closed_idle_;
+  }
   // The address of our end; nothing unless open.
   [[nodiscard]] std::optional<Address> local_address() const;
 
@@ -146,6 +164,7 @@ class Rpc {
   void fail(const std::string& why);
   void complete_forgotten();
   void close() noexcept;
+  [[nodiscard]] bool has_ended() const;
   [[nodiscard]] std::string failure() const;
 
   ThreadChecker thread_;
@@ -158,6 +177,7 @@ class Rpc {
   std::function<void()> opened_;
   Lost lost_;
   bool open_ = false;
+  bool was_closed_idle_ = false;
   bool in_libnfs_ = false;  // which might be calling back
   bool alarm_is_set_ = false;
   bool flush_is_posted_ = false;
@@ -167,6 +187,7 @@ class Rpc {
   std::size_t pages_ = 0;         // requests for one that libnfs has
   std::size_t largest_page_ = 0;  // bytes, of all since there were none
   std::uint64_t started_ = 0;
+  Clock::Instant heard_{};
   std::uint64_t started_before_reply_ = 0;                 // before the last one
   std::size_t silent_timeouts_ = 0;                        // of requests that started after it
   std::list<Call> waiting_;                                // in the order of their deadlines

@@ -28,7 +28,9 @@ struct Answer {
 
 // Calls wait for their replies.
 struct Lab {
-  explicit Lab(const NfsConfig& config) { client = std::make_unique<LibnfsClient>(loop.io(), config, registry); }
+  explicit Lab(const NfsConfig& config, const Intervals& intervals = {}) {
+    client = std::make_unique<LibnfsClient>(loop.io(), config, registry, intervals);
+  }
   template <class... Timeout>
   explicit Lab(const ScriptedServer& server, Timeout... timeout) : Lab(server.config(timeout...)) {}
 

@@ -1,35 +1,26 @@
 # SPDX-License-Identifier: MIT
 """Our own addresses follow the kernel's routes to servers, in a network of the test's own."""
 
-import os
-import pathlib
-import subprocess
-import sys
 import unittest
 
 import lab
+import network
 from case import now
 from lab import SECOND, record, send_tcp, wait_until
 
-INSIDE = "QATIME_TEST_OF_ROUTES"
 FIRST, OTHER, THIRD = "192.0.2.1", "198.51.100.1", "2001:db8::1"
 OURS, NEXT, OTHERS = "192.0.2.7", "192.0.2.8", ["198.51.100.7", "2001:db8:1::7"]
 HOUR = 3600 * SECOND
 
 
 def ip(*words):
-    subprocess.run(["ip", *words], check=True)
+    network.command("ip", *words)
 
 
-@unittest.skipUnless(lab.ROOT and subprocess.run(["unshare", "--net", "true"]).returncode == 0,
-                     "only root makes a network namespace, and not in every container")
+@network.can_be_made
 class Routes(unittest.TestCase):
     def test_in_a_namespace_of_its_own(self):
-        inside = [sys.executable, str(pathlib.Path(__file__).parent), "-k", "InsideNetwork"]
-        done = subprocess.run(["unshare", "--net", *inside], env={**os.environ, INSIDE: "1"}, capture_output=True,
-                              timeout=300)
-        self.assertEqual(done.returncode, 0, os.fsdecode(done.stdout + done.stderr))
-        self.assertRegex(done.stderr, rb"Ran [1-9]")
+        network.run_inside(self, "InsideNetwork")
 
 
 class InsideNetwork(unittest.TestCase):
@@ -38,7 +29,6 @@ class InsideNetwork(unittest.TestCase):
     def setUp(self):
         scratch = lab.Scratch()
         self.addCleanup(scratch.remove)
-        ip("link", "set", "lo", "up")
         for address in [FIRST, OTHER, OURS, NEXT, *OTHERS]:
             ip("address", "add", address, "dev", "lo", *(["nodad"] if ":" in address else []))
         self.route(FIRST, OURS)
@@ -74,4 +64,4 @@ class InsideNetwork(unittest.TestCase):
 
 
 def load_tests(loader, *_):
-    return loader.loadTestsFromTestCase(InsideNetwork if INSIDE in os.environ else Routes)
+    return network.chosen(loader, Routes, InsideNetwork)
