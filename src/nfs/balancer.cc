@@ -19,7 +19,7 @@ void Balancer::set_servers(const Servers& servers) {
   servers_.clear();
   for (auto& offers : offers_) offers = {};
   for (const auto& server : servers) {
-    if (!server->answers()) continue;
+    if (!server->answers() || server->is_leaving) continue;
     servers_.push_back(server.get());
     for (auto& flow : server->flows) flow.is_offered = false;
   }

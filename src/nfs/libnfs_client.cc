@@ -26,6 +26,7 @@ namespace asio = boost::asio;
 
 namespace {
 
+constexpr std::chrono::seconds kLeavePause{1};        // between two looks at a server that is to go
 constexpr std::chrono::seconds kRootsPause{5};        // from asking for roots that differ until that is said
 constexpr std::chrono::milliseconds kRoomPause{100};  // between looks at what is closed
 
@@ -56,33 +57,44 @@ LibnfsClient::LibnfsClient(asio::io_context& io, const NfsConfig& config, metric
                            const Intervals& intervals)
     : client_context_{std::make_unique<ClientContext>(io, config, registry, intervals)},
       registry_{registry},
-      directory_{*client_context_,
-                 [this] {
-                   follow_directory();
-                   take_change();
-                 }},
+      directory_{*client_context_, [this] { follow_directory(); }},
       balancer_{std::make_unique<Balancer>(config.exports.size())},
       roots_(config.exports.size()),
+      leave_alarm_{io},
       roots_alarm_{io},
       room_alarm_{io},
       life_{std::make_shared<char>()} {
   (void)std::signal(SIGPIPE, SIG_IGN);
-  follow_directory();
+  for (const auto& [rank, endpoint] : directory_.locations()) add_server(rank, endpoint);
 }
 
 LibnfsClient::~LibnfsClient() = default;
 
-// Makes the servers those of the directory, but for one that is gone from it and still answers.
+// Makes the servers those of the directory.
 void LibnfsClient::follow_directory() {
   const auto locations = directory_.locations();
-  std::erase_if(servers_, [&](const auto& server) {
-    const bool is_wanted =
-        std::ranges::find(locations, server->peer.endpoint, &ServerDirectory::Location::endpoint) != locations.end();
-    const bool goes = !is_wanted && !server->answers();
-    if (goes) client_context_->alerts.resolve("server", server->peer.label);
-    return goes;
-  });
+  for (const auto& server : servers_) {
+    const auto found = std::ranges::find(locations, server->peer.endpoint, &ServerDirectory::Location::endpoint);
+    server->is_named = found != locations.end();
+  }
   for (const auto& [rank, endpoint] : locations) add_server(rank, endpoint);
+  let_leave();
+  take_change();
+}
+
+// One that is named no more goes if it does not answer, or if others do and it has no work left.
+void LibnfsClient::let_leave() {
+  const bool is_served =
+      std::ranges::any_of(servers_, [](const auto& each) { return each->is_named && each->answers(); });
+  for (const auto& server : servers_) server->is_leaving = !server->is_named && is_served;
+  std::erase_if(servers_, [](const auto& each) {
+    return !each->is_named && (!each->answers() || (each->is_leaving && each->in_flight == 0));
+  });
+  if (std::ranges::all_of(servers_, [](const auto& each) { return each->is_named; })) return;
+  leave_alarm_.set(std::chrono::steady_clock::now() + kLeavePause, [this] {
+    let_leave();
+    take_change();
+  });
 }
 
 void LibnfsClient::add_server(std::size_t rank, const asio::ip::tcp::endpoint& endpoint) {

@@ -40,8 +40,9 @@ struct LocalAddresses {
 };
 
 // Every address that a configured name resolves to is one server, with its own connections. Lost connections are made
-// again with backoff. While a server does not answer, names are resolved again. A server then goes if no name has its
-// address. A request goes to a server with room among those that have its export mounted: balancer.h.
+// again with backoff. Names are resolved again every minute, and sooner while a server does not answer. A server whose
+// address no name has any more gets no requests while others answer, and goes when it has none or does not answer. A
+// request goes to a server with room among those that have its export mounted: balancer.h.
 //
 // On a cluster all servers give one root for an export, and a handle is valid on all of them. So a server that gives
 // another root is none of the cluster: it gets no requests for that export, and a warning and an alert say so. The root
@@ -90,6 +91,7 @@ class LibnfsClient final : public Client {
   struct Sent;  // a request on its way
 
   void follow_directory();
+  void let_leave();
   void add_server(std::size_t rank, const boost::asio::ip::tcp::endpoint& endpoint);
   void take_change();
   void choose_roots();
@@ -115,6 +117,7 @@ class LibnfsClient final : public Client {
   std::unique_ptr<Balancer> balancer_;
   std::vector<std::optional<Handle>> roots_;  // by export
   bool roots_differ_ = false;
+  Alarm leave_alarm_;  // servers that are to go might be able to
   Alarm roots_alarm_;  // roots that differ have been asked for again
   bool looks_for_room_ = false;
   Alarm room_alarm_;

@@ -8,6 +8,7 @@
 
 #include "base/url.h"
 #include "nfs/status.h"
+#include "telemetry/alerts.h"
 
 namespace qatime::nfs {
 
@@ -41,6 +42,8 @@ ResolvedServer::ResolvedServer(std::size_t order, const boost::asio::ip::tcp::en
       most{client_context.config.max_in_flight},
       flows(client_context.config.exports.size(), Flow{CongestionWindow{most}}),
       is_said_to_differ(client_context.config.exports.size()),
+      client_context_{client_context},
+      registry_{registry},
       window_{registry.gauge("qatime_server_window", "Requests that an NFS server may have at once.",
                              {"server", label_of(endpoint)})},
       seconds_{registry.histogram("qatime_server_seconds", "From sending an RPC to an NFS server to its reply.",
@@ -57,6 +60,16 @@ ResolvedServer::ResolvedServer(std::size_t order, const boost::asio::ip::tcp::en
   }
 }
 
+ResolvedServer::~ResolvedServer() {
+  Alerts& alerts = client_context_.alerts;
+  alerts.resolve("server", peer.label);
+  for (const NfsConfig::Export& each : client_context_.config.exports) {
+    const std::string subject = fmt::format("{} {}", peer.label, each.target);
+    for (const char* const reason : {"mount", "root"}) alerts.resolve(reason, subject);
+  }
+  registry_.remove({"server", peer.label});
+}
+
 void ResolvedServer::look_at_route() { source = source_towards(*peer.endpoint.data(), peer.endpoint.size()); }
 
 bool ResolvedServer::answers() const {
@@ -64,6 +77,7 @@ bool ResolvedServer::answers() const {
 }
 
 std::size_t ResolvedServer::room(std::size_t export_index) const {
+  if (is_leaving) return 0;
   constexpr std::size_t kShare = 3;  // times as many as are free is the most that one of several exports has
   const Flow& flow = flows[export_index];
   std::size_t room = is_full() ? 0 : most - in_flight;

@@ -31,17 +31,20 @@ struct Flow {
   bool is_offered = false;  // to the next request, by Balancer
 };
 
-// What LibnfsClient knows of one address. It stays where it is, because its connections refer to it. Thread: the
-// loop's.
+// What LibnfsClient knows of one address. It stays where it is, because its connections refer to it. With it go its
+// metrics and alerts. Thread: the loop's.
 struct ResolvedServer {
   // Connects once the loop runs. `rank` is that of its entry in nfs.servers. Calls `changed` as Connection does.
   ResolvedServer(std::size_t order, const boost::asio::ip::tcp::endpoint& endpoint, const ClientContext& client_context,
                  metrics::Registry& registry, const std::function<void()>& changed);
+  ~ResolvedServer();
+  ResolvedServer(const ResolvedServer&) = delete;
+  ResolvedServer& operator=(const ResolvedServer&) = delete;
 
   [[nodiscard]] bool answers() const;
   // How many more requests may be started for the export. One of several exports leaves a quarter of what is free to
   // the others, so that there is always something left for one that begins (A. K. Choudhury and E. L. Hahne, "Dynamic
-  // Queue Length Thresholds for Shared-Memory Packet Switches", 1998).
+  // Queue Length Thresholds for Shared-Memory Packet Switches", 1998). None while the server leaves.
   [[nodiscard]] std::size_t room(std::size_t export_index) const;
   [[nodiscard]] bool is_full() const noexcept { return in_flight >= most; }
   // Its least busy connection that serves the export. Precondition: room() for it.
@@ -62,6 +65,8 @@ struct ResolvedServer {
   void count(Status status, Clock::Duration duration);
 
   std::size_t rank;
+  bool is_named = true;     // nfs.servers stand for it
+  bool is_leaving = false;  // they do so no more, and others do its work
   Peer peer;
   std::size_t most;                   // nfs.max_in_flight
   std::size_t in_flight = 0;          // of all exports
@@ -75,6 +80,8 @@ struct ResolvedServer {
  private:
   void look_at_route();
 
+  const ClientContext& client_context_;
+  metrics::Registry& registry_;
   metrics::Gauge& window_;
   metrics::Histogram& seconds_;
   metrics::Counter& timeouts_;

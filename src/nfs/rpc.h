@@ -40,6 +40,8 @@ struct ProcedureMetrics;
 // How long a client waits before it looks whether things are still as they were.
 struct Intervals {
   std::chrono::milliseconds silence{std::chrono::minutes{1}};  // without a reply, until a server is asked by NULL
+  std::chrono::milliseconds names{std::chrono::minutes{1}};    // between two looks at a name whose servers all answer
+  std::chrono::milliseconds names_of_away{std::chrono::seconds{5}};  // or do not
 };
 
 // The state that all connections of a client share. Outlives them.

@@ -8,6 +8,7 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include "base/address.h"
 #include "nfs/alarm.h"
 #include "nfs/logger.h"
 #include "nfs/name_lookup.h"
@@ -18,12 +19,6 @@ namespace qatime::nfs {
 
 namespace asio = boost::asio;
 
-namespace {
-
-constexpr std::chrono::seconds kResolvePause{5};  // between two looks at one name
-
-}  // namespace
-
 struct ServerDirectory::Host {
   Host(asio::io_context& io, std::string host, std::uint16_t service)
       : name{std::move(host)}, port{service}, alarm{io} {}
@@ -32,11 +27,13 @@ struct ServerDirectory::Host {
   std::uint16_t port;
   bool is_numeric = false;
   bool was_looked_up = false;  // or needs no lookup
+  bool is_needed = true;       // no address of it is known, or a server was away since the last success
   std::vector<asio::ip::address> addresses;
-  std::string failure;                 // why the name could not be resolved, last tried
-  std::unique_ptr<NameLookup> lookup;  // while it is being resolved
-  Clock::Instant next{};               // when it may be resolved again
-  Alarm alarm;                         // it takes long; after it: it may be tried again
+  std::vector<asio::ip::address> unreachable;  // the others of the name
+  std::string failure;                         // why the name could not be resolved, last tried
+  std::unique_ptr<NameLookup> lookup;          // while it is being resolved
+  Clock::Instant next{};                       // when it may be resolved again
+  Alarm alarm;                                 // it takes long; after it: it may be tried again
   log::Throttle failed;
 };
 
@@ -61,27 +58,43 @@ ServerDirectory::ServerDirectory(const ClientContext& client_context, std::funct
 
 ServerDirectory::~ServerDirectory() = default;
 
+// Leaves out what no route leads to, but for a name of nothing else.
+void ServerDirectory::take(Host& host, std::vector<asio::ip::address> addresses) {
+  const auto first = std::ranges::stable_partition(addresses, [&](const asio::ip::address& address) {
+    const asio::ip::tcp::endpoint endpoint{address, host.port};
+    return source_towards(*endpoint.data(), endpoint.size()).has_value();
+  });
+  const std::vector<asio::ip::address> unreachable{first.begin(), first.end()};
+  if (unreachable.size() < addresses.size()) addresses.erase(first.begin(), first.end());
+  host.addresses = std::move(addresses);
+  if (unreachable == std::exchange(host.unreachable, unreachable) || unreachable.empty()) return;
+  kLog.info("{}: no route leads to {} of its addresses, like {}", log::field("name", host.name), unreachable.size(),
+            log::field("address", unreachable.front().to_string()));
+}
+
+// The addresses that are known are enough while all of them answer.
 void ServerDirectory::fail(Host& host, const std::string& why) {
   host.failure = why;
+  if (!host.is_needed) return;
   client_context_.alerts.raise("name", host.name, why);
   kLog.warning(host.failed, "{}; trying again", why);
 }
 
 void ServerDirectory::resolve(Host& host) {
   const auto begin = std::chrono::steady_clock::now();
-  host.next = begin + kResolvePause;
-  host.lookup = std::make_unique<NameLookup>(client_context_.io, host.name, [this, &host](const auto& result) {
+  host.next = begin + client_context_.intervals.names_of_away;
+  host.lookup = std::make_unique<NameLookup>(client_context_.io, host.name, [this, &host, begin](const auto& result) {
     host.lookup.reset();
     host.was_looked_up = true;
-    host.alarm.cancel();
     if (!result.failure.empty()) {
       fail(host, result.failure);
-      resolve_later(host);
     } else {
       host.failure.clear();
+      host.is_needed = false;
       client_context_.alerts.resolve("name", host.name);
-      host.addresses = result.addresses;
+      take(host, result.addresses);
     }
+    resolve_at(host, host.is_needed ? host.next : begin + client_context_.intervals.names);
     changed_();
   });
   // Nothing is to be done about it but to say so.
@@ -89,14 +102,15 @@ void ServerDirectory::resolve(Host& host) {
                  [this, &host] { fail(host, NameLookup::no_answer(host.name)); });
 }
 
-void ServerDirectory::resolve_later(Host& host) {
-  if (host.lookup != nullptr) return;
-  host.alarm.set(host.next, [this, &host] { resolve(host); });
+void ServerDirectory::resolve_at(Host& host, Clock::Instant when) {
+  host.alarm.set(when, [this, &host] { resolve(host); });
 }
 
 void ServerDirectory::look_again() {
   for (const auto& host : hosts_) {
-    if (!host->is_numeric) resolve_later(*host);
+    if (host->is_numeric) continue;
+    host->is_needed = true;
+    if (host->lookup == nullptr) resolve_at(*host, host->next);
   }
 }
 

@@ -9,14 +9,21 @@
 #include <string>
 #include <vector>
 
+#include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
+
+#include "base/clock.h"
 
 namespace qatime::nfs {
 
 struct ClientContext;
 
-// Looks up the names among nfs.servers: at once, and again when it is asked to or a lookup has failed. A name keeps its
-// last addresses while it cannot be looked up; a warning and an alert say so.
+// Looks up the names among nfs.servers: at once, again every minute, and sooner when it is asked to or has no address
+// of a name. A name keeps its last addresses while it cannot be looked up. A warning and an alert say so if they are
+// needed.
+//
+// An address of a name to which the kernel has no route, as of IPv6 on a host without it, does not count while others
+// of the name have one.
 //
 // Thread: the loop's. The constructor may run on another, before the loop runs.
 class ServerDirectory {
@@ -32,7 +39,7 @@ class ServerDirectory {
   ServerDirectory(const ServerDirectory&) = delete;
   ServerDirectory& operator=(const ServerDirectory&) = delete;
 
-  // Looks up all names again, each at most once in 5 seconds.
+  // Looks up all names again, because a server is away: each at most once in 5 seconds.
   void look_again();
 
   // Returns all endpoints that are known, in the order of nfs.servers. One may be there twice.
@@ -46,7 +53,8 @@ class ServerDirectory {
   struct Host;  // one entry of nfs.servers
 
   void resolve(Host& host);
-  void resolve_later(Host& host);
+  void resolve_at(Host& host, Clock::Instant when);
+  void take(Host& host, std::vector<boost::asio::ip::address> addresses);
   void fail(Host& host, const std::string& why);
 
   const ClientContext& client_context_;

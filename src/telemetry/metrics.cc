@@ -83,6 +83,15 @@ Registry::Series& Registry::series(std::string_view name, std::string_view help,
   return made;
 }
 
+void Registry::remove(const Label& label) {
+  const MutexLock lock{mutex_};
+  for (Family& family : families_) {
+    std::erase_if(family.series, [&](const Series& series) {
+      return series.label.name == label.name && series.label.value == label.value;
+    });
+  }
+}
+
 std::int64_t Registry::value_of(const Family& family, const Series& series) noexcept {
   switch (family.type) {
     case Type::counter:

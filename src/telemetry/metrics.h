@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -105,6 +106,9 @@ class Registry {
   // has this problem.
   Gauge& degraded(std::string_view reason);
 
+  // Removes all metrics whose first label is this one. References to them end. Any thread.
+  void remove(const Label& label) QATIME_EXCLUDES(mutex_);
+
   // Facts beyond numbers: the statistics of each node and the active alerts.
   [[nodiscard]] NodeStats& nodes() const noexcept { return *nodes_; }
   [[nodiscard]] Alerts& alerts() const noexcept { return *alerts_; }
@@ -139,7 +143,7 @@ class Registry {
     std::string_view name;
     std::string_view help;
     Type type;
-    std::deque<Series> series;
+    std::list<Series> series;
   };
 
   Series& series(std::string_view name, std::string_view help, Label label, Label second, Type type,

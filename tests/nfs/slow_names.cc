@@ -4,7 +4,10 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <dlfcn.h>
 #include <netdb.h>
@@ -41,7 +44,42 @@ Gate& gate() {
   return the_gate;
 }
 
+struct Moving {
+  std::mutex mutex;
+  // guarded by mutex:
+  std::vector<std::string> addresses;
+  std::size_t lookups = 0;
+};
+
+Moving& moving() {
+  static auto& the_name = *new Moving;
+  return the_name;
+}
+
+std::vector<std::string> addresses_now() {
+  const std::lock_guard lock{moving().mutex};
+  ++moving().lookups;
+  return moving().addresses;
+}
+
 }  // namespace
+
+MovingName::MovingName(std::vector<std::string> addresses) { set(std::move(addresses)); }
+
+MovingName::~MovingName() { set({}); }
+
+// NOLINTNEXTLINE(readability-convert-member-functions-to-static)
+void MovingName::set(std::vector<std::string> addresses) {
+  const std::lock_guard lock{moving().mutex};
+  moving().addresses = std::move(addresses);
+  moving().lookups = 0;
+}
+
+// NOLINTNEXTLINE(readability-convert-member-functions-to-static)
+std::size_t MovingName::lookups() const {
+  const std::lock_guard lock{moving().mutex};
+  return moving().lookups;
+}
 
 SlowNames::SlowNames() { gate().set_closed(true); }
 
@@ -64,6 +102,14 @@ extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo
   if (node != nullptr && std::string_view{node} == kSlowName) {
     gate().pass();
     return next("127.0.0.1", service, nullptr, found);  // one for each type of socket
+  }
+  if (node != nullptr && std::string_view{node} == kMovingName) {
+    addrinfo** end = found;
+    *end = nullptr;
+    for (const std::string& address : addresses_now()) {  // the C library frees each by itself
+      if (next(address.c_str(), service, hints, end) == 0) end = &(*end)->ai_next;
+    }
+    return *found == nullptr ? EAI_NONAME : 0;
   }
   return next(node, service, hints, found);
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// A host name whose lookup takes as long as a test wants.
+// Host names that are a test's: one whose lookup takes as long as it wants, and one with the addresses that it says.
 #pragma once
 
 #include <cstddef>
+#include <string>
+#include <vector>
 
 namespace qatime::nfs::testing {
 
@@ -21,6 +23,22 @@ class SlowNames {
   void answer();
   // Lookups that wait.
   [[nodiscard]] std::size_t waiting() const;
+};
+
+inline constexpr const char* kMovingName = "moving.test";
+
+// While it lives, kMovingName has the addresses that were set last, which are numeric; without any it does not exist.
+// One at a time; any thread.
+class MovingName {
+ public:
+  explicit MovingName(std::vector<std::string> addresses);
+  ~MovingName();
+  MovingName(const MovingName&) = delete;
+  MovingName& operator=(const MovingName&) = delete;
+
+  void set(std::vector<std::string> addresses);
+  // Lookups since then.
+  [[nodiscard]] std::size_t lookups() const;
 };
 
 }  // namespace qatime::nfs::testing

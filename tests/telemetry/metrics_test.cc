@@ -96,4 +96,20 @@ TEST_CASE("At no time more has an outcome than came in") {
   CHECK_FALSE(is_ahead);
 }
 
+TEST_CASE("All metrics of a label can be removed, and come back from nothing") {
+  metrics::Registry registry;
+  registry.counter("a_total", "A.", {"server", "gone"}).add(3);
+  metrics::Counter& stays = registry.counter("a_total", "A.", {"server", "stays"});
+  registry.gauge("b", "B.", {"server", "gone"}).set(1);
+  registry.gauge("c", "C.", {"user", "gone"}).set(2);
+  stays.add(2);
+  registry.remove({"server", "gone"});
+  CHECK(registry.sum("a_total") == 2);
+  CHECK(registry.sum("b") == 0);
+  CHECK(registry.sum("c") == 2);
+  stays.add(1);
+  CHECK(registry.sum("a_total") == 3);
+  CHECK(registry.counter("a_total", "A.", {"server", "gone"}).value() == 0);
+}
+
 }  // namespace qatime::metrics_test
