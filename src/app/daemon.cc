@@ -26,12 +26,12 @@
 #include <boost/asio/post.hpp>
 #include <fmt/core.h>
 #include <pthread.h>
-#include <sys/resource.h>
 
 #include "admin/http_server.h"
 #include "admin/routes.h"
 #include "app/address_file.h"
 #include "app/apply_loop.h"
+#include "app/descriptor_budget.h"
 #include "app/loop.h"
 #include "app/service_manager.h"
 #include "app/watchdog.h"
@@ -78,14 +78,6 @@ constexpr auto kNames = 2s;
 constexpr auto kAsk = 5s;
 constexpr auto kSilence = 60s;
 
-// Every connection is a descriptor, and the usual soft limit is there for select(2), which nothing here uses.
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 // A thread of musl has 128 KiB of it, one of glibc as much as the main thread may have (ulimit -s).
 void set_stack_of_threads(std::size_t bytes) {
   pthread_attr_t attributes;
@@ -114,6 +106,9 @@ class Daemon {
     watchdog_.watch([this](auto answer) { asio::post(intake_.io(), std::move(answer)); });
     watchdog_.watch([this](auto answer) { asio::post(apply_.io(), std::move(answer)); });
     if (config.admin.listen) open_admin(*config.admin.listen);
+    descriptors_.emplace(config);
+    connections_.set_most(descriptors_->connections());
+    descriptors_->warn(config.syslog.max_connections);
   }
 
   Daemon(const Daemon&) = delete;
@@ -254,6 +249,7 @@ class Daemon {
         log::set_level(louder);
         log::set_format(config_.log.format);
         tell(changes);
+        descriptors_->warn(config_.syslog.max_connections);
         log::set_level(config_.log.level);
         end_reload(reloads_);
       });
@@ -439,6 +435,7 @@ class Daemon {
   std::unique_ptr<const ingest::Policy> policy_;
   ingest::Intake intake_stage_;
   ingest::Connections connections_;
+  std::optional<DescriptorBudget> descriptors_;
   std::vector<std::unique_ptr<ingest::TcpListener>> tcp_;
   std::vector<std::unique_ptr<ingest::UdpListener>> udp_;
 

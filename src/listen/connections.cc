@@ -6,6 +6,7 @@
 // ownership of it and looks whether its socket is still open.
 #include "listen/connections.h"
 
+#include <algorithm>
 #include <cassert>
 #include <chrono>
 #include <optional>
@@ -119,9 +120,10 @@ bool Connections::is_allowed(const Address& peer) {
 
 // Returns whether one more connection may be open.
 bool Connections::make_room() {
-  if (size() < max_connections_) return true;
+  const std::size_t most = std::min(max_connections_, most_);
+  if (size() < most) return true;
   const bool is_refused = unproven_.empty();
-  kLog.warning(refusals_, "{} of {} connections are open: {}", log::field("connections", size()), max_connections_,
+  kLog.warning(refusals_, "{} of {} connections are open: {}", log::field("connections", size()), most,
                is_refused ? "a new one is refused" : "the oldest without a record is closed for a new one");
   count(is_refused ? Refused::full : Refused::displaced);
   if (!is_refused) close(*unproven_.front());

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <list>
 #include <memory>
 #include <string_view>
@@ -53,6 +54,10 @@ class Connections {
   // Adopts the limits of `config`. Closes connections whose peers are no longer allowed; the peer of a connection from
   // a balancer that has left `syslog.proxy_from` is the balancer. Connections beyond a lower max_connections stay open.
   void reconfigure(const SyslogConfig& config);
+
+  // Sets how many may be open, whatever max_connections allows: what the limit of open files leaves them. Before the
+  // loop runs.
+  void set_most(std::size_t most) noexcept { most_ = most; }
 
   // Sets the TLS settings of new connections. Open connections keep theirs.
   void secure(std::shared_ptr<const TlsSettings> settings) { tls_ = std::move(settings); }
@@ -104,6 +109,7 @@ class Connections {
   ThreadChecker thread_;
   std::size_t max_message_;
   std::size_t max_connections_;
+  std::size_t most_ = std::numeric_limits<std::size_t>::max();
   std::vector<Network> allow_;
   std::vector<Network> proxy_from_;
   const std::chrono::milliseconds handshake_limit_;
