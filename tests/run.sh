@@ -138,7 +138,7 @@ packages_of() {
     asan | fuzz | system-asan) echo clang-19 libclang-rt-19-dev ;;
   esac
   case $1 in
-    system* | knfsd) echo rpcbind iproute2 openssl prometheus redis-server redis-tools ;;
+    system* | knfsd) echo rpcbind iproute2 iptables openssl prometheus redis-server redis-tools ;;
     page) echo chromium ;;
     deploy) echo haproxy mandoc systemd python3-yaml util-linux openssl prometheus redis-server redis-tools ;;
     container) echo podman podman-compose buildah crun uidmap slirp4netns debootstrap catatonit passwd python3-yaml \
