@@ -65,6 +65,7 @@ void Engine::pump() {
   for (std::size_t export_index = 0; export_index < states_.size(); ++export_index) watch(export_index, now);
   if (scans_.entries() > 0) forget_changed();  // work that is taken brings the news with it; a scan goes on without
   for (std::size_t export_index = 0; export_index < states_.size(); ++export_index) carry_out_verdicts(export_index);
+  found_nothing_ = false;
   updates_.send_due();
   pipeline_.run();
   // The first in turn is another each time, because a backlog may have less than all could take.
@@ -79,7 +80,9 @@ std::optional<Clock::Instant> Engine::next_deadline() const {
   auto consider = [&](std::optional<Clock::Instant> at) {
     if (at && *at > now && (!next || *at < *next)) next = at;
   };
-  consider(backlog_.next_due());
+  const auto due = backlog_.next_due();
+  if (due && *due <= now && found_nothing_) return now;  // it lets a bounded number wait again at a time
+  consider(due);
   consider(updates_.next_due());
   for (std::size_t export_index = 0; export_index < states_.size(); ++export_index) {
     if (trees_[export_index].is_there) consider(states_[export_index].breaker.next_deadline());
@@ -156,7 +159,8 @@ bool Engine::take_slice(std::size_t export_index, std::size_t limit) {
   if (trees_[export_index].is_there && breaker.entry_probe_due(now)) return take_probe(export_index, now);
   if (!is_open(export_index)) return false;
   backlog::Slice slice = backlog_.take(export_index, std::min(limit, kSlice));
-  if (slice.entries.empty()) return false;
+  found_nothing_ = slice.entries.empty();
+  if (found_nothing_) return false;
   const bool is_hot = updates_.is_hot(slice.directory, slice.entries.front().name);
   const auto more = is_hot ? std::nullopt : scans_.extra_entries(slice);
   if (more) backlog_.take_more(slice, *more);

@@ -90,7 +90,8 @@ class Engine {
   Resolver resolver_;
   Updates updates_;
   DirectoryScans scans_;
-  std::size_t first_ = 0;  // export in the next turn
+  std::size_t first_ = 0;       // export in the next turn
+  bool found_nothing_ = false;  // in the backlog, when one export last asked
   bool stopping_ = false;
 };
 

@@ -59,7 +59,8 @@ class Backlog {
   // Returns the invalidations by moves and removals since the last call.
   [[nodiscard]] virtual Invalidations take_invalidations() = 0;
 
-  // When the next entry that was put back may be taken; nothing if none waits for its moment.
+  // When the next entry that was put back may be taken; nothing if none waits for its moment. Each take lets a bounded
+  // number wait again, so this may be in the past, and a take in vain may be followed by one that finds something.
   [[nodiscard]] virtual std::optional<Clock::Instant> next_due() const = 0;
 
   // Entries waiting or in flight. Any thread.

@@ -338,7 +338,7 @@ void PendingTable::dequeue(Slot directory) {
 }
 
 void PendingTable::release_due() {
-  while (!due_.empty() && due_.first().moment() <= now_) {
+  for (std::size_t left = kMostReleased; left > 0 && !due_.empty() && due_.first().moment() <= now_; --left) {
     const Slot slot = due_.first().slot();
     due_.erase(slot);
     unlink_item(slot);

@@ -63,6 +63,10 @@ class PendingTable {
   void look_ahead(std::span<const HashedPlace> places) const;
   static constexpr std::size_t kAhead = 32;
 
+  // The items put back that one take lets wait again when their moment has come: half a microsecond each, while the
+  // owner has a lock. Those that wait for later takes make next_due() a moment that has come already.
+  static constexpr std::size_t kMostReleased = 4 << 10;
+
   // As in Backlog. The owner chooses `mark` and reads it in Flight.
   [[nodiscard]] Slice take(std::size_t export_index, std::size_t limit, std::uint64_t mark);
   void take_more(Slice& slice, std::size_t limit, std::uint64_t mark);

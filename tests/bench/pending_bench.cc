@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Prints what the local backlog costs: adds, take and settle, memory; and SlotSet beside the set of Boost that could
-// be in its place. Not a test; takes some seconds and a gigabyte.
+// Prints what the local backlog costs: adds, take and settle, memory, and how long retries that fall due at once hold
+// its lock; and SlotSet beside the set of Boost that could be in its place. Not a test; takes some seconds and a
+// gigabyte.
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -86,6 +87,30 @@ double drain(Backlog& backlog) {
     for (const Entry& entry : slice.entries) backlog.settle(entry.ticket);
   }
   return watch.seconds();
+}
+
+// All of `paths` were put back and fall due at once: the CPU time of the longest take(), which has the lock.
+void measure_retries(const std::vector<std::uint32_t>& paths) {
+  Subject subject;
+  add(subject.backlog, paths, kPerDirectory);
+  std::vector<Ticket> tickets;
+  for (Slice slice = subject.backlog.take(0, 256); !slice.entries.empty(); slice = subject.backlog.take(0, 256)) {
+    for (const Entry& entry : slice.entries) tickets.push_back(entry.ticket);
+  }
+  const auto due = subject.clock.now();
+  for (const Ticket ticket : tickets) subject.backlog.put_back(ticket, due, {.attempts = 1});
+  double longest = 0;
+  double total = 0;
+  for (bool has_more = true; has_more;) {
+    const Stopwatch watch;
+    const Slice slice = subject.backlog.take(0, 256);
+    longest = std::max(longest, watch.seconds());
+    total += watch.seconds();
+    has_more = !slice.entries.empty();
+    for (const Entry& entry : slice.entries) subject.backlog.settle(entry.ticket);
+  }
+  std::printf("%.1f M retries due at once: the longest take() %.2f ms, all %.0f ms\n",
+              static_cast<double>(paths.size()) / kMillion, longest * 1e3, total * 1e3);
 }
 
 std::vector<std::uint32_t> shuffled(std::uint32_t count, std::mt19937& random) {
@@ -190,6 +215,7 @@ void compare_sets(std::uint32_t count, std::mt19937& random) {
 
 int main() {
   std::mt19937 random{1};
+  measure_retries(shuffled(1'000'000, random));
   compare_sets(1'000'000, random);
   compare_sets(10'000'000, random);
   measure("10 M, uniform", shuffled(10'000'000, random), kPerDirectory);

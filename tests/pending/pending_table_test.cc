@@ -221,6 +221,24 @@ TEST_CASE("WhatIsPutBackComesInTheOrderOfItsMoments", "[backlog]") {
   CHECK(f.table.pending() == 0);
 }
 
+TEST_CASE("WhatFallsDueAtOnceWaitsAgainInParts", "[backlog]") {
+  constexpr std::size_t kCount = 3 * PendingTable::kMostReleased;
+  Fixture f;
+  for (std::size_t i = 0; i < kCount; ++i) f.add("/d/" + std::to_string(i), 1);
+  for (const auto& entry : f.take(kCount).entries) f.table.put_back(entry.ticket, kStart + 1s, {});
+  CHECK(f.take().entries.empty());
+  f.table.advance(kStart + 2s);
+  std::size_t taken = 0;
+  for (std::size_t part = 1; part <= 3; ++part) {
+    CHECK(f.table.next_due() == kStart + 1s);
+    const Slice slice = f.take(1);
+    taken += slice.entries.size();
+    CHECK(slice.left + taken == part * PendingTable::kMostReleased);
+  }
+  CHECK_FALSE(f.table.next_due());
+  CHECK(f.take(kCount).entries.size() + taken == kCount);
+}
+
 TEST_CASE("TheHistoryEndsWithTheEntry", "[backlog]") {
   Fixture f;
   f.add("/a", 1);

@@ -210,6 +210,20 @@ TEST_CASE("What is put back waits for its moment") {
   f.check_sums();
 }
 
+TEST_CASE("What falls due at once waits again in parts") {
+  constexpr std::size_t kCount = 2 * PendingTable::kMostReleased;
+  Fixture f;
+  for (std::size_t i = 0; i < kCount; ++i) f.offer("/" + std::to_string(i), 5);
+  for (const Entry& entry : f.claims.take(0, kCount).entries) {
+    f.claims.put_back(entry.ticket, f.clock.now() + 5s, {.attempts = 1});
+  }
+  f.clock.advance(6s);
+  CHECK(f.claims.take(0, 1).left == PendingTable::kMostReleased - 1);
+  CHECK(f.claims.next_due() < f.clock.now());
+  CHECK(f.claims.take(0, 1).left == kCount - 2);
+  CHECK_FALSE(f.claims.next_due());
+}
+
 TEST_CASE("Nothing of a shard is worked on that was given up or has expired") {
   Fixture f;
   f.offer("/a", 5, 0);
