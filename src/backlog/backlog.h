@@ -29,6 +29,12 @@ class Backlog {
   // slice if nothing waits.
   [[nodiscard]] virtual Slice take(std::size_t export_index, std::size_t limit) = 0;
 
+  // The same, but directories that `wants` refuses miss their turn. It must not call the backlog. A backlog that has few
+  // entries at a time may ignore it.
+  [[nodiscard]] virtual Slice take_wanted(std::size_t export_index, std::size_t limit, const Wants& /*wants*/) {
+    return take(export_index, limit);
+  }
+
   // Takes one of the newest entries of the export, one that suits if some thousand directories have one, else the one
   // that has waited longest. Returns an empty slice if nothing waits. `suits` must not call the backlog.
   [[nodiscard]] virtual Slice take_newest(std::size_t export_index, const Suits& suits) = 0;

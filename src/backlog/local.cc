@@ -117,6 +117,14 @@ Slice Local::take(std::size_t export_index, std::size_t limit) {
   return slice;
 }
 
+Slice Local::take_wanted(std::size_t export_index, std::size_t limit, const Wants& wants) {
+  const MutexLock lock{mutex_};
+  index_.table().advance(clock_.now());
+  Slice slice = index_.table().take_wanted(export_index, limit, index_.mark(), wants);
+  publish();
+  return slice;
+}
+
 Slice Local::take_newest(std::size_t export_index, const Suits& suits) {
   const MutexLock lock{mutex_};
   index_.table().advance(clock_.now());

@@ -56,6 +56,7 @@ class Local final : public Backlog {
 
   void add(Events events) override;
   [[nodiscard]] Slice take(std::size_t export_index, std::size_t limit) override;
+  [[nodiscard]] Slice take_wanted(std::size_t export_index, std::size_t limit, const Wants& wants) override;
   [[nodiscard]] Slice take_newest(std::size_t export_index, const Suits& suits) override;
   void take_more(Slice& slice, std::size_t limit) override;
   void settle(Ticket ticket) override;

@@ -96,6 +96,18 @@ Slice PendingTable::take(std::size_t export_index, std::size_t limit, std::uint6
   return slice;
 }
 
+Slice PendingTable::take_wanted(std::size_t export_index, std::size_t limit, std::uint64_t mark, const Wants& wants) {
+  const SlotList& queue = queues_.at(export_index);
+  const Slot last = queue.last;
+  while (queue.first != kNoSlot && !wants(directories_[queue.first].path)) {
+    const Slot slot = queue.first;
+    if (slot == last) return {};
+    dequeue(slot);
+    enqueue(slot);
+  }
+  return take(export_index, limit, mark);
+}
+
 void PendingTable::take_more(Slice& slice, std::size_t limit, std::uint64_t mark) {
   const Slot slot = directories_.find(slice.directory);
   if (slot != kNoSlot) fill(slice, slot, limit, mark);

@@ -69,6 +69,7 @@ class PendingTable {
 
   // As in Backlog. The owner chooses `mark` and reads it in Flight.
   [[nodiscard]] Slice take(std::size_t export_index, std::size_t limit, std::uint64_t mark);
+  [[nodiscard]] Slice take_wanted(std::size_t export_index, std::size_t limit, std::uint64_t mark, const Wants& wants);
   void take_more(Slice& slice, std::size_t limit, std::uint64_t mark);
   [[nodiscard]] Slice take_newest(std::size_t export_index, const Suits& suits, std::uint64_t mark);
 

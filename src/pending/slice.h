@@ -39,6 +39,9 @@ struct Entry {
 // Whether an entry suits the caller, by its directory, its name and what happened to it before.
 using Suits = std::function<bool(std::string_view directory, std::string_view name, const Retry& retry)>;
 
+// Whether the caller takes entries of this directory now.
+using Wants = std::function<bool(std::string_view directory)>;
+
 // Some of the entries that wait in one directory. They are in flight until settled or put back.
 struct Slice {
   std::size_t export_index = 0;

@@ -135,6 +135,18 @@ TEST_CASE("AHugeDirectoryHoldsNobodyUp", "[backlog]") {
   CHECK(names(f.take(4)) == Names{"4", "5", "6", "7"});
 }
 
+TEST_CASE("ADirectoryThatIsNotWantedMissesItsTurn", "[backlog]") {
+  Fixture f;
+  for (const auto* path : {"/a/1", "/b/1", "/a/2", "/c/1"}) f.add(path, 1);
+  const auto wants = [](std::string_view directory) { return directory != "/a"; };
+  CHECK(f.table.take_wanted(0, 9, 0, wants).directory == "/b");
+  CHECK(f.table.take_wanted(0, 9, 0, wants).directory == "/c");
+  CHECK(f.table.take_wanted(0, 9, 0, wants).entries.empty());
+  CHECK(f.take(1).directory == "/a");
+  CHECK(f.table.take_wanted(0, 9, 0, wants).entries.empty());
+  CHECK(f.take().entries.size() == 1);
+}
+
 TEST_CASE("EachExportHasItsOwnQueue", "[backlog]") {
   Fixture f{{"/", "/data"}};
   f.add("/data/a", 1);
