@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -18,6 +19,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include "apply/breaker.h"
+#include "apply/listing_memory.h"
 #include "apply/pipeline.h"
 #include "apply/resolver.h"
 #include "backlog/backlog.h"
@@ -28,51 +30,54 @@
 
 namespace qatime::apply {
 
-// With nfs-ganesha, an entry of a page costs 5 to 6 us, a LOOKUP 37 to 51 us. A page also costs one request. So it pays
-// if at least one entry in eight, and one more, is wanted.
-inline constexpr std::size_t kBreakEven = 8;
-// Bytes of the largest first page: some 45 entries. They show for the cost of six LOOKUPs whether more pages pay.
-inline constexpr std::uint32_t kProbe = 8 << 10;
-// Bytes of the smallest page: two entries with the longest names, ten with short ones.
-inline constexpr std::uint32_t kSmallestPage = 2 << 10;
-// Bytes of the largest page: some 190 entries. They keep a server busy for a millisecond, and bring no more work at
-// once than a slice does.
-inline constexpr std::uint32_t kLargestPage = 32 << 10;
-// The fewest waiting names for a scan. A page with this many entries costs as much as two LOOKUPs, so with fewer names
-// it saves little.
-inline constexpr std::size_t kFewestNames = 8;
-
-// Returns the bytes of the first page for `names` waiting names: room for a directory with no others, at most kProbe.
-// So a useless page costs little compared with the LOOKUPs of the names.
-[[nodiscard]] std::uint32_t first_page(std::size_t names) noexcept;
-
-// Returns the bytes of the page after one of `size` bytes with `entries` entries. `hits` of them were wanted; `left`
-// names are still wanted. Returns 0 if the page would cost more than it saves. Otherwise returns the bytes that `left`
-// names need at the same rate of hits, from kProbe to kLargestPage. So a wrong guess costs as much as the LOOKUPs.
-[[nodiscard]] std::uint32_t next_page(std::uint32_t size, std::size_t entries, std::size_t hits,
-                                      std::size_t left) noexcept;
-
-// One directory and the entries whose names it looks for in the pages. All entries were taken before the first request,
-// so no page is older than an entry that uses it.
+// One directory and the entries whose names it looks for in the pages. Entries join while pages are read, and wait for
+// the next one, so no page is older than an entry that uses it.
 struct DirectoryScan {
+  struct WantedEntry {
+    backlog::Entry entry;
+    std::uint32_t since = 0;  // pages asked for when it joined
+  };
+
   std::size_t export_index = 0;
   std::shared_ptr<const std::string> directory;
   Breaker::Stamp taken = 0;
-  nfs::Handle handle;  // of the directory
-  std::vector<backlog::Entry> entries;
-  boost::unordered_flat_map<std::string_view, std::uint32_t>
-      wanted;                             // names not found yet, to their places in `entries`
-  std::size_t handed_on = 0;              // of `entries`, passed on to LOOKUP after the last page
+  nfs::Handle handle;              // of the directory
+  std::list<WantedEntry> entries;  // not found yet, in the order in which they joined
+  using Wanted = boost::unordered_flat_map<std::string_view, std::list<WantedEntry>::iterator>;
+  Wanted wanted;                          // the same by name
+  std::size_t names = 0;                  // of those it began with
   std::optional<nfs::Attributes> before;  // those of the directory, before the first page
   bool is_held = false;                   // nobody else sets its atime
   Pipeline::Token request{};
   nfs::Page::Position position;
-  std::uint32_t page = 0;    // bytes of the next page; 0: no more pages
-  std::size_t expected = 0;  // entries expected from the request in flight
+  std::uint32_t page = 0;             // bytes of the next page; 0: none, unless entries joined
+  std::uint32_t pages = 0;            // asked for
+  std::optional<std::uint32_t> lap;   // how many they were when reading began at the directory's beginning
+  std::optional<std::uint32_t> past;  // entries that joined up to this number are looked up, not expected any more
+  ListingYield yield;                 // of its pages
+  bool has_paid = false;              // one page
+  bool is_doubtful = false;           // since the page was asked for, names in it might mean other objects
+  std::size_t expected = 0;           // entries expected from the request in flight
+
+  // Whether there may be more pages.
+  [[nodiscard]] bool has_pages() const noexcept { return page > 0 || past != pages; }
+  // Whether it reads one page for few names, and for those that come next.
+  [[nodiscard]] bool is_walk() const noexcept { return names < kFewestNames; }
+  // Whether its one page so far was the one behind those of another scan.
+  [[nodiscard]] bool is_resumed() const noexcept { return !lap && pages == 1 && !is_walk(); }
+  // Few names do not wait for the many that a scan looks for.
+  [[nodiscard]] bool may_join(std::size_t waiting) const noexcept {
+    return has_pages() && (waiting >= kFewestNames || is_walk());
+  }
 };
 
 // All scans. Each takes a step at a time, when step() says so. It stops reading pages once LOOKUPs for the rest of its
-// names are cheaper. It also stops after a page that failed in any way, because the LOOKUPs then meet the error.
+// names are cheaper. It also stops after a page that failed in any way, because the LOOKUPs then meet the error. More
+// entries of the directory join it meanwhile; at the end it begins again for those that have not seen a whole lap.
+//
+// The memory of listings (listing_memory.h) makes three things cheap. Where pages did not pay, they are not tried again
+// soon. The next scan of a directory goes on where the last one stopped. Names that come one by one in the order of the
+// directory are expected: a page shows them before they come. HotFileCache's rule holds for what is known of them.
 //
 // A server whose file system keeps access times moves that of a directory that is read. So a scan begins with the
 // directory's attributes, and each page has those after it. Where the atime has moved, the directory gets
@@ -91,7 +96,11 @@ class DirectoryScans {
     // Calls forget() for each new invalidation. Each page is used only after that.
     std::function<void()> catch_up;
     // Takes an entry that leaves the scan, with its object, or with null if it needs a LOOKUP.
-    std::function<void(const DirectoryScan&, const backlog::Entry&, const nfs::Object*)> leave;
+    std::function<void(const DirectoryScan&, backlog::Entry&&, const nfs::Object*)> leave;
+    // Updates::know().
+    std::function<bool(std::size_t export_index, std::string_view directory, const backlog::Entry&, const nfs::Object&,
+                       Clock::Instant)>
+        know;
     // Updates::hold(), release() and repair().
     std::function<bool(const nfs::Handle&)> hold;
     std::function<void(const nfs::Handle&)> release;
@@ -102,10 +111,21 @@ class DirectoryScans {
   DirectoryScans(backlog::Backlog& backlog, Pipeline& pipeline, Resolver& resolver, const Clock& clock,
                  const Exports& exports, bool enabled, Callbacks callbacks);
 
-  // Returns how many more entries of the directory `slice` should take for a scan; nothing if a scan does not pay.
-  [[nodiscard]] std::optional<std::size_t> extra_entries(const backlog::Slice& slice) const;
+  // Whether all entries of the slice are in a page that was read ahead. Updates::begin() then needs no LOOKUP.
+  [[nodiscard]] bool recall(const backlog::Slice& slice);
 
-  // Begins a scan. Precondition: extra_entries() returned a number for the slice.
+  // Returns how many more entries of the directory `slice` should take for a scan; nothing if a scan does not pay.
+  [[nodiscard]] std::optional<std::size_t> extra_entries(const backlog::Slice& slice);
+
+  // Whether `entries` more of the export can be in scans. If not, those of directories that are being read had better
+  // wait.
+  [[nodiscard]] bool has_room(std::size_t export_index, std::size_t entries) const {
+    return entries <= room(export_index);
+  }
+  [[nodiscard]] bool is_reading(std::string_view directory) const;
+
+  // Begins a scan, or joins the one of the same directory. Precondition: extra_entries() returned a number for the
+  // slice.
   void begin(backlog::Slice slice, Breaker::Stamp taken);
 
   // Takes the next step of one scan of the export: asks for a page, or lets at most `limit` entries leave for LOOKUP.
@@ -132,6 +152,15 @@ class DirectoryScans {
  private:
   using Shared = std::shared_ptr<DirectoryScan>;
 
+  [[nodiscard]] std::size_t room(std::size_t export_index) const;
+  void join(DirectoryScan& scan, std::vector<backlog::Entry> entries);
+  void choose_begin(DirectoryScan& scan);
+  void begin_lap(DirectoryScan& scan);
+  void end_lap(DirectoryScan& scan);
+  void give_up(DirectoryScan& scan);
+  void remember(const DirectoryScan& scan, const nfs::Page& page, std::uint32_t size, std::size_t hits);
+  bool recall(Trail& trail, std::size_t export_index, std::string_view directory, const backlog::Entry& entry);
+  backlog::Entry extract(DirectoryScan& scan, DirectoryScan::Wanted::iterator wanted);
   void expect(DirectoryScan& scan, std::size_t entries);
   void ask(const Shared& scan);
   void read(const Shared& scan);
@@ -140,6 +169,7 @@ class DirectoryScans {
   void release(DirectoryScan& scan);
   [[nodiscard]] bool repair_if_moved(DirectoryScan& scan, const std::optional<nfs::Attributes>& after);
   void turn(const Shared& scan, nfs::Status status, const nfs::Page& page);
+  void turn_page(DirectoryScan& scan, const nfs::Page& page);
   std::size_t pick(DirectoryScan& scan, const nfs::Page& page);
   void failed(const DirectoryScan& scan, nfs::Status status);
   void hand_on(DirectoryScan& scan, std::size_t limit);
@@ -155,10 +185,15 @@ class DirectoryScans {
   const Clock& clock_;
   const Exports& exports_;
   const Callbacks callbacks_;
-  std::vector<bool> keeps_no_atimes_;         // by export: reading a directory has left its atime as it was
-  std::vector<Clock::Instant> not_before_;    // by export
-  std::map<std::string_view, Shared> scans_;  // by directory
-  std::vector<std::deque<Shared>> ready_;     // by export, for a step
+  ListingMemory memory_;
+  std::list<DirectoryScan::WantedEntry> spare_;  // nodes of entries that have left, for others
+  std::vector<std::size_t> passed_;              // entries of the last page that were not wanted
+  std::size_t reached_ = 0;                      // position behind the last one that was
+  std::vector<bool> keeps_no_atimes_;            // by export: reading a directory has left its atime as it was
+  std::vector<Clock::Instant> not_before_;       // by export
+  std::map<std::string_view, Shared> scans_;     // by directory
+  std::vector<std::deque<Shared>> ready_;        // by export, for a step
+  std::vector<std::size_t> of_export_;           // entries in scans, by export
   std::size_t entries_ = 0;
   std::vector<std::size_t> expected_;  // by export: of scans that wait for their directory or a page
 };

@@ -49,7 +49,12 @@ Engine::Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& cloc
              exports,
              config.readdirplus && !dry_run,
              {[this] { forget_changed(); },
-              [this](const auto& scan, const auto& entry, const auto* object) { updates_.begin(scan, entry, object); },
+              [this](const auto& scan, auto&& entry, const auto* object) {
+                updates_.begin(scan, std::move(entry), object);
+              },
+              [this](auto export_index, auto directory, const auto& entry, const auto& object, auto read) {
+                return updates_.know(export_index, directory, entry, object, read);
+              },
               [this](const auto& directory) { return updates_.hold(directory); },
               [this](const auto& directory) { updates_.release(directory); },
               [this](const auto& scan, Time atime, const auto& moved) { updates_.repair(scan, atime, moved); }}} {
@@ -158,10 +163,14 @@ bool Engine::take_slice(std::size_t export_index, std::size_t limit) {
   const auto now = clock_.now();
   if (trees_[export_index].is_there && breaker.entry_probe_due(now)) return take_probe(export_index, now);
   if (!is_open(export_index)) return false;
-  backlog::Slice slice = backlog_.take(export_index, std::min(limit, kSlice));
+  const std::size_t most = std::min(limit, kSlice);
+  backlog::Slice slice =
+      scans_.has_room(export_index, most)
+          ? backlog_.take(export_index, most)
+          : backlog_.take_wanted(export_index, most, [this](auto directory) { return !scans_.is_reading(directory); });
   found_nothing_ = slice.entries.empty();
   if (found_nothing_) return false;
-  const bool is_hot = updates_.is_hot(slice.directory, slice.entries.front().name);
+  const bool is_hot = updates_.is_hot(slice.directory, slice.entries.front().name) || scans_.recall(slice);
   const auto more = is_hot ? std::nullopt : scans_.extra_entries(slice);
   if (more) backlog_.take_more(slice, *more);
   forget_changed();

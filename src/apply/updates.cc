@@ -117,13 +117,24 @@ void Updates::begin(std::size_t export_index, std::shared_ptr<const std::string>
   locate(create(export_index, std::move(directory), std::move(entry)));
 }
 
-void Updates::begin(const DirectoryScan& scan, const backlog::Entry& entry, const nfs::Object* object) {
+void Updates::begin(const DirectoryScan& scan, backlog::Entry&& entry, const nfs::Object* object) {
   assert(thread_.is_current());
-  Task& task = create(scan.export_index, scan.directory, entry);
+  Task& task = create(scan.export_index, scan.directory, std::move(entry));
   if (object == nullptr) return locate(task);
   task.taken = scan.taken;
   task.parent = scan.handle;
   looked(task, Status::ok, *object);
+}
+
+bool Updates::know(std::size_t export_index, std::string_view directory, const backlog::Entry& entry,
+                   const nfs::Object& object, Clock::Instant read) {
+  const auto& traits = states_[export_index].traits;
+  const auto now = clock_.now();
+  if (!traits.replies_are_right || !traits.guards.usable(now) || traits.guards.is_coarse()) return false;
+  if (!policy_.moves(*object.attributes, traits.time_delta.kept(entry.time))) return false;
+  if (!is_hot(directory, entry.name))
+    hot_files_.learn(directory, entry.name, {object.handle, *object.attributes}, read);
+  return true;
 }
 
 void Updates::probe_root(std::size_t export_index) {

@@ -50,7 +50,10 @@ class Updates {
   // Begins with an entry that was taken.
   void begin(std::size_t export_index, std::shared_ptr<const std::string> directory, backlog::Entry entry);
   // Begins with an entry that leaves a scan, with its object, or with null if it needs a LOOKUP.
-  void begin(const DirectoryScan& scan, const backlog::Entry& entry, const nfs::Object* object);
+  void begin(const DirectoryScan& scan, backlog::Entry&& entry, const nfs::Object* object);
+  // Notes what a page of moments ago, `read`, has of an entry that begins next. Returns whether that spares its LOOKUP.
+  bool know(std::size_t export_index, std::string_view directory, const backlog::Entry& entry,
+            const nfs::Object& object, Clock::Instant read);
 
   // Writes the root's own atime back, which changes nothing and tells whether the export can be written.
   void probe_root(std::size_t export_index);

@@ -81,6 +81,196 @@ TEST_CASE("AWholeDirectoryCostsLittleMoreThanItsSetattrs", "[apply]") {
   CHECK(stage.adds_up());
 }
 
+TEST_CASE("ADirectoryWithMoreWaitingNamesThanScansHoldCostsLittleMoreThanItsSetattrs", "[apply]") {
+  Stage stage;
+  const int count = 50'000;
+  for (int i = 0; i < count; ++i) stage.client.make_file(file(i));
+  SECTION("in its own order") {
+    for (const auto& name : stage.client.listing("/d")) stage.access("/d/" + name, 5);
+  }
+  SECTION("in another order") {
+    for (int i = 0; i < count; ++i) stage.access(file(i), 5);
+  }
+  stage.run();
+  CHECK(are_set(stage, count));
+  CHECK(stage.client.requests.size() * 10 <= static_cast<std::size_t>(count) * 11);
+  CHECK(stage.engine.work() == 0);
+  CHECK(stage.adds_up());
+}
+
+// Accesses the names of /d in its own order, one a millisecond, as a backup does. Replies come with every `each` name.
+void walk(Stage& stage, int each) {
+  int walked = 0;
+  for (const auto& name : stage.client.listing("/d")) {
+    stage.access("/d/" + name, 5);
+    stage.clock.advance(std::chrono::milliseconds{1});
+    stage.engine.pump();
+    if (++walked % each == 0) stage.run();
+  }
+  stage.run();
+}
+
+TEST_CASE("AWalkThroughADirectoryInItsOwnOrderCostsLittleMoreThanItsSetattrs", "[apply]") {
+  Stage stage;
+  const int count = 20'000;
+  const int each = GENERATE(1, 3, 10, 40);
+  for (int i = 0; i < count; ++i) stage.client.make_file(file(i));
+  walk(stage, each);
+  CHECK(are_set(stage, count));
+  CHECK(stage.client.requests.size() * 10 <= static_cast<std::size_t>(count) * 11);
+  CHECK(stage.client.violations.empty());
+  CHECK(stage.engine.work() == 0);
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("WhatWasReadAheadIsSetByTheRulesOfHotFiles", "[apply]") {
+  Stage stage;
+  for (int i = 0; i < 200; ++i) stage.client.make_file(file(i));
+  stage.client.make_file("/other");
+  const auto names = stage.client.listing("/d");
+  for (std::size_t i = 0; i < 20; ++i) {
+    stage.access("/d/" + names[i], 5);
+    stage.run();
+  }
+  REQUIRE(stage.client.count(Procedure::readdirplus) == 1);
+  const std::string next = "/d/" + names[25];
+  const auto access_next = [&] {
+    stage.access("/another", 7);  // with which the news comes
+    stage.run();
+    stage.access(next, 7);
+    stage.run();
+  };
+
+  SECTION("without a LOOKUP") {
+    access_next();
+    CHECK(stage.client.count(Procedure::lookup, next) == 0);
+    CHECK(stage.client.requests.back().guard);
+    CHECK(stage.client.atime(next) == at(7));
+  }
+  SECTION("but when its name has changed hands") {
+    stage.moved(next, "/e/seven", 6);
+    stage.moved("/other", next, 6);
+    access_next();
+    CHECK(stage.client.atime("/e/seven") == Time{});
+    CHECK(stage.client.atime(next) == at(7));
+  }
+  SECTION("but when its directory has moved") {
+    stage.moved("/d", "/e", 6);
+    stage.client.make_file(next);
+    access_next();
+    CHECK(stage.client.atime("/e/" + names[25]) == Time{});
+    CHECK(stage.client.atime(next) == at(7));
+  }
+  SECTION("but when somebody else has set it") {
+    stage.client.set_atime_of(next, at(9));
+    access_next();
+    CHECK(stage.client.atime(next) == at(9));
+    CHECK(stage.unchanged() == 1);
+  }
+  SECTION("but after two seconds") {
+    stage.clock.advance(std::chrono::seconds{2});
+    access_next();
+    CHECK(stage.client.count(Procedure::lookup, next) == 1);
+  }
+  SECTION("but where guards are by whole seconds") {
+    stage.client.guards_by_seconds = true;
+    stage.client.touch_ctime(next);
+    access_next();
+    CHECK(stage.client.atime(next) == at(7));
+  }
+  CHECK(stage.client.violations.empty());
+  CHECK(stage.adds_up());
+}
+
+TEST_CASE("NamesThatAreReadAheadWhileTheirDirectoryMovesAreLookedUp", "[apply]") {
+  Stage stage;
+  for (int i = 0; i < 200; ++i) stage.client.make_file(file(i));
+  stage.client.replies_are_slow = true;
+  const auto names = stage.client.listing("/d");
+  for (std::size_t i = 0; stage.client.count(Procedure::readdirplus) == 0; ++i) {
+    stage.access("/d/" + names[i], 5);
+    stage.engine.pump();
+    while (stage.client.count(Procedure::readdirplus) == 0 && stage.client.deliver()) continue;
+  }
+  const std::string next = "/d/" + names[25];
+  stage.moved("/d", "/e", 6);
+  stage.access("/another", 7);  // with which the news comes
+  stage.run();
+  stage.client.make_file(next);
+  stage.access(next, 7);
+  stage.run();
+  CHECK(stage.client.atime("/e/" + names[25]) == Time{});
+  CHECK(stage.client.atime(next) == at(7));
+}
+
+TEST_CASE("NamesOneByOneInNoOrderCostLittleMoreThanLookups", "[apply]") {
+  constexpr int kFiles = 20'000;
+  Stage stage;
+  for (int i = 0; i < kFiles; ++i) stage.client.make_file(file(i));
+  for (int i = 0; i < 3000; ++i) {
+    stage.access(file(i * 7919 % kFiles), 5);
+    stage.clock.advance(std::chrono::milliseconds{1});
+    stage.run();
+  }
+  CHECK(stage.applied() == 3000);
+  CHECK(stage.client.count(Procedure::readdirplus) <= 6);
+  CHECK(stage.client.requests.size() <= 2 * 3000 + 10);
+}
+
+TEST_CASE("AScanBehindTheLastOneThatFindsNothingBeginsAgain", "[apply]") {
+  Stage stage;
+  for (int i = 0; i < 2000; ++i) stage.client.make_file(file(i));
+  const auto names = stage.client.listing("/d");
+  for (std::size_t i = 0; i < 1000; ++i) stage.access("/d/" + names[i], 5);
+  stage.run();
+  SECTION("and so does one whose cookie is no longer good") { ++stage.client.verifier; }
+  stage.client.requests.clear();
+  for (std::size_t i = 0; i < 1000; ++i) stage.access("/d/" + names[i], 9);
+  stage.run();
+  CHECK(stage.client.atime("/d/" + names[999]) == at(9));
+  CHECK(stage.client.requests.size() <= 1100);
+}
+
+TEST_CASE("AScanGoesOnWhereTheLastOneStopped", "[apply]") {
+  Stage stage;
+  for (int i = 0; i < 2000; ++i) stage.client.make_file(file(i));
+  const auto names = stage.client.listing("/d");
+  for (std::size_t i = 0; i < 2000; ++i) {
+    stage.access("/d/" + names[i], 5);
+    if (i % 500 == 499) stage.run();
+  }
+  CHECK(are_set(stage, 2000));
+  CHECK(stage.client.requests.size() <= 2200);
+}
+
+TEST_CASE("ADirectoryOfWhichLittleIsWantedIsNotReadAgainSoon", "[apply]") {
+  Stage stage;
+  constexpr int kFiles = 10'000;
+  const int wanted = GENERATE(10, 100);
+  for (int i = 0; i < kFiles; ++i) stage.client.make_file(file(i));
+  for (int round = 0; round < 100; ++round) {
+    for (int i = 0; i < wanted; ++i) stage.access(file((round * 7 + i * (kFiles / wanted)) % kFiles), 5 + round);
+    stage.run();
+    stage.clock.advance(std::chrono::seconds{10});
+  }
+  CHECK(stage.backlog.pending() == 0);
+  CHECK(stage.client.count(Procedure::readdirplus) == 1);
+
+  SECTION("but after an hour") {
+    stage.clock.advance(std::chrono::hours{1});
+    for (int i = 0; i < wanted; ++i) stage.access(file(i * (kFiles / wanted)), 1000);
+    stage.run();
+    CHECK(stage.client.count(Procedure::readdirplus) == 2);
+  }
+  SECTION("but when many more names wait") {
+    const std::size_t before = stage.client.requests.size();
+    for (int i = 0; i < kFiles; ++i) stage.access(file(i), 1000);
+    stage.run();
+    CHECK((stage.client.requests.size() - before) * 10 <= std::size_t{kFiles} * 11);
+  }
+  CHECK(stage.adds_up());
+}
+
 TEST_CASE("OnePercentOfADirectoryCostsOneSmallPageMoreThanLookups", "[apply]") {
   Stage stage;
   prepare(stage, 10'000, 100);

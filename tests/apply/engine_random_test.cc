@@ -124,8 +124,10 @@ class Storm {
     const auto what = random_() % 10'000;
     if (what < 3950) {
       access();
-    } else if (what < 4000) {
+    } else if (what < 3990) {
       burst();
+    } else if (what < 4000) {
+      walk();
     } else if (what < 4040) {
       move();
     } else if (what < 4060) {
@@ -198,6 +200,20 @@ class Storm {
       if (!path.starts_with(directory)) continue;
       stage_.access(path, seconds_);
       time = at(seconds_);
+    }
+  }
+
+  // Names of one directory one by one, in its own order.
+  void walk() {
+    const std::string file = any()->first;
+    const std::string directory = file.substr(0, file.rfind('/'));
+    for (const auto& name : stage_.client.listing(directory)) {
+      const std::string path = join(directory, name);
+      if (!expected_.contains(path)) continue;
+      access_again(path);
+      stage_.clock.advance(std::chrono::milliseconds{1});
+      stage_.engine.pump();
+      for (int requests = draw(4); requests > 0; --requests) stage_.client.deliver_any(random_);
     }
   }
 

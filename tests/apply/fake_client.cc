@@ -59,6 +59,7 @@ FakeClient::Id FakeClient::make(std::string_view path, bool is_directory) {
   node.epoch = epoch_;
   tick(node);
   nodes_.at(parent).children.emplace(name, id);
+  orders_.clear();
   node.places.emplace(parent, name);
   return id;
 }
@@ -75,6 +76,7 @@ void FakeClient::link(std::string_view from, std::string_view to) {
   const auto [parent, name] = parent_of(to);
   const Id id = find(from);
   nodes_.at(parent).children.emplace(name, id);
+  orders_.clear();
   nodes_.at(id).places.emplace(parent, name);
   tick(nodes_.at(id));
 }
@@ -85,6 +87,7 @@ void FakeClient::rename(std::string_view from, std::string_view to) {
   if (exists(to)) remove(to);
   const auto [parent, name] = parent_of(to);
   nodes_.at(parent).children.emplace(name, id);
+  orders_.clear();
   nodes_.at(id).places.emplace(parent, name);
   tick(nodes_.at(id));
 }
@@ -95,6 +98,7 @@ void FakeClient::remove(std::string_view path) {
   node.places.erase({parent, name});
   tick(node);
   nodes_.at(parent).children.erase(name);
+  orders_.clear();
 }
 
 void FakeClient::set_atime_of(std::string_view path, Time time) {
@@ -208,7 +212,7 @@ void FakeClient::set_atime(std::size_t export_index, const nfs::Handle& object, 
 void FakeClient::readdirplus(std::size_t export_index, const nfs::Handle& directory, const nfs::Page::Position& begin,
                              std::uint32_t size, PageDone done) {
   auto page = std::make_shared<nfs::Page>();
-  start(export_index, {{Procedure::readdirplus, path_of(id_of(directory)), {}, {}, size},
+  start(export_index, {{Procedure::readdirplus, path_of(id_of(directory)), {}, {}, size, begin.cookie},
                        0,
                        [=, this] { return read(directory, begin, size, *page); },
                        [=](Status status) { done(status, *page); }});
@@ -227,13 +231,30 @@ Status FakeClient::look(const nfs::Handle& directory, const std::string& name, n
 }
 
 // In the order of the hashes of the names, which are the cookies: a name keeps its place whatever comes and goes.
+const FakeClient::Order& FakeClient::order_of(Id directory) {
+  Order& order = orders_[directory];
+  if (!order.empty()) return order;
+  order = {{1, {".", directory}}, {2, {"..", directory}}};
+  for (const auto& [name, child] : nodes_.at(directory).children) {
+    order[std::hash<std::string>{}(name) | 4] = {name, child};
+  }
+  return order;
+}
+
+std::vector<std::string> FakeClient::listing(std::string_view path) {
+  std::vector<std::string> names;
+  for (const auto& [cookie, entry] : order_of(find(path))) {
+    if (cookie >= 4) names.push_back(entry.first);
+  }
+  return names;
+}
+
 Status FakeClient::read(const nfs::Handle& directory, nfs::Page::Position begin, std::uint32_t size, nfs::Page& page) {
   const Id id = id_of(directory);
   if (id == 0) return Status::stale;
   if (!nodes_.at(id).is_directory) return Status::notdir;
   if (begin.cookie != 0 && begin.verifier != verifier) return Status::bad_cookie;
-  std::map<std::uint64_t, std::pair<std::string, Id>> order{{1, {".", id}}, {2, {"..", id}}};
-  for (const auto& [name, child] : nodes_.at(id).children) order[std::hash<std::string>{}(name) | 4] = {name, child};
+  const Order& order = order_of(id);
   if (attributes_in_pages) page.directory = attributes_of(id);
   if (reads_at) {
     Node& node = nodes_.at(id);

@@ -31,6 +31,7 @@ class FakeClient final : public nfs::Client {
     std::optional<Time> atime;
     std::optional<Time> guard;
     std::uint32_t size = 0;  // of a page
+    std::uint64_t cookie = 0;
     std::size_t export_index = 0;
   };
   // What a request meets instead of its execution; nothing: it is executed.
@@ -47,6 +48,8 @@ class FakeClient final : public nfs::Client {
   void remove(std::string_view path);
   [[nodiscard]] bool exists(std::string_view path) const { return find(path) != 0; }
   [[nodiscard]] Time atime(std::string_view path) const { return nodes_.at(find(path)).atime; }
+  // The names in a directory, in the order in which its pages have them.
+  [[nodiscard]] std::vector<std::string> listing(std::string_view path);
   [[nodiscard]] Time mtime(std::string_view path) const { return nodes_.at(find(path)).mtime; }
   void set_atime_of(std::string_view path, Time time);
   void touch_ctime(std::string_view path) { tick(nodes_.at(find(path))); }
@@ -126,6 +129,9 @@ class FakeClient final : public nfs::Client {
   };
 
   [[nodiscard]] Id find(std::string_view path) const;
+  // The entries of a directory by their cookies.
+  using Order = std::map<std::uint64_t, std::pair<std::string, Id>>;
+  const Order& order_of(Id directory);
   Id make(std::string_view path, bool is_directory);
   std::pair<Id, std::string> parent_of(std::string_view path);
   void tick(Node& node) { node.ctime = Time{std::chrono::seconds{1'000'000} + std::chrono::nanoseconds{++ticks_}}; }
@@ -144,6 +150,7 @@ class FakeClient final : public nfs::Client {
 
   std::vector<std::string> roots_;
   std::map<Id, Node> nodes_;
+  std::map<Id, Order> orders_;  // until a name changes
   Id last_ = 1;
   std::uint32_t epoch_ = 0;
   std::uint64_t ticks_ = 0;
