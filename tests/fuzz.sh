@@ -12,18 +12,20 @@
 #   csv       a body of comma-separated fields
 #   json      a JSON body
 #   record    a message to its event and its counter
+#   reply     a reply of an NFS server, through what checks it to libnfs
 #   model     records and streams, random and damaged: what qatime makes of them is what tests/fuzz/model.py does
 #
 # Without a TARGET it runs all. tests/fuzz/TARGET_fuzz.cc says which properties hold for any bytes; memory, undefined
-# behaviour, leaks and hangs are watched, too. The seeds are the samples of tests/data. Bytes for which something does
-# not hold are printed and kept in build/fuzz/findings; the exit status is 1. An execution of `model`, which needs no
-# clang, is a record; in SECONDS it begins with a new seed. It prints the shortest record found of each difference.
+# behaviour, leaks and hangs are watched, too. The seeds are the samples of tests/data; `reply` has its own. Bytes for
+# which something does not hold are printed and kept in build/fuzz/findings; the exit status is 1. An execution of
+# `model`, which needs no clang, is a record; in SECONDS it begins with a new seed. It prints the shortest record found
+# of each difference.
 
 cd "$(dirname "$0")/.." || exit 1
 . tests/packages.sh
 . tests/builds.sh
 
-TARGETS="framing proxy header csv json record model"
+TARGETS="framing proxy header csv json record reply model"
 WORK=build/fuzz
 
 case $1 in
@@ -54,6 +56,7 @@ seeds() {
       sed -n "$bodies" tests/data/*.log | grep '^{'
       printf '%s\n' '{"operation":"fs_rename","status":"ok","details":{"path":"/a\"b\\","target":"/\ud83d\ude00"}}'
       ;;
+    reply) ;;
     *) cat tests/data/*.log ;;
   esac
 }
@@ -70,7 +73,7 @@ write_seeds() {
 }
 
 # length TARGET: the most bytes of an execution; framing reads a stream over and over, and its messages are short.
-length() { [ "$1" = framing ] && echo 160 || echo 512; }
+length() { case $1 in framing) echo 160 ;; reply) echo 1024 ;; *) echo 512 ;; esac; }
 
 # shellcheck disable=SC2086
 run_model() { python3 tests/fuzz/compare.py $records build/gcc/tests/read_records; }

@@ -130,7 +130,7 @@ void Connection::connect(const Mount::Mounted& result) {
 // That the port is open says little; NULL shows NFS version 3 behind it.
 void Connection::greet() {
   procedures::null(*rpc_, [this](Status status, procedures::Nothing) {
-    if (status == Status::lost) return;  // lose() is on its way, with the reason
+    if (rpc_->is_lost_by(status)) return;  // lose() is on its way, with the reason
     if (status != Status::ok) {
       return lose(fmt::format("NFS answers {} to NULL: {}", name(status), advice(Purpose::greet, status)));
     }

@@ -54,7 +54,7 @@ struct LocalAddresses {
 class LibnfsClient final : public Client {
  public:
   // Bytes of stack that the loop's thread must have, because libnfs decodes a page by recursion. Version 4 takes 96 for
-  // each of at most 32,768 entries.
+  // each of at most kMostEntriesOfReply entries, and four times that where a sanitizer is in it.
   static constexpr std::size_t kStack = 8 << 20;
 
   // Indexes of exports are those in `config`.

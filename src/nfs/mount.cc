@@ -54,7 +54,7 @@ void Mount::ask_portmapper(std::uint16_t portmapper_port) {
 void Mount::ask_mount_port() {
   if (mount_port_ != 0) return ask_nfs_port();
   procedures::getport(*rpc_, kMountProgram, kVersion, [this](Status status, std::uint32_t port) {
-    if (status == Status::lost) return;  // `lost` says why
+    if (rpc_->is_lost_by(status)) return;  // `lost` says why
     if (auto why = refusal(status, port, "MOUNT version 3"); !why.empty()) return finish(std::move(why));
     mount_port_ = static_cast<std::uint16_t>(port);
     ask_nfs_port();
@@ -64,7 +64,7 @@ void Mount::ask_mount_port() {
 void Mount::ask_nfs_port() {
   if (result_.nfs_port != 0) return open_mount_service();
   procedures::getport(*rpc_, kNfsProgram, kVersion, [this](Status status, std::uint32_t port) {
-    if (status == Status::lost) return;
+    if (rpc_->is_lost_by(status)) return;
     if (auto why = refusal(status, port, "NFS version 3"); !why.empty()) return finish(std::move(why));
     result_.nfs_port = static_cast<std::uint16_t>(port);
     open_mount_service();
@@ -87,7 +87,7 @@ void Mount::ask_roots() {
 }
 
 void Mount::take_root(std::size_t index, Status status, const Handle& root) {
-  if (status == Status::lost) return;
+  if (rpc_->is_lost_by(status)) return;
   if (status == Status::timeout) {
     return finish(fmt::format("MOUNT service, port {}: no reply", mount_port_));
   }

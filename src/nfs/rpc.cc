@@ -61,7 +61,9 @@ constexpr int kKeepaliveProbes = 3;                 // within the user timeout
 // At least so long, that the kernel can send again what was lost.
 constexpr std::chrono::milliseconds kLeastUserTimeout{3000};
 
-constexpr std::size_t kLargestReply = 1 << 20;  // bytes, whatever was asked for; LibnfsClient::kStack suits it
+constexpr std::size_t kLargestReply = 1 << 20;  // bytes, whatever was asked for
+
+static_assert(Rpc::kMaxOutstanding <= AwaitedCalls::kMost);
 
 // A context that sends AUTH_SYS credentials and leaves timeouts to its user; null if memory is short.
 rpc_context* make_context(const NfsConfig& config) {
@@ -158,8 +160,10 @@ std::string Rpc::connect(const asio::ip::tcp::endpoint& server) {
   return {};
 }
 
+SocketInterposer::Use Rpc::use_interposer() noexcept { return {interposer_, rpc_get_fd(context_)}; }
+
 int Rpc::service(int events) {
-  const SocketInterposer::Use use{interposer_, rpc_get_fd(context_)};
+  const auto use = use_interposer();
   in_libnfs_ = true;
   const int result = rpc_service(context_, events);
   in_libnfs_ = false;
@@ -196,6 +200,7 @@ void Rpc::await_replies() {
             return fail(failure());
           }
         } while (interposer_.has_unread());
+        if (!interposer_.refusal().empty()) return fail(interposer_.refusal());
         together_ = completed_.size();
         await_replies();
         deliver();
@@ -255,6 +260,7 @@ Rpc::Call& Rpc::enter(const Procedure& procedure, std::unique_ptr<Caller> caller
 
 void Rpc::entered(Call& call, bool queued) {
   if (!queued) {
+    --started_;
     call.status = open_ ? Status::inval : Status::lost;
     completed_.splice(completed_.end(), waiting_, call.self);
     return deliver_later();
@@ -269,13 +275,13 @@ void Rpc::entered(Call& call, bool queued) {
 void Rpc::expect_page(std::size_t size) noexcept {
   ++pages_;
   largest_page_ = std::max(largest_page_, size);
-  interposer_.set_limit(std::min(2 * largest_page_ + SocketInterposer::kSmallRecord, kLargestReply));
+  interposer_.set_limit(std::min(2 * largest_page_ + ReplyGate::kSmallRecord, kLargestReply));
 }
 
 void Rpc::end_page() noexcept {
   if (--pages_ > 0) return;
   largest_page_ = 0;
-  interposer_.set_limit(SocketInterposer::kSmallRecord);
+  interposer_.set_limit(ReplyGate::kSmallRecord);
 }
 
 void Rpc::finish(Call& call, Status status) {
@@ -295,8 +301,15 @@ void Rpc::finish(Call& call, Status status) {
     call.procedure->seconds.observe(latency);
     rpc.latency_ += (latency - rpc.latency_) / 8;
   }
-  call.status = call.page > 0 && !rpc.interposer_.refusal().empty() ? Status::garbage : status;
+  call.status = status == Status::lost && rpc.is_refused(call) ? Status::garbage : status;
   rpc.completed_.splice(rpc.completed_.end(), rpc.waiting_, call.self);
+}
+
+// Whether its reply was refused.
+bool Rpc::is_refused(const Call& call) const noexcept {
+  if (interposer_.refusal().empty()) return false;
+  const std::uint64_t refused = interposer_.refused_call();
+  return refused != ReplyGate::kNoCall ? call.number == refused : call.page > 0;
 }
 
 void Rpc::set_alarm() {

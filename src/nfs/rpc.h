@@ -67,7 +67,8 @@ struct ClientContext {
 //
 // Failure: a request completes with Status::lost if the Rpc is not open, with Status::inval if libnfs cannot encode it.
 // If the connection is lost, all outstanding requests complete with Status::lost, and then the Rpc calls `lost`. If
-// SocketInterposer refused a reply, requests for a page complete with Status::garbage, as the likeliest cause.
+// SocketInterposer refused a reply, the request that it answers completes with Status::garbage; if it answers none,
+// requests for a page do, as the likeliest cause.
 //
 // Bounds: callers go by room(), which also counts requests that timed out, until libnfs has their reply.
 //
@@ -89,6 +90,10 @@ class Rpc {
   [[nodiscard]] bool is_open() const noexcept {
     assert(thread_.is_current());
     return open_;
+  }
+  // Whether a request that completes with `status` shows that the connection has ended: `lost` says why.
+  [[nodiscard]] bool is_lost_by(Status status) const noexcept {
+    return status == Status::lost || (status == Status::garbage && !is_open());
   }
   // The number of requests that have neither completed nor timed out.
   [[nodiscard]] std::size_t waiting() const noexcept {
@@ -130,7 +135,7 @@ class Rpc {
     std::unique_ptr<Caller> caller;  // null: timed out, and the caller has the outcome
     Clock::Instant started{};
     Clock::Instant deadline{};
-    std::uint64_t number = 0;  // in the order of starting
+    std::uint64_t number = 0;  // of those that libnfs took, in this order
     std::uint32_t page = 0;    // bytes that a reply with a page may have; 0: it has none
     Status status = Status::ok;
     std::list<Call>::iterator self{};
@@ -140,7 +145,9 @@ class Rpc {
   void start(const Procedure& procedure, std::unique_ptr<Caller> caller, std::uint32_t page, const Queue& queue) {
     assert(thread_.is_current() && !in_libnfs_);
     Call& call = enter(procedure, std::move(caller), page);
-    entered(call, open_ && queue(context_, call));
+    if (!open_) return entered(call, false);
+    const auto use = use_interposer();  // libnfs writes at once since version 5
+    entered(call, queue(context_, call));
   }
   // Ends a request, whose caller has the results if `status` is ok. For the callbacks of libnfs.
   static void finish(Call& call, Status status);
@@ -151,6 +158,7 @@ class Rpc {
   [[nodiscard]] Call& enter(const Procedure& procedure, std::unique_ptr<Caller> caller, std::uint32_t page);
   void entered(Call& call, bool queued);
   [[nodiscard]] std::string connect(const boost::asio::ip::tcp::endpoint& server);
+  [[nodiscard]] SocketInterposer::Use use_interposer() noexcept;
   [[nodiscard]] int service(int events);
   void await_open();
   void await_replies();
@@ -160,6 +168,7 @@ class Rpc {
   void expire();
   void abandon_expired();
   [[nodiscard]] bool is_hung() const noexcept;
+  [[nodiscard]] bool is_refused(const Call& call) const noexcept;
   void set_alarm();
   void deliver();
   void deliver_later();

@@ -4,19 +4,20 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 
 #include <sys/types.h>
+
+#include "nfs/reply/gate.h"
+
+struct iovec;
 
 namespace qatime::nfs {
 
 // The bytes of one connection between libnfs and the kernel. socket_interposer.cc explains it. One thread.
 class SocketInterposer {
  public:
-  static constexpr std::size_t kSmallRecord = 64 << 10;  // bytes: more than any reply but a page has
-
-  // During its lifetime, recv() and send() of this thread on `descriptor` go through `stream`. At most one at a time.
+  // During its lifetime, recv(), send() and writev() of this thread on `descriptor` go through `stream`. One at a time.
   class Use {
    public:
     Use(SocketInterposer& stream, int descriptor) noexcept;
@@ -25,39 +26,33 @@ class SocketInterposer {
     Use& operator=(const Use&) = delete;
   };
 
-  // Whether unread bytes are buffered, of which the kernel tells no more.
-  [[nodiscard]] bool has_unread() const noexcept { return next_ < end_; }
+  // Whether replies are buffered, of which the kernel tells no more.
+  [[nodiscard]] bool has_unread() const noexcept { return gate_.has_unread(); }
   // Whether written bytes are buffered that the kernel does not have yet.
   [[nodiscard]] bool has_unsent() const noexcept { return sent_ < out_.size(); }
   // Sends to `descriptor` as much as the kernel takes without blocking. Returns an errno, or 0.
   [[nodiscard]] int flush(int descriptor) noexcept;
 
-  // Sets the largest record that may come from now on, in bytes.
-  void set_limit(std::size_t bytes) noexcept { limit_ = bytes; }
-  // Why a record was refused; empty if none was. The connection is then useless.
-  [[nodiscard]] const std::string& refusal() const noexcept { return refusal_; }
+  // As of ReplyGate. Once a record was refused, and what came before it is read, the connection is useless.
+  void set_limit(std::size_t bytes) noexcept { gate_.set_limit(bytes); }
+  [[nodiscard]] const std::string& refusal() const noexcept { return gate_.refusal(); }
+  [[nodiscard]] std::uint64_t refused_call() const noexcept { return gate_.refused_call(); }
 
-  // Like recv() and send() on a socket that does not block.
-  [[nodiscard]] ssize_t read(int descriptor, void* bytes, std::size_t size) noexcept;
+  // Like recv(), send() and writev() on a socket that does not block. What is written are calls, as records of one
+  // fragment, and what is read are sound replies to them.
+  [[nodiscard]] ssize_t read(int descriptor, void* bytes, std::size_t size);
   [[nodiscard]] ssize_t write(const void* bytes, std::size_t size);
+  [[nodiscard]] ssize_t write(const iovec* parts, std::size_t count);
 
  private:
-  [[nodiscard]] ssize_t fill(int descriptor) noexcept;
-  void follow(const char* bytes, std::size_t size);
-  void begin_fragment(std::uint32_t mark);
+  [[nodiscard]] ssize_t fill(int descriptor);
+  void note_calls();
 
-  std::unique_ptr<char[]> in_;  // NOLINT(modernize-avoid-c-arrays)
-  std::size_t next_ = 0;        // in it, the next byte to read
-  std::size_t end_ = 0;
+  ReplyGate gate_;
   bool is_drained_ = false;  // the kernel had no more than this
-  std::size_t limit_ = kSmallRecord;
-  std::size_t record_ = 0;    // bytes that its marks have announced so far
-  std::size_t fragment_ = 0;  // bytes still to come
-  std::uint32_t mark_ = 0;    // its bytes so far
-  int mark_bytes_ = 0;
-  std::string refusal_;
-  std::string out_;       // bounded by the requests that Rpc takes
-  std::size_t sent_ = 0;  // of it
+  std::string out_;          // bounded by the requests that Rpc takes
+  std::size_t sent_ = 0;     // of it
+  std::size_t noted_ = 0;    // of it, where the next call begins; beyond its end if the last one is not all there
 };
 
 }  // namespace qatime::nfs

@@ -158,6 +158,29 @@ TEST_CASE("A connection is lost once, with the reason, after its requests") {
   CHECK(rpc->room() == 0);
 }
 
+// From 6 on, libnfs forgets a request of whose reply it has a part.
+TEST_CASE("Whatever waits when the connection ends in the middle of a reply is lost, each request once") {
+  constexpr std::size_t kReply = 28;  // bytes of a reply to NULL
+  for (std::size_t cut = 0; cut < kReply; ++cut) {
+    CAPTURE(cut);
+    ScriptedServer server;
+    server.script(Procedure::null, {Fault::silence}, 3);
+    server.cut_replies(kReply + cut);
+    Lab lab{server.config()};
+    std::vector<std::string> events;
+    std::unique_ptr<Rpc> rpc;
+    const auto open = [&] {
+      for (int count = 0; count < 6; ++count) {
+        procedures::null(*rpc, [&](Status status, Nothing) { events.emplace_back(name(status)); });
+      }
+    };
+    rpc = std::make_unique<Rpc>(lab.client_context, endpoint_of(server.port()), open,
+                                [&](const std::string&) { events.emplace_back("the connection"); });
+    REQUIRE(lab.loop.run_until([&] { return !events.empty() && events.back() == "the connection"; }));
+    CHECK(events == std::vector<std::string>{"ok", "lost", "lost", "lost", "lost", "lost", "the connection"});
+  }
+}
+
 // libnfs aborts when something is queued while it reports an error.
 TEST_CASE("Completions that report an error may start requests, and end the connection") {
   ScriptedServer server;

@@ -172,6 +172,8 @@ class ScriptedServer::Server::Connection : public std::enable_shared_from_this<C
     switch (action.fault) {
       case Fault::garbage:
         return "garbage!";
+      case Fault::message:
+        return XdrWriter{}.word(call.xid).raw(action.message).bytes();
       case Fault::deny:
         return denied(call.xid, action.auth_stat);
       case Fault::rpc_mismatch:

@@ -65,6 +65,7 @@ struct Action {
     crowd,          // READDIRPLUS: `entries` of 32 bytes in fragments of 1 MiB, whatever was asked for
     endless,        // fragments of 64 KiB, none of them the last
     empty,          // or of no bytes
+    message,        // `message` behind the xid, whatever it is
     deny,           // MSG_DENIED, AUTH_ERROR, `auth_stat`
     rpc_mismatch,   // MSG_DENIED, too
     prog_unavail,   // and likewise the others of accept_stat
@@ -80,6 +81,7 @@ struct Action {
   std::size_t entries = 0;
   std::optional<std::uint32_t> port{};    // GETPORT: instead of the server's own
   std::vector<std::uint32_t> flavors{1};  // MNT: of authentication; 1 is AUTH_SYS
+  std::string message{};
 };
 
 // Serves NFS, MOUNT and a portmapper that knows them on one TCP port of 127.0.0.1 (or of another loopback address), on

@@ -11,12 +11,16 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "catch.h"
+#include "nfs/xdr.h"
 
 namespace qatime::nfs::socket_interposer_test {
 namespace {
+
+using testing::XdrWriter;
 
 // Two connected sockets that do not block.
 struct Pair {
@@ -30,6 +34,10 @@ struct Pair {
 
   void close(std::size_t end) {
     if (ends.at(end) >= 0) (void)::close(std::exchange(ends.at(end), -1));
+  }
+  // What the peer sends.
+  void come(const std::string& bytes) const {
+    REQUIRE(::write(ends[1], bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
   }
   // What has come to the other end.
   [[nodiscard]] std::string take() const {
@@ -90,22 +98,40 @@ TEST_CASE("That the peer is gone is told by what is sent") {
   CHECK(stream.flush(pair.ends[0]) == EPIPE);
 }
 
-TEST_CASE("What has come is read in pieces, with what came later behind it, and then the end") {
+// ---- replies
+
+constexpr std::uint32_t kLast = 0x80000000;
+
+std::string record(const XdrWriter& message) {
+  return XdrWriter{}.word(kLast | static_cast<std::uint32_t>(message.bytes().size())).raw(message.bytes()).bytes();
+}
+
+// NULL of NFS version 3, without credentials.
+std::string call(std::uint32_t xid) {
+  return record(XdrWriter{}.word(xid).word(0).word(2).word(100003).word(3).word(0).hyper(0).hyper(0));
+}
+
+// To NULL, with so many bytes behind it.
+std::string reply(std::uint32_t xid, std::size_t more = 0) {
+  return record(XdrWriter{}.word(xid).word(1).word(0).hyper(0).word(0).raw(std::string(more, 'x')));
+}
+
+TEST_CASE("Replies are read in pieces, with those that came later behind them, and then the end") {
   Pair pair;
   SocketInterposer stream;
-  stream.set_limit(SIZE_MAX);  // the bytes are no records
-  REQUIRE(::write(pair.ends[1], "abcdef", 6) == 6);
+  for (std::uint32_t xid = 1; xid <= 2; ++xid) CHECK(stream.write(call(xid).data(), call(xid).size()) > 0);
+  pair.come(reply(1) + reply(2).substr(0, 20));
   {
     const SocketInterposer::Use use{stream, pair.ends[0]};
-    CHECK(receive(pair.ends[0], 4) == "abcd");
+    CHECK(receive(pair.ends[0], 20) == reply(1).substr(0, 20));
   }
   CHECK(stream.has_unread());
-  REQUIRE(::write(pair.ends[1], "ghi", 3) == 3);
+  pair.come(reply(2).substr(20));
   {
     const SocketInterposer::Use use{stream, pair.ends[0]};
-    CHECK(receive(pair.ends[0], 4) == "ef");
+    CHECK(receive(pair.ends[0], 20) == reply(1).substr(20));
     CHECK_FALSE(stream.has_unread());
-    CHECK(receive(pair.ends[0], 4) == "ghi");
+    CHECK(receive(pair.ends[0], 100) == reply(2));
     CHECK(receive(pair.ends[0], 4) == "nothing yet");
   }
   pair.close(1);
@@ -116,96 +142,50 @@ TEST_CASE("What has come is read in pieces, with what came later behind it, and 
 TEST_CASE("A read of many bytes ends with what there is") {
   Pair pair;
   SocketInterposer stream;
-  stream.set_limit(SIZE_MAX);
-  const std::string all(100'000, 'x');
-  REQUIRE(::write(pair.ends[1], all.data(), all.size()) == static_cast<ssize_t>(all.size()));
+  std::string all;
+  for (std::uint32_t xid = 0; xid < 10; ++xid) {
+    CHECK(stream.write(call(xid).data(), call(xid).size()) > 0);
+    all += reply(xid, 10'000);
+  }
+  pair.come(all);
   const SocketInterposer::Use use{stream, pair.ends[0]};
   std::string came;
   for (std::string part; (part = receive(pair.ends[0], 1000)) != "nothing yet";) came += part;
   CHECK(came == all);
 }
 
-// ---- records
-
-constexpr std::uint32_t kLast = 0x80000000;
-constexpr std::size_t kLimit = 4096;
-
-// Of a record: its mark and as many bytes as that says.
-std::string fragment(std::uint32_t mark) {
-  std::string bytes;
-  for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(mark >> shift & 0xff);
-  return bytes.append(mark & ~kLast, 'x');
-}
-
-// The refusal that libnfs meets in `bytes` that come so many at a time: "" if it gets them all.
-std::string refusal(const std::string& bytes, std::size_t at_a_time) {
+TEST_CASE("Calls are known however they were written") {
   Pair pair;
   SocketInterposer stream;
-  stream.set_limit(kLimit);
-  std::string came;
-  for (std::size_t sent = 0; sent < bytes.size(); sent += at_a_time) {
-    const std::string part = bytes.substr(sent, at_a_time);
-    REQUIRE(::write(pair.ends[1], part.data(), part.size()) == static_cast<ssize_t>(part.size()));
+  const std::string both = call(1) + call(2);
+  const std::string rest = call(3) + call(4);
+  {
     const SocketInterposer::Use use{stream, pair.ends[0]};
-    for (std::string some; (some = receive(pair.ends[0], 1000)) != "nothing yet";) {
-      if (some == "error") return stream.refusal();
-      came += some;
-    }
+    const std::size_t cut = GENERATE(as<std::size_t>{}, 1, 4, 30, 60);
+    const std::string parts = both.substr(cut) + rest.substr(0, cut);
+    const std::array<iovec, 2> vector{iovec{const_cast<char*>(both.data()), cut},
+                                      iovec{const_cast<char*>(parts.data()), parts.size()}};
+    CHECK(::writev(pair.ends[0], vector.data(), 2) == static_cast<ssize_t>(both.size() + cut));
+    if (GENERATE(true, false)) CHECK(stream.flush(pair.ends[0]) == 0);
+    CHECK(::send(pair.ends[0], rest.data() + cut, rest.size() - cut, MSG_NOSIGNAL) > 0);
   }
-  CHECK(came == bytes);
-  CHECK(stream.refusal().empty());
-  return {};
+  CHECK(stream.flush(pair.ends[0]) == 0);
+  CHECK(pair.take() == both + rest);
+  const std::string all = reply(4) + reply(1) + reply(3) + reply(2);
+  pair.come(all);
+  const SocketInterposer::Use use{stream, pair.ends[0]};
+  CHECK(receive(pair.ends[0], 1000) == all);
 }
 
-const std::string kGrew = "dropped: its reply grew beyond 4096 bytes, which no sound NFS server sends";
-
-TEST_CASE("Records up to the limit pass, one after the other and in fragments, however they come") {
-  const std::string one = fragment(kLast | kLimit);
-  const std::string fragments = fragment(kLimit / 4) + fragment(kLimit / 4) + fragment(kLast | kLimit / 2);
-  const std::string small = fragment(kLast | 24) + fragment(24) + fragment(kLast | 1);
-  const std::size_t at_a_time = GENERATE(as<std::size_t>{}, 1, 3, 1000, 20'000);
-  CHECK(refusal(one + one, at_a_time).empty());
-  CHECK(refusal(small + fragments + small + fragments + small, at_a_time).empty());
-}
-
-TEST_CASE("A record beyond the limit is refused when a mark says so, and not later") {
-  const std::string small = fragment(kLast | 24);
-  const std::size_t at_a_time = GENERATE(as<std::size_t>{}, 1, 5, 1000);
-  CHECK(refusal(small + fragment(kLast | kLimit).replace(0, 4, fragment(kLast | (kLimit + 1)), 0, 4), at_a_time) ==
-        kGrew);
-  CHECK(refusal(fragment(kLimit / 2) + fragment(kLast | (kLimit / 2 + 1)).substr(0, 4), at_a_time) == kGrew);
-  CHECK(refusal("\x7f\xff\xff\xff", at_a_time) == kGrew);
-  CHECK(refusal("HTTP/1.1 400 Bad Request", at_a_time) == kGrew);
-}
-
-TEST_CASE("A new limit holds for what comes from then on") {
+TEST_CASE("Replies before one that is refused are read, and then there is an error") {
   Pair pair;
   SocketInterposer stream;
-  stream.set_limit(2 * kLimit);
+  CHECK(stream.write(call(1).data(), call(1).size()) > 0);
+  pair.come(reply(1) + reply(2));
   const SocketInterposer::Use use{stream, pair.ends[0]};
-  const std::string large = fragment(kLast | (2 * kLimit));
-  const auto come = [&](const std::string& bytes) {
-    REQUIRE(::write(pair.ends[1], bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
-    return receive(pair.ends[0], 2 * large.size());
-  };
-  CHECK(come(large + large.substr(0, kLimit)).size() == large.size() + kLimit);
-  const SocketInterposer::Use again{stream, pair.ends[0]};
-  stream.set_limit(kLimit);
-  CHECK(come(large.substr(kLimit)).size() == large.size() - kLimit);  // let through while the limit was another
-  const SocketInterposer::Use last{stream, pair.ends[0]};
-  CHECK(come(large) == "error");
-}
-
-TEST_CASE("Fragments that hold next to nothing are refused before they are many") {
-  std::string tiny;
-  for (std::size_t count = 0; count < kLimit / 1024; ++count) tiny += fragment(1);
-  CHECK(refusal(tiny, tiny.size()).empty());
-  CHECK(refusal(tiny + fragment(1), tiny.size()) == kGrew);
-}
-
-TEST_CASE("An empty fragment is refused") {
-  const auto mark = GENERATE(std::uint32_t{0}, kLast);
-  CHECK(refusal(fragment(kLast | 24) + fragment(mark), 5).find("dropped: its reply has an empty fragment") == 0);
+  CHECK(receive(pair.ends[0], 1000) == reply(1));
+  CHECK(receive(pair.ends[0], 1000) == "error");
+  CHECK(stream.refusal() == "dropped: its reply answers no call that waits for one");
 }
 
 TEST_CASE("Other sockets, and this one elsewhere, are the kernel's alone") {
@@ -217,16 +197,20 @@ TEST_CASE("Other sockets, and this one elsewhere, are the kernel's alone") {
     CHECK(::send(other.ends[0], "x", 1, MSG_NOSIGNAL) == 1);
     CHECK(::send(other.ends[1], "y", 1, MSG_NOSIGNAL) == 1);
     CHECK(receive(other.ends[0], 4) == "y");
+    std::string byte = "w";
+    const iovec part{byte.data(), 1};
+    CHECK(::writev(other.ends[0], &part, 1) == 1);
   }
-  CHECK(other.take() == "x");
+  CHECK(other.take() == "xw");
   CHECK(::send(pair.ends[0], "z", 1, MSG_NOSIGNAL) == 1);
   CHECK(pair.take() == "z");
   CHECK(receive(-1, 4) == "error");
 }
 
-TEST_CASE("A shared libnfs finds our recv() and send()") {
+TEST_CASE("A shared libnfs finds our recv(), send() and writev()") {
   CHECK(::dlsym(RTLD_DEFAULT, "recv") == reinterpret_cast<void*>(&::recv));
   CHECK(::dlsym(RTLD_DEFAULT, "send") == reinterpret_cast<void*>(&::send));
+  CHECK(::dlsym(RTLD_DEFAULT, "writev") == reinterpret_cast<void*>(&::writev));
 }
 
 }  // namespace
