@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: MIT
-"""A server whose lists have no bounds costs its connection, and neither the daemon nor what other servers do."""
+"""A server whose lists have no bounds costs its connection, and neither the daemon nor what other servers do. No reply
+ends the daemon."""
 
+import os
 import re
 import signal
 import socket
 import struct
 import threading
+import unittest
 
 import lab
 from case import OwnServerCase, now
 from kept import wait_until_settled
 from lab import record, send_tcp, wait_until
+from mutating_server import NAMES, MutatingServer
 
 NFS, READDIRPLUS = 100003, 17
 LAST = 0x80000000  # fragment of a record
 DIRECTORIES, FILES = 20, 50
+MUTATED = 1_000_000 if "QATIME_TEST_LONG" in os.environ else 20_000  # replies
+SEED = int(os.environ.get("SEED", "1"))
 
 
 def read_record(connection):
@@ -150,3 +156,30 @@ class HostileServer(OwnServerCase):
         self.apply(self.with_small_stacks(daemon, 160), middle.host)
         self.assertGreater(middle.listings, 0)
         self.assertNotIn("dropped: ", daemon.log)
+
+
+class MutatedReplies(unittest.TestCase):
+    """With whatever libnfs the program has; one that is built with AddressSanitizer has more to say."""
+
+    seconds = 20
+
+    def test_replies_that_no_server_should_give(self):
+        scratch = lab.Scratch()
+        self.addCleanup(scratch.remove)
+        server = MutatingServer(addresses=100, seed=SEED)
+        self.addCleanup(server.stop)
+        daemon = lab.Qatime(scratch, server, {"nfs.servers": server.hosts})
+        self.addCleanup(daemon.kill)
+        daemon.start()
+        while server.replies < MUTATED:
+            wait_until(lambda: daemon.metrics()("pending_entries") < 10_000 or server.replies >= MUTATED, "replies", 600)
+            self.assertIsNone(daemon.process.poll(), daemon.log[-4000:])
+            when = now()
+            send_tcp(daemon.port, [record(f"/{directory}/{name}", when) for directory in range(200)
+                                   for name in range(NAMES)])
+        counters = daemon.stop()
+        print(f"{server.replies} replies, {server.wild} of them with other words", flush=True)
+        counters.check_sums()
+        self.assertGreater(counters("applied"), 0)
+        self.assertGreater(server.wild, MUTATED // 1000)
+        self.assertIn("dropped: its reply", daemon.log)
