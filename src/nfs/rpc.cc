@@ -154,16 +154,15 @@ std::string Rpc::connect(const asio::ip::tcp::endpoint& server) {
     const char* const error = rpc_get_error(context_);
     return error != nullptr ? error : "connect failed";
   }
-  socket_ = ::fcntl(rpc_get_fd(context_), F_DUPFD_CLOEXEC, 0);
+  libnfs_socket_ = rpc_get_fd(context_);
+  socket_ = ::fcntl(libnfs_socket_, F_DUPFD_CLOEXEC, 0);
   if (socket_ < 0) return text(errno);
   descriptor_.assign(socket_);
   return {};
 }
 
-SocketInterposer::Use Rpc::use_interposer() noexcept { return {interposer_, rpc_get_fd(context_)}; }
-
 int Rpc::service(int events) {
-  const auto use = use_interposer();
+  const SocketInterposer::Use use{interposer_, libnfs_socket_};
   in_libnfs_ = true;
   const int result = rpc_service(context_, events);
   in_libnfs_ = false;

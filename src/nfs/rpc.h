@@ -146,7 +146,7 @@ class Rpc {
     assert(thread_.is_current() && !in_libnfs_);
     Call& call = enter(procedure, std::move(caller), page);
     if (!open_) return entered(call, false);
-    const auto use = use_interposer();  // libnfs writes at once since version 5
+    const SocketInterposer::Use use{interposer_, libnfs_socket_};  // since version 5 libnfs writes at once
     entered(call, queue(context_, call));
   }
   // Ends a request, whose caller has the results if `status` is ok. For the callbacks of libnfs.
@@ -158,7 +158,6 @@ class Rpc {
   [[nodiscard]] Call& enter(const Procedure& procedure, std::unique_ptr<Caller> caller, std::uint32_t page);
   void entered(Call& call, bool queued);
   [[nodiscard]] std::string connect(const boost::asio::ip::tcp::endpoint& server);
-  [[nodiscard]] SocketInterposer::Use use_interposer() noexcept;
   [[nodiscard]] int service(int events);
   void await_open();
   void await_replies();
@@ -183,6 +182,7 @@ class Rpc {
   rpc_context* context_;
   loop::Descriptor descriptor_;  // a duplicate, because libnfs closes its own at any time
   int socket_ = -1;              // the same
+  int libnfs_socket_ = -1;       // its own
   SocketInterposer interposer_;
   Alarm alarm_;
   std::function<void()> opened_;

@@ -10,7 +10,7 @@
 
 #include "nfs/reply/gate.h"
 
-struct iovec;
+struct iovec;  // NOLINT(readability-identifier-naming)
 
 namespace qatime::nfs {
 

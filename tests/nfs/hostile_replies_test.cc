@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <nfsc/libnfs.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 //
@@ -172,6 +173,8 @@ bool survives(const ScriptedServer& server, Procedure procedure) {
   const pid_t child = ::fork();
   if (child == 0) {
     for (const int fatal : {SIGSEGV, SIGABRT, SIGBUS}) (void)std::signal(fatal, SIG_DFL);
+    const rlimit stack{8 << 20, 8 << 20};
+    (void)::setrlimit(RLIMIT_STACK, &stack);
     (void)::alarm(60);
     talk_to(port, {procedure, handle});
     ::_exit(0);

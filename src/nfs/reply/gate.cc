@@ -28,13 +28,13 @@ constexpr std::size_t kXid = sizeof(std::uint32_t);
 // Bytes that a smaller fragment counts, so that there is an end to tiny ones.
 constexpr std::size_t kLeastFragment = 1 << 10;
 
-}  // namespace
-
-std::uint32_t ReplyGate::word_at(std::size_t position) const noexcept {
+std::uint32_t word_at(const char* bytes) noexcept {
   std::uint32_t word = 0;
-  std::memcpy(&word, buffer_.get() + position, sizeof word);
+  std::memcpy(&word, bytes, sizeof word);
   return ntohl(word);
 }
+
+}  // namespace
 
 std::span<char> ReplyGate::room() {
   assert(!has_unread() && refusal_.empty());
@@ -73,13 +73,13 @@ void ReplyGate::came(std::size_t size) {
 bool ReplyGate::begin_fragment() {
   const bool is_first = joined_ == passed_;
   if (end_ - read_ < (is_first ? kMark + kXid : kMark)) return false;
-  const std::uint32_t mark = word_at(read_);
+  const std::uint32_t mark = word_at(buffer_.get() + read_);
   fragment_ = mark & ~kLast;
   is_last_ = (mark & kLast) != 0;
   announced_ += std::max(fragment_, kLeastFragment);
   if (announced_ > limit_) {
     refusal_ = fmt::format("dropped: its reply grew beyond {} bytes, which no sound NFS server sends", limit_);
-    const auto call = calls_.take(word_at(is_first ? read_ + kMark : passed_ + kMark));
+    const auto call = calls_.take(word_at(buffer_.get() + kMark + (is_first ? read_ : passed_)));
     if (call) refused_call_ = call->number;
     return false;
   }
@@ -106,7 +106,7 @@ void ReplyGate::end_record() {
   const std::string_view message{buffer_.get() + passed_ + kMark, joined_ - passed_ - kMark};
   const std::uint32_t mark = htonl(kLast | static_cast<std::uint32_t>(message.size()));
   std::memcpy(buffer_.get() + passed_, &mark, sizeof mark);
-  const auto call = calls_.take(word_at(passed_ + kMark));
+  const auto call = calls_.take(word_at(buffer_.get() + passed_ + kMark));
   if (!call) {
     refusal_ = "dropped: its reply answers no call that waits for one";
     return;

@@ -48,7 +48,6 @@ class ReplyGate {
   [[nodiscard]] bool begin_fragment();
   void move_fragment() noexcept;
   void end_record();
-  [[nodiscard]] std::uint32_t word_at(std::size_t position) const noexcept;
 
   AwaitedCalls calls_;
   std::unique_ptr<char[]> buffer_;  // NOLINT(modernize-avoid-c-arrays)
