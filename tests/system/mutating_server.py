@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An NFSv3 server whose replies are never the right ones: their values are random, and after a while so are their words.
+"""An NFSv3 server whose replies are never the right ones: values are random, and after a while words are, too.
 
 A connection that is refused at once is not tried again for long, so each is good for some time: all of its replies are
 sound, with values, statuses and fragments that no server has. Then words are changed, lost and doubled, until qatime
@@ -13,20 +13,20 @@ import threading
 import time
 
 import lab
-from nfs_messages import GETATTR, LOOKUP, NFS, NULL, READDIRPLUS, SETATTR
+from nfs_messages import DIRECTORY, GETATTR, LOOKUP, NFS, NULL, READDIRPLUS, SETATTR
 
 MOUNT, PORTMAPPER, MNT = 100005, 100000, 1
 LAST = 0x80000000  # fragment of a record
 GOOD = 1.2  # seconds; after one qatime thinks well of a connection
-WORDS = (0, 1, 2, 3, 5, 64, 65, 400, 401, 0x10000, 0x3fffffff, 0x40000001, 0x7fffffff, 0x80000000, 0xffffffdc, 0xffffffff)
+WORDS = (0, 1, 2, 3, 5, 64, 65, 400, 401, 0x10000, 0x3fffffff, 0x40000001, 0x7fffffff, LAST, 0xffffffdc, 0xffffffff)
 FAILURES = (2, 5, 22, 70, 10002, 10004, 10006, 4711)  # but for those that say that all of an export is denied
 NAMES = 50  # of a directory: numbers
 
 
 def attributes(kind):
-    """fattr3, with an atime in the past."""
-    return (struct.pack(">I", kind) + random.randbytes(56) + struct.pack(">II", random.randrange(1 << 30), 0)
-            + random.randbytes(16))
+    """fattr3, with an atime in the past; that of a directory stays, so that qatime goes on reading directories."""
+    atime = 1 if kind == DIRECTORY else random.randrange(1 << 30)
+    return struct.pack(">I", kind) + random.randbytes(56) + struct.pack(">II", atime, 0) + random.randbytes(16)
 
 
 def optional_attributes(kind):
@@ -39,11 +39,11 @@ def handle():
 
 
 def page():
-    out = [optional_attributes(2), random.randbytes(8)]
+    out = [optional_attributes(DIRECTORY), random.randbytes(8)]
     for number in range(NAMES):
         name = str(number).encode()
-        out.append(struct.pack(">IQI", 1, number, len(name)) + name + bytes(-len(name) % 4) + struct.pack(">Q", number + 1)
-                   + optional_attributes(1) + (b"\0\0\0\1" + handle() if random.random() < 0.9 else b"\0\0\0\0"))
+        out += (struct.pack(">IQI", 1, number, len(name)), name + bytes(-len(name) % 4), struct.pack(">Q", number + 1),
+                optional_attributes(1), b"\0\0\0\1" + handle() if random.random() < 0.9 else b"\0\0\0\0")
     return b"".join(out) + struct.pack(">II", 0, 1)
 
 
@@ -53,16 +53,17 @@ def results(program, procedure):
         return b""
     if program == MOUNT:
         return struct.pack(">I", 0) + handle() + struct.pack(">II", 1, 1)
-    status = 0 if random.random() < 0.95 else random.choice(FAILURES)
+    status = 0 if procedure == READDIRPLUS or random.random() < 0.95 else random.choice(FAILURES)
     head = struct.pack(">I", status)
     if procedure == GETATTR:
-        return head if status else head + attributes(2)
+        return head if status else head + attributes(DIRECTORY)
     if procedure == SETATTR:
         before = b"\0\0\0\1" + random.randbytes(24) if random.random() < 0.5 else b"\0\0\0\0"
         return head + before + optional_attributes(1)
     if procedure == LOOKUP:
-        return head + (b"" if status else handle() + optional_attributes(random.choice((1, 2)))) + optional_attributes(2)
-    return head + (optional_attributes(2) if status else page())
+        found = b"" if status else handle() + optional_attributes(random.choice((1, DIRECTORY)))
+        return head + found + optional_attributes(DIRECTORY)
+    return head + page()
 
 
 def message(program, procedure):

@@ -171,8 +171,12 @@ class MutatedReplies(unittest.TestCase):
         daemon = lab.Qatime(scratch, server, {"nfs.servers": server.hosts})
         self.addCleanup(daemon.kill)
         daemon.start()
+
+        def wants_more():
+            return server.replies >= MUTATED or daemon.metrics()("pending_entries") < 10_000
+
         while server.replies < MUTATED:
-            wait_until(lambda: daemon.metrics()("pending_entries") < 10_000 or server.replies >= MUTATED, "replies", 600)
+            wait_until(wants_more, "replies", 600)
             self.assertIsNone(daemon.process.poll(), daemon.log[-4000:])
             when = now()
             send_tcp(daemon.port, [record(f"/{directory}/{name}", when) for directory in range(200)
