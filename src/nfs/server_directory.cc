@@ -59,14 +59,15 @@ ServerDirectory::ServerDirectory(const ClientContext& client_context, std::funct
 ServerDirectory::~ServerDirectory() = default;
 
 // Leaves out what no route leads to, but for a name of nothing else.
-void ServerDirectory::take(Host& host, std::vector<asio::ip::address> addresses) {
-  const auto first = std::ranges::stable_partition(addresses, [&](const asio::ip::address& address) {
+void ServerDirectory::take(Host& host, const std::vector<asio::ip::address>& addresses) {
+  std::vector<asio::ip::address> reachable;
+  std::vector<asio::ip::address> unreachable;
+  for (const asio::ip::address& address : addresses) {
     const asio::ip::tcp::endpoint endpoint{address, host.port};
-    return source_towards(*endpoint.data(), endpoint.size()).has_value();
-  });
-  const std::vector<asio::ip::address> unreachable{first.begin(), first.end()};
-  if (unreachable.size() < addresses.size()) addresses.erase(first.begin(), first.end());
-  host.addresses = std::move(addresses);
+    const bool has_route = source_towards(*endpoint.data(), endpoint.size()).has_value();
+    (has_route ? reachable : unreachable).push_back(address);
+  }
+  host.addresses = reachable.empty() ? addresses : std::move(reachable);
   if (unreachable == std::exchange(host.unreachable, unreachable) || unreachable.empty()) return;
   kLog.info("{}: no route leads to {} of its addresses, like {}", log::field("name", host.name), unreachable.size(),
             log::field("address", unreachable.front().to_string()));

@@ -54,7 +54,7 @@ class ServerDirectory {
 
   void resolve(Host& host);
   void resolve_at(Host& host, Clock::Instant when);
-  void take(Host& host, std::vector<boost::asio::ip::address> addresses);
+  void take(Host& host, const std::vector<boost::asio::ip::address>& addresses);
   void fail(Host& host, const std::string& why);
 
   const ClientContext& client_context_;
