@@ -67,7 +67,7 @@ void ServerDirectory::take(Host& host, const std::vector<asio::ip::address>& add
     const bool has_route = source_towards(*endpoint.data(), endpoint.size()).has_value();
     (has_route ? reachable : unreachable).push_back(address);
   }
-  host.addresses = reachable.empty() ? addresses : std::move(reachable);
+  host.addresses = reachable.empty() ? addresses : reachable;
   if (unreachable == std::exchange(host.unreachable, unreachable) || unreachable.empty()) return;
   kLog.info("{}: no route leads to {} of its addresses, like {}", log::field("name", host.name), unreachable.size(),
             log::field("address", unreachable.front().to_string()));
