@@ -32,9 +32,10 @@ ROOMS = {
               {"base", "config", "telemetry", "pending", "pending/container/hash.h", "store", "backlog/backlog.h",
                "backlog/durability.h", "store/logger.h", "backlog/shutdown.h"}),
     "nfs/reply": ("Replies of servers, before libnfs has them: whole, bounded and sound.", set()),
-    "nfs": ("NFSv3 to servers, through libnfs.", {"base", "config", "telemetry", "nfs/reply"}),
+    "nfs/names": ("Host names to addresses, in the background.", {"base"}),
+    "nfs": ("NFSv3 to servers, through libnfs.", {"base", "config", "telemetry", "nfs/reply", "nfs/names"}),
     "atime": ("How one atime is set: guards, granularity, further attempts; and the probes of `check`.",
-              {"base", "config", "nfs"}),
+              {"nfs/names", "base", "config", "nfs"}),
     "apply": ("Slices of the backlog to requests, and their outcome.",
               {"base", "config", "telemetry", "pending/slice.h", "backlog/backlog.h", "nfs/client.h", "nfs/status.h",
                "atime/update.h"}),
@@ -64,8 +65,9 @@ HOMES = {
     "boost/beast": {"admin", "libraries"},
     "hiredis/": {"redis/connection", "redis/tls"},
     "boost/json": {"ingest/parse", "admin", "commands", "base/log", "libraries"},
-    "boost/asio": {"libraries", "base/loop", "listen", "nfs", "atime", "admin", "commands", "app"},
-    "boost/asio/ip/address": {"base/address", "ingest", "listen", "nfs", "atime", "admin", "commands", "app", "config"},
+    "boost/asio": {"libraries", "base/loop", "listen", "nfs", "nfs/names", "atime", "admin", "commands", "app"},
+    "boost/asio/ip/address": {"base/address", "ingest", "listen", "nfs", "nfs/names", "atime", "admin", "commands", "app",
+                              "config"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)

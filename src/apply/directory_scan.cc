@@ -286,7 +286,7 @@ void DirectoryScans::remember(const DirectoryScan& scan, const nfs::Page& page, 
 // The scan reads no more pages. Servers may report attributes of before: nfs-ganesha does with its first page. So where
 // the atime should have moved, a last look tells, and that for all directories of the export.
 void DirectoryScans::end_pages(const Shared& scan) {
-  if (!scan->is_held) return;
+  if (!scan->is_held || std::exchange(scan->is_ending, true)) return;  // it may be withdrawn during the last look
   const auto& before = scan->before;
   if (scan->pages == 0 || !before || !would_move(*before)) return release(*scan);
   pipeline_.submit(scan->export_index, [this, scan](nfs::Client& client, Pipeline::Token token) {

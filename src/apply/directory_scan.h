@@ -48,6 +48,7 @@ struct DirectoryScan {
   std::size_t names = 0;                  // of those it began with
   std::optional<nfs::Attributes> before;  // those of the directory, before the first page
   bool is_held = false;                   // nobody else sets its atime
+  bool is_ending = false;                 // a last look at its atime is on its way, or done
   Pipeline::Token request{};
   nfs::Page::Position position;
   std::uint32_t page = 0;             // bytes of the next page; 0: none, unless entries joined

@@ -29,8 +29,8 @@ class Backlog {
   // slice if nothing waits.
   [[nodiscard]] virtual Slice take(std::size_t export_index, std::size_t limit) = 0;
 
-  // The same, but directories that `wants` refuses miss their turn. It must not call the backlog. A backlog that has few
-  // entries at a time may ignore it.
+  // The same, but directories that `wants` refuses miss their turn. It must not call the backlog. A backlog that has
+  // few entries at a time may ignore it.
   [[nodiscard]] virtual Slice take_wanted(std::size_t export_index, std::size_t limit, const Wants& /*wants*/) {
     return take(export_index, limit);
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "nfs/name_lookup.h"
+#include "nfs/names/name_lookup.h"
 
 #include <memory>
 #include <optional>

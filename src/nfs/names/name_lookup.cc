@@ -6,7 +6,7 @@
 // The thread and the NameLookup share one record. Whoever locks it and finds a loop in it may use that loop, as the
 // NameLookup takes it out before it goes. Until the thread has found one, it touches the record and the C library only:
 // the destructors of main() and of static objects may have run.
-#include "nfs/name_lookup.h"
+#include "nfs/names/name_lookup.h"
 
 #include <algorithm>
 #include <cerrno>
