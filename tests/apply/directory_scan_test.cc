@@ -586,6 +586,26 @@ TEST_CASE("ADirectoryThatMovesDuringItsScanKeepsItsAccesses", "[apply]") {
   CHECK(stage.adds_up());
 }
 
+TEST_CASE("ADirectoryThatMovesDuringTheLastLookAtItIsLookedAtOnce", "[apply]") {
+  constexpr std::size_t kFiles = 5000;
+  Stage stage;
+  for (std::size_t i = 0; i < kFiles; ++i) stage.client.make_file("/d/" + std::to_string(i));
+  for (std::size_t i = 0; i < 500; ++i) stage.access("/d/" + std::to_string(i * 10), 5);  // too few for more pages
+  stage.engine.pump();
+  const auto looks = [&] { return stage.client.count(Procedure::getattr, "/d"); };
+  while (stage.client.count(Procedure::readdirplus) == 0) REQUIRE(stage.client.deliver());
+  const auto before = looks();
+  while (looks() == before) REQUIRE(stage.client.deliver());
+  stage.moved("/d", "/e", 6);
+  stage.engine.pump();
+  while (stage.client.outstanding() > 1) REQUIRE(stage.client.deliver_newest());  // the look stays
+  stage.run();
+  CHECK(stage.client.count(Procedure::getattr, "/d") + stage.client.count(Procedure::getattr, "/e") == before + 1);
+  CHECK(stage.applied() == 500);
+  CHECK(stage.client.violations.empty());
+  CHECK(stage.adds_up());
+}
+
 TEST_CASE("TheScanOfAHugeDirectoryHoldsNobodyUp", "[apply]") {
   Stage stage;
   stage.client.limit = 4;

@@ -332,6 +332,12 @@ bool FakeClient::deliver() {
   return true;
 }
 
+bool FakeClient::deliver_newest() {
+  if (outstanding_.empty()) return false;
+  finish(outstanding_.size() - 1);
+  return true;
+}
+
 bool FakeClient::deliver_any(std::minstd_rand& random) {
   if (outstanding_.empty()) return false;
   finish(random() % outstanding_.size());

@@ -79,9 +79,10 @@ class FakeClient final : public nfs::Client {
   std::vector<nfs::Status> mounts;   // by export; not ok: not mounted
   bool connected = true;
 
-  // Completes an outstanding request; false if there is none. The oldest, or any.
+  // Completes an outstanding request; false if there is none. The oldest, any, or the newest.
   bool deliver();
   bool deliver_any(std::minstd_rand& random);
+  bool deliver_newest();
   // Completes the oldest with `status`; executed first, or late by deliver_late(), or never.
   enum class Execution { never, first, late };
   void complete_oldest(nfs::Status status, Execution execution);

@@ -168,7 +168,7 @@ class MutatedReplies(unittest.TestCase):
         self.addCleanup(scratch.remove)
         server = MutatingServer(addresses=100, seed=SEED)
         self.addCleanup(server.stop)
-        daemon = lab.Qatime(scratch, server, {"nfs.servers": server.hosts, "nfs.readdirplus": False})  # fuzz/ has pages
+        daemon = lab.Qatime(scratch, server, {"nfs.servers": server.hosts})
         self.addCleanup(daemon.kill)
         daemon.start()
         rounds = 0
