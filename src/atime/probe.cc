@@ -9,8 +9,8 @@
 
 #include "atime/set.h"
 #include "base/log.h"
-#include "nfs/names/name_lookup.h"
 #include "nfs/libnfs_client.h"
+#include "nfs/names/name_lookup.h"
 #include "nfs/resolved_server.h"
 #include "nfs/session.h"
 

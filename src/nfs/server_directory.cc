@@ -9,9 +9,9 @@
 #include <boost/asio/io_context.hpp>
 
 #include "base/address.h"
-#include "nfs/names/name_lookup.h"
 #include "nfs/alarm.h"
 #include "nfs/logger.h"
+#include "nfs/names/name_lookup.h"
 #include "nfs/rpc.h"
 #include "telemetry/alerts.h"
 
