@@ -51,7 +51,7 @@ bool DirectoryScans::recall(Trail& trail, std::size_t export_index, std::string_
                             const backlog::Entry& entry) {
   const auto found = trail.ahead.find(entry.name);
   if (found == trail.ahead.end()) return false;
-  const auto [object, position] = std::move(found->second);
+  const auto [object, position] = found->second;
   trail.ahead.erase(found);
   const bool is_fresh = clock_.now() - trail.read < HotFileCache::kTtl;
   const bool is_known = is_fresh && callbacks_.know(export_index, directory, entry, object, trail.read);

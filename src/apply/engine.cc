@@ -49,7 +49,7 @@ Engine::Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& cloc
              exports,
              config.readdirplus && !dry_run,
              {[this] { forget_changed(); },
-              [this](const auto& scan, auto&& entry, const auto* object) {
+              [this](const auto& scan, backlog::Entry&& entry, const auto* object) {
                 updates_.begin(scan, std::move(entry), object);
               },
               [this](auto export_index, auto directory, const auto& entry, const auto& object, auto read) {

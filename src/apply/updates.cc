@@ -129,11 +129,11 @@ void Updates::begin(const DirectoryScan& scan, backlog::Entry&& entry, const nfs
 bool Updates::know(std::size_t export_index, std::string_view directory, const backlog::Entry& entry,
                    const nfs::Object& object, Clock::Instant read) {
   const auto& traits = states_[export_index].traits;
-  const auto now = clock_.now();
-  if (!traits.replies_are_right || !traits.guards.usable(now) || traits.guards.is_coarse()) return false;
-  if (!policy_.moves(*object.attributes, traits.time_delta.kept(entry.time))) return false;
-  if (!is_hot(directory, entry.name))
-    hot_files_.learn(directory, entry.name, {object.handle, *object.attributes}, read);
+  const auto& attributes = object.attributes;
+  if (!attributes || !traits.replies_are_right) return false;
+  if (!traits.guards.usable(clock_.now()) || traits.guards.is_coarse()) return false;
+  if (!policy_.moves(*attributes, traits.time_delta.kept(entry.time))) return false;
+  if (!is_hot(directory, entry.name)) hot_files_.learn(directory, entry.name, {object.handle, *attributes}, read);
   return true;
 }
 

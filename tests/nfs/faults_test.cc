@@ -32,7 +32,7 @@ using Fault = testing::Action::Fault;
 // From a new connection to the first atime that is set, however often that takes.
 class Journey {
  public:
-  explicit Journey(Loop& loop) : client_{loop.io(), server.config(slowly(1s)), registry_} {
+  Journey(Loop& loop, std::chrono::milliseconds timeout) : client_{loop.io(), server.config(timeout), registry_} {
     server.add_file("/f");
     client_.on_change([this] { go(); });
   }
@@ -70,14 +70,14 @@ class Journey {
 
 constexpr std::size_t kAtOnce = 32;  // journeys, each with a server and its thread
 
-// Makes `count` journeys; `before` and `after` are told which.
+// Makes `count` journeys; `before` and `after` are told which. `timeout` is nfs.timeout.
 template <class Before, class After>
-void travel(std::size_t count, Before before, After after) {
+void travel(std::size_t count, std::chrono::milliseconds timeout, Before before, After after) {
   for (std::size_t first = 0; first < count; first += kAtOnce) {
     Loop loop;
     std::vector<std::unique_ptr<Journey>> journeys;
     for (std::size_t each = first; each < std::min(first + kAtOnce, count); ++each) {
-      journeys.push_back(std::make_unique<Journey>(loop));
+      journeys.push_back(std::make_unique<Journey>(loop, timeout));
       before(*journeys.back(), each);
     }
     CHECK(loop.run_until([&] {
@@ -93,13 +93,14 @@ void travel(std::size_t count, Before before, After after) {
 }
 
 TEST_CASE("A connection that ends before any byte of its replies is got over") {
+  constexpr std::chrono::minutes kNever{1};  // no request is to time out
   std::size_t bytes = 0;
   travel(
-      1, [](Journey&, std::size_t) {},
+      1, kNever, [](Journey&, std::size_t) {},
       [&](const Journey& journey, std::size_t) { bytes = journey.server.bytes_sent(); });
   CHECK(bytes > 300);
   travel(
-      bytes, [](Journey& journey, std::size_t cut) { journey.server.cut_replies(cut); },
+      bytes, kNever, [](Journey& journey, std::size_t cut) { journey.server.cut_replies(cut); },
       [](const Journey& journey, std::size_t) {
         CHECK(journey.reconnects() == 1);
         for (const Status status : journey.met()) CHECK(status == Status::lost);
@@ -113,7 +114,7 @@ TEST_CASE("What no server should do is got over at any step from connecting to t
                                Fault::truncate,         Fault::wrong_xid,        Fault::short_mark,
                                Fault::long_mark,        Fault::huge_mark};
   travel(
-      kSteps.size() * kFaults.size(),
+      kSteps.size() * kFaults.size(), slowly(1s),
       [&](Journey& journey, std::size_t each) {
         journey.server.script(kSteps.at(each % kSteps.size()), {kFaults.at(each / kSteps.size())}, 2);
       },
@@ -123,7 +124,7 @@ TEST_CASE("What no server should do is got over at any step from connecting to t
 TEST_CASE("A reply in pieces is a reply") {
   constexpr std::array kSteps{Procedure::mnt, Procedure::null, Procedure::lookup, Procedure::setattr};
   travel(
-      2 * kSteps.size(),
+      2 * kSteps.size(), slowly(1s),
       [&](Journey& journey, std::size_t each) {
         journey.server.script(kSteps.at(each / 2), {each % 2 == 0 ? Fault::fragments : Fault::dribble});
       },

@@ -105,7 +105,7 @@ class Gone(OwnServerCase):
         daemon, when = self.daemon(), now()
         send_tcp(daemon.port, [record(f"/gone-{os.getpid()}/{number}/f", when) for number in range(30000)])
         send_tcp(daemon.port, [record(path, when) for path in paths])
-        self.expect_atimes({path: when for path in paths}, limit=12)
+        self.expect_atimes({path: when for path in paths}, limit=40)
         wait_until_settled(daemon)
         counters = daemon.stop()
         self.assertEqual((counters("applied"), counters("failed", "noent")), (20, 30000))
