@@ -258,7 +258,7 @@ void DirectoryScans::turn_page(DirectoryScan& scan, const nfs::Page& page) {
   scan.is_resumed() && scan.entries.size() >= kFewestNames ? begin_lap(scan) : give_up(scan);
 }
 
-// What the last page of a scan leaves behind.
+// Keeps in memory_ where the scan stopped and whether its pages paid.
 void DirectoryScans::remember(const DirectoryScan& scan, const nfs::Page& page, std::uint32_t size, std::size_t hits) {
   const auto now = clock_.now();
   if (!scan.has_paid && !scan.is_walk()) {

@@ -52,15 +52,15 @@ inline constexpr std::size_t kFewestNames = 8;
   return static_cast<std::uint32_t>(std::clamp<std::size_t>(size * left / hits, kProbe, kLargestPage));
 }
 
-// What pages have brought.
+// The sums over some pages.
 struct ListingYield {
   std::size_t bytes = 0;    // that were asked for
   std::size_t entries = 0;  // shown
   std::size_t hits = 0;     // of them, wanted
 };
 
-// Where the pages of a directory stopped, and what the last one showed beyond the names that were wanted then. Whoever
-// accesses the files of a directory in its own order (a backup, tar, a virus scanner) comes to those next.
+// The place where the pages of a directory stopped, and the entries of the last one that were not wanted then. A
+// program that accesses files in the order of their directory (a backup, tar, a virus scanner) comes to those next.
 struct Trail {
   struct EntryAhead {
     nfs::Object object;    // a file with all its attributes

@@ -349,8 +349,8 @@ void Updates::send_due() {
   }
 }
 
-// The queue whose turn it is, of an export that servers have room for. What is sent to others would be counted and
-// wait.
+// The queue whose turn it is, of an export that servers have room for. A task of another would wait although the rate
+// had counted it.
 std::deque<Task*>* Updates::next_paced() {
   for (std::size_t tried = 0; tried < paced_.size(); ++tried) {
     auto& queue = paced_[next_paced_];

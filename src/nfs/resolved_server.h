@@ -31,7 +31,7 @@ struct Flow {
   bool is_offered = false;  // to the next request, by Balancer
 };
 
-// What LibnfsClient knows of one address. It stays where it is, because its connections refer to it. With it go its
+// All that LibnfsClient knows of one address. It stays where it is, because its connections refer to it. With it go its
 // metrics and alerts. Thread: the loop's.
 struct ResolvedServer {
   // Connects once the loop runs. `rank` is that of its entry in nfs.servers. Calls `changed` as Connection does.

@@ -38,8 +38,8 @@ class SocketInterposer {
   [[nodiscard]] const std::string& refusal() const noexcept { return gate_.refusal(); }
   [[nodiscard]] std::uint64_t refused_call() const noexcept { return gate_.refused_call(); }
 
-  // Like recv(), send() and writev() on a socket that does not block. What is written are calls, as records of one
-  // fragment, and what is read are sound replies to them.
+  // Like recv(), send() and writev() on a socket that does not block. libnfs writes calls, as records of one
+  // fragment, and reads sound replies to them.
   [[nodiscard]] ssize_t read(int descriptor, void* bytes, std::size_t size);
   [[nodiscard]] ssize_t write(const void* bytes, std::size_t size);
   [[nodiscard]] ssize_t write(const iovec* parts, std::size_t count);

@@ -158,7 +158,7 @@ class Wire {
 
 // ---- properties
 
-// What a gate lets through of a message in so many fragments.
+// The bytes that a gate lets through of a message in so many fragments.
 std::string let_through(RemoteProcedure procedure, std::string_view message, std::size_t fragments) {
   nfs::ReplyGate gate;
   gate.calls().add(XdrReader{message}.word(), procedure);

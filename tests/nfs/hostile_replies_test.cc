@@ -131,7 +131,7 @@ TEST_CASE("A reply to MNT that kills libnfs is said, and the export is asked for
 
 // ---- libnfs alone
 
-// What a callback of libnfs is told by.
+// The record by which a callback of libnfs is told.
 struct Talk {
   Procedure procedure;
   std::string handle;  // of the directory for READDIRPLUS

@@ -43,7 +43,7 @@ struct Gate : ReplyGate {
   }
 };
 
-// What is let through of bytes that come so many at a time.
+// The bytes that are let through of those that come so many at a time.
 std::string let_through(ReplyGate& gate, std::string_view bytes, std::size_t at_a_time = SIZE_MAX) {
   std::string through;
   while (!bytes.empty() && gate.refusal().empty()) {

@@ -35,7 +35,7 @@ struct Pair {
   void close(std::size_t end) {
     if (ends.at(end) >= 0) (void)::close(std::exchange(ends.at(end), -1));
   }
-  // What the peer sends.
+  // Has the peer send these.
   void come(const std::string& bytes) const {
     REQUIRE(::write(ends[1], bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
   }

@@ -506,7 +506,7 @@ class Qatime:
             self.process.wait()
 
     def last_words(self, size=3000):
-        """What is to be known of it when a test has failed."""
+        """Its state and the end of its log, for a test that has failed."""
         if not self.process:
             return "qatime was not started as a daemon"
         status = self.process.poll()

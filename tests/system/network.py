@@ -36,5 +36,5 @@ def run_inside(test, name):
 
 
 def chosen(loader, outside, inside):
-    """What load_tests() of a module returns: the tests of one class, or in the namespace those of the other."""
+    """For load_tests() of a module: the tests of one class, or in the namespace those of the other."""
     return loader.loadTestsFromTestCase(inside if INSIDE in os.environ else outside)

@@ -3,9 +3,9 @@
 // Asio's resolver has a thread, too, but its io_context joins it: getaddrinfo() would hold up the end of the program
 // for as long as name servers keep silent.
 //
-// The thread and the NameLookup share one record. Whoever locks it and finds a loop in it may use that loop, as the
-// NameLookup takes it out before it goes. Until the thread has found one, it touches the record and the C library only:
-// the destructors of main() and of static objects may have run.
+// The thread and the NameLookup share one record. The one that locks it and finds a loop in it may use that loop, as
+// the NameLookup takes it out before it goes. Until the thread has found one, it touches the record and the C library
+// only: the destructors of main() and of static objects may have run.
 #include "nfs/names/name_lookup.h"
 
 #include <algorithm>

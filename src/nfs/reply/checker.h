@@ -8,7 +8,8 @@
 
 namespace qatime::nfs {
 
-// What qatime calls: of NFS and MOUNT version 3 (RFC 1813), of the portmapper version 2 (RFC 1833 section 3).
+// The procedures that qatime calls: of NFS and MOUNT version 3 (RFC 1813), of the portmapper version 2 (RFC 1833
+// section 3).
 enum class RemoteProcedure : std::uint8_t { null, getport, mnt, getattr, setattr, lookup, readdirplus, other };
 
 // By its numbers in a call (RFC 5531 section 9).

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Most records come whole, as one fragment, with others in the same read: they are checked where they are and no byte
-// is moved. Fragments are joined where they are, too, so libnfs never joins any. What has come of a record in part
-// waits here, so libnfs sees no reply that is cut in the middle.
+// is moved. Fragments are joined where they are, too, so libnfs never joins any. A record
+// that has come in part waits here, so libnfs sees no reply that is cut in the middle.
 //
 // No version of libnfs bounds a reply well: 4 and 5 take fragments of 1 MiB without end, 6.0 takes one of 4 MiB, 7.0
 // takes 8 MiB in all. So a record is refused when a mark says that it will be larger than what was asked for can
