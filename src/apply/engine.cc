@@ -21,7 +21,6 @@ namespace {
 using nfs::Status;
 
 constexpr std::size_t kSlice = 256;  // entries of one directory before others have their turn
-constexpr std::size_t kAhead = 4;    // entries in work per request that can be outstanding; at half, more
 
 std::vector<ExportState> states_for(const NfsConfig& config) {
   return {config.exports.size(), ExportState{Breaker{config.uid == 0}, {}}};
@@ -115,28 +114,28 @@ void Engine::carry_out_verdicts(std::size_t export_index) {
   if (breaker.has_verdicts()) updates_.carry_out(breaker.take_verdicts());
 }
 
-// Takes up work of the export as long as there is some and it has not enough.
+// Takes up work of the export as long as there is some and it has not enough. The client's room is asked for only where
+// there was work, because that takes a look at each server.
 void Engine::go_on(std::size_t export_index) {
   while (take(export_index)) {
     updates_.send_due();
     pipeline_.run();
+    // One request at least, whose turn comes although others have all the room now.
+    const std::size_t requests =
+        std::max<std::size_t>(pipeline_.outstanding(export_index) + client_.room(export_index), 1);
+    trees_[export_index].enough = kAhead * requests;
   }
 }
 
 // Takes up more work, by turns of scans and of the backlog; false if there is none, or enough.
 bool Engine::take(std::size_t export_index) {
-  auto& enough = trees_[export_index].enough;
+  Tree& tree = trees_[export_index];
+  const std::size_t enough = std::min(tree.enough, updates_.most());
   const std::size_t busy = working(export_index) + scans_.expected(export_index);
   if (stopping_ || busy > enough / 2) return false;
-  // One at least, whose turn comes although others have all the room now.
-  const std::size_t requests =
-      std::max<std::size_t>(pipeline_.outstanding(export_index) + client_.room(export_index), 1);
-  enough = std::min(kAhead * requests, updates_.most());
-  if (busy > enough / 2) return false;
   const std::size_t limit = enough - busy;
-  bool& is_scans_turn = trees_[export_index].is_scans_turn;
-  is_scans_turn = !is_scans_turn;
-  if (is_scans_turn) return go_on_scanning(export_index, limit) || take_slice(export_index, limit);
+  tree.is_scans_turn = !tree.is_scans_turn;
+  if (tree.is_scans_turn) return go_on_scanning(export_index, limit) || take_slice(export_index, limit);
   return take_slice(export_index, limit) || go_on_scanning(export_index, limit);
 }
 

@@ -55,11 +55,13 @@ class Engine {
   }
 
  private:
+  static constexpr std::size_t kAhead = 4;  // entries in work per request that can be outstanding
+
   // An export, as last seen.
   struct Tree {
     std::optional<nfs::Handle> root;  // the last one
     bool is_there = false;
-    std::size_t enough = SIZE_MAX;  // entries in work; at half of them it takes more
+    std::size_t enough = kAhead;  // entries in work; at half of them it takes more
     bool is_scans_turn = false;
   };
 
