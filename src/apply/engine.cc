@@ -133,6 +133,7 @@ bool Engine::take(std::size_t export_index) {
   const std::size_t enough = std::min(tree.enough, updates_.most());
   const std::size_t busy = working(export_index) + scans_.expected(export_index);
   if (stopping_ || busy > enough / 2) return false;
+  if (busy > 0 && !client_.has_room(export_index)) return false;  // without work it gets some, and its turn
   const std::size_t limit = enough - busy;
   tree.is_scans_turn = !tree.is_scans_turn;
   if (tree.is_scans_turn) return go_on_scanning(export_index, limit) || take_slice(export_index, limit);
