@@ -6,17 +6,14 @@ sound, with values, statuses and fragments that no server has. Then words are ch
 closes it.
 """
 
-import asyncio
 import random
 import struct
-import threading
 import time
 
-import lab
-from nfs_messages import DIRECTORY, GETATTR, LOOKUP, NFS, NULL, READDIRPLUS, SETATTR
+from nfs_messages import DIRECTORY, GETATTR, LAST, LOOKUP, NFS, NULL, READDIRPLUS, SETATTR
+from record_server import RecordConnection, RecordServer
 
 MOUNT, PORTMAPPER, MNT = 100005, 100000, 1
-LAST = 0x80000000  # fragment of a record
 GOOD = 1.2  # seconds; after one qatime thinks well of a connection
 WORDS = (0, 1, 2, 3, 5, 64, 65, 400, 401, 0x10000, 0x3fffffff, 0x40000001, 0x7fffffff, LAST, 0xffffffdc, 0xffffffff)
 FAILURES = (2, 5, 22, 70, 10002, 10004, 10006, 4711)  # but for those that say that all of an export is denied
@@ -101,27 +98,14 @@ def record(data):
     return struct.pack(">I", cut) + data[:cut] + struct.pack(">I", LAST | len(data) - cut) + data[cut:]
 
 
-class Connection(asyncio.Protocol):
+class Connection(RecordConnection):
     def __init__(self, server):
-        self.server, self.received = server, b""
+        super().__init__(server)
         self.wild_after = time.monotonic() + GOOD
 
-    def connection_made(self, transport):
-        self.transport = transport
-
-    def data_received(self, data):
-        data = self.received + data
-        at, out = 0, []
-        while len(data) - at >= 4:
-            size = struct.unpack_from(">I", data, at)[0] & ~LAST
-            if len(data) - at < 4 + size:
-                break
-            xid, program, procedure = struct.unpack_from(">I8xI4xI", data, at + 4)
-            out.append(self.reply(xid, program, procedure))
-            at += 4 + size
-        self.received = data[at:]
-        self.transport.write(b"".join(out))
-        self.server.replies += len(out)
+    def take(self, call):
+        self.server.replies += 1
+        return self.reply(*struct.unpack_from(">I8xI4xI", call))
 
     def reply(self, xid, program, procedure):
         data = message(program, procedure)
@@ -136,28 +120,10 @@ class Connection(asyncio.Protocol):
         return record(struct.pack(">I", xid) + data)
 
 
-class MutatingServer(lab.Server):
-    """On some addresses, and one port for all that it serves, until stop(). `replies` are those that it gave, `wild`
-    those whose words were changed."""
+class MutatingServer(RecordServer):
+    """On some addresses. `replies` are those that it gave, `wild` those whose words were changed."""
 
     def __init__(self, addresses, seed):
-        self.hosts = [f"127.0.1.{number}" for number in range(1, addresses + 1)]
-        port = lab.own_port()
-        super().__init__(self.hosts[0], port, port, "/")
         self.replies = self.wild = 0
         random.seed(seed)
-        self.loop = asyncio.new_event_loop()
-        ready = threading.Event()
-        self.thread = threading.Thread(target=self._serve, args=(ready,), daemon=True)
-        self.thread.start()
-        ready.wait()
-
-    def _serve(self, ready):
-        for host in self.hosts:
-            self.loop.run_until_complete(self.loop.create_server(lambda: Connection(self), host, self.port))
-        ready.set()
-        self.loop.run_forever()
-
-    def stop(self):
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join()
+        super().__init__([f"127.0.1.{number}" for number in range(1, addresses + 1)], Connection)
