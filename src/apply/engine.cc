@@ -4,14 +4,15 @@
 // Each export has work of its own, in proportion to the requests that the servers take for it. So one that is slow, or
 // does not answer, keeps no other waiting.
 //
-// Nothing recurses: a completion moves its task to its next request, which waits in the pipeline, and then starts what
-// there is room for.
+// Nothing recurses: a completion moves its task to its next request, which waits in the pipeline. Behind all completions
+// that come together, what there is room for is started, because each of these stages alone fits the processor's cache.
 #include "apply/engine.h"
 
 #include <algorithm>
 #include <cassert>
 #include <chrono>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -37,7 +38,7 @@ Engine::Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& cloc
       exports_{exports},
       states_{states_for(config)},
       trees_(exports.size()),
-      pipeline_{client, exports.size(), [this](std::size_t export_index) { advance(export_index); }},
+      pipeline_{client, exports.size(), [this](auto completed) { advance(completed); }},
       resolver_{client, pipeline_, clock, config, exports, registry},
       updates_{backlog, clock, config,    exports,   policy,  registry,
                dry_run, seed,  pipeline_, resolver_, states_, [this] { forget_changed(); }},
@@ -100,13 +101,13 @@ void Engine::stop_taking() {
   for (std::size_t export_index = 0; export_index < states_.size(); ++export_index) scans_.withdraw(export_index);
 }
 
-// After a completion: only that export may have need of more work.
-void Engine::advance(std::size_t export_index) {
-  carry_out_verdicts(export_index);
+// After completions: only their exports may have need of more work.
+void Engine::advance(std::span<const std::size_t> exports) {
+  for (const std::size_t export_index : exports) carry_out_verdicts(export_index);
   if (scans_.entries() > 0) forget_changed();
   updates_.send_due();
   pipeline_.run();
-  go_on(export_index);
+  for (const std::size_t export_index : exports) go_on(export_index);
 }
 
 void Engine::carry_out_verdicts(std::size_t export_index) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <random>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -65,7 +66,7 @@ class Engine {
     bool is_scans_turn = false;
   };
 
-  void advance(std::size_t export_index);
+  void advance(std::span<const std::size_t> exports);
   void carry_out_verdicts(std::size_t export_index);
   void go_on(std::size_t export_index);
   bool take(std::size_t export_index);

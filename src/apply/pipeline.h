@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -47,7 +48,7 @@ class Pipeline {
     std::size_t export_index_ = 0;
   };
 
-  // The scope in which a request completes. At its end the pipeline goes on.
+  // The scope in which a request completes.
   class Completion {
    public:
     explicit Completion(Token& token) noexcept
@@ -64,8 +65,9 @@ class Pipeline {
   // Starts exactly one request, in whose completion the token gets a Completion. Or starts none and calls unused().
   using Request = std::function<void(nfs::Client&, Token)>;
 
-  // `go_on` is called after each completion, with its export.
-  Pipeline(nfs::Client& client, std::size_t exports, std::function<void(std::size_t)> go_on)
+  // `go_on` is called once after the completions that came together, with their exports, each once.
+  using GoOn = std::function<void(std::span<const std::size_t> exports)>;
+  Pipeline(nfs::Client& client, std::size_t exports, GoOn go_on)
       : client_{client}, go_on_{std::move(go_on)}, queues_(exports) {}
 
   void submit(std::size_t export_index, Request request) {
@@ -102,6 +104,7 @@ class Pipeline {
   struct Queue {
     std::deque<Request> ready;
     std::size_t outstanding = 0;
+    bool has_completed = false;  // it is in completed_
   };
 
   void start(std::size_t export_index) {
@@ -114,15 +117,25 @@ class Pipeline {
 
   void completed(std::size_t export_index) {
     assert(thread_.is_current());
-    --queues_[export_index].outstanding;
-    go_on_(export_index);
+    Queue& queue = queues_[export_index];
+    --queue.outstanding;
+    if (std::exchange(queue.has_completed, true)) return;
+    if (completed_.empty()) client_.defer([this] { go_on(); });
+    completed_.push_back(export_index);
+  }
+
+  void go_on() {
+    for (const std::size_t export_index : completed_) queues_[export_index].has_completed = false;
+    const auto completed = std::exchange(completed_, {});
+    go_on_(completed);
   }
 
   ThreadChecker thread_;
   nfs::Client& client_;
-  std::function<void(std::size_t)> go_on_;
-  std::vector<Queue> queues_;      // by export
-  std::deque<std::size_t> turns_;  // of exports that have requests ready
+  GoOn go_on_;
+  std::vector<Queue> queues_;           // by export
+  std::deque<std::size_t> turns_;       // of exports that have requests ready
+  std::vector<std::size_t> completed_;  // exports of requests that completed since go_on_() was called
 };
 
 }  // namespace qatime::apply

@@ -135,6 +135,10 @@ class Client {
   // Calls `changed` whenever a room() or an export's state might have changed: servers found or lost, exports mounted
   // or refused. Completion of a request is no such change.
   virtual void on_change(std::function<void()> changed) = 0;
+
+  // Calls `later` on the loop, behind the completions of the replies that have arrived. A client that is destroyed
+  // forgets it.
+  virtual void defer(std::function<void()> later) = 0;
 };
 
 }  // namespace qatime::nfs

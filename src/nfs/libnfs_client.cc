@@ -241,7 +241,7 @@ void LibnfsClient::request(std::size_t export_index, const Handle& object, Conge
                            Completion<Results> done, const Start& start) {
   assert(thread_.is_current());
   ResolvedServer* const server = balancer_->choose(export_index);
-  if (server == nullptr) return post([done = std::move(done)] { done(Status::lost, {}); });
+  if (server == nullptr) return defer([done = std::move(done)] { done(Status::lost, {}); });
   Connection& connection = server->least_busy(export_index);
   balancer_->begun(*server, export_index);
   const Sent sent{*server,
@@ -277,7 +277,7 @@ void LibnfsClient::ended(const Sent& sent, Status status) {
 
 void LibnfsClient::lookup(std::size_t export_index, const Handle& directory, std::string_view name, ObjectDone done) {
   const Status status = name_status(name);
-  if (status != Status::ok) return post([status, done = std::move(done)] { done(status, {}); });
+  if (status != Status::ok) return defer([status, done = std::move(done)] { done(status, {}); });
   request(export_index, directory, CongestionWindow::Kind::read, std::move(done),
           [&](Rpc& rpc, auto ended) { procedures::lookup(rpc, directory, name, std::move(ended)); });
 }
@@ -299,9 +299,9 @@ void LibnfsClient::readdirplus(std::size_t export_index, const Handle& directory
           [&](Rpc& rpc, auto ended) { procedures::readdirplus(rpc, directory, begin, size, std::move(ended)); });
 }
 
-void LibnfsClient::post(std::function<void()> completion) {
-  asio::post(client_context_->io, [life = std::weak_ptr{life_}, completion = std::move(completion)] {
-    if (!life.expired()) completion();
+void LibnfsClient::defer(std::function<void()> later) {
+  asio::post(client_context_->io, [life = std::weak_ptr{life_}, later = std::move(later)] {
+    if (!life.expired()) later();
   });
 }
 

@@ -76,6 +76,7 @@ class LibnfsClient final : public Client {
   void readdirplus(std::size_t export_index, const Handle& directory, const Page::Position& begin, std::uint32_t size,
                    PageDone done) override;
   void on_change(std::function<void()> changed) override;
+  void defer(std::function<void()> later) override;
 
   // Applies nfs.max_in_flight and nfs.timeout of `config`. The timeout is for requests that start later.
   void reconfigure(const NfsConfig& config);
@@ -104,7 +105,6 @@ class LibnfsClient final : public Client {
   template <class Results, class Start>
   void request(std::size_t export_index, const Handle& object, CongestionWindow::Kind kind, Completion<Results> done,
                const Start& start);
-  void post(std::function<void()> completion);
 
   ThreadChecker thread_;
   std::unique_ptr<ClientContext> client_context_;

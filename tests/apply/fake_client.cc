@@ -321,7 +321,17 @@ void FakeClient::finish(std::size_t index) {
   const Outstanding taken = take(index);
   std::optional<Status> status;
   if (script) status = script(taken.request);
-  taken.complete(status ? *status : taken.execute());
+  complete(taken, status ? *status : taken.execute());
+}
+
+void FakeClient::complete(const Outstanding& request, Status status) {
+  request.complete(status);
+  if (++completed_ >= together || outstanding_.empty()) run_deferred();
+}
+
+void FakeClient::run_deferred() {
+  completed_ = 0;
+  for (const auto& later : std::exchange(deferred_, {})) later();
 }
 
 bool FakeClient::deliver() {
@@ -348,7 +358,7 @@ void FakeClient::complete_oldest(Status status, Execution execution) {
   const Outstanding taken = take(0);
   if (execution == Execution::first) (void)taken.execute();
   if (execution == Execution::late) late_.push_back(taken.execute);
-  taken.complete(status);
+  complete(taken, status);
 }
 
 void FakeClient::deliver_late() {
@@ -362,7 +372,7 @@ void FakeClient::disconnect() {
     const Outstanding taken = take(0);
     if (execute) (void)taken.execute();
     execute = !execute;
-    taken.complete(Status::lost);
+    complete(taken, Status::lost);
   }
 }
 

@@ -78,6 +78,7 @@ class FakeClient final : public nfs::Client {
   std::set<std::size_t> hangs;       // exports whose requests deliver() leaves unanswered
   std::vector<nfs::Status> mounts;   // by export; not ok: not mounted
   bool connected = true;
+  std::size_t together = 1;  // completions, until what they deferred has its turn
 
   // Completes an outstanding request; false if there is none. The oldest, any, or the newest.
   bool deliver();
@@ -111,6 +112,7 @@ class FakeClient final : public nfs::Client {
   void readdirplus(std::size_t export_index, const nfs::Handle& directory, const nfs::Page::Position& begin,
                    std::uint32_t size, PageDone done) override;
   void on_change(std::function<void()>) override {}
+  void defer(std::function<void()> later) override { deferred_.push_back(std::move(later)); }
 
  private:
   using Id = std::uint64_t;
@@ -148,6 +150,8 @@ class FakeClient final : public nfs::Client {
   [[nodiscard]] bool is_same(Time guard, Time ctime) const;
   void finish(std::size_t index);
   Outstanding take(std::size_t index);
+  void complete(const Outstanding& request, nfs::Status status);
+  void run_deferred();
 
   std::vector<std::string> roots_;
   std::map<Id, Node> nodes_;
@@ -158,6 +162,8 @@ class FakeClient final : public nfs::Client {
   std::vector<Outstanding> outstanding_;
   std::vector<std::function<nfs::Status()>> late_;
   std::multiset<Id> setting_;
+  std::vector<std::function<void()>> deferred_;
+  std::size_t completed_ = 0;  // since it had its turn
 };
 
 }  // namespace qatime::apply

@@ -35,7 +35,7 @@ struct Bed {
   NfsConfig config;
   Exports exports;
   FakeClient client;
-  Pipeline pipeline{client, exports.size(), [this](std::size_t) { pipeline.run(); }};
+  Pipeline pipeline{client, exports.size(), [this](auto) { pipeline.run(); }};
   Resolver resolver{client, pipeline, clock, config, exports, registry};
   std::vector<Status> answers;
   std::vector<nfs::Handle> handles;
