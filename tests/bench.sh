@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.." || exit 1
 need $BUILD_PACKAGES $SERVER_PACKAGES redis-server redis-tools python3 || exit 1
 build=build/bench
 [ -f $build/build.ninja ] || meson setup $build --wrap-mode=nodownload >&2 || exit 1
-meson compile -C $build qatime nfs_files naive backlog engine setattrs trivial_server latency count_lines count_datagrams \
-  flood redis_bench >&2 || exit 1
+meson compile -C $build qatime nfs_files naive backlog engine setattrs trivial_server latency count_lines \
+  count_datagrams delay flood redis_bench >&2 || exit 1
 QATIME=$build/src/qatime QATIME_NFS_FILES=$build/tests/nfs_files QATIME_BENCH=$build/tests \
   exec python3 tests/bench/bench.py "$@"

@@ -12,9 +12,9 @@
 // kernel notices sooner if nothing at all comes from a server's host: by TCP_USER_TIMEOUT while bytes are on their way,
 // by keepalive while none are.
 //
-// Requests that are started in one turn of the loop are written together in a posted flush(). TCP_NODELAY is set,
-// because one would wait for the delayed acknowledgement of another. A SocketInterposer gathers what libnfs writes and
-// reads.
+// Requests that are started behind one batch of replies, or in one turn of the loop, are written together by a deferred
+// flush(). TCP_NODELAY is set, because one would wait for the delayed acknowledgement of another. A SocketInterposer
+// gathers what libnfs writes and reads.
 #include "nfs/rpc.h"
 
 #include <algorithm>
@@ -115,9 +115,10 @@ ClientContext::ClientContext(asio::io_context& loop, const NfsConfig& settings, 
       intervals{times},
       alerts{registry.alerts()},
       reply_batching{std::make_unique<ReplyBatching>(loop)},
+      deferred{std::make_shared<Deferred>(loop)},
       procedures{std::make_unique<ProcedureMetrics>(registry)} {}
 
-ClientContext::~ClientContext() = default;
+ClientContext::~ClientContext() { deferred->forget(); }
 
 Rpc::Procedure::Procedure(metrics::Registry& registry, const char* name)
     : sent{registry.counter("qatime_rpcs_total", "RPCs sent to NFS servers.", {"procedure", name})},
@@ -218,10 +219,10 @@ void Rpc::await_room() {
 }
 
 void Rpc::flush_later() {
-  if (std::exchange(flush_is_posted_, true)) return;
-  asio::post(client_context_.io, [this, life = std::weak_ptr{life_}] {
+  if (std::exchange(flush_is_due_, true)) return;
+  client_context_.deferred->add([this, life = std::weak_ptr{life_}] {
     if (life.expired() || context_ == nullptr) return;
-    flush_is_posted_ = false;
+    flush_is_due_ = false;
     flush();
   });
 }
@@ -348,12 +349,14 @@ bool Rpc::is_hung() const noexcept {
 void Rpc::deliver() {
   std::list<Call> batch;
   batch.swap(completed_);
-  const std::weak_ptr life{life_};
-  for (Call& call : batch) {
-    std::exchange(call.caller, nullptr)->tell(call.status);
-    if (life.expired()) return;
-  }
-  spare_.splice(spare_.end(), batch);
+  const auto deferred = client_context_.deferred;  // which a completion may give up
+  deferred->turn([this, &batch, life = std::weak_ptr{life_}] {
+    for (Call& call : batch) {
+      std::exchange(call.caller, nullptr)->tell(call.status);
+      if (life.expired()) return;
+    }
+    spare_.splice(spare_.end(), batch);
+  });
 }
 
 void Rpc::deliver_later() {

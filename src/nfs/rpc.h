@@ -18,6 +18,7 @@
 
 #include "base/address.h"
 #include "base/clock.h"
+#include "base/deferred.h"
 #include "base/loop.h"
 #include "base/thread_checker.h"
 #include "config/config.h"
@@ -55,6 +56,7 @@ struct ClientContext {
   const Intervals intervals;
   Alerts& alerts;
   std::unique_ptr<ReplyBatching> reply_batching;
+  std::shared_ptr<Deferred> deferred;  // requests and flushes, behind the completions that came together
   std::unique_ptr<const ProcedureMetrics> procedures;
 };
 
@@ -191,7 +193,7 @@ class Rpc {
   bool was_closed_idle_ = false;
   bool in_libnfs_ = false;  // which might be calling back
   bool alarm_is_set_ = false;
-  bool flush_is_posted_ = false;
+  bool flush_is_due_ = false;
   bool awaits_room_ = false;
   Clock::Duration latency_{};     // until a reply, a moving average
   std::size_t together_ = 0;      // replies of the last turn

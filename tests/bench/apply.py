@@ -7,6 +7,8 @@ as many requests in flight; `lookups` is the engine with nfs.readdirplus = false
 after the other (naive.cc). They run in turns; ratios are medians over the turns of what stands beside each other in one
 turn. PAIRS in the environment is the number of turns: 15 if it says nothing.
 
+`delay` makes the way to the server longer (delay.cc): then the window and not the processor is the limit.
+
 Latency is that of the daemon, from a record sent over TCP until the file has its access time (latency.cc).
 """
 
@@ -157,6 +159,50 @@ def rates(scratch, server, title):
         server.stop()
 
 
+# --- round trips -----------------------------------------------------------------------------------------------------
+
+WINDOW = 64  # requests in flight to one server: the default of nfs.max_in_flight
+ROUND_TRIPS = (0.0005, 0.002, 0.01)  # seconds
+ROUNDS = 1000  # windows of updates
+
+
+class Far(lab.Server):
+    """The server that costs next to nothing, at a distance."""
+
+    def __init__(self, scratch, server, seconds):
+        port = lab.own_port()
+        super().__init__(server.host, port, port, server.export)
+        command = [PROGRAMS / "delay", str(port), str(server.port), str(round(seconds * 1e6))]
+        self.process = lab.start(command, scratch.path / "delay")
+        lab.wait_until(lambda: lab.accepts(port), "the way to the server")
+
+    def stop(self):
+        lab.stop(self.process)
+
+
+def round_trips(scratch):
+    near = Trivial(scratch)
+    print(f"hot files by a longer way to the server that costs next to nothing, medians of {PAIRS} turns:")
+    try:
+        for seconds in ROUND_TRIPS:
+            server = Far(scratch, near, seconds)
+            try:
+                configuration = Qatime(scratch, server).configuration
+                ours, raw = [], []
+                for _ in range(PAIRS):
+                    ours.append(engine(configuration, HOT, ROUNDS * WINDOW, is_warm=True))
+                    raw.append(setattrs("raw", configuration, HOT, ROUNDS * WINDOW))
+                most = WINDOW / seconds
+                print(f"  {seconds * 1e3:g} ms: {statistics.median(run.rate for run in ours):,.0f} updates/s, "
+                      f"{statistics.median(run.rate for run in ours) / most:.2f} of window / round trip "
+                      f"(raw {statistics.median(run.rate for run in raw) / most:.2f}), ratio "
+                      f"{statistics.median(a.rate / b.rate for a, b in zip(ours, raw)):.2f}", flush=True)
+            finally:
+                server.stop()
+    finally:
+        near.stop()
+
+
 # --- latency ---------------------------------------------------------------------------------------------------------
 
 RATES = (100, 5000)
@@ -184,6 +230,7 @@ def latency(scratch):
 
 def run(scratch):
     rates(scratch, Trivial(scratch), "a server that costs next to nothing")
+    round_trips(scratch)
     rates(scratch, Ganesha(scratch, "MEM"), "nfs-ganesha, FSAL MEM")
     if lab.FSAL == "VFS":
         rates(scratch, Ganesha(scratch, "VFS"), "nfs-ganesha, FSAL VFS")
