@@ -4,8 +4,9 @@
 // Each export has work of its own, in proportion to the requests that the servers take for it. So one that is slow, or
 // does not answer, keeps no other waiting.
 //
-// Nothing recurses: a completion moves its task to its next request, which waits in the pipeline. Behind all completions
-// that come together, what there is room for is started, because each of these stages alone fits the processor's cache.
+// Nothing recurses: a completion moves its task to its next request, which waits in the pipeline. Behind all
+// completions that come together, what there is room for is started, because each of these stages alone fits the
+// processor's cache.
 #include "apply/engine.h"
 
 #include <algorithm>
@@ -115,27 +116,34 @@ void Engine::carry_out_verdicts(std::size_t export_index) {
   if (breaker.has_verdicts()) updates_.carry_out(breaker.take_verdicts());
 }
 
-// Takes up work of the export as long as there is some and it has not enough. The client's room is asked for only where
-// there was work, because that takes a look at each server.
+// Takes up work of the export as long as there is some and it has not enough.
 void Engine::go_on(std::size_t export_index) {
   while (take(export_index)) {
     updates_.send_due();
     pipeline_.run();
-    // One request at least, whose turn comes although others have all the room now.
-    const std::size_t requests =
-        std::max<std::size_t>(pipeline_.outstanding(export_index) + client_.room(export_index), 1);
-    trees_[export_index].enough = kAhead * requests;
   }
+}
+
+// Whether the export has enough entries in work. The client's room is asked for when there is less than enough again,
+// and not before, because that takes a look at each server.
+bool Engine::has_enough(std::size_t export_index, std::size_t busy) {
+  Tree& tree = trees_[export_index];
+  const auto is_enough = [&] { return busy > std::min(tree.enough, updates_.most()) / 2; };
+  if (!is_enough() && std::exchange(tree.had_enough, false)) {
+    // One request at least, whose turn comes although others have all the room now.
+    tree.enough = kAhead * std::max<std::size_t>(pipeline_.outstanding(export_index) + client_.room(export_index), 1);
+  }
+  tree.had_enough = tree.had_enough || is_enough();
+  return is_enough();
 }
 
 // Takes up more work, by turns of scans and of the backlog; false if there is none, or enough.
 bool Engine::take(std::size_t export_index) {
   Tree& tree = trees_[export_index];
-  const std::size_t enough = std::min(tree.enough, updates_.most());
   const std::size_t busy = working(export_index) + scans_.expected(export_index);
-  if (stopping_ || busy > enough / 2) return false;
+  if (stopping_ || has_enough(export_index, busy)) return false;
   if (busy > 0 && !client_.has_room(export_index)) return false;  // without work it gets some, and its turn
-  const std::size_t limit = enough - busy;
+  const std::size_t limit = std::min(tree.enough, updates_.most()) - busy;
   tree.is_scans_turn = !tree.is_scans_turn;
   if (tree.is_scans_turn) return go_on_scanning(export_index, limit) || take_slice(export_index, limit);
   return take_slice(export_index, limit) || go_on_scanning(export_index, limit);
@@ -221,6 +229,7 @@ void Engine::forget(std::string_view path) {
 void Engine::watch(std::size_t export_index, Clock::Instant now) {
   auto& tree = trees_[export_index];
   const auto root = client_.root(export_index);
+  if (tree.is_there != root.has_value()) tree.had_enough = true;  // for other servers
   tree.is_there = root.has_value();
   if (root && root != tree.root) {
     if (tree.root) forget(exports_.path(export_index));  // whose handles are of another tree

@@ -63,12 +63,14 @@ class Engine {
     std::optional<nfs::Handle> root;  // the last one
     bool is_there = false;
     std::size_t enough = kAhead;  // entries in work; at half of them it takes more
+    bool had_enough = true;       // since `enough` was found
     bool is_scans_turn = false;
   };
 
   void advance(std::span<const std::size_t> exports);
   void carry_out_verdicts(std::size_t export_index);
   void go_on(std::size_t export_index);
+  [[nodiscard]] bool has_enough(std::size_t export_index, std::size_t busy);
   bool take(std::size_t export_index);
   bool take_slice(std::size_t export_index, std::size_t limit);
   bool take_probe(std::size_t export_index, Clock::Instant now);

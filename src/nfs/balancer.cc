@@ -11,7 +11,7 @@ namespace {
 // Each server that gets requests in a turn of the loop costs system calls, some 5 us. So the more there are, the more
 // requests each gets in a row.
 constexpr std::size_t kServersForOne = 8;  // servers for one more request
-constexpr std::size_t kMostTogether = 16;
+constexpr std::size_t kMostTogether = 32;
 
 }  // namespace
 

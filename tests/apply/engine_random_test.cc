@@ -49,6 +49,7 @@ class Storm {
     stage_.client.guards_by_seconds = seed % 4 == 1;
     if (seed % 3 == 1) stage_.client.reads_at = at(1'000'000);
     stage_.client.replies_are_slow = seed % 5 == 1;
+    stage_.client.together = 1 + seed % 3;
     rage();
   }
 

@@ -120,6 +120,43 @@ TEST_CASE("RequestsFillTheRoomAndNoMore", "[apply]") {
   CHECK(stage.client.violations.empty());
 }
 
+TEST_CASE("RepliesThatComeTogetherAreFollowedByRequestsThatGoTogether", "[apply]") {
+  Stage stage = Stage::without_readdirplus();
+  for (int i = 0; i < 9; ++i) {
+    stage.client.make_file("/f" + std::to_string(i));
+    stage.access("/f" + std::to_string(i), 5);
+  }
+  stage.client.limit = 4;
+  stage.client.together = 3;
+  stage.run_for(std::chrono::milliseconds{0});
+  CHECK(stage.applied() == 9);
+  stage.client.set_atime_of("/f0", at(5));
+  for (int i = 0; i < 9; ++i) stage.access("/f" + std::to_string(i), 6);
+  stage.engine.pump();
+  const std::size_t started = stage.client.requests.size();
+  for (int i = 0; i < 2; ++i) {
+    stage.client.deliver();
+    CHECK(stage.client.requests.size() == started);
+  }
+  stage.client.deliver();
+  CHECK(stage.client.requests.size() == started + 3);
+}
+
+TEST_CASE("TheClientsRoomIsAskedForOnceForManyEntries", "[apply]") {
+  Stage stage = Stage::without_readdirplus();
+  stage.client.make_file("/f");
+  stage.access("/f", 1);
+  stage.run();
+  const std::size_t asked = stage.client.rooms_asked;
+  constexpr int kAccesses = 100;  // one at a time: there is never enough work
+  for (int i = 0; i < kAccesses; ++i) {
+    stage.access("/f", 2 + i);
+    stage.run();
+  }
+  CHECK(stage.applied() == 1 + kAccesses);
+  CHECK(stage.client.rooms_asked - asked < kAccesses / 10);
+}
+
 TEST_CASE("EntriesThatWaitForOneLookupAreBounded", "[apply]") {
   auto stage = Stage::without_readdirplus();
   stage.client.limit = 4;

@@ -151,7 +151,7 @@ void FakeClient::forget_handles() {
 
 // Requests.
 
-std::size_t FakeClient::room(std::size_t export_index) const {
+std::size_t FakeClient::room_now(std::size_t export_index) const {
   if (!root(export_index) || limit <= outstanding_.size()) return 0;
   const auto is_its = [&](const Outstanding& each) { return each.request.export_index == export_index; };
   const auto its = static_cast<std::size_t>(std::ranges::count_if(outstanding_, is_its));
@@ -164,7 +164,7 @@ std::optional<nfs::Handle> FakeClient::root(std::size_t export_index) const {
 }
 
 void FakeClient::start(std::size_t export_index, Outstanding request) {
-  if (room(export_index) == 0) violations.push_back("started without room: " + request.request.path);
+  if (room_now(export_index) == 0) violations.push_back("started without room: " + request.request.path);
   if (request.object != 0) {
     if (setting_.contains(request.object)) violations.push_back("two SETATTRs at once: " + request.request.path);
     setting_.insert(request.object);

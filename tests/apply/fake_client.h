@@ -100,8 +100,13 @@ class FakeClient final : public nfs::Client {
   [[nodiscard]] std::size_t count(Procedure procedure) const;
   [[nodiscard]] std::size_t count(Procedure procedure, std::string_view path) const;
 
-  [[nodiscard]] std::size_t room(std::size_t export_index) const override;
-  [[nodiscard]] bool has_room(std::size_t export_index) override { return room(export_index) > 0; }
+  mutable std::size_t rooms_asked = 0;
+
+  [[nodiscard]] std::size_t room(std::size_t export_index) const override {
+    ++rooms_asked;
+    return room_now(export_index);
+  }
+  [[nodiscard]] bool has_room(std::size_t export_index) override { return room_now(export_index) > 0; }
   [[nodiscard]] bool is_full() const override { return outstanding_.size() >= limit; }
   [[nodiscard]] std::optional<nfs::Handle> root(std::size_t export_index) const override;
   [[nodiscard]] nfs::Status mount_status(std::size_t export_index) const override { return mounts.at(export_index); }
@@ -131,6 +136,7 @@ class FakeClient final : public nfs::Client {
     std::function<void(nfs::Status)> complete;
   };
 
+  [[nodiscard]] std::size_t room_now(std::size_t export_index) const;
   [[nodiscard]] Id find(std::string_view path) const;
   // The entries of a directory by their cookies.
   using Order = std::map<std::uint64_t, std::pair<std::string, Id>>;
