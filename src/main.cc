@@ -137,7 +137,7 @@ int dispatch(int argc, char** argv) {
   return status;
 }
 
-// Who reads JSON reads nothing else.
+// A reader of JSON reads nothing else.
 int fail(const std::exception& error, int status) {
   if (qatime::log::format() == qatime::log::Format::json) {
     qatime::log::Logger{"main"}.error("{}", error.what());

@@ -40,7 +40,7 @@ for target; do
   case " $TARGETS " in *" $target "*) ;; *) echo "no such target: $target (there are: $TARGETS)" && exit 2 ;; esac
 done
 
-# seeds TARGET: one a line. What a record begins with will do for framing, which gets it in three forms.
+# seeds TARGET: one a line. The beginnings of records will do for framing, which gets it in three forms.
 seeds() {
   bodies='s/^[^"{]*qumulo:\{0,1\} *\(- - - \)\{0,1\}//p'
   case $1 in

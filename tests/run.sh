@@ -155,7 +155,7 @@ wanted_by() { case $1 in knfsd) [ "$(uname -m)" != x86_64 ] || echo qemu-system-
 budget() { echo $((2400 * ${QATIME_TEST_LONG:-1})); }
 
 # count LOG STATUS: prints how many tests passed, failed and were skipped, by the summaries of Catch2 and unittest; a
-# suite without any counts as one. What unittest skips by class (setUpClass) is not among those that ran.
+# suite without any counts as one. Tests that unittest skips by class (setUpClass) is not among those that ran.
 count() {
   awk -v status="$2" '
     /All tests passed \(.* in [0-9]+ test case/ { sub(/.* in /, ""); passed += $1 }

@@ -19,7 +19,7 @@ in_need() {
   return 1
 }
 
-# What has changed since then, and the sources that include a header among that.
+# The files that have changed since then, and the sources that include a header among that.
 if [ "$since" ]; then
   changed=$(git diff --name-only "$since" -- 'src/*.h' 'src/*.cc') || exit 1
   for header in $(echo "$changed" | grep '\.h$'); do

@@ -56,8 +56,8 @@ bool is_local(std::string_view field) {
 
 }  // namespace
 
-// One peer: reads a request, writes the response, and again. What is started shares the ownership of it; once it is
-// closed, that ends with an error.
+// One peer: reads a request, writes the response, and again. All that is started shares the ownership of it, and ends
+// with an error once it is closed.
 struct HttpServer::HttpConnection : std::enable_shared_from_this<HttpConnection> {
   HttpConnection(loop::TcpSocket peer, HttpConnections& all_of_them)
       : socket{std::move(peer)}, timer{socket.get_executor()}, all{all_of_them} {}
@@ -216,7 +216,7 @@ void HttpServer::HttpConnection::respond(const error_code& error) {
   assert(parser);
   const auto& request = parser->get();
   const bool is_head = request.method() == http::verb::head;
-  // What a body would say does not matter, but where it ends would have to be found.
+  // The end of a body would have to be found, though nobody wants to know it.
   const bool keep_alive = request.keep_alive() && parser->is_done();
   if (!is_head && request.method() != http::verb::get) {
     return write(plain(http::status::method_not_allowed, "only GET and HEAD"), false, true);

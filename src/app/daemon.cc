@@ -310,7 +310,7 @@ class Daemon {
     });
   }
 
-  // What a log keeps need not wait for the servers.
+  // Accesses in a log need not wait for the servers.
   void drain(std::chrono::steady_clock::time_point deadline) {
     const auto left = durability_ ? backlog_.in_flight() : backlog_.pending();
     if (left == 0 || std::chrono::steady_clock::now() >= deadline) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // One thread: while it reads, nothing is applied, and the loop of the servers' connections turns between two reads;
-// while it applies, there is nothing to read. That nothing is applied before all is read makes the newest time and the
+// while it applies, there is nothing to read. Nothing is applied before all is read: this makes the newest time and the
 // last name of every file known in time.
 #include "app/replay.h"
 
@@ -62,7 +62,7 @@ std::string shown_duration(double seconds) {
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
-// What the whole takes of memory, at most.
+// The most memory that the whole takes.
 std::int64_t peak_memory_mebibytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -128,7 +128,7 @@ class Replay {
   }
 
  private:
-  // What is read is kept.
+  // All that is read is kept.
   static BacklogConfig unbounded() {
     BacklogConfig config;
     config.memory = std::numeric_limits<std::size_t>::max();
@@ -146,7 +146,7 @@ class Replay {
     });
   }
 
-  // Who is nobody in particular may set times of files whose root is not theirs.
+  // Somebody who is not root may set times of files although not those of the export's root.
   void connect() {
     for (std::size_t export_index = 0; export_index < exports_.size(); ++export_index) {
       nfs::await_root(io_, apply_loop_.client(), config_.nfs, export_index);

@@ -63,7 +63,7 @@ Engine::Engine(backlog::Backlog& backlog, nfs::Client& client, const Clock& cloc
   for (const auto& each : config.exports) reporters_.emplace_back(each, registry);
 }
 
-// What there is to do.
+// The turns.
 
 void Engine::pump() {
   assert(thread_.is_current());

@@ -92,7 +92,7 @@ void read_setting(const std::string& setting, Config& config) {
   read(parse_setting(setting.substr(0, equals), setting.substr(equals + 1), source), "", source, config);
 }
 
-// What one key alone does not show.
+// Faults that one key alone does not show.
 void check(const Config& config) {
   constexpr std::size_t kMost = NfsConfig::kMostPerConnection;
   if (config.nfs.max_in_flight > kMost * config.nfs.connections) {

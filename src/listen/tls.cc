@@ -227,7 +227,7 @@ TlsStream::Handshake TlsStream::shake_hands() {
   return explain(error);
 }
 
-// What `error`, of SSL_get_error(), means for somebody who set up the peer.
+// The meaning of `error`, of SSL_get_error(), for somebody who set up the peer.
 TlsStream::Handshake TlsStream::explain(int error) {
   if (BIO_number_read(SSL_get_rbio(ssl_.get())) == 0) return Handshake::departed;
   if (error != SSL_ERROR_SSL) {

@@ -127,7 +127,7 @@ void Connection::connect(const Mount::Mounted& result) {
       });
 }
 
-// That the port is open says little; NULL shows NFS version 3 behind it.
+// An open port says little; NULL shows NFS version 3 behind it.
 void Connection::greet() {
   procedures::null(*rpc_, [this](Status status, procedures::Nothing) {
     if (rpc_->is_lost_by(status)) return;  // lose() is on its way, with the reason

@@ -42,7 +42,7 @@ void keep_memory() {
 #endif
 }
 
-// What keeps a name from being looked up, or ok.
+// The reason why a name cannot be looked up, or ok.
 Status name_status(std::string_view name) {
   if (name.size() > kMaxComponent) return Status::nametoolong;
   if (name.empty() || name.find('/') != name.npos || name.find('\0') != name.npos) return Status::inval;

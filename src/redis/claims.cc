@@ -340,7 +340,7 @@ bool Claims::is_new(const Change& change) {
   return !is_known;
 }
 
-// What waits at a path or, with `subtree`, below it goes where a change has moved it.
+// All that waits at a path or, with `subtree`, below it goes where a change has moved it.
 void Claims::look_at(std::string_view path, bool subtree) {
   std::vector<std::string> found;
   const auto visit = [&](const Entries::value_type& entry) QATIME_REQUIRES(mutex_) {

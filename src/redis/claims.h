@@ -40,7 +40,7 @@ class Claims {
   // Entries at most; an export gets its share.
   static constexpr std::size_t kSize = 1 << 15;
 
-  // `request`: nothing is sent when less of the lease is left. What it is made with outlives it.
+  // `request`: nothing is sent when less of the lease is left. The constructor's arguments outlive it.
   Claims(const Exports& exports, unsigned shards, Clock::Duration request, const Clock& clock, SharedCounters& counters,
          metrics::Registry& registry);
   Claims(const Claims&) = delete;
@@ -94,7 +94,7 @@ class Claims {
   void forget(Clock::Instant arrival);
   [[nodiscard]] std::size_t changes() const;
 
-  // What became of a member by all changes that are known: nothing if nothing has, "" if it is gone, else the member
+  // The place of a member after all changes that are known: nothing if nothing has, "" if it is gone, else the member
   // that it is now.
   [[nodiscard]] std::optional<std::string> rename(std::string_view member, std::int64_t score) const;
 
@@ -106,7 +106,8 @@ class Claims {
     std::string member;
     std::int64_t score;
   };
-  // What has its outcome since the last call; to be removed from Redis, and then finished. `limit` of them at most.
+  // Members that have their outcome since the last call; to be removed from Redis, and then finished. `limit` of them
+  // at most.
   [[nodiscard]] std::vector<Settled> take_settled(std::size_t limit);
   // Redis has removed it or, if not `is_removed`, has a newer time, which is one more access.
   void finish(const Settled& settled, bool is_removed);
@@ -128,7 +129,7 @@ class Claims {
     const Members::value_type* member;
     std::int64_t score;
   };
-  // What the entry of a path in the table comes from.
+  // The members that a path's entry in the table comes from.
   struct Claim {
     std::vector<ClaimedMember> sources;
     std::optional<Time> flight;  // those up to this time are in flight

@@ -31,7 +31,7 @@ class Unavailable : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// One connection, on which answers come in the order of the commands. What fails throws Unavailable, and leaves a
+// One connection, on which answers come in the order of the commands. A failure throws Unavailable, and leaves a
 // connection of which nothing can be expected any more. One thread, which waits for the network for `timeout` at most
 // in each call. Ignores SIGPIPE in the whole process, since hiredis writes to sockets that may be closed.
 class RedisConnection {

@@ -66,7 +66,7 @@ struct Member {
 [[nodiscard]] std::optional<Member> parse_member(std::string_view text) noexcept;  // nothing if it is none of ours
 [[nodiscard]] std::string format_member(std::string_view name, Time as_of);
 
-// Scores are whole microseconds since the epoch: doubles have them exactly up to 2^53, the year 2255. What is finer is
+// Scores are whole microseconds since the epoch: doubles have them exactly up to 2^53, the year 2255. Finer times are
 // cut off.
 [[nodiscard]] std::int64_t to_score(Time time) noexcept;
 [[nodiscard]] Time from_score(std::int64_t score) noexcept;

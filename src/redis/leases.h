@@ -29,7 +29,7 @@ class Leases {
   using OurAddresses = std::function<std::vector<OwnAddress>()>;
   using AllAddresses = std::function<void(std::span<const OwnAddress>)>;
 
-  // What it is made with outlives it.
+  // The constructor's arguments outlive it.
   Leases(const RedisConfig& config, const Keys& keys, Servers& servers, Claims& claims, metrics::Registry& registry);
 
   // Has `ours` asked for our addresses before we hold a shard, and `all` told those of all instances. Any thread,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// A batch has accesses or changes. What was taken out of the buffer and could not be written stays in `uncommitted`
-// of pass(), which goes on trying: meanwhile the buffer fills.
+// A batch has accesses or changes. Batches that were taken out of the buffer and could not be written stay in
+// `uncommitted` of pass(), which goes on trying: meanwhile the buffer fills.
 #include "redis/outbox.h"
 
 #include <algorithm>

@@ -72,7 +72,7 @@ class Outbox {
   // Redis has all of the batch; so many accesses were new there.
   void acknowledged(std::uint64_t sequence, std::uint64_t added);
 
-  // What was handed out and not acknowledged is handed out again; with `all`, what is kept, too.
+  // Batches without an acknowledgement are handed out again; with `all`, those that are kept, too.
   void hand_out_again(bool all);
 
   // Whether all that was committed is acknowledged.

@@ -21,13 +21,13 @@ namespace qatime::backlog::redis {
 // On the thread of Redis. All of it may throw Unavailable.
 class Reader {
  public:
-  // What it is made with outlives it.
+  // The constructor's arguments outlive it.
   Reader(const Keys& keys, Servers& servers, Claims& claims);
 
   // Reads a page of each shard of which there may be more. Returns whether something was found.
   [[nodiscard]] bool fill();
 
-  // What is known of a shard, or of all, does not count any more.
+  // Nothing known of a shard, or of all, counts any more.
   void begin_anew(unsigned shard) { scans_.at(shard) = {}; }
   void begin_anew() { scans_.assign(scans_.size(), {}); }
 

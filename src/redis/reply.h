@@ -8,7 +8,7 @@
 
 namespace qatime::backlog::redis {
 
-// What Redis answers (RESP2: redis.io/docs/reference/protocol-spec).
+// An answer of Redis (RESP2: redis.io/docs/reference/protocol-spec).
 struct RedisReply {
   enum class Kind : std::uint8_t { nil, number, text, list, error };
   Kind kind = Kind::nil;

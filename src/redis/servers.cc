@@ -56,7 +56,7 @@ std::optional<RedisAddress> parse_endpoint(std::string_view text, const std::str
   return endpoint;
 }
 
-// What an administrator can do about an error.
+// Advice to an administrator about an error.
 const char* advice(std::string_view error) {
   constexpr std::array<std::pair<std::string_view, const char*>, 8> kAdvice{{
       {"NOAUTH", "set redis.password_file, and redis.user if it is not the default one"},

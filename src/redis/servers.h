@@ -54,7 +54,7 @@ class Servers {
   // had acknowledged.
   [[nodiscard]] bool take_news() noexcept;
 
-  // What is there, a line for each server.
+  // The servers that are there, a line for each.
   [[nodiscard]] std::vector<std::string> describe();
 
   void disconnect() noexcept;

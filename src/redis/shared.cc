@@ -78,7 +78,7 @@ class Shared final : public SharedBacklog {
   [[nodiscard]] std::size_t kept() const override { return counters_.incoming(); }
 
  private:
-  // What Redis does not take in this time waits for the next start.
+  // Accesses that Redis does not take in this time wait for the next start.
   static constexpr milliseconds kHandOver{3000};
 
   std::function<void()> wake_;

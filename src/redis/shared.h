@@ -18,7 +18,8 @@
 
 namespace qatime::backlog::redis {
 
-// What of the configuration this program cannot do, as a ConfigError: Redis, or TLS to it, that it was built without.
+// The part of the configuration that this program cannot do, as a ConfigError: Redis, or TLS to it, that it was built
+// without.
 void require(const Config& config);
 
 class SharedBacklog : public Backlog, public Durability {

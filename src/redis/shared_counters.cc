@@ -26,8 +26,8 @@ SharedCounters::SharedCounters(metrics::Registry& registry)
       failed_{dropped(registry, "disk_failed")},
       pending_{registry.gauge("qatime_pending_entries", "Accesses without outcome yet, waiting or in flight")} {}
 
-// What comes in first, what has an outcome last: whoever reads the counters in between finds outcomes for less than
-// came in, never for more.
+// Accesses that come in first, those that have an outcome last: whoever reads the counters in between finds outcomes
+// for less than came in, never for more.
 void SharedCounters::add(const Delta& delta) {
   const auto add = [](metrics::Counter& counter, std::int64_t count) {
     if (count > 0) counter.add(static_cast<std::uint64_t>(count));

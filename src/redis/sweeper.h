@@ -21,7 +21,7 @@ namespace qatime::backlog::redis {
 // On the thread of Redis. All of it may throw Unavailable.
 class Sweeper {
  public:
-  // What it is made with outlives it.
+  // The constructor's arguments outlive it.
   Sweeper(const Keys& keys, Servers& servers, Claims& claims) : keys_{keys}, servers_{servers}, claims_{claims} {}
 
   // Goes on with the shard that it is at, or looks for one, if it is time.

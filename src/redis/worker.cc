@@ -164,7 +164,7 @@ void Worker::failed(const std::string& why) {
   kLog.error(throttle_, "Redis cannot be used, what comes waits in backlog.directory: {}", why);
 }
 
-// What has its outcome is removed, and all leases are given up, if Redis is there.
+// Removes members that have their outcome, and gives up all leases, if Redis is there.
 void Worker::leave() {
   try {
     if (!servers_.is_connected()) return;

@@ -32,7 +32,7 @@ namespace qatime::backlog::redis {
 // says why once per 10 s.
 class Worker {
  public:
-  // What it is made with outlives it. `wake` is called when the window has something new.
+  // The constructor's arguments outlive it. `wake` is called when the window has something new.
   Worker(const RedisConfig& config, Claims& claims, Outbox& outbox, metrics::Registry& registry,
          std::function<void()> wake);
   Worker(const Worker&) = delete;

@@ -187,20 +187,22 @@ TEST_CASE("NamesThatAreReadAheadWhileTheirDirectoryMovesAreLookedUp", "[apply]")
   for (int i = 0; i < 200; ++i) stage.client.make_file(file(i));
   stage.client.replies_are_slow = true;
   const auto names = stage.client.listing("/d");
-  for (std::size_t i = 0; stage.client.count(Procedure::readdirplus) == 0; ++i) {
-    stage.access("/d/" + names[i], 5);
+  std::size_t accessed = 0;
+  while (stage.client.count(Procedure::readdirplus) == 0) {
+    stage.access("/d/" + names[accessed++], 5);
     stage.engine.pump();
     while (stage.client.count(Procedure::readdirplus) == 0 && stage.client.deliver()) continue;
   }
-  const std::string next = "/d/" + names[25];
   stage.moved("/d", "/e", 6);
   stage.access("/another", 7);  // with which the news comes
   stage.run();
-  stage.client.make_file(next);
-  stage.access(next, 7);
-  stage.run();
-  CHECK(stage.client.atime("/e/" + names[25]) == Time{});
-  CHECK(stage.client.atime(next) == at(7));
+  for (std::size_t i = accessed; i < names.size(); ++i) {
+    stage.client.make_file("/d/" + names[i]);
+    stage.access("/d/" + names[i], 7);
+    stage.run();
+    CHECK(stage.client.atime("/e/" + names[i]) == Time{});
+    CHECK(stage.client.atime("/d/" + names[i]) == at(7));
+  }
 }
 
 TEST_CASE("NamesOneByOneInNoOrderCostLittleMoreThanLookups", "[apply]") {

@@ -333,7 +333,7 @@ class Storm {
     file->second = std::max(file->second, at(seconds_));
   }
 
-  // What a server need not send.
+  // Attributes that a server need not send.
   void leave_out() {
     stage_.client.attributes_in_lookup = one_in(2);
     stage_.client.attributes_in_setattr = one_in(2);

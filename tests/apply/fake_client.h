@@ -34,7 +34,7 @@ class FakeClient final : public nfs::Client {
     std::uint64_t cookie = 0;
     std::size_t export_index = 0;
   };
-  // What a request meets instead of its execution; nothing: it is executed.
+  // The status that a request meets instead of its execution; nothing: it is executed.
   using Script = std::function<std::optional<nfs::Status>(const Request&)>;
 
   // The exports' roots, each a directory of the tree.
@@ -54,7 +54,7 @@ class FakeClient final : public nfs::Client {
   void set_atime_of(std::string_view path, Time time);
   void touch_ctime(std::string_view path) { tick(nodes_.at(find(path))); }
 
-  // What requests meet.
+  // The server's ways.
   Script script;
   bool attributes_in_lookup = true;
   bool handles_in_pages = true;
@@ -93,7 +93,7 @@ class FakeClient final : public nfs::Client {
   // As a restart of a server whose handles do not survive it, but for those of the roots.
   void forget_handles();
 
-  // What was seen.
+  // Seen so far.
   std::vector<Request> requests;
   std::vector<std::string> violations;
   [[nodiscard]] std::size_t outstanding() const noexcept { return outstanding_.size(); }

@@ -32,7 +32,7 @@ RANDOM = [f"/random/{n % 10_000}/{n // 10_000}" for n in range(20_000)]
 HUNDREDS = [f"/hundreds/{n // 100}/{n % 100}" for n in range(10_000)]
 WHOLE = [f"/large/{n}" for n in range(LARGE)]
 DEEP = [f"/deep/{n % 10}/{n // 10 % 10}/4/5/6/7/8/{n // 100}" for n in range(2000)]
-# What is measured, with which paths, how many updates; whether after a pass that left the handles in the cache.
+# Each measurement: its paths, how many updates, and whether after a pass that left the handles in the cache.
 WORKLOADS = {
     "hot files": (HOT, UPDATES, True),
     "files in 10,000 directories": (RANDOM, len(RANDOM), True),

@@ -213,7 +213,7 @@ def udp_rsyslog(scratch, rate, log, accesses):
         receiver.sample()
     finally:
         rsyslog.stop()
-    # What did not qualify left no trace: as much of it is lost as of the rest.
+    # Records that did not qualify left no trace: as much of it is lost as of the rest.
     lost = sent - round(passed / accesses * sent)
     return sent, lost, real, receiver.seconds()
 

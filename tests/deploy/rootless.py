@@ -13,7 +13,7 @@ import lab
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-# What rootless podman needs and a test machine may lack, in a mount namespace of its own that ends with its input: crun
+# Things that rootless podman needs and a test machine may lack, in a mount namespace that ends with its input: crun
 # refuses cgroups of both versions at once, and slirp4netns opens /dev/net/tun.
 BOTH_CGROUPS = "/sys/fs/cgroup/unified"
 PREPARE = f"""

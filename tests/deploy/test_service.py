@@ -97,7 +97,7 @@ class Notifications(Case):
 class Systemd:
     """A systemd of our own with the unit as it is in conf/, but for drop-ins."""
 
-    # What the unit refers to, and systemd itself.
+    # The files that the unit refers to, and systemd itself.
     TARGETS = ("basic", "sysinit", "shutdown", "multi-user", "network-online")
 
     def __init__(self, scratch, qatime, **settings):

@@ -11,7 +11,7 @@
 
 namespace qatime::fuzz {
 
-// What `parse` makes of `body`: the same each time.
+// The result of `parse` for `body`: the same each time.
 template <class Parse>
 ingest::Parsed<ingest::Record> parse_twice(std::string_view body, Parse parse, std::pmr::memory_resource& scratch) {
   ingest::Parsed<ingest::Record> record = parse(body, scratch);

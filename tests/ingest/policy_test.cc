@@ -32,7 +32,7 @@ Record record(std::string_view operation, std::string_view path, std::string_vie
           .target = target};
 }
 
-// What becomes of a record, in one word or so.
+// The fate of a record, in one word or so.
 std::string text(const Decision& decision) {
   if (const auto* const reason = std::get_if<Ignored>(&decision)) return fmt::format("ignored {}", name(*reason));
   if (const auto* const reason = std::get_if<Malformed>(&decision)) return fmt::format("malformed {}", name(*reason));

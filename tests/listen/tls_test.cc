@@ -434,7 +434,7 @@ TEST_CASE_METHOD(Fixture, "What has arrived over TLS is taken in before the clos
   settle();
 }
 
-// What a configuration with the tls section of `config` is wrong about.
+// The fault of a configuration with the tls section of `config`.
 std::string wrong(const Config& config) {
   try {
     (void)TlsSettings{config};

@@ -41,7 +41,7 @@ struct Request {
 // Whether it is a SETATTR with a guard.
 [[nodiscard]] inline bool is_guarded(const Request& request) { return request.guard.has_value(); }
 
-// What becomes of a request. The default is to execute it and to answer.
+// The fate of a request. The default is to execute it and to answer.
 struct Action {
   enum class Fault {
     none,
@@ -144,7 +144,7 @@ class ScriptedServer {
   void stop();
   void start();
 
-  // What was received.
+  // Received so far.
   [[nodiscard]] std::vector<Request> requests() const;
   [[nodiscard]] std::size_t count(Procedure procedure) const;
   void clear_requests();

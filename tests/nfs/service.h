@@ -13,7 +13,7 @@ namespace qatime::nfs::testing {
 
 // NFS and MOUNT on a tree, and a portmapper that knows one port.
 struct Service {
-  // What follows "accepted, SUCCESS" in the reply, with those faults of `action` that change results.
+  // The results behind "accepted, SUCCESS" in the reply, with those faults of `action` that change results.
   [[nodiscard]] std::string execute(const Request& request, const Action& action);
 
   MemoryTree tree;

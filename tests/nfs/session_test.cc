@@ -30,7 +30,7 @@ constexpr Time kTime{1'700'000'000'123'456'789ns};
 
 bool has(const std::string& text, const std::string& words) { return text.find(words) != std::string::npos; }
 
-// What a walk that finds no server says.
+// The words of a walk that finds no server.
 std::string complaint(Session& session, const std::string& path) {
   try {
     (void)session.walk(path);

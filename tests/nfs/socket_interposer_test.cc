@@ -39,7 +39,7 @@ struct Pair {
   void come(const std::string& bytes) const {
     REQUIRE(::write(ends[1], bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
   }
-  // What has come to the other end.
+  // The bytes that have come to the other end.
   [[nodiscard]] std::string take() const {
     std::string all(1 << 20, '\0');
     const auto got = ::read(ends[1], all.data(), all.size());

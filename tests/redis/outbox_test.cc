@@ -39,7 +39,7 @@ struct Fixture {
     return nullptr;
   }
 
-  // What batches hold until `count` accesses have come, as "path second"; acknowledged if wanted.
+  // The contents of batches until `count` accesses have come, as "path second"; acknowledged if wanted.
   std::multiset<std::string> collect(std::size_t count, bool acknowledge) {
     std::multiset<std::string> found;
     while (found.size() < count) {

@@ -13,7 +13,7 @@ from case import Case, now
 from lab import record, send_tcp, wait_until
 
 NUMBER = itertools.count()
-# What records call the server's files, and a place whose accesses wait for ever.
+# The names of the server's files in records, and a place whose accesses wait for ever.
 HERE, NOWHERE = "/here", "/nowhere"
 
 

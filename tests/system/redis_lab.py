@@ -9,7 +9,7 @@ import subprocess
 import lab
 from lab import wait_until
 
-# What is acknowledged is on disk; a replica and a Cluster notice within a second or two that somebody is gone.
+# All that is acknowledged is on disk; a replica and a Cluster notice within a second or two that somebody is gone.
 OPTIONS = {"save": "", "appendonly": "yes", "appendfsync": "always", "bind": "127.0.0.1", "protected-mode": "no",
            "repl-diskless-sync-delay": "0", "repl-timeout": "5"}
 

@@ -8,7 +8,7 @@ import lab
 from case import OwnServerCase, now
 from lab import record, send_tcp
 
-# What happened, in this order.
+# The events, in this order.
 HISTORY = [
     # Two files swapped their names, and were both accessed before and one after.
     ("access", "swap/a"), ("access", "swap/b"), ("rename", "swap/a", "swap/t"), ("rename", "swap/b", "swap/a"),

@@ -77,7 +77,7 @@ class Load(Hangup):
         self.identities = [self.authority.issue(NAME) for _ in range(2)]
         self.make_directory(f"{self.root}/read")
         self.make_directory(f"{self.root}/write")
-        # What one configuration takes the other does not.
+        # Records that one configuration takes the other does not.
         self.kinds = [{"policy__operations": [f"fs_{kind}_data"], "policy__include_paths": [f"{self.root}/{kind}"]}
                       for kind in ("read", "write")]
         self.daemon_ = self.qatime(**self.kinds[0], syslog__tls__certificate=str(self.identities[0].certificate),
@@ -130,7 +130,7 @@ class Load(Hangup):
             mine = [part[number * share:(number + 1) * share] for part in paths]
             mine = [path for pair in zip(*mine) for path in pair]
             senders.append(Sender(self.connect(tls=number % 2), mine))
-        # What only a mixture of the two configurations would take:
+        # Records that only a mixture of the two configurations would take:
         strays = Sender(self.connect(tls=False), crossed[::-1])
         everybody = [*senders, strays]
         for sender in everybody:

@@ -150,7 +150,7 @@ std::size_t Framer::find(Cursor& cursor, std::size_t end) noexcept {
 // Where there is no NUL at all, that is found out once for all that is held.
 std::size_t Framer::find_terminator() noexcept { return std::min(find(nul_, end_), find(line_feed_, end_)); }
 
-// What is empty is no message.
+// Nothing between two ends is no message.
 void Framer::drop_terminators() noexcept {
   while (begin_ < end_ && is_terminator(buffer_[begin_])) ++begin_;
 }

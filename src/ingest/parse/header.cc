@@ -226,7 +226,7 @@ Parsed<Header> parse_rfc3164(std::string_view message, const LocalClock& local, 
   return make_header(HeaderForm::rfc3164, time, *host, rest);
 }
 
-// `TIME HOST qumulo `. What has neither the tag nor a time in its place may be anything.
+// `TIME HOST qumulo `. A line with neither the tag nor a time in its place may be anything.
 Parsed<Header> parse_iso(std::string_view message, bool has_priority, const LocalClock& local, int relays) {
   std::string_view rest = message;
   const std::string_view time = take_token(rest).value_or(message);  // without a blank there is no host, either

@@ -63,7 +63,7 @@ class Repair {
 
   [[nodiscard]] std::string_view text() const noexcept { return text_; }
 
-  // What the body has between the quotes of its strings, keys included.
+  // The bytes between the quotes of the body's strings, keys included.
   [[nodiscard]] const std::vector<std::string_view>& strings() const noexcept { return strings_; }
 
  private:
@@ -105,7 +105,7 @@ class Repair {
 
 // --- parsing
 
-// What the parser calls. It fills the record, whose fields are one or two objects deep.
+// The parser calls this. It fills the record, whose fields are one or two objects deep.
 class RecordReader {
  public:
   // NOLINTBEGIN(readability-identifier-naming): the parser wants them
