@@ -4,15 +4,17 @@
 import itertools
 import os
 import shutil
+import signal
 import time
 import unittest
 
 import foreign
 import lab
-from lab import SECOND
+from lab import SECOND, toml, wait_until
 
 OLD = 1_000_000_000 * SECOND  # when the files of a test were last accessed and modified before it
 NUMBER = itertools.count()
+TAKEN = "SIGHUP: read again, "
 needs_own_server = unittest.skipIf(foreign.PLACE, "needs a server that may be killed and changed")
 
 
@@ -167,3 +169,21 @@ def now():
 def later():
     """A time after those that a server has just given to new files: its clock may be ahead, and may cut to two seconds."""
     return now() + 5 * SECOND
+
+
+class Hangup(Case):
+    def write(self, daemon, **changes):
+        """Gives the daemon another configuration: of single keys, with `__` for the dot."""
+        settings = {**daemon.settings, **{key.replace("__", "."): value for key, value in changes.items()}}
+        daemon.configuration.write_text("".join(f"{key} = {toml(value)}\n" for key, value in settings.items()))
+
+    def hang_up(self, daemon, said):
+        """SIGHUP; returns the line about it."""
+        seen = daemon.log.count(said)
+        daemon.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: daemon.log.count(said) > seen, said)
+        return [line for line in daemon.log.splitlines() if said in line][-1]
+
+    def reload(self, daemon, **changes):
+        self.write(daemon, **changes)
+        return self.hang_up(daemon, TAKEN)

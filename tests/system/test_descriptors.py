@@ -7,14 +7,14 @@ import signal
 import socket
 
 import lab
-from case import OwnServerCase, now
+from case import Hangup, OwnServerCase, now
 from lab import record, send_tcp, wait_until
 
 LIMITS = (24, 64, 256)
 SENDERS = 300  # more than any of them
 
 
-class Descriptors(OwnServerCase):
+class Descriptors(OwnServerCase, Hangup):
     seconds = 5
 
     def limited(self, limit, **settings):
@@ -72,4 +72,16 @@ class Descriptors(OwnServerCase):
         self.fill(daemon)
         wait_until(lambda: daemon.metrics()("connections") == 100, "all that may be there")
         self.assertNotIn("open files leaves", daemon.log)
+        daemon.stop()
+
+    def test_a_hangup_gives_senders_no_more_than_servers_leave(self):
+        daemon = self.limited(64, syslog__max_connections=10)
+        self.assertNotIn("open files leaves", daemon.log)
+        self.reload(daemon, syslog__max_connections=1000)
+        wait_until(lambda: "open files leaves" in daemon.log, "the limit to be said")
+        left = int(re.search(r"open files leaves (\d+) ", daemon.log)[1])
+        self.assertLess(left, 64)
+        self.fill(daemon)
+        self.assertLessEqual(daemon.metrics()("connections"), left)
+        self.expect_page(daemon)
         daemon.stop()

@@ -12,35 +12,16 @@ import threading
 import time
 
 import lab
-from case import Case, now
+from case import TAKEN, Hangup, now
 from certificates import Authority
-from lab import record, toml, wait_until
+from lab import record, wait_until
 
 RELOADS = 1000 if "QATIME_TEST_LONG" in os.environ else 50
 WARM = RELOADS // 5  # reloads, before memory is looked at
 SENDERS = 4
 FILES = 50
 NAME = "qatime.example"
-TAKEN = "SIGHUP: read again, "
 REFUSED = "SIGHUP changes nothing: "
-
-
-class Hangup(Case):
-    def write(self, daemon, **changes):
-        """Gives the daemon another configuration: of single keys, with `__` for the dot."""
-        settings = {**daemon.settings, **{key.replace("__", "."): value for key, value in changes.items()}}
-        daemon.configuration.write_text("".join(f"{key} = {toml(value)}\n" for key, value in settings.items()))
-
-    def hang_up(self, daemon, said):
-        """SIGHUP; returns the line about it."""
-        seen = daemon.log.count(said)
-        daemon.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: daemon.log.count(said) > seen, said)
-        return [line for line in daemon.log.splitlines() if said in line][-1]
-
-    def reload(self, daemon, **changes):
-        self.write(daemon, **changes)
-        return self.hang_up(daemon, TAKEN)
 
 
 class Sender(threading.Thread):
