@@ -65,7 +65,8 @@ HOMES = {
     "boost/beast": {"admin", "libraries"},
     "hiredis/": {"redis/connection", "redis/tls"},
     "boost/json": {"ingest/parse", "admin", "commands", "base/log", "libraries"},
-    "boost/asio": {"libraries", "base/loop", "listen", "nfs", "nfs/names", "atime", "admin", "commands", "app"},
+    "boost/asio": {"libraries", "base/loop", "base/deferred", "listen", "nfs", "nfs/names", "atime", "admin", "commands",
+                   "app"},
     "boost/asio/ip/address": {"base/address", "ingest", "listen", "nfs", "nfs/names", "atime", "admin", "commands", "app",
                               "config"},
 }

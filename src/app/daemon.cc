@@ -32,7 +32,9 @@
 #include "app/address_file.h"
 #include "app/apply_loop.h"
 #include "app/descriptor_budget.h"
+#include "app/logger.h"
 #include "app/loop.h"
+#include "app/memory_budget.h"
 #include "app/service_manager.h"
 #include "app/watchdog.h"
 #include "backlog/local.h"
@@ -56,8 +58,6 @@ namespace {
 
 namespace asio = boost::asio;
 using namespace std::chrono_literals;
-
-constexpr log::Logger kLog{"daemon"};
 
 std::string list_of(const std::vector<std::string>& names) {
   std::string list;
@@ -158,6 +158,9 @@ class Daemon {
 
   // A dry run keeps nothing, and has nothing to do with what others share.
   backlog::Backlog& open_backlog(Config config, bool dry_run) {
+    const MemoryBudget memory;
+    memory.tell(config.backlog.memory);
+    config.backlog.memory = memory.backlog(config.backlog.memory);
     if (dry_run) {
       local_ = std::make_unique<backlog::Local>(config.backlog, exports_, clock_, metrics_);
       return *local_;

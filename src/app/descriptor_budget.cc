@@ -7,12 +7,11 @@
 #include <sys/resource.h>
 
 #include "admin/process.h"
+#include "app/logger.h"
 #include "base/log.h"
 
 namespace qatime {
 namespace {
-
-constexpr log::Logger kLog{"daemon"};
 
 // libnfs has one, and we have a duplicate; and the same to the MOUNT service.
 constexpr std::size_t kOfNfsConnection = 4;
