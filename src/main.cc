@@ -142,17 +142,23 @@ int fail(const std::exception& error, int status) {
   if (qatime::log::format() == qatime::log::Format::json) {
     qatime::log::Logger{"main"}.error("{}", error.what());
   } else {
-    const std::string line = fmt::format("qatime: {}\n", qatime::log::printable(error.what()));
-    (void)std::fputs(line.c_str(), stderr);  // fmt::print() would throw where nothing can be written
+    qatime::log::write_plain(fmt::format("qatime: {}\n", qatime::log::printable(error.what())));
   }
   return status;
+}
+
+// Whoever reads half of an output must not take it for the whole.
+int finish(int status) {
+  errno = 0;
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+  return fail(std::system_error{errno, std::generic_category(), "standard output cannot be written"}, 1);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) try {
   open_closed_descriptors();
-  return dispatch(argc, argv);
+  return finish(dispatch(argc, argv));
 } catch (const qatime::ConfigError& error) {
   return fail(error, 2);
 } catch (const UsageError& error) {

@@ -123,6 +123,7 @@ class Daemon {
     stop_on_signal();
     reload_on_signal();
     log_counters_every_minute();
+    tell_repeated_every_second();
     if (durability_) durability_->start();
     apply_loop_.start();
     apply_.start();
@@ -133,6 +134,7 @@ class Daemon {
     intake_.stop();
     apply_.stop();
     if (failure_) std::rethrow_exception(failure_);
+    log::tell_repeated(std::chrono::steady_clock::now() + log::Throttle::kInterval);
     log_counters();
     const auto left = durability_ ? durability_->kept() : backlog_.pending();
     if (left == 0) {
@@ -143,6 +145,7 @@ class Daemon {
       kLog.error("stopped with {} accesses that no server took in time: they are lost", left);
     } else {
       kLog.error("stopped: of {} accesses those that came last are lost, {} could not be written", left, directory_);
+      log::Background::flush();
       std::_Exit(EXIT_FAILURE);  // the store thread may hang in the disk
     }
   }
@@ -219,6 +222,7 @@ class Daemon {
       service_manager_.stopping();
       signals_.async_wait([](boost::system::error_code, int) {
         kLog.error("stopped at once by a second signal: what came last may be lost");
+        log::Background::flush();
         std::_Exit(EXIT_FAILURE);
       });
       stop_intake();
@@ -337,6 +341,15 @@ class Daemon {
     main_timer_.async_wait([this](boost::system::error_code) { keep(); });
   }
 
+  // Repeated causes that have not come again meanwhile.
+  void tell_repeated_every_second() {
+    second_timer_.expires_after(1s);
+    second_timer_.async_wait([this](boost::system::error_code) {
+      log::tell_repeated();
+      tell_repeated_every_second();
+    });
+  }
+
   void log_counters_every_minute() {
     minute_timer_.expires_after(1min);
     minute_timer_.async_wait([this](boost::system::error_code) {
@@ -446,6 +459,7 @@ class Daemon {
   loop::SignalSet hangups_{main_, SIGHUP};
   loop::Timer main_timer_{main_};
   loop::Timer names_timer_{main_};
+  loop::Timer second_timer_{main_};
   loop::Timer minute_timer_{main_};
   loop::Timer status_timer_{main_};
   loop::Timer watchdog_timer_{main_};
@@ -459,6 +473,7 @@ class Daemon {
 void run_daemon(const Config& config, const std::function<Config()>& read_again, bool dry_run) {
   raise_descriptor_limit();
   set_stack_of_threads(ApplyLoop::kStack);
+  const log::Background background;
   Daemon{config, read_again, dry_run}.run();
 }
 

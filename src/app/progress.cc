@@ -36,13 +36,13 @@ bool Progress::due() const noexcept { return SteadyClock{}.now() >= next_; }
 
 void Progress::show(std::string_view line) {
   next_ = SteadyClock{}.now() + interval_;
-  if (!is_terminal_) return fmt::print(stderr, "{}\n", line);
-  fmt::print(stderr, "{}{}", log::kClearLine, line.substr(0, terminal_columns() - 1));
+  if (!is_terminal_) return log::write_plain(fmt::format("{}\n", line));
+  log::write_plain(fmt::format("{}{}", log::kClearLine, line.substr(0, terminal_columns() - 1)));
   shown_ = true;
 }
 
 void Progress::clear() {
-  if (shown_) fmt::print(stderr, "{}", log::kClearLine);
+  if (shown_) log::write_plain(log::kClearLine);
   shown_ = false;
 }
 

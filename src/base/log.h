@@ -20,6 +20,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -82,23 +83,61 @@ template <std::unsigned_integral Number>
   return {name, std::uint64_t{value}};
 }
 
-// Writes one line. `stage` names the part of qatime that writes it: mostly a folder of src/, like "nfs".
+// Writes one line. `stage` names the part of qatime that writes it: mostly a folder of src/, like "nfs". A line that
+// standard error does not take is lost.
 void write(Level level, const char* stage, std::string_view message, std::span<const Field> fields = {});
+
+// Writes text to standard error as it is, or as much of it as is taken.
+void write_plain(std::string_view text);
+
+// Writes lines by a thread of its own while it lives, so that nobody waits for the reader of standard error. If kLines
+// wait, the oldest is lost. How many were lost is said when the reader goes on. One object at a time.
+class Background {
+ public:
+  static constexpr std::size_t kLines = 4096;
+
+  Background();
+  // Waits for the lines, a second at most.
+  ~Background();
+  Background(const Background&) = delete;
+  Background& operator=(const Background&) = delete;
+
+  // Returns when all lines so far are written, after a second at the latest.
+  static void flush();
+};
 
 // Admits one line per kInterval for a repeated cause, and counts the others. Any thread.
 class Throttle {
  public:
   static constexpr std::chrono::seconds kInterval{10};
 
+  Throttle();
+  ~Throttle();
+  Throttle(const Throttle&) = delete;
+  Throttle& operator=(const Throttle&) = delete;
+
   // Counts an occurrence. Returns how many occurrences the next line stands for, this one included; nothing if no line
   // is due.
   [[nodiscard]] std::optional<std::uint64_t> admit();
 
+  // Keeps a line that was admitted, for tell().
+  void keep(Level level, const char* stage, std::string_view message, std::span<const Field> fields);
+
+  // Writes the line kept once more, with the number of occurrences since then, if there are any and its interval has
+  // ended at `now`.
+  void tell(std::chrono::steady_clock::time_point now);
+
  private:
+  struct Line;
+
   Mutex mutex_;
   std::chrono::steady_clock::time_point next_ QATIME_GUARDED_BY(mutex_){};
   std::uint64_t count_ QATIME_GUARDED_BY(mutex_) = 0;
+  std::unique_ptr<Line> line_ QATIME_GUARDED_BY(mutex_);
 };
+
+// Calls tell() of each Throttle. Call it every second or so, and at the end with a later time.
+void tell_repeated(std::chrono::steady_clock::time_point now = std::chrono::steady_clock::now());
 
 // Writes the lines of one stage. Arguments are those of fmt, or fields.
 class Logger {
@@ -112,7 +151,7 @@ class Logger {
 
   template <class... Args>
   void operator()(Level level, Text<Args...> text, const Args&... args) const {
-    if (enabled(level)) say(level, {}, text, args...);
+    if (enabled(level)) say(level, Repetition{}, text, args...);
   }
 
   // Writes at most one line per Throttle::kInterval for `cause`. The field `count` is the number of occurrences that it
@@ -120,14 +159,14 @@ class Logger {
   template <class... Args>
   bool operator()(Level level, Throttle& cause, Text<Args...> text, const Args&... args) const {
     const auto times = cause.admit();
-    if (times) repeated(level, *times, text, args...);
+    if (times) repeated(level, cause, *times, text, args...);
     return times.has_value();
   }
 
-  // Like the above, where computing the arguments is expensive: call it only if Throttle::admit() returned `times`.
+  // Like the above, where computing the arguments is expensive: call it only if `cause.admit()` returned `times`.
   template <class... Args>
-  void repeated(Level level, std::uint64_t times, Text<Args...> text, const Args&... args) const {
-    if (enabled(level)) say(level, times, text, args...);
+  void repeated(Level level, Throttle& cause, std::uint64_t times, Text<Args...> text, const Args&... args) const {
+    if (enabled(level)) say(level, Repetition{&cause, times}, text, args...);
   }
 
   template <class... Args>
@@ -156,6 +195,11 @@ class Logger {
   }
 
  private:
+  struct Repetition {
+    Throttle* cause = nullptr;
+    std::uint64_t times = 1;
+  };
+
   template <class T>
   static decltype(auto) show(const T& value) {
     if constexpr (std::is_same_v<T, Field>) {
@@ -166,7 +210,7 @@ class Logger {
   }
 
   template <class... Args>
-  void say(Level level, std::optional<std::uint64_t> times, Text<Args...> text, const Args&... args) const {
+  void say(Level level, Repetition repetition, Text<Args...> text, const Args&... args) const {
     std::string message = [&](const auto&... shown) {
       return fmt::vformat(text, fmt::make_format_args(shown...));
     }(show(args)...);
@@ -176,8 +220,11 @@ class Logger {
       if constexpr (std::is_same_v<std::remove_cvref_t<decltype(value)>, Field>) fields[count++] = value;
     };
     (add(args), ...);
-    if (times) add(field("count", *times));
-    if (times.value_or(1) != 1) message += fmt::format(" ({} times)", *times);  // NOLINT(bugprone-*)
+    if (repetition.cause != nullptr) {
+      repetition.cause->keep(level, stage_, message, std::span{fields}.first(count));
+      add(field("count", repetition.times));
+      if (repetition.times != 1) message += fmt::format(" ({} times)", repetition.times);
+    }
     write(level, stage_, message, std::span{fields}.first(count));
   }
 

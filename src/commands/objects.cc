@@ -14,7 +14,7 @@ int for_each_object(const NfsConfig& config, const std::vector<std::string>& pat
   nfs::Session session{config};
   int exit_status = 0;
   const auto fail = [&](const std::string& path, std::string_view why) {
-    fmt::print(stderr, "qatime: {}: {}\n", log::escaped(path), why);
+    log::write_plain(fmt::format("qatime: {}: {}\n", log::escaped(path), why));
     exit_status = 1;
   };
   for (const std::string& path : paths) {

@@ -181,7 +181,7 @@ void Intake::tell_future(const Source& source) {
   const std::string ahead = shown(source.time - clock_of(source.is_local));
   const char* const advice = source.is_local ? "it names no zone: set syslog.rfc3164_timezone to that of its sender"
                                              : "set the clock of the node, or of this host";
-  kLog.repeated(log::Level::warning, *times,
+  kLog.repeated(log::Level::warning, futures_, *times,
                 "records are ignored, because their times are ahead by more than policy.future_limit; "
                 "the last is of node {}, by {}: {}",
                 log::field("host", host), log::field("ahead", ahead), advice);

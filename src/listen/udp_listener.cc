@@ -227,7 +227,7 @@ std::size_t UdpListener::receive() {
 bool UdpListener::is_allowed(const Address& sender) {
   if (contains(allow_, sender)) return true;
   if (const auto times = strangers_.admit()) {
-    kLog.repeated(log::Level::warning, *times, "syslog.allow does not have {}: its datagrams are ignored",
+    kLog.repeated(log::Level::warning, strangers_, *times, "syslog.allow does not have {}: its datagrams are ignored",
                   log::field("peer", format_address(sender)));
   }
   return false;

@@ -262,9 +262,7 @@ bool Outbox::commit(const std::vector<std::shared_ptr<Batch>>& batches) {
     }
   } catch (const StoreError& error) {
     set_trouble(OutboxTrouble::failed);
-    if (const auto times = refused_.admit()) {
-      kLog.error("the backlog cannot be written ({} times), what comes waits in memory: {}", *times, error.what());
-    }
+    kLog.error(refused_, "the backlog cannot be written, what comes waits in memory: {}", error.what());
     return false;
   }
   bool is_full = false;
@@ -297,12 +295,9 @@ bool Outbox::commit(const std::vector<std::shared_ptr<Batch>>& batches) {
   metrics_.committed.add(events);
   set_trouble(is_full ? OutboxTrouble::full : OutboxTrouble::none);
   if (is_full) {
-    if (const auto times = full_.admit()) {
-      kLog.error(
-          "the outbox has reached backlog.disk ({} times), what comes waits in memory while there is room: see why "
-          "Redis takes nothing, or raise it",
-          *times);
-    }
+    kLog.error(full_,
+               "the outbox has reached backlog.disk, what comes waits in memory while there is room: see why Redis "
+               "takes nothing, or raise it");
   }
   if (has_news && wake_) wake_();
   return true;
@@ -321,9 +316,7 @@ void Outbox::load() {
     try {
       batch = store_->read(sequence);
     } catch (const StoreError& error) {
-      if (const auto times = refused_.admit()) {
-        kLog.error("the backlog cannot be read ({} times), what is on disk waits: {}", *times, error.what());
-      }
+      kLog.error(refused_, "the backlog cannot be read, what is on disk waits: {}", error.what());
       return;
     }
     {

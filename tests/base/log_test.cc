@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "base/log.h"
 
-#include <cstdio>
+#include <array>
+#include <chrono>
 #include <random>
+#include <sstream>
 #include <string>
 #include <string_view>
 
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
+#include <unistd.h>
 
 #include "catch.h"
 #include "log_lines.h"
@@ -117,19 +120,79 @@ TEST_CASE("Whatever the bytes, a line is one line, and as JSON valid") {
 }
 
 TEST_CASE("A line of a repeated cause says for how many it stands") {
-  const auto last = [](std::uint64_t times) {
-    return said(log::Format::json, [&] { kLog.repeated(log::Level::warning, times, "lost"); });
+  log::Throttle cause;
+  const auto last = [&](std::uint64_t times) {
+    return said(log::Format::json, [&] { kLog.repeated(log::Level::warning, cause, times, "lost"); });
   };
   CHECK(text_of(object_of(last(1)), "message") == "lost");
   CHECK(object_of(last(1)).at("count") == 1);
   CHECK(text_of(object_of(last(12)), "message") == "lost (12 times)");
   CHECK(object_of(last(12)).at("count") == 12);
+}
+
+TEST_CASE("Occurrences of a repeated cause are told when their interval ends, though none comes any more") {
   log::Throttle cause;
+  const auto now = std::chrono::steady_clock::now();
   const std::string lines = said(log::Format::text, [&] {
-    CHECK(kLog.warning(cause, "first"));
-    CHECK_FALSE(kLog.warning(cause, "second"));
+    const std::string gone = "first";
+    CHECK(kLog.warning(cause, "{}", log::field("path", gone)));
+    CHECK_FALSE(kLog.warning(cause, "{}", log::field("path", "second")));
+    CHECK_FALSE(kLog.warning(cause, "{}", log::field("path", "third")));
+    log::tell_repeated(now);
   });
   CHECK_THAT(lines, Matches(".*Z warning test: first\n"));
+  const auto object = object_of(said(log::Format::json, [&] {
+    log::tell_repeated(now + 2 * log::Throttle::kInterval);
+    log::tell_repeated(now + 4 * log::Throttle::kInterval);
+  }));
+  CHECK(text_of(object, "message") == "first (2 times more)");
+  CHECK(text_of(object, "path") == "first");
+  CHECK(object.at("count") == 2);
+}
+
+TEST_CASE("In the background all lines are written, in order") {
+  const std::string lines = said(log::Format::text, [] {
+    const log::Background background;
+    for (int i = 0; i < 1000; ++i) kLog.info("{}", i);
+  });
+  std::istringstream stream{lines};
+  int count = 0;
+  for (std::string line; std::getline(stream, line); ++count) CHECK(line.ends_with(fmt::format(" test: {}", count)));
+  CHECK(count == 1000);
+}
+
+TEST_CASE("Nobody waits for a reader of standard error that hangs, and the lines that are lost are counted") {
+  std::array<int, 2> ends{};
+  REQUIRE(pipe(ends.data()) == 0);
+  const int before = dup(STDERR_FILENO);
+  dup2(ends[1], STDERR_FILENO);
+  constexpr std::size_t kMany = 4 * log::Background::kLines;
+  {
+    const log::Background background;
+    for (std::size_t i = 0; i < kMany; ++i) kLog.info("{:0100}", i);
+    log::Background::flush();  // gives up
+  }
+  std::string text;
+  for (std::array<char, 4096> some{}; text.find(fmt::format("{:0100}\n", kMany - 1)) == text.npos;) {
+    const ssize_t size = read(ends[0], some.data(), some.size());
+    REQUIRE(size > 0);
+    text.append(some.data(), static_cast<std::size_t>(size));
+  }
+  dup2(before, STDERR_FILENO);
+  for (const int descriptor : {before, ends[0], ends[1]}) close(descriptor);
+  std::size_t whole = 0;
+  std::size_t lost = 0;
+  std::istringstream stream{text};
+  for (std::string line; std::getline(stream, line);) {
+    const std::size_t words = line.find(" lines are lost, because");
+    if (words == line.npos) {
+      ++whole;
+    } else {
+      lost += std::stoul(line.substr(line.find("log: ") + 5));
+    }
+  }
+  CHECK(lost > 0);
+  CHECK(whole + lost == kMany);
 }
 
 TEST_CASE("What is below the level is not written") {
