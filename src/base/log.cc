@@ -106,9 +106,9 @@ StandardError& standard_error() {
 std::string line_of(Level level, const char* stage, std::string_view message, std::span<const Field> fields);
 
 // The lines that wait for the thread of Background.
-class Queue {
+class LineQueue {
  public:
-  Queue() { logger_->set_level(spdlog::level::trace); }  // enabled() decides
+  LineQueue() { logger_->set_level(spdlog::level::trace); }  // enabled() decides
 
   void add(Level level, std::string_view line) {
     ++added_;
@@ -131,7 +131,7 @@ class Queue {
   // Says how many lines are missing in front of the next one.
   class Sink final : public spdlog::sinks::sink {
    public:
-    explicit Sink(Queue& queue) : queue_{queue} {}
+    explicit Sink(LineQueue& queue) : queue_{queue} {}
 
     void log(const spdlog::details::log_msg& message) override {
       if (const std::size_t lost =
@@ -152,7 +152,7 @@ class Queue {
     void set_formatter(std::unique_ptr<spdlog::formatter> /*unused*/) override {}
 
    private:
-    Queue& queue_;
+    LineQueue& queue_;
     std::size_t told_ = 0;
   };
 
@@ -166,7 +166,7 @@ class Queue {
 
 struct Current {
   Mutex mutex;
-  std::shared_ptr<Queue> queue QATIME_GUARDED_BY(mutex);
+  std::shared_ptr<LineQueue> queue QATIME_GUARDED_BY(mutex);
 };
 
 Current& current() {
@@ -174,12 +174,12 @@ Current& current() {
   return instance;
 }
 
-std::shared_ptr<Queue> exchange_queue(std::shared_ptr<Queue> queue) {
+std::shared_ptr<LineQueue> exchange_queue(std::shared_ptr<LineQueue> queue) {
   const MutexLock lock{current().mutex};
   return std::exchange(current().queue, std::move(queue));
 }
 
-std::shared_ptr<Queue> current_queue() {
+std::shared_ptr<LineQueue> current_queue() {
   const MutexLock lock{current().mutex};
   return current().queue;
 }
@@ -288,12 +288,13 @@ void write(Level level, const char* stage, std::string_view message, std::span<c
 
 void write_plain(std::string_view text) { standard_error().write(text); }
 
-Background::Background() { (void)exchange_queue(std::make_shared<Queue>()); }
+Background::Background() { (void)exchange_queue(std::make_shared<LineQueue>()); }
 
 // A queue whose thread hangs is left to the end of the process.
 Background::~Background() {
+  static auto& hung = *new std::shared_ptr<LineQueue>;
   auto queue = exchange_queue(nullptr);
-  if (!queue->flush()) (void)new std::shared_ptr{std::move(queue)};
+  if (!queue->flush()) hung = std::move(queue);
 }
 
 void Background::flush() {
@@ -318,7 +319,7 @@ std::string escaped(std::string_view bytes) {
 std::string printable(std::string_view line) { return escape(line, {}); }
 
 // A line with strings of its own.
-struct Throttle::Line {
+struct Throttle::KeptLine {
   Level level;
   const char* stage;
   std::string message;
@@ -337,7 +338,8 @@ Throttle::~Throttle() {
 }
 
 void Throttle::keep(Level level, const char* stage, std::string_view message, std::span<const Field> fields) {
-  auto line = std::make_unique<Line>(Line{level, stage, std::string{message}, {fields.begin(), fields.end()}, {}});
+  auto line =
+      std::make_unique<KeptLine>(KeptLine{level, stage, std::string{message}, {fields.begin(), fields.end()}, {}});
   for (Field& field : line->fields) {
     if (auto* const text = std::get_if<std::string_view>(&field.value)) *text = line->strings.emplace_back(*text);
   }

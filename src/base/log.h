@@ -128,12 +128,12 @@ class Throttle {
   void tell(std::chrono::steady_clock::time_point now);
 
  private:
-  struct Line;
+  struct KeptLine;
 
   Mutex mutex_;
   std::chrono::steady_clock::time_point next_ QATIME_GUARDED_BY(mutex_){};
   std::uint64_t count_ QATIME_GUARDED_BY(mutex_) = 0;
-  std::unique_ptr<Line> line_ QATIME_GUARDED_BY(mutex_);
+  std::unique_ptr<KeptLine> line_ QATIME_GUARDED_BY(mutex_);
 };
 
 // Calls tell() of each Throttle. Call it every second or so, and at the end with a later time.
