@@ -158,6 +158,7 @@ int finish(int status) {
 
 int main(int argc, char** argv) try {
   open_closed_descriptors();
+  qatime::log::detect_journal();
   return finish(dispatch(argc, argv));
 } catch (const qatime::ConfigError& error) {
   return fail(error, 2);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Four threads: intake (sockets to backlog), apply (backlog to servers), store (backlog to disk and back) and main
-// (signals, the minute's counters, the service manager, HTTP). All but store have a loop and wait for nothing else, but
+// (signals, the minute's report, the service manager, HTTP). All but store have a loop and wait for nothing else, but
 // that intake is held back where the disk is too slow and no memory is left.
 // They share the backlog, the metrics, alerts and statistics, and our own addresses, nothing else. A shared backlog has
 // a fifth, for Redis.
@@ -35,6 +35,7 @@
 #include "app/logger.h"
 #include "app/loop.h"
 #include "app/memory_budget.h"
+#include "app/minute_report.h"
 #include "app/service_manager.h"
 #include "app/watchdog.h"
 #include "backlog/local.h"
@@ -122,7 +123,7 @@ class Daemon {
   void run() {
     stop_on_signal();
     reload_on_signal();
-    log_counters_every_minute();
+    report_every_minute();
     tell_repeated_every_second();
     if (durability_) durability_->start();
     apply_loop_.start();
@@ -350,11 +351,12 @@ class Daemon {
     });
   }
 
-  void log_counters_every_minute() {
+  void report_every_minute() {
     minute_timer_.expires_after(1min);
     minute_timer_.async_wait([this](boost::system::error_code) {
-      log_counters();
-      log_counters_every_minute();
+      oldest_.set(backlog_.oldest().count());
+      minute_report_.write();
+      report_every_minute();
     });
   }
 
@@ -461,6 +463,7 @@ class Daemon {
   loop::Timer names_timer_{main_};
   loop::Timer second_timer_{main_};
   loop::Timer minute_timer_{main_};
+  MinuteReport minute_report_{metrics_};
   loop::Timer status_timer_{main_};
   loop::Timer watchdog_timer_{main_};
   loop::Timer look_timer_{main_};

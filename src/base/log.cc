@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <deque>
 #include <memory>
 #include <set>
@@ -22,6 +23,8 @@
 #include <spdlog/details/log_msg.h>
 #include <spdlog/details/thread_pool.h>
 #include <spdlog/sinks/sink.h>
+#include <sys/stat.h>
+#include <syslog.h>
 #include <unistd.h>
 #include <utf8proc.h>
 
@@ -34,13 +37,14 @@ struct LevelName {
   Level level;
   std::string_view text;
   spdlog::level::level_enum spdlog;
+  int priority;  // of syslog
 };
 
 constexpr std::array kNames{
-    LevelName{Level::debug, "debug", spdlog::level::debug},
-    LevelName{Level::info, "info", spdlog::level::info},
-    LevelName{Level::warning, "warning", spdlog::level::warn},
-    LevelName{Level::error, "error", spdlog::level::err},
+    LevelName{Level::debug, "debug", spdlog::level::debug, LOG_DEBUG},
+    LevelName{Level::info, "info", spdlog::level::info, LOG_INFO},
+    LevelName{Level::warning, "warning", spdlog::level::warn, LOG_WARNING},
+    LevelName{Level::error, "error", spdlog::level::err, LOG_ERR},
 };
 
 spdlog::level::level_enum to_spdlog(Level level) noexcept { return kNames.at(static_cast<std::size_t>(level)).spdlog; }
@@ -94,6 +98,11 @@ class StandardError final : public spdlog::sinks::sink {
 
 std::atomic<Format>& current_format() noexcept {
   static std::atomic<Format> instance{Format::text};
+  return instance;
+}
+
+std::atomic<bool>& leads_to_journal() noexcept {
+  static std::atomic<bool> instance{false};
   return instance;
 }
 
@@ -241,8 +250,10 @@ std::string json_line(Level level, const char* stage, std::string_view message, 
 }
 
 std::string line_of(Level level, const char* stage, std::string_view message, std::span<const Field> fields) {
-  if (format() == Format::json) return json_line(level, stage, message, fields);
-  return fmt::format("{} {} {}: {}", time_of_line(), kNames.at(static_cast<std::size_t>(level)).text, stage,
+  const LevelName& name = kNames.at(static_cast<std::size_t>(level));
+  const std::string priority = leads_to_journal() ? fmt::format("<{}>", name.priority) : "";
+  if (format() == Format::json) return priority + json_line(level, stage, message, fields);
+  return fmt::format("{}{} {}: {}", leads_to_journal() ? priority : time_of_line() + " ", name.text, stage,
                      printable(message));
 }
 
@@ -284,6 +295,13 @@ void write(Level level, const char* stage, std::string_view message, std::span<c
   const std::string line = line_of(level, stage, message, fields);
   if (const auto queue = current_queue()) return queue->add(level, line);
   standard_error().log({"qatime", to_spdlog(level), line});
+}
+
+void detect_journal() noexcept {
+  const char* const stream = std::getenv("JOURNAL_STREAM");  // "device:inode"
+  struct stat file{};
+  if (stream == nullptr || ::fstat(STDERR_FILENO, &file) != 0) return;
+  leads_to_journal() = stream == fmt::format("{}:{}", file.st_dev, file.st_ino);
 }
 
 void write_plain(std::string_view text) { standard_error().write(text); }

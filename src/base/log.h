@@ -11,7 +11,7 @@
 // Levels, by when to use them:
 //   error    something is lost, or qatime cannot go on
 //   warning  an administrator should look, qatime goes on
-//   info     a change of state: started, listening, connected, suspended, resumed, stopped; and the minute's counters
+//   info     a change of state: started, listening, connected, suspended, resumed, stopped; and the minute's report
 //   debug    one line per connection or decision, to trace a single one
 #pragma once
 
@@ -50,6 +50,10 @@ void set_level(Level level) noexcept;
 [[nodiscard]] bool enabled(Level level) noexcept;
 void set_format(Format format) noexcept;
 [[nodiscard]] Format format() noexcept;
+
+// If standard error leads to the journal, as $JOURNAL_STREAM says (systemd.exec(5)), each line begins with its priority
+// (sd-daemon(3)), and one of text has no time.
+void detect_journal() noexcept;
 
 // Puts `text` before every line. Progress uses kClearLine, so that a log line replaces its line on the terminal.
 inline constexpr const char* kClearLine = "\r\x1b[K";

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """conf/qatime.service, and what qatime tells a service manager."""
 
+import json
 import os
 import pathlib
 import re
@@ -44,6 +45,50 @@ class UnitFile(unittest.TestCase):
         status, report = self.analyze("security", "--offline=true", "--threshold=20", "--no-pager")
         self.assertEqual(status, 0, report)
         self.assertLessEqual(float(re.search(r"Overall exposure level.*: ([0-9.]+)", report)[1]), 2.0)
+
+
+class Journal(Case):
+    """A journald of our own, in a mount namespace with a /run of its own."""
+
+    SCRIPT = """
+        mount -t tmpfs tmpfs /run || exit 75
+        mkdir -p /run/systemd/journal
+        /usr/lib/systemd/systemd-journald & journald=$!
+        trap 'kill $journald' EXIT
+        until [ -S /run/systemd/journal/stdout ]; do kill -0 $journald || exit 75; sleep 0.1; done
+        systemd-cat -t qatime sh -c 'JOURNAL_STREAM=$(stat -Lc %d:%i /dev/stderr) exec "$@"' - "$@"
+        journalctl --sync && journalctl --no-pager -t qatime -o json --all
+    """
+
+    def messages(self, *command):
+        done = subprocess.run(["unshare", "-m", "sh", "-c", self.SCRIPT, "-", *map(str, command)], capture_output=True,
+                              text=True, timeout=120)
+        if done.returncode == 75 or "unshare" in done.stderr:
+            self.skipTest(f"no journald here: {done.stderr}")
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def test_lines_have_their_priority_and_no_time_of_their_own(self):
+        for form in ("text", "json"):
+            with self.subTest(form):
+                qatime = self.qatime(log__format=form, nfs__servers=["127.0.0.1"], nfs__port=1)
+                lines = self.messages("timeout", "-s", "TERM", "3", qatime.program, "run", "-c", qatime.configuration,
+                                      "--set", "log.level=debug")
+                self.assertTrue(lines)
+                words = {"7": "debug", "6": "info", "4": "warning", "3": "error"}
+                for line in lines:
+                    word = words[line["PRIORITY"]]
+                    if form == "text":
+                        self.assertRegex(line["MESSAGE"], rf"^{word} [a-z]+: ")
+                    else:
+                        self.assertEqual(json.loads(line["MESSAGE"])["level"], word)
+                self.assertLess({"6"}, {line["PRIORITY"] for line in lines})
+
+    def test_another_stream_than_the_journals_gets_times(self):
+        qatime = self.qatime()
+        with mock.patch.dict(os.environ, JOURNAL_STREAM="1:2"):
+            qatime.start()
+        self.assertRegex(qatime.log, r"^\d{4}-\d\d-\d\dT")
+        qatime.stop()
 
 
 class Notifications(Case):

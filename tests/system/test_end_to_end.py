@@ -2,6 +2,7 @@
 """Records in, access times out."""
 
 import datetime
+import json
 import os
 import re
 import unittest
@@ -327,19 +328,32 @@ class Moves(Case):
 class EveryMinute(Case):
     seconds = 60
 
-    def test_the_counters_are_logged_every_minute(self):
+    def test_each_minute_has_a_line_of_what_moved(self):
         (path,) = self.make_files("file")
-        daemon, time = self.daemon(), now()
-        send_tcp(daemon.port, [record(path, time)])
+        daemon, time = self.daemon(log__format="json"), now()
+        send_tcp(daemon.port, [record(path, time), record(path, time), b"no record"])
         self.expect_atimes({path: time})
-        line = re.compile(r"^(\S+) info daemon: (?:ready|counters): .*\n", re.MULTILINE)
-        lab.wait_until(lambda: len(line.findall(daemon.log)) == 2, "the counters of the first minute", limit=120)
-        ready, counted = line.finditer(daemon.log)
-        moments = [datetime.datetime.fromisoformat(match[1]) for match in (ready, counted)]
-        self.assertGreater((moments[1] - moments[0]).total_seconds(), 59)
-        counters = lab.Counters(counted[0])
-        self.assertEqual(counters("applied"), 1)
-        counters.check_sums()
+
+        def reports():
+            lines = [json.loads(line) for line in daemon.log.splitlines()]
+            return [line for line in lines if line["message"].startswith("in the last minute: ")]
+
+        lab.wait_until(reports, "the line of the first minute", limit=120)
+        begin = datetime.datetime.fromisoformat(json.loads(daemon.log.splitlines()[0])["time"])
+        (report,) = reports()
+        self.assertGreater((datetime.datetime.fromisoformat(report["time"]) - begin).total_seconds(), 59)
+        self.assertEqual([report[word] for word in ("received", "accepted", "malformed", "pending")], [3, 2, 1, 0])
+        self.assertEqual(sum(report.get(word, 0) for word in ("coalesced", "applied", "unchanged")), 2)
+        daemon.stop()
+
+    @unittest.skipUnless("QATIME_TEST_LONG" in os.environ, "takes minutes")
+    def test_an_idle_daemon_writes_little(self):
+        daemon = self.daemon()
+        wait_until_settled(daemon)
+        before = len(daemon.log)
+        minutes = 3
+        lab.time.sleep(60 * minutes)
+        self.assertLess((len(daemon.log) - before) * 24 * 60 / minutes, 20_000, daemon.log[before:])
         daemon.stop()
 
 
