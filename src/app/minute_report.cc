@@ -12,25 +12,25 @@
 namespace qatime {
 namespace {
 
-struct Counter {
+struct ReportedCounter {
   const char* name;
   const char* word;  // in the line; of a field in JSON
 };
 
 // In the order in which a record meets them.
 constexpr std::array kShown{
-    Counter{"qatime_received_messages_total", "received"},
-    Counter{"qatime_malformed_total", "malformed"},
-    Counter{"qatime_ignored_total", "ignored"},
-    Counter{"qatime_moves_total", "moves"},
-    Counter{"qatime_removals_total", "removals"},
-    Counter{"qatime_accepted_total", "accepted"},
-    Counter{"qatime_coalesced_total", "coalesced"},
-    Counter{"qatime_cancelled_total", "cancelled"},
-    Counter{"qatime_applied_total", "applied"},
-    Counter{"qatime_unchanged_total", "unchanged"},
-    Counter{"qatime_failed_total", "failed"},
-    Counter{"qatime_dropped_total", "dropped"},
+    ReportedCounter{"qatime_received_messages_total", "received"},
+    ReportedCounter{"qatime_malformed_total", "malformed"},
+    ReportedCounter{"qatime_ignored_total", "ignored"},
+    ReportedCounter{"qatime_moves_total", "moves"},
+    ReportedCounter{"qatime_removals_total", "removals"},
+    ReportedCounter{"qatime_accepted_total", "accepted"},
+    ReportedCounter{"qatime_coalesced_total", "coalesced"},
+    ReportedCounter{"qatime_cancelled_total", "cancelled"},
+    ReportedCounter{"qatime_applied_total", "applied"},
+    ReportedCounter{"qatime_unchanged_total", "unchanged"},
+    ReportedCounter{"qatime_failed_total", "failed"},
+    ReportedCounter{"qatime_dropped_total", "dropped"},
 };
 
 }  // namespace
