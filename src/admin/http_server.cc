@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <climits>
 #include <cstring>
 #include <list>
 #include <optional>
@@ -21,6 +22,7 @@
 #include <boost/beast/http/status.hpp>
 #include <boost/beast/http/verb.hpp>
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include "admin/logger.h"
 #include "base/address.h"
@@ -43,15 +45,28 @@ Response plain(http::status status, std::string_view text) {
   return {static_cast<unsigned>(status), "text/plain; charset=utf-8", fmt::format("{}\n", text)};
 }
 
-// Whether somebody on this machine would call it that, by the field Host (RFC 9110 section 7.2). Another name that
-// leads to our loopback is that of a page that wants to read us with its visitor's browser (DNS rebinding).
-bool is_local(std::string_view field) {
-  if (field.empty()) return true;
-  const auto named = parse_host_port(field);
-  if (!named) return false;
-  const std::string_view host = named->host;
-  const std::string_view last = host.substr(host.rfind('.') + 1);  // of its labels
-  return is_address(host) || boost::beast::iequals({last.data(), last.size()}, "localhost");
+bool is_same_name(std::string_view one, std::string_view other) {
+  return boost::beast::iequals({one.data(), one.size()}, {other.data(), other.size()});
+}
+
+// The name of this host; empty if it has none.
+std::string own_name() {
+  std::array<char, HOST_NAME_MAX + 1> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? std::string{name.data()} : std::string{};
+}
+
+// The target of a request in absolute form has the host in it, and takes precedence (RFC 9112 section 3.2.2).
+struct Target {
+  std::optional<HostPort> host;
+  std::string path;
+};
+
+std::optional<Target> read_target(std::string_view target) {
+  target = target.substr(0, target.find('?'));
+  if (target.starts_with('/')) return Target{{}, std::string{target}};
+  const auto url = parse_url(target);
+  if (!url || !is_same_name(url->scheme, "http")) return std::nullopt;
+  return Target{url->server, url->path.empty() ? "/" : url->path};
 }
 
 }  // namespace
@@ -84,8 +99,10 @@ struct HttpServer::HttpConnection : std::enable_shared_from_this<HttpConnection>
 
 class HttpServer::HttpConnections {
  public:
-  HttpConnections(asio::io_context& io, const AdminConfig::ListenAddress& listener, Answer answer, const Limits& limits)
-      : answer_{std::move(answer)}, limits_{limits}, acceptor_{io}, pause_{io} {
+  HttpConnections(asio::io_context& io, const AdminConfig::ListenAddress& listener, std::vector<std::string> hosts,
+                  Answer answer, const Limits& limits)
+      : names_{std::move(hosts)}, answer_{std::move(answer)}, limits_{limits}, acceptor_{io}, pause_{io} {
+    names_.push_back(own_name());
     try {
       const tcp::endpoint endpoint{asio::ip::make_address(listener.address), listener.port};
       acceptor_.open(endpoint.protocol());
@@ -113,7 +130,13 @@ class HttpServer::HttpConnections {
     assert(thread_.is_current());
     return answer_(path);
   }
-  [[nodiscard]] bool is_loopback() const { return acceptor_.local_endpoint().address().is_loopback(); }
+  // Whether we answer to this host (RFC 9110 section 7.2). A final dot marks a name as whole (RFC 1034 section 3.1).
+  [[nodiscard]] bool is_ours(std::string_view host) const {
+    if (host.ends_with('.')) host.remove_suffix(1);
+    const std::string_view last = host.substr(host.rfind('.') + 1);  // of its labels
+    return is_address(host) || is_same_name(last, "localhost") ||
+           std::ranges::any_of(names_, [host](const auto& name) { return !name.empty() && is_same_name(name, host); });
+  }
 
   // It has its response and may ask for more: the others have been idle for longer.
   void rest(HttpConnection& connection) {
@@ -162,6 +185,7 @@ class HttpServer::HttpConnections {
   }
 
   ThreadChecker thread_;
+  std::vector<std::string> names_;
   const Answer answer_;
   const Limits limits_;
   loop::TcpAcceptor acceptor_;
@@ -221,14 +245,20 @@ void HttpServer::HttpConnection::respond(const error_code& error) {
   if (!is_head && request.method() != http::verb::get) {
     return write(plain(http::status::method_not_allowed, "only GET and HEAD"), false, true);
   }
-  const auto host = request[http::field::host];
-  if (all.is_loopback() && !is_local({host.data(), host.size()})) {
-    return write(plain(http::status::misdirected_request, "ask for it by an address, or as localhost"), keep_alive,
-                 !is_head);
+  const auto target = read_target({request.target().data(), request.target().size()});
+  const bool has_host = request.count(http::field::host) == 1 ||
+                        (request.count(http::field::host) == 0 && request.version() < 11);  // RFC 9112 section 3.2
+  if (!target || !has_host) {
+    return write(plain(http::status::bad_request, target ? "name one host" : "ask for a path"), false, !is_head);
   }
-  const auto target = request.target();
-  const std::string_view path = std::string_view{target.data(), target.size()}.substr(0, target.find('?'));
-  write(all.answer(path), keep_alive, !is_head);
+  const auto field = request[http::field::host];
+  const auto host = target->host ? target->host : parse_host_port({field.data(), field.size()});
+  if (!field.empty() && !(host && all.is_ours(host->host))) {
+    return write(
+        plain(http::status::misdirected_request, "ask for it by an address, as localhost, or by a name in admin.hosts"),
+        keep_alive, !is_head);
+  }
+  write(all.answer(target->path), keep_alive, !is_head);
 }
 
 void HttpServer::HttpConnection::write(const Response& response, bool keep_alive, bool with_body) {
@@ -258,9 +288,9 @@ void HttpServer::HttpConnection::end() {
   all.close(*this);
 }
 
-HttpServer::HttpServer(asio::io_context& io, const AdminConfig::ListenAddress& listener, Answer answer,
-                       const Limits& limits)
-    : connections_{std::make_unique<HttpConnections>(io, listener, std::move(answer), limits)} {}
+HttpServer::HttpServer(asio::io_context& io, const AdminConfig::ListenAddress& listener, std::vector<std::string> hosts,
+                       Answer answer, const Limits& limits)
+    : connections_{std::make_unique<HttpConnections>(io, listener, std::move(hosts), std::move(answer), limits)} {}
 
 HttpServer::~HttpServer() = default;
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "config/config.h"
 
@@ -44,9 +45,11 @@ class HttpServer {
   // Returns the response for the path of a request, without its query. A path that does not exist has status 404.
   using Answer = std::function<Response(std::string_view path)>;
 
-  // Starts to listen. Throws ConfigError if it cannot.
-  HttpServer(boost::asio::io_context& io, const AdminConfig::ListenAddress& listener, Answer answer,
-             const Limits& limits);
+  // Starts to listen. Throws ConfigError if it cannot. It answers to addresses, to localhost, to the name of this host
+  // and to `hosts`. Another name that leads here may be that of a page that wants to read us with its visitor's browser
+  // (DNS rebinding).
+  HttpServer(boost::asio::io_context& io, const AdminConfig::ListenAddress& listener, std::vector<std::string> hosts,
+             Answer answer, const Limits& limits);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

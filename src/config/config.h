@@ -143,6 +143,7 @@ struct AdminConfig {
     friend bool operator==(const ListenAddress&, const ListenAddress&) = default;
   };
   std::optional<ListenAddress> listen{ListenAddress{"127.0.0.1", 9514}};  // for HTTP; nothing: off
+  std::vector<std::string> hosts;  // names that it answers to besides, in small letters
 };
 
 struct LogConfig {

@@ -298,6 +298,8 @@ constexpr std::array kKeys{
         R"(tables of a "path" (absolute, without "." or "..", no two the same) and the "export" to mount for it)"),
     key<read_admin_listener, &Config::admin, &AdminConfig::listen>("admin.listen", InForce::at_start,
                                                                    R"("ADDRESS:PORT" with a numeric address, or "")"),
+    key<kList<0, parse_host_name>, &Config::admin, &AdminConfig::hosts>(
+        "admin.hosts", InForce::at_start, R"(a list of names of hosts without ports, like ["qatime.example.com"])"),
     key<kParsed<log::parse_level>, &Config::log, &LogConfig::level>("log.level", InForce::at_reload,
                                                                     R"(one of "debug", "info", "warning", "error")"),
     key<kParsed<log::parse_format>, &Config::log, &LogConfig::format>("log.format", InForce::at_reload,

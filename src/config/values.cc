@@ -83,14 +83,23 @@ bool is_export(const std::string& text) {
 
 namespace {
 
+bool is_host_name(std::string_view name) {
+  constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+  return !name.empty() && !name.starts_with('.') && !name.ends_with('.') && name.find("..") == name.npos &&
+         name.find_first_not_of(kAllowed) == name.npos;
+}
+
+std::string in_small_letters(std::string text) {
+  for (char& letter : text) letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
+  return text;
+}
+
 // Reads "sha-1:" or "sha-256:" and as many bytes in hexadecimal as such a hash has, with colons between. Makes the
 // letters of the bytes large and those of the label small.
 std::optional<std::string> parse_fingerprint(const std::string& text) {
   const std::size_t label = text.find(':');
   if (label == text.npos) return std::nullopt;
-  std::string made = text;
-  for (std::size_t i = 0; i < label; ++i)
-    made[i] = static_cast<char>(std::tolower(static_cast<unsigned char>(made[i])));
+  std::string made = in_small_letters(text.substr(0, label)) + text.substr(label);
   const std::string_view name = std::string_view{made}.substr(0, label);
   const std::size_t bytes = name == "sha-1" ? 20 : name == "sha-256" ? 32 : 0;
   if (bytes == 0 || made.size() != label + 3 * bytes) return std::nullopt;
@@ -111,11 +120,13 @@ std::optional<std::string> parse_word(const std::string& text) {
 std::optional<std::string> parse_peer(const std::string& text) {
   if (const auto fingerprint = parse_fingerprint(text)) return fingerprint;
   if (is_address(text)) return text;
-  const std::string_view name = std::string_view{text}.substr(text.starts_with("*.") ? 2 : 0);
-  constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-  const bool is_name = !name.empty() && !name.starts_with('.') && !name.ends_with('.') &&
-                       name.find("..") == name.npos && name.find_first_not_of(kAllowed) == name.npos;
-  return is_name ? std::optional{text} : std::nullopt;
+  return is_host_name(std::string_view{text}.substr(text.starts_with("*.") ? 2 : 0)) ? std::optional{text}
+                                                                                     : std::nullopt;
+}
+
+std::optional<std::string> parse_host_name(const std::string& text) {
+  if (!is_host_name(text) || is_address(text)) return std::nullopt;
+  return in_small_letters(text);
 }
 
 std::optional<std::string> parse_path(const std::string& text) {

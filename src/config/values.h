@@ -45,6 +45,9 @@ namespace qatime {
 // reads a fingerprint of one (RFC 5425 section 4.2.2), "sha-1:" or "sha-256:" and its bytes, like "sha-1:E1:2D:...".
 [[nodiscard]] std::optional<std::string> parse_peer(const std::string& text);
 
+// Reads the name of a host and makes its letters small.
+[[nodiscard]] std::optional<std::string> parse_host_name(const std::string& text);
+
 // Reads an absolute path and makes it normal (base/path.h).
 [[nodiscard]] std::optional<std::string> parse_path(const std::string& text);
 

@@ -80,6 +80,7 @@ struct Fixture {
   std::string body = "hello";
   HttpServer server{io,
                     {"127.0.0.1", 0},
+                    {"qatime.example.com"},
                     [this](std::string_view path) {
                       return path == "/here" ? Response{200, "text/plain", body} : Response{404, "text/plain", "no"};
                     },
@@ -90,7 +91,7 @@ struct Fixture {
 struct HurriedFixture : Fixture {
   static constexpr HttpServer::Limits kLimits{100ms, 100ms, 100ms};
   HttpServer hurried{
-      io, {"127.0.0.1", 0}, [this](std::string_view) { return Response{200, "text/plain", body}; }, kLimits};
+      io, {"127.0.0.1", 0}, {}, [this](std::string_view) { return Response{200, "text/plain", body}; }, kLimits};
 };
 
 }  // namespace
@@ -121,23 +122,60 @@ TEST_CASE("Other methods are not allowed, and whoever speaks no HTTP is told so"
   CHECK(f.ask("<14>1 2026-01-27T14:12:23Z q-1 qumulo - - -\r\n\r\n").starts_with("HTTP/1.1 400 "));
 }
 
-TEST_CASE("On loopback, it answers to an address and to localhost alone") {
+TEST_CASE(
+    "It answers to addresses, to localhost, to its host's name and to those that it was given, and to no others") {
   Fixture f;
   const auto ask_as = [&](const std::string& host) {
-    return f.ask("GET /here HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n");
+    return f.ask("GET /here HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n\r\n");
   };
-  for (const char* const host :
-       {"127.0.0.1:9514", "[::1]:9514", "[::1]", "localhost:9514", "a.localhost", "LocalHost:9514", "a.LOCALHOST"}) {
-    CHECK(ask_as("Host: " + std::string{host} + "\r\n").starts_with("HTTP/1.1 200 "));
+  std::array<char, 256> own{};
+  REQUIRE(gethostname(own.data(), own.size() - 1) == 0);
+  for (const std::string host : {"127.0.0.1:9514", "[::1]:9514", "[::1]", "localhost:9514", "a.localhost",
+                                 "LocalHost:9514", "a.LOCALHOST", "localhost.", "localhost.:9514", "qatime.example.com",
+                                 "Qatime.Example.COM.:443", static_cast<const char*>(own.data())}) {
+    CAPTURE(host);
+    CHECK(ask_as(host).starts_with("HTTP/1.1 200 "));
   }
-  CHECK(ask_as("").starts_with("HTTP/1.1 200 "));
-  for (const char* const host :
-       {"example.com", "example.com:9514", "127.0.0.1.example.com", "[", "localhost.example.com", "notlocalhost"}) {
-    CHECK(ask_as("Host: " + std::string{host} + "\r\n").starts_with("HTTP/1.1 421 "));
+  for (const std::string host : {"example.com", "example.com:9514", "127.0.0.1.example.com", "[",
+                                 "localhost.example.com", "notlocalhost", "x.qatime.example.com", "."}) {
+    CAPTURE(host);
+    CHECK(ask_as(host).starts_with("HTTP/1.1 421 "));
   }
   const std::string head = f.ask("HEAD /here HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n");
   CHECK(head.starts_with("HTTP/1.1 421 "));
   CHECK(head.ends_with("\r\n\r\n"));
+}
+
+TEST_CASE("On every address it answers to no others") {
+  Fixture f;
+  HttpServer everywhere{f.io, {"0.0.0.0", 0}, {}, [](std::string_view) { return Response{}; }, kNoHurry};
+  const auto ask_as = [&](const std::string& host) {
+    tcp::socket peer = f.connect(everywhere);
+    boost::asio::write(peer, boost::asio::buffer("GET / HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n\r\n"));
+    return f.receive(peer);
+  };
+  CHECK(ask_as("192.0.2.1:9514").starts_with("HTTP/1.1 200 "));
+  CHECK(ask_as("example.com").starts_with("HTTP/1.1 421 "));
+}
+
+TEST_CASE("A request of HTTP/1.1 names one host") {
+  Fixture f;
+  CHECK(f.ask("GET /here HTTP/1.1\r\nConnection: close\r\n\r\n").starts_with("HTTP/1.1 400 "));
+  CHECK(f.ask("GET /here HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n").starts_with("HTTP/1.1 400 "));
+  CHECK(f.ask("GET /here HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 200 "));
+}
+
+TEST_CASE("The host of a target in absolute form counts, not the field") {
+  Fixture f;
+  const auto ask = [&](const std::string& target, const std::string& host) {
+    return f.ask("GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n\r\n");
+  };
+  CHECK(ask("http://localhost:9514/here?x=1", "example.com").ends_with("hello"));
+  CHECK(ask("HTTP://127.0.0.1/here", "localhost").ends_with("hello"));
+  CHECK(ask("http://localhost", "localhost").starts_with("HTTP/1.1 404 "));
+  CHECK(ask("http://example.com/here", "localhost").starts_with("HTTP/1.1 421 "));
+  CHECK(ask("here", "localhost").starts_with("HTTP/1.1 400 "));
+  CHECK(ask("ftp://localhost/here", "localhost").starts_with("HTTP/1.1 400 "));
 }
 
 TEST_CASE("A header over the limit is refused") {
@@ -227,7 +265,7 @@ TEST_CASE("A port that is in use is an error of the configuration") {
   Fixture f;
   const AdminConfig::ListenAddress same{"127.0.0.1", f.server.port()};
   try {
-    const HttpServer second{f.io, same, [](std::string_view) { return Response{}; }, {}};
+    const HttpServer second{f.io, same, {}, [](std::string_view) { return Response{}; }, {}};
     FAIL("no error");
   } catch (const ConfigError& error) {
     CHECK(std::string{error.what()} ==
