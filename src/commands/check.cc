@@ -40,12 +40,6 @@ bool print_redis(const Config& config) {
   return is_right;
 }
 
-bool print_backlog(const BacklogConfig& config) {
-  const auto backlog = backlog::verify(config.directory.empty() ? backlog::default_directory() : config.directory);
-  if (!backlog.text.empty()) fmt::print("{}\n", log::escaped(backlog.text));
-  return backlog.right;
-}
-
 }  // namespace
 
 int check(const CheckOptions& options) {
@@ -58,8 +52,11 @@ int check(const CheckOptions& options) {
     return print_probe(config.nfs) && is_redis_right ? 0 : 1;
   }
   if (options.record) return 0;
+  const std::string& directory = config.backlog.directory;
+  const auto backlog = backlog::verify(directory.empty() ? backlog::default_directory() : directory);
   fmt::print("the configuration is right\n");
-  return print_backlog(config.backlog) ? 0 : 1;
+  if (!backlog.text.empty()) fmt::print("{}\n", log::escaped(backlog.text));
+  return backlog.right ? 0 : 1;
 }
 
 }  // namespace qatime::commands

@@ -51,6 +51,14 @@ struct FileIdentity {
   friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
 };
 
+// Returns whether there is such a file. Throws StoreError if it cannot be looked at.
+[[nodiscard]] inline bool exists(const std::string& file) {
+  struct stat status{};
+  if (::stat(file.c_str(), &status) == 0) return true;
+  if (errno != ENOENT) throw system_error(file);
+  return false;
+}
+
 // Returns nothing if there is no such file, or if it cannot be looked at.
 [[nodiscard]] inline std::optional<FileIdentity> identity(const std::string& file) noexcept {
   struct stat status{};

@@ -8,6 +8,7 @@
 
 #include "config/config.h"
 #include "store/checksum.h"
+#include "store/salvage.h"
 
 namespace qatime::backlog {
 namespace {
@@ -17,13 +18,17 @@ namespace {
 constexpr std::uint32_t kApplicationId = 0x71617469;  // "qati"
 constexpr std::uint32_t kVersion = 1;
 
-// Before the file is read. The size of pages and the vacuum are settled when it is made. No other process has a part
-// in it, so that SQLite needs no memory shared through a file, which a disk in trouble would take away by a signal.
-constexpr const char* kSettings =
-    "PRAGMA locking_mode = EXCLUSIVE;"  // first: the next may read the file
-    "PRAGMA synchronous = EXTRA;"       // that of a log is FULL; the journal that makes the file must not come back
+// No other process has a part in the file, so that SQLite needs no memory shared through another, which a disk in
+// trouble would take away by a signal.
+constexpr const char* kExclusive = "PRAGMA locking_mode = EXCLUSIVE";  // before the file is read
+
+// Of a file that is made. They would be written to one that is there.
+constexpr const char* kLayout =
     "PRAGMA page_size = 16384;"
-    "PRAGMA auto_vacuum = INCREMENTAL;"
+    "PRAGMA auto_vacuum = INCREMENTAL";
+
+constexpr const char* kSettings =
+    "PRAGMA synchronous = EXTRA;"  // that of a log is FULL; the journal that makes the file must not come back
     "PRAGMA journal_mode = WAL;"
     "PRAGMA journal_size_limit = 50331648;"  // bytes
     "PRAGMA secure_delete = OFF;"
@@ -59,36 +64,48 @@ void create_schema(sqlite::Database& database) {
   transaction.commit();
 }
 
-// Whether the file is ours, but for one bit of the numbers that should say so.
-bool is_bit_flipped(sqlite::Database& database, std::uint32_t application, std::uint32_t version) {
-  return std::popcount(application ^ kApplicationId) + std::popcount(version ^ kVersion) == 1 &&
-         database.number(fmt::format("SELECT count(*) FROM sqlite_schema WHERE sql = '{}'", kSchema)) == 1;
+// Of the first page (https://www.sqlite.org/fileformat.html#the_database_header).
+std::uint32_t number_at(std::string_view page, std::size_t offset) {
+  std::uint32_t number = 0;
+  for (const char byte : page.substr(offset, 4)) number = number << 8 | static_cast<unsigned char>(byte);
+  return number;
 }
 
-void check_version(sqlite::Database& database, const std::string& file) {
-  const auto application = static_cast<std::uint32_t>(database.number("PRAGMA application_id"));
-  const auto version = static_cast<std::uint32_t>(database.number("PRAGMA user_version"));
-  if (application == 0 && version == 0 && database.number("SELECT count(*) FROM sqlite_schema") == 0) {
-    return create_schema(database);
-  }
-  if (is_bit_flipped(database, application, version)) return say_whose(database);
+void check_version(std::string_view page, const std::string& file) {
+  constexpr std::size_t kVersionAt = 60;
+  constexpr std::size_t kApplicationAt = 68;
+  constexpr std::size_t kCountAt = 103;  // of the rows of the schema
+  const std::uint32_t application = number_at(page, kApplicationAt);
+  const std::uint32_t version = number_at(page, kVersionAt);
+  if (application == kApplicationId && version == kVersion) return;
+  const bool has_no_number = application == 0 && version == 0;
+  if (has_no_number && page.substr(kCountAt, 2) == std::string_view{"\0\0", 2}) return;
+  const bool is_bit_flipped = std::popcount(application ^ kApplicationId) + std::popcount(version ^ kVersion) == 1;
+  if ((has_no_number || is_bit_flipped) && page.find(kSchema) != page.npos) return;
   if (application != kApplicationId) {
     throw ConfigError{
         fmt::format("{} is not a backlog of qatime: move it away, or set another backlog.directory", file)};
   }
-  if (version != kVersion) {
-    throw ConfigError{
-        fmt::format("{} is a backlog of format {}, and this qatime knows format {}: start the version of qatime that "
-                    "wrote it, or move the file away, which loses what is in it",
-                    file, version, kVersion)};
-  }
+  throw ConfigError{
+      fmt::format("{} is a backlog of format {}, and this qatime knows format {}: start the version of qatime that "
+                  "wrote it, or move the file away, which loses what is in it",
+                  file, version, kVersion)};
 }
 
 sqlite::Database open_log(const std::string& file) {
   sqlite::Database database{file};
+  database.run(kExclusive);
+  const bool is_new = database.number("PRAGMA page_count") == 0;
+  if (is_new) database.run(kLayout);
   database.run(kSettings);
-  check_version(database, file);
+  database.stay_with_log();
+  if (is_new || database.number("SELECT count(*) FROM sqlite_schema") == 0) create_schema(database);
   return database;
+}
+
+bool is_marked(sqlite::Database& database) {
+  return database.number("PRAGMA application_id") == kApplicationId &&
+         database.number("PRAGMA user_version") == kVersion;
 }
 
 // The numbers that all queries begin with.
@@ -103,8 +120,13 @@ Batch header(const sqlite::Rows& row) {
 
 }  // namespace
 
+void LogFile::refuse_others(const std::string& file) {
+  if (const auto page = first_page(file)) check_version(*page, file);
+}
+
 LogFile::LogFile(const std::string& file)
     : database_{open_log(file)},
+      is_marked_{is_marked(database_)},
       list_{database_,
             "SELECT sequence, written, accesses, changes_count, length(changes) + length(entries) FROM batch "
             "ORDER BY sequence"},
@@ -150,6 +172,10 @@ std::optional<LogFile::StoredBatch> LogFile::read_changes(std::uint64_t sequence
   found.batch.changes = row.blob(5);
   found.right = checksum(found.batch, found.batch.changes) == row.number(4);
   return found;
+}
+
+void LogFile::mark() {
+  if (!is_marked_) say_whose(database_);
 }
 
 void LogFile::insert(const Batch& batch) {

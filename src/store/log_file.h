@@ -12,8 +12,8 @@
 //     entries     BLOB NOT NULL
 //   ) STRICT
 //
-// `PRAGMA application_id` is 0x71617469 ("qati"), `PRAGMA user_version` is 1. While qatime is stopped, the program
-// sqlite3 can open it.
+// `PRAGMA application_id` is 0x71617469 ("qati"), `PRAGMA user_version` is the version of the format, 1. A file that
+// has this table and neither number is of version 1, too. While qatime is stopped, the program sqlite3 can open it.
 #pragma once
 
 #include <cstddef>
@@ -37,8 +37,12 @@ class LogFile {
     std::size_t bytes;  // of both blobs
   };
 
-  // Opens `file`, which may be empty. Throws ConfigError if it is not ours or newer than we are. All other errors here
-  // are sqlite::Error.
+  // Throws ConfigError if `file` is not ours or newer than we are, and StoreError if it cannot be read. Leaves it and
+  // its write-ahead log alone. Says nothing of one that is missing, empty or damaged.
+  static void refuse_others(const std::string& file);
+
+  // Opens `file`, which may be empty, and is not refused. Writes nothing to one that has something in it. All errors
+  // from here on are sqlite::Error.
   explicit LogFile(const std::string& file);
 
   // Returns the rows in order of sequence, without reading the blobs.
@@ -54,6 +58,7 @@ class LogFile {
   [[nodiscard]] std::optional<StoredBatch> read_changes(std::uint64_t sequence);
 
   // In a transaction:
+  void mark();                      // sets the numbers that say whose it is, if they are not
   void insert(const Batch& batch);  // replaces a row of the same sequence
   void erase(std::uint64_t sequence);
   void shrink();  // gives some pages back to the file system if most are free
@@ -72,6 +77,7 @@ class LogFile {
   [[nodiscard]] static std::size_t count(sqlite::Statement& pragma);
 
   sqlite::Database database_;
+  bool is_marked_;
   sqlite::Statement list_;
   sqlite::Statement read_;
   sqlite::Statement read_changes_;

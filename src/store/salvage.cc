@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::array<std::uint32_t, 2> kPageSizes{16384, 4096};  // of our files, now and once
 constexpr std::size_t kMaxPayload = 256 << 20;                   // bytes; no batch is near that
+constexpr std::string_view kMagic{"SQLite format 3\0", 16};
 constexpr std::size_t kFileHeader = 100;
 constexpr std::size_t kLogHeader = 32;
 constexpr std::size_t kFrameHeader = 24;
@@ -49,9 +50,10 @@ std::uint64_t take_varint(std::string_view& bytes) {
 class RawFile {
  public:
   RawFile(const std::string& path, Unreadable unreadable) : path_{path}, unreadable_{unreadable} {
+    if (!exists(path)) return;
+    descriptor_.emplace(path, O_RDONLY | O_NONBLOCK);  // a FIFO keeps nobody waiting
     struct stat status{};
-    if (::stat(path.c_str(), &status) != 0) return;
-    descriptor_.emplace(path, O_RDONLY);
+    if (::fstat(descriptor_->number(), &status) != 0) throw system_error(path);
     size_ = static_cast<std::uint64_t>(status.st_size);
   }
 
@@ -289,6 +291,15 @@ Salvaged scan(Pages& pages, const std::function<void(const Batch&)>& keep) {
 }
 
 }  // namespace
+
+// As SQLite knows one: by its beginning, and by three bytes that never differ.
+std::optional<std::string> first_page(const std::string& file) {
+  const Pages pages{file, Unreadable::refuse, kPageSizes[0]};
+  std::string page;
+  if (!pages.knows_size() || !pages.read(1, page)) return std::nullopt;
+  if (!page.starts_with(kMagic) || page.compare(21, 3, "\x40\x20\x20") != 0) return std::nullopt;
+  return page;
+}
 
 // Where the size of pages is lost it is the one with which more is found.
 Salvaged salvage(const std::string& file, const std::function<void(const Batch&)>& keep, Unreadable unreadable) {

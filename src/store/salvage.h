@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The salvage of a damaged log file: rows that can be read without SQLite.
+// A reader of log files without SQLite: the rows of a damaged one, and whose it is.
 #pragma once
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "store/batch.h"
@@ -26,5 +27,9 @@ enum class Unreadable { skip, refuse };
 // Source: https://www.sqlite.org/fileformat.html
 Salvaged salvage(const std::string& file, const std::function<void(const Batch&)>& keep,
                  Unreadable unreadable = Unreadable::skip);
+
+// Returns the first page of `file` as its last commit left it, or nothing unless it is one of a database. Writes
+// nothing. Throws StoreError if it cannot be read.
+[[nodiscard]] std::optional<std::string> first_page(const std::string& file);
 
 }  // namespace qatime::backlog

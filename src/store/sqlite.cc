@@ -64,6 +64,11 @@ void Database::checkpoint() {
 
 void Database::keep_log() noexcept { sqlite3_db_config(handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr); }
 
+void Database::stay_with_log() noexcept {
+  int yes = 1;
+  (void)sqlite3_file_control(handle(), "main", SQLITE_FCNTL_PERSIST_WAL, &yes);
+}
+
 Rows::~Rows() {
   sqlite3_reset(statement_);
   sqlite3_clear_bindings(statement_);

@@ -43,6 +43,8 @@ class Database {
   void checkpoint();
   // The pages of the write-ahead log after the last commit.
   [[nodiscard]] int log_pages() const noexcept { return *log_pages_; }
+  // Makes closing the database leave an empty write-ahead log behind, so that opening it makes no file.
+  void stay_with_log() noexcept;
   // Makes closing the database leave the write-ahead log as it is.
   void keep_log() noexcept;
 

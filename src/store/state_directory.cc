@@ -69,9 +69,9 @@ void make_directory(const std::string& path) {
 }
 
 std::string checked(const std::string& path) {
-  if (!path.starts_with('/')) throw ConfigError{fmt::format("\"{}\" (backlog.directory) is not absolute", path)};
+  refuse_place(path);
   make_directory(path);
-  refuse_network_file_system(path);
+  refuse_place(path);
   return path;
 }
 
@@ -101,6 +101,11 @@ std::string default_directory() {
   std::string directory = directory_of_environment();
   if (!directory.empty()) return directory;
   throw ConfigError{"set backlog.directory: none of $STATE_DIRECTORY, $XDG_STATE_HOME and $HOME says where to keep it"};
+}
+
+void refuse_place(const std::string& path) {
+  if (!path.starts_with('/')) throw ConfigError{fmt::format("\"{}\" (backlog.directory) is not absolute", path)};
+  if (exists(path)) refuse_network_file_system(path);
 }
 
 StateDirectory::StateDirectory(const std::string& path)

@@ -13,6 +13,9 @@ namespace qatime::backlog {
 // Throws ConfigError if the environment names none of these.
 [[nodiscard]] std::string default_directory();
 
+// Throws ConfigError if `path` is not absolute or on a network file system, and StoreError if it cannot be looked at.
+void refuse_place(const std::string& path);
+
 // A directory that is ours alone during the lifetime of this object.
 class StateDirectory {
  public:

@@ -21,7 +21,10 @@ constexpr const char* kSuffixes[] = {"", "-wal", "-journal"};  // of the files t
 // SQLite gives its other files the permissions of this one.
 std::string private_file(const std::string& file) {
   const FileDescriptor descriptor{file, O_RDWR | O_CREAT};
-  (void)::fchmod(descriptor.number(), 0600);
+  struct stat status{};
+  if (::fstat(descriptor.number(), &status) == 0 && (status.st_mode & 0777) != 0600) {
+    (void)::fchmod(descriptor.number(), 0600);
+  }
   return file;
 }
 
@@ -71,6 +74,8 @@ class Filling {
 
 Store::Store(const std::string& directory)
     : directory_path_{directory}, path_{directory + "/backlog.db"}, directory_{directory} {
+  const std::string whole = path_ + ".whole";
+  LogFile::refuse_others(exists(whole) ? whole : path_);
   finish_replacement();
   open();
   is_open_ = true;
@@ -96,6 +101,7 @@ void Store::commit(std::span<const Batch* const> batches, std::span<const std::u
   if (!in_place()) move_back();
   despite_damage([&] {
     sqlite::Transaction transaction{file().database()};
+    file().mark();
     for (const Batch* const batch : batches) file().insert(*batch);
     for (const std::uint64_t sequence : unneeded) file().erase(sequence);
     file().shrink();
@@ -202,6 +208,7 @@ std::string Store::replace(const std::function<void(LogFile&)>& fill) {
     fill(file);
     file.database().checkpoint();
   }
+  (void)::unlink((fresh + "-wal").c_str());
   sync_to_disk(fresh);
   rename_file(fresh, path_ + ".whole");
   sync_to_disk(directory_path_);
@@ -210,10 +217,10 @@ std::string Store::replace(const std::function<void(LogFile&)>& fill) {
 
 std::string Store::finish_replacement() {
   const std::string whole = path_ + ".whole";
-  if (!identity(whole)) return {};
+  if (!exists(whole)) return {};
   const std::string kept = unused_name();
   for (const char* suffix : kSuffixes) {
-    if (identity(path_ + suffix)) rename_file(path_ + suffix, kept + suffix);
+    if (exists(path_ + suffix)) rename_file(path_ + suffix, kept + suffix);
   }
   rename_file(whole, path_);
   sync_to_disk(directory_path_);

@@ -11,8 +11,8 @@ struct Verification {
   std::string text;   // one line that describes the backlog; empty without one
 };
 
-// Reads the whole backlog in `directory`, if there is one and no daemon uses it. Writes nothing. Throws StoreError if
-// a file may not be read.
+// Reads the whole backlog in `directory`, if there is one and no daemon uses it. Writes nothing. Throws
+// ConfigError where Store does, and StoreError if something cannot be read.
 [[nodiscard]] Verification verify(const std::string& directory);
 
 }  // namespace qatime::backlog

@@ -2,14 +2,21 @@
 #include "store/store.h"
 
 #include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include <fmt/core.h>
 #include <stdlib.h>
 
 #include "catch.h"
 #include "config/config.h"
 #include "store/batches.h"
+#include "store/verify.h"
 
 namespace qatime::backlog::store_test {
 
@@ -190,6 +197,103 @@ TEST_CASE("WhatTheDiskRefusesAtTheStartIsAStoreErrorWithTheFilesName") {
   const TemporaryDirectory directory;
   std::filesystem::create_directory(directory.path() + "/backlog.db");
   CHECK_THROWS_WITH(Store{directory.path()}, Catch::StartsWith(directory.path() + "/backlog.db: "));
+}
+
+namespace {
+
+std::string content(const std::string& file) {
+  std::ifstream stream{file, std::ios::binary};
+  return {std::istreambuf_iterator<char>{stream}, {}};
+}
+
+// The names, modes and contents of the files in a directory.
+std::map<std::string, std::pair<unsigned, std::string>> files(const std::string& directory) {
+  std::map<std::string, std::pair<unsigned, std::string>> found;
+  for (const auto& entry : std::filesystem::directory_iterator{directory}) {
+    found[entry.path()] = {mode(entry.path()), content(entry.path())};
+  }
+  return found;
+}
+
+// Copies a store that is open, as a crash would leave it.
+void copy_open(const std::string& from, const std::string& to) {
+  std::filesystem::copy(from, to);
+  std::filesystem::remove(to + "/lock");
+  std::ofstream{to + "/lock"} << fmt::format("{}\n", ::getpid());
+  std::filesystem::permissions(to + "/lock", std::filesystem::perms{0600});
+}
+
+}  // namespace
+
+TEST_CASE("OpeningAFileThatIsThereWritesNothing") {
+  const TemporaryDirectory directory;
+  const std::string state = directory.path() + "/state";
+  const std::string crashed = directory.path() + "/crashed";
+  std::optional<Store> store{state};
+  commit(*store, batch(1));
+  copy_open(state, crashed);
+  store.reset();
+  for (const std::string& one : {state, crashed}) {
+    CAPTURE(one);
+    const auto before = files(one);
+    store.emplace(one);
+    CHECK(sequences(*store) == std::vector<std::uint64_t>{1});
+    CHECK(same(store->read(1).value(), batch(1)));
+    CHECK(files(one) == before);
+  }
+}
+
+TEST_CASE("WhatIsRefusedIsLeftAsItIs") {
+  const TemporaryDirectory directory;
+  const std::string state = directory.path() + "/state";
+  const std::string crashed = directory.path() + "/crashed";
+  const char* whose = GENERATE("PRAGMA user_version = 2", "PRAGMA user_version = 0x7fffffff",
+                               "PRAGMA application_id = 7", "PRAGMA application_id = 0; PRAGMA user_version = 7");
+  CAPTURE(whose);
+  {
+    Store store{state};
+    commit(store, batch(1));
+  }
+  {
+    sqlite::Database database{state + "/backlog.db"};
+    database.run("PRAGMA locking_mode = EXCLUSIVE");
+    database.run(whose);
+    CHECK(std::filesystem::file_size(state + "/backlog.db-wal") > 0);
+    copy_open(state, crashed);  // only the write-ahead log says whose it is
+  }
+  std::filesystem::permissions(crashed + "/backlog.db", std::filesystem::perms{0644});
+  for (const std::string& one : {state, crashed}) {
+    CAPTURE(one);
+    const auto before = files(one);
+    CHECK_THAT(refusal(one), Catch::StartsWith(one + "/backlog.db is "));
+    CHECK_THROWS_AS(verify(one), ConfigError);
+    CHECK(files(one) == before);
+  }
+  // Even where an interrupted replacement is to be finished.
+  std::filesystem::rename(state + "/backlog.db", state + "/backlog.db.whole");
+  std::filesystem::copy(crashed + "/backlog.db", state + "/backlog.db");
+  const auto before = files(state);
+  CHECK_THAT(refusal(state), Catch::StartsWith(state + "/backlog.db.whole is "));
+  CHECK(files(state) == before);
+}
+
+TEST_CASE("AFileWithoutAVersionIsReadAndGetsOneWithTheFirstCommit") {
+  const TemporaryDirectory directory;
+  const std::string file = directory.path() + "/backlog.db";
+  {
+    Store store{directory.path()};
+    commit(store, batch(1));
+  }
+  edit(file, "PRAGMA user_version = 0; PRAGMA application_id = 0");
+  {
+    Store store{directory.path()};
+    CHECK(same(store.read(1).value(), batch(1)));
+    commit(store, batch(2));
+  }
+  sqlite::Database database{file};
+  CHECK(database.number("PRAGMA user_version") == 1);
+  CHECK(database.number("PRAGMA application_id") == 0x71617469);
+  CHECK(database.number("SELECT count(*) FROM batch") == 2);
 }
 
 }  // namespace qatime::backlog::store_test

@@ -7,6 +7,7 @@ import pathlib
 import random
 import re
 import signal
+import sqlite3
 import threading
 import time
 import unittest
@@ -60,6 +61,32 @@ class Backlog(KeptCase):
                 status, output, error = qatime.run("run", "-c", qatime.configuration)
                 self.assertEqual((status, len(error.splitlines())), (2, 1), error)
                 self.assertRegex(error, rf"(?i)backlog\.directory.*{reason}|{reason}.*backlog\.directory")
+
+    def expect_refused(self, qatime, reason):
+        for command in ("run", "check"):
+            status, output, error = qatime.run(command, "-c", qatime.configuration)
+            self.assertEqual((status, output, len(error.splitlines())), (2, "", 1), error)
+            self.assertRegex(error, reason)
+
+    def test_a_backlog_of_a_newer_version_is_left_as_it_is(self):
+        daemon = self.daemon(away=True)
+        send_tcp(daemon.port, [record(f"{NOWHERE}/x", now())])
+        daemon.stop()
+        with contextlib.closing(sqlite3.connect(self.state / "backlog.db")) as database:
+            database.execute("PRAGMA user_version = 2")
+        before = {path: path.read_bytes() for path in self.state.glob("backlog.db*")}
+        self.expect_refused(daemon, r"backlog\.db is a backlog of format 2, and this qatime knows format 1: start the version")
+        self.assertEqual({path: path.read_bytes() for path in self.state.glob("backlog.db*")}, before)
+
+    def test_check_says_why_a_backlog_cannot_be_read(self):
+        for place, reason in ((self.state / "file" / "state", "Not a directory"), (self.state / "state", "Is a directory")):
+            with self.subTest(reason):
+                (self.state / "file").touch()
+                (self.state / "state" / "backlog.db").mkdir(parents=True, exist_ok=True)
+                qatime = self.qatime(backlog__directory=str(place))
+                status, _, error = qatime.run("check", "-c", qatime.configuration)
+                self.assertEqual((status, len(error.splitlines())), (1, 1), error)
+                self.assertRegex(error, f"{place}.*{reason}")
 
     def test_a_dry_run_keeps_nothing(self):
         daemon = self.qatime().start("--dry-run")
