@@ -171,23 +171,19 @@ class Daemon {
     }
     if (config.backlog.directory.empty()) config.backlog.directory = backlog::default_directory();
     directory_ = config.backlog.directory;
-    try {
-      if (config.backlog.kind == BacklogConfig::Kind::redis) {
-        auto shared = backlog::redis::open(config, exports_, clock_, metrics_);
-        shared->share_addresses([this] { return self_.known(now()); },
-                                [this](std::span<const OwnAddress> all) { self_.add_former(all, now()); });
-        backlog::Backlog& made = *shared;
-        durability_ = std::move(shared);
-        return made;
-      }
-      local_ = std::make_unique<backlog::Local>(config.backlog, exports_, clock_, metrics_, backlog::HistoryLimits{},
-                                                backlog::Local::Log::kept);
-      durability_ = std::make_unique<backlog::StoreThread>(config.backlog, std::make_unique<backlog::Store>(directory_),
-                                                           *local_, metrics_);
-      return *local_;
-    } catch (const backlog::StoreError& error) {
-      throw config.error("backlog.directory", fmt::format("cannot be used: {}", error.what()));
+    if (config.backlog.kind == BacklogConfig::Kind::redis) {
+      auto shared = backlog::redis::open(config, exports_, clock_, metrics_);
+      shared->share_addresses([this] { return self_.known(now()); },
+                              [this](std::span<const OwnAddress> all) { self_.add_former(all, now()); });
+      backlog::Backlog& made = *shared;
+      durability_ = std::move(shared);
+      return made;
     }
+    local_ = std::make_unique<backlog::Local>(config.backlog, exports_, clock_, metrics_, backlog::HistoryLimits{},
+                                              backlog::Local::Log::kept);
+    durability_ = std::make_unique<backlog::StoreThread>(config.backlog, std::make_unique<backlog::Store>(directory_),
+                                                         *local_, metrics_);
+    return *local_;
   }
 
   void know_ourselves() {

@@ -80,12 +80,12 @@ class Local final : public Backlog {
   // Sets the longest wait of one add() for the disk, a second by default. For tests. Before the first add().
   void set_patience(std::chrono::milliseconds patience) { patience_ = patience; }
 
-  // Adds a row that the log had at the start; its accesses are on disk alone. Rows come in their order, before any
-  // other call.
+  // Adds a row that the log had before; its accesses are on disk alone. Rows come in their order, before any pass.
   void load_existing(std::uint64_t sequence, Time written, std::uint32_t accesses, std::uint32_t changes,
                      std::size_t bytes);
 
-  // Remembers a move or removal of an earlier process that is younger than the retention.
+  // Remembers a move or removal of an earlier process that is younger than the retention. It is a late change for what
+  // came before the log could be read.
   void remember(const Event& change);
 
   // Rows on their way into the log, in their order.

@@ -48,6 +48,10 @@ void Local::load_existing(std::uint64_t sequence, Time written, std::uint32_t ac
 void Local::remember(const Event& change) {
   const MutexLock lock{mutex_};
   index_.advance(clock_.now());
+  if (index_.table().pending() > 0) {
+    index_.take_in(change);
+    return publish();
+  }
   if (const auto* const move = std::get_if<Move>(&change)) index_.remember(*move);
   if (const auto* const removal = std::get_if<Removal>(&change)) index_.remember(*removal);
 }

@@ -34,8 +34,7 @@ StoreThread::StoreThread(const BacklogConfig& config, std::unique_ptr<Store> sto
     has_much_ = true;
     changed_.notify_all();
   });
-  load_existing();
-  began_ = std::chrono::steady_clock::now();
+  (void)try_to_load();
 }
 
 StoreThread::~StoreThread() {
@@ -67,14 +66,37 @@ bool StoreThread::stop(std::chrono::milliseconds limit) {
   return shutdown_.outcome().value_or(false);
 }
 
-// Changes of the last minute concern what comes from now on, too.
+// Tries until the log is there. Returns false when it was not before the end.
+bool StoreThread::load() {
+  while (!is_loaded_ && !try_to_load()) {
+    if (!may_try_again()) return false;
+  }
+  return true;
+}
+
+bool StoreThread::try_to_load() {
+  try {
+    load_existing();
+  } catch (const StoreError& error) {
+    refused(writing_, error);
+    return false;
+  }
+  is_loaded_ = true;
+  began_ = std::chrono::steady_clock::now();
+  taken(writing_);
+  return true;
+}
+
+// Goes on where the disk refused. Changes of the last minute concern what comes from now on, too.
 void StoreThread::load_existing() {
   const Time since = now() - local_.limits().retention;
   for (const Store::StoredRow& row : store_->rows()) {
+    if (row.sequence <= loaded_) continue;
+    const bool is_young = row.changes > 0 && row.written >= since;
+    const auto changes = is_young ? store_->read_changes(row.sequence) : std::nullopt;
     local_.load_existing(row.sequence, row.written, row.accesses, row.changes, row.bytes);
+    loaded_ = row.sequence;
     existing_ += row.accesses;
-    if (row.changes == 0 || row.written < since) continue;
-    const auto changes = store_->read_changes(row.sequence);
     if (changes) decode_changes(*changes, [&](const Event& change) { local_.remember(change); });
   }
   if (existing_ > 0) {
@@ -83,6 +105,7 @@ void StoreThread::load_existing() {
 }
 
 bool StoreThread::turn() {
+  if (!load()) return false;
   while (bring_back()) continue;
   return pass();
 }
@@ -92,7 +115,7 @@ void StoreThread::run() {
   bool is_complete = false;
   for (bool is_stopping = false; !is_stopping;) {
     is_stopping = wait_for_work();
-    is_complete = is_stopping ? pass() : turn();
+    is_complete = is_stopping ? load() && pass() : turn();
     also_();
   }
   is_complete = is_complete && pass();  // what that left without need is deleted

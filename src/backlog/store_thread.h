@@ -33,6 +33,7 @@ namespace qatime::backlog {
 // At the start all accesses of the log are on disk alone.
 //
 // Failure: while the disk refuses a commit, the thread tries again, no row is deleted, and new accesses wait in memory.
+// While the log cannot be opened it is the same: what is in it comes when it can.
 class StoreThread final : public Durability {
  public:
   // `local` is made for a log and has had no call yet.
@@ -58,6 +59,8 @@ class StoreThread final : public Durability {
  private:
   using Instant = std::chrono::steady_clock::time_point;
 
+  bool load();
+  bool try_to_load();
   void load_existing();
   void run();
   bool wait_for_work() QATIME_EXCLUDES(mutex_);
@@ -94,6 +97,8 @@ class StoreThread final : public Durability {
   Direction reading_{"read", "what is away waits"};
   bool is_full_ = false;
   log::Throttle full_;
+  bool is_loaded_ = false;
+  std::uint64_t loaded_ = 0;  // the last sequence that is
   std::size_t existing_ = 0;  // accesses of the start, reported once they are back
   Instant began_{};
 

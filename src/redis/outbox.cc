@@ -88,7 +88,7 @@ Outbox::Outbox(const BacklogConfig& config, unsigned shards, std::unique_ptr<Sto
       metrics_{registry},
       alerts_{registry.alerts()},
       encoder_{std::make_unique<AccessEncoder>(accesses_)} {
-  load_existing();
+  (void)try_to_load();
 }
 
 Outbox::~Outbox() {
@@ -97,10 +97,23 @@ Outbox::~Outbox() {
   thread_.join();
 }
 
+bool Outbox::try_to_load() {
+  try {
+    load_existing();
+  } catch (const StoreError& error) {
+    refused(error);
+    return false;
+  }
+  is_loaded_ = true;
+  set_trouble(OutboxTrouble::none);
+  return true;
+}
+
 void Outbox::load_existing() {
+  const auto rows = store_->rows();
   const MutexLock lock{mutex_};
   std::int64_t count = 0;
-  for (const Store::StoredRow& row : store_->rows()) {
+  for (const Store::StoredRow& row : rows) {
     rows_.emplace(row.sequence, OutboxRow{row.accesses, row.bytes, row.written, OutboxState::waiting, {}, nullptr});
     not_loaded_.insert(row.sequence);
     row_bytes_ += row.bytes;
@@ -183,6 +196,9 @@ std::optional<bool> Outbox::outcome() {
 
 // Commits everything that has come, unless the disk is full. Returns whether it could.
 bool Outbox::pass() {
+  while (!is_loaded_ && !try_to_load()) {
+    if (!may_try_again()) return false;
+  }
   const auto batches = cut();
   do {
     if (commit(batches)) {
@@ -261,8 +277,7 @@ bool Outbox::commit(const std::vector<std::shared_ptr<Batch>>& batches) {
       metrics_.commit_seconds.observe(std::chrono::steady_clock::now() - begin);
     }
   } catch (const StoreError& error) {
-    set_trouble(OutboxTrouble::failed);
-    kLog.error(refused_, "the backlog cannot be written, what comes waits in memory: {}", error.what());
+    refused(error);
     return false;
   }
   bool is_full = false;
@@ -346,6 +361,11 @@ void Outbox::lose(std::uint64_t sequence) {
     rows_.erase(sequence);
   }
   counters_.add({.lost = accesses, .incoming = -accesses});
+}
+
+void Outbox::refused(const StoreError& error) {
+  set_trouble(OutboxTrouble::failed);
+  kLog.error(refused_, "the backlog cannot be written, what comes waits in memory: {}", error.what());
 }
 
 void Outbox::set_trouble(OutboxTrouble trouble) {

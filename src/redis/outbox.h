@@ -45,7 +45,8 @@ class Outbox {
   // A batch may be needed for so long after it was acknowledged: a failover of Redis loses what came last.
   static constexpr std::chrono::seconds kKept{60};
 
-  // Reads what the store has. `config.directory` is that of the store; `counters` and `registry` outlive it.
+  // Reads what the store has, once it can be opened. `config.directory` is that of the store; `counters` and `registry`
+  // outlive it.
   Outbox(const BacklogConfig& config, unsigned shards, std::unique_ptr<Store> store, SharedCounters& counters,
          metrics::Registry& registry);
   Outbox(const Outbox&) = delete;
@@ -95,7 +96,8 @@ class Outbox {
   // Why nothing can be written, if so.
   enum class OutboxTrouble : std::uint8_t { none, full, failed };
 
-  void load_existing();
+  bool try_to_load() QATIME_EXCLUDES(mutex_);
+  void load_existing() QATIME_EXCLUDES(mutex_);
   void run();
   bool wait_for_work() QATIME_EXCLUDES(mutex_);
   bool pass();
@@ -104,6 +106,7 @@ class Outbox {
   void load() QATIME_EXCLUDES(mutex_);
   void lose(std::uint64_t sequence) QATIME_EXCLUDES(mutex_);
   void set_trouble(OutboxTrouble trouble) QATIME_EXCLUDES(mutex_);
+  void refused(const StoreError& error) QATIME_EXCLUDES(mutex_);
   void acknowledge(OutboxRow& row) QATIME_REQUIRES(mutex_);
   void publish() QATIME_EXCLUDES(mutex_);
   [[nodiscard]] bool may_try_again() QATIME_EXCLUDES(mutex_);
@@ -119,6 +122,7 @@ class Outbox {
   std::function<void()> also_ = [] {};
   log::Throttle refused_;
   log::Throttle full_;
+  bool is_loaded_ = false;
   std::uint64_t last_sequence_ = 0;
 
   mutable Mutex mutex_;

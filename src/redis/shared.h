@@ -30,8 +30,8 @@ class SharedBacklog : public Backlog, public Durability {
                                std::function<void(std::span<const OwnAddress>)> all) = 0;
 };
 
-// `config.backlog.directory` is set. All but `config` outlives it. Throws ConfigError and StoreError; Redis may be
-// away.
+// `config.backlog.directory` is set. All but `config` outlives it. Throws ConfigError; Redis may be away, and the disk
+// may refuse.
 [[nodiscard]] std::unique_ptr<SharedBacklog> open(const Config& config, const Exports& exports, const Clock& clock,
                                                   metrics::Registry& registry);
 

@@ -90,8 +90,9 @@ void take_lock(const FileDescriptor& lock, const std::string& path) {
   }
   // For the line above alone: a disk that is full keeps nobody from starting.
   const std::string number = fmt::format("{}\n", ::getpid());
-  if (::ftruncate(lock.number(), 0) == 0) {
-    [[maybe_unused]] const auto written = ::pwrite(lock.number(), number.data(), number.size(), 0);
+  const auto size = static_cast<ssize_t>(number.size());
+  if (::pwrite(lock.number(), number.data(), number.size(), 0) == size) {
+    [[maybe_unused]] const auto cut = ::ftruncate(lock.number(), size);
   }
 }
 

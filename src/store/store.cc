@@ -72,13 +72,11 @@ class Filling {
 
 }  // namespace
 
-Store::Store(const std::string& directory)
-    : directory_path_{directory}, path_{directory + "/backlog.db"}, directory_{directory} {
-  const std::string whole = path_ + ".whole";
-  LogFile::refuse_others(exists(whole) ? whole : path_);
-  finish_replacement();
-  open();
-  is_open_ = true;
+Store::Store(const std::string& directory) : directory_path_{directory}, path_{directory + "/backlog.db"} {
+  try {
+    open();
+  } catch (const StoreError&) {  // rows() tries again, and says why
+  }
 }
 
 // Once more if the file turns out to be damaged, with what can be read of it.
@@ -133,21 +131,31 @@ std::size_t Store::bytes() {
   return despite_damage([this] { return file().bytes(); });
 }
 
+// An administrator's decision is waited for, too, once the daemon runs.
 LogFile& Store::file() {
-  if (!file_) open();
+  try {
+    if (!file_) open();
+  } catch (const ConfigError& error) {
+    throw StoreError{error.what()};
+  }
   return *file_;
 }
 
 void Store::open() {
+  if (!directory_ || !directory_->in_place()) directory_ = StateDirectory{directory_path_};
+  const std::string whole = path_ + ".whole";
+  LogFile::refuse_others(exists(whole) ? whole : path_);
+  finish_replacement();
   if (lost_to_its_log(path_)) rescue(fmt::format("{} is empty and {}-wal is not", path_, path_));
-  if (file_) return;
   try {
     file_ = std::make_unique<LogFile>(private_file(path_));
   } catch (const sqlite::Error& error) {
     if (!error.damaged()) throw;
-    return rescue(error.what());
+    rescue(error.what());
+    return open();
   }
   identities_ = {identity(path_), identity(path_ + "-wal")};
+  was_open_ = true;
 }
 
 // Leaves all of its files as they are.
@@ -164,7 +172,7 @@ bool Store::in_place() const noexcept {
 // Nobody else can reach the open file any more.
 void Store::move_back() {
   try {
-    if (!directory_.in_place()) directory_ = StateDirectory{directory_path_};
+    if (!directory_->in_place()) directory_ = StateDirectory{directory_path_};
   } catch (const ConfigError& error) {
     throw StoreError{error.what()};
   }
@@ -183,21 +191,20 @@ void Store::move_back() {
                log::field("batches", count));
 }
 
-// Makes a new file of what can be read of the damaged one. SQLite calls it damage, too, if the disk refuses to be read:
-// that may pass, but nobody should have to wait for it at the start.
+// Makes a new file of what can be read of the damaged one, and opens nothing. SQLite calls it damage, too, if the disk
+// refuses to be read: that may pass, but a sector that is lost for good must not keep the daemon without a log.
 void Store::rescue(const std::string& why) {
   close();
   Salvaged found;
   const std::string kept = replace([&](LogFile& fresh) {
     Filling filling{fresh};
     found = salvage(
-        path_, [&](const Batch& batch) { filling.add(batch); }, is_open_ ? Unreadable::refuse : Unreadable::skip);
+        path_, [&](const Batch& batch) { filling.add(batch); }, was_open_ ? Unreadable::refuse : Unreadable::skip);
     filling.finish();
   });
   kLog.error("{}: kept {} batches with {} accesses, lost {} or more; the damaged file is {}", why,
              log::field("batches", found.batches), log::field("accesses", found.accesses),
              log::field("lost", found.damaged), log::field("file", kept));
-  open();
 }
 
 std::string Store::replace(const std::function<void(LogFile&)>& fill) {

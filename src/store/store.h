@@ -24,6 +24,7 @@ namespace qatime::backlog {
 //
 // Guarantee: commit() is all or nothing, and survives a loss of power.
 // Failure: if the disk refuses, a call throws StoreError. Nothing has changed, and the same call might succeed later.
+// That includes opening: a store that could not be opened is opened by the first call that can.
 // Damage: a damaged file or row is kept as DIRECTORY/backlog.db.corrupt-TIME, and a log line says so. The readable
 // batches remain, and deleted ones might come back in rows().
 // Replacement: if the file or directory was deleted or replaced, commit() makes it again with all readable batches.
@@ -32,14 +33,15 @@ class Store {
  public:
   using StoredRow = LogFile::StoredRow;
 
-  // Opens DIRECTORY/backlog.db. Makes it and the directory if they are missing (see StateDirectory). Throws ConfigError
-  // if an administrator has to decide, else StoreError.
+  // Opens DIRECTORY/backlog.db, if the disk takes it. Makes it and the directory if they are missing (see
+  // StateDirectory). Throws ConfigError if an administrator has to decide.
   explicit Store(const std::string& directory);
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
   ~Store() = default;
 
-  // Returns the rows in order of sequence, without reading the blobs.
+  // Returns the rows in order of sequence, without reading the blobs. The first call, because what is committed has
+  // later sequences.
   [[nodiscard]] std::vector<StoredRow> rows();
 
   // Adds `batches` and deletes the rows `unneeded`, some of which may be gone. After a StoreError, other batches with
@@ -78,9 +80,9 @@ class Store {
 
   std::string directory_path_;
   std::string path_;
-  StateDirectory directory_;
-  bool is_open_ = false;           // once the constructor has ended
-  std::unique_ptr<LogFile> file_;  // none after some errors
+  std::optional<StateDirectory> directory_;  // once it is there
+  bool was_open_ = false;
+  std::unique_ptr<LogFile> file_;  // none at first, and after some errors
   Identities identities_;
   std::string damaged_rows_;  // the file for them, once there is one
   log::Throttle untidy_;

@@ -21,7 +21,9 @@
 #include "backlog/local.h"
 #include "catch.h"
 #include "manual_clock.h"
+#include "store/batches.h"
 #include "store/codec.h"
+#include "store/faulty_disk.h"
 #include "store/store.h"
 #include "temporary_directory.h"
 
@@ -522,6 +524,119 @@ TEST_CASE("a store thread commits by itself and ends when all is written") {
   }
   Life life{directory.path()};
   CHECK(life.drain().size() == 1000);
+}
+
+namespace {
+
+// A directory in which nothing can be opened, and what it takes to change that.
+class Blocked {
+ public:
+  explicit Blocked(const std::string& directory) : file_{directory + "/backlog.db"} {
+    if (std::filesystem::exists(file_)) std::filesystem::rename(file_, file_ + "-away");
+    std::filesystem::create_directory(file_);
+  }
+  void end() {
+    std::filesystem::remove(file_);
+    if (std::filesystem::exists(file_ + "-away")) std::filesystem::rename(file_ + "-away", file_);
+  }
+
+ private:
+  std::string file_;
+};
+
+}  // namespace
+
+TEST_CASE("without a log at the start what comes waits in memory, and what was in the log comes when it is there") {
+  const TemporaryDirectory directory;
+  const int today = seconds(now());
+  {
+    Life life{directory.path()};
+    life.access("/a/old", today);
+    life.access("/b/both", today);
+    REQUIRE(life.store_thread.turn());
+    life.move("/c/before", "/c/after", today + 10);
+    REQUIRE(life.store_thread.turn());
+  }
+  Blocked blocked{directory.path()};
+  {
+    Life life{directory.path()};
+    CHECK(life.sum("qatime_degraded") == 1);
+    REQUIRE(life.registry.alerts().active().size() == 1);
+    CHECK(life.registry.alerts().active()[0].effect == Alerts::Effect::unready);
+    CHECK_THAT(life.registry.alerts().active()[0].text,
+               Catch::Contains("cannot be written") && Catch::Contains("backlog.db"));
+    life.access("/a/new", today + 1);
+    life.access("/b/both", today + 20);
+    life.access("/c/before", today + 5);  // before a change that cannot be read yet
+    life.move("/a/old", "/a/older", today + 2);
+    CHECK(life.local.pending() == 3);
+    CHECK(life.adds_up());
+    blocked.end();
+    REQUIRE(life.store_thread.turn());
+    CHECK(life.sum("qatime_degraded") == 0);
+    CHECK(life.registry.alerts().active().empty());
+    CHECK(life.local.pending() == 4);
+    CHECK(life.adds_up());
+  }
+  Life life{directory.path()};
+  CHECK(life.drain() ==
+        std::map<std::string, int>{
+            {"/a/older", today}, {"/a/new", today + 1}, {"/b/both", today + 20}, {"/c/after", today + 5}});
+}
+
+TEST_CASE("whichever call the disk refuses at the start, each row is taken up once") {
+  const TemporaryDirectory directory{fast_place()};
+  const int today = seconds(now());
+  std::map<std::string, int> expected;
+  {
+    Life life{directory.path()};
+    for (int i = 0; i < 3; ++i) {
+      life.access('/' + name(i), today);
+      REQUIRE(life.store_thread.turn());
+      life.move('/' + name(i), "/moved/" + name(i), today + 1);
+      // More than a page, which is not read together with the rows.
+      for (int j = 0; j < 1000; ++j) life.move("/x/" + name(1000 * i + j), "/y/" + name(1000 * i + j), today);
+      REQUIRE(life.store_thread.turn());
+      expected["/moved/" + name(i)] = today;
+    }
+  }
+  FaultyDisk disk;
+  bool failed = true;
+  for (std::size_t calls = 0; failed; ++calls) {
+    CAPTURE(calls);
+    const TemporaryDirectory copy{fast_place()};
+    std::filesystem::copy(directory.path(), copy.path());
+    disk.fail_after(calls, 2);  // at the start there are two attempts
+    Life life{copy.path()};
+    failed = disk.failed();
+    CHECK(life.local.on_disk() <= expected.size());
+    disk.fail_after(SIZE_MAX, 0);
+    REQUIRE(life.store_thread.turn());
+    REQUIRE(life.sum("qatime_recovered_total") == static_cast<std::int64_t>(expected.size()));
+    CHECK(life.drain() == expected);
+    CHECK(life.sum("qatime_degraded") == 0);
+    CHECK(life.adds_up());
+  }
+}
+
+TEST_CASE("a thread that never had a log ends, and says that nothing was kept") {
+  const TemporaryDirectory directory;
+  {
+    Life life{directory.path()};
+    life.access("/a/old", 1);
+    REQUIRE(life.store_thread.turn());
+  }
+  Blocked blocked{directory.path()};
+  {
+    Life life{directory.path()};
+    life.store_thread.start();
+    life.access("/a/new", 1);
+    CHECK_FALSE(life.store_thread.stop(10ms));
+    CHECK(life.local.pending() == 1);
+  }
+  blocked.end();
+  Life life{directory.path()};
+  CHECK(life.drain() == std::map<std::string, int>{{"/a/old", 1}});
 }
 
 namespace {

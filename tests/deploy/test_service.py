@@ -299,3 +299,19 @@ class UnderSystemd(Case):
         lab.wait_until(lambda: systemd.show("ActiveState") == "failed", "it to fail")
         self.assertEqual(systemd.outcome(), ("exit-code", "2", "0"))
         self.assertIn("nfs.prot", systemd.log.read_text())
+
+    def test_a_full_disk_at_the_start_is_no_end(self):
+        made = Systemd(self.scratch, self.qatime())
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k,mode=755", "tmpfs", made.state], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", made.state], check=True)
+        ballast = made.state / "ballast"
+        with self.assertRaises(OSError), open(ballast, "wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        self.addCleanup(made.stop)
+        made.start()
+        self.assertEqual(made.show("ActiveState"), "active")
+        self.assertIn("the backlog cannot be written, what comes waits in memory: /var/lib/qatime", made.log.read_text())
+        pathlib.Path(f"/proc/{made.pid()}/root/var/lib/ballast").unlink()
+        lab.wait_until(lambda: "the backlog is written again" in made.log.read_text(), "it to have its disk")
+        self.assertEqual(made.outcome(), ("success", "0", "0"))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "redis/outbox.h"
 
+#include <filesystem>
 #include <functional>
 #include <set>
 #include <thread>
@@ -140,6 +141,28 @@ TEST_CASE("What was not acknowledged goes out again after a restart, and what wa
   CHECK(f.collect(2, true) == Found{"/a 5", "/b 6"});
   CHECK(f.outbox.is_empty());
   f.stop();
+}
+
+TEST_CASE("Without a log at the start what comes waits, and goes out with what was in the log") {
+  const TemporaryDirectory directory;
+  const std::string file = directory.path() + "/backlog.db";
+  {
+    Fixture life{directory.path()};
+    const Event old = Access{"/a/old", at(1)};
+    life.outbox.add({&old, 1});
+    life.stop();
+  }
+  std::filesystem::rename(file, file + "-away");
+  std::filesystem::create_directory(file);
+  Fixture life{directory.path()};
+  CHECK(life.registry.sum("qatime_degraded") == 1);
+  const Event event = Access{"/a/new", at(2)};
+  life.outbox.add({&event, 1});
+  std::filesystem::remove(file);
+  std::filesystem::rename(file + "-away", file);
+  CHECK(life.collect(2, true) == Found{"/a/old 1", "/a/new 2"});
+  CHECK(life.registry.sum("qatime_degraded") == 0);
+  life.stop();
 }
 
 TEST_CASE("What another server may lack goes out again") {

@@ -193,10 +193,42 @@ TEST_CASE("WhileTheDirectoryCannotBeMadeAgainACommitFailsAndNothingIsLost") {
   CHECK(std::filesystem::exists(parent + "/state/backlog.db"));
 }
 
-TEST_CASE("WhatTheDiskRefusesAtTheStartIsAStoreErrorWithTheFilesName") {
+TEST_CASE("AStoreThatTheDiskRefusesAtTheStartIsOpenedByTheFirstCallThatCan") {
   const TemporaryDirectory directory;
-  std::filesystem::create_directory(directory.path() + "/backlog.db");
-  CHECK_THROWS_WITH(Store{directory.path()}, Catch::StartsWith(directory.path() + "/backlog.db: "));
+  const std::string state = directory.path() + "/parent/state";
+  const std::string file = state + "/backlog.db";
+  Store store{state};
+  CHECK_THROWS_WITH(store.rows(), Catch::StartsWith(state + ": No such file"));
+  std::filesystem::create_directories(file);
+  CHECK_THROWS_WITH(store.rows(), Catch::StartsWith(file + ": Is a directory"));
+  std::filesystem::remove(file);
+  CHECK(store.rows().empty());
+  commit(store, batch(1));
+  CHECK_THAT(refusal(state), Catch::Contains("in use"));
+}
+
+TEST_CASE("AStoreThatIsOpenedLaterHasTheLockOfTheDirectoryThatIsThereThen") {
+  const TemporaryDirectory directory;
+  const std::string state = directory.path() + "/state";
+  std::filesystem::create_directories(state + "/backlog.db");
+  Store store{state};
+  CHECK_THROWS_AS(store.rows(), StoreError);
+  std::filesystem::rename(state, state + "-away");  // or another file system is mounted there
+  std::filesystem::create_directory(state);
+  CHECK(store.rows().empty());
+  CHECK_THAT(refusal(state), Catch::Contains("in use"));
+}
+
+TEST_CASE("WhatAnAdministratorHasToDecideIsWaitedForOnceTheStoreIsThere") {
+  const TemporaryDirectory directory;
+  const std::string state = directory.path() + "/parent/state";
+  Store store{state};
+  std::filesystem::create_directories(state);
+  {
+    const StateDirectory other{state};
+    CHECK_THROWS_AS(store.rows(), StoreError);
+  }
+  CHECK(store.rows().empty());
 }
 
 namespace {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Preloaded into qatime: its disk is in trouble while the file that $DISK_TROUBLE names holds a word. "fails": nothing
 // can be written; "unreadable": nothing can be read but the first pages of a file (the schema, the map of pages and the
-// rows), which say what there is; "hangs": what is written is not synced until the word is gone.
+// rows), which say what there is; "blind": nothing can be read at all; "hangs": what is written is not synced until the
+// word is gone.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +27,8 @@ static char trouble(void) {
 }
 
 ssize_t pread64(int file, void* bytes, size_t size, off64_t offset) {
-  if (offset >= kFirstPages && trouble() == 'u') {
+  const char letter = trouble();
+  if (letter == 'b' || (letter == 'u' && offset >= kFirstPages)) {
     errno = EIO;
     return -1;
   }

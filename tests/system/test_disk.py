@@ -27,6 +27,9 @@ def may_mount():
     return lab.ROOT and subprocess.run(command, capture_output=True).returncode == 0
 
 
+needs_mount = unittest.skipUnless(may_mount(), "only root can mount a small file system")
+
+
 class Disk(KeptCase):
     seconds = 4
 
@@ -64,17 +67,30 @@ class Disk(KeptCase):
         for path, atime in zip(kept, self.files.atimes(kept)):
             self.assertTrue(self.server.kept(kept[path]) <= atime <= self.times[path], path)
 
-    @unittest.skipUnless(may_mount(), "only root can mount a small file system")
-    def test_a_full_disk_that_has_room_again(self):
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=4m,mode=700,uid={lab.NOBODY}", "tmpfs", self.state], check=True)
+    def mount(self, options):
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"mode=700,uid={lab.NOBODY},{options}", "tmpfs", self.state],
+                       check=True)
         self.addCleanup(subprocess.run, ["umount", "-l", self.state], check=True)
-        daemon = self.daemon(away=True)
-        self.access_all(daemon)
-        self.wait_until_kept(daemon)
+
+    def remount(self, options):
+        subprocess.run(["mount", "-o", f"remount,{options}", self.state], check=True)
+
+    def fill(self, left=0):
+        """Fills the disk but for so many bytes. Returns the file that does."""
         ballast = self.state / "ballast"
         with self.assertRaises(OSError), open(ballast, "wb", buffering=0) as file:
             while True:
                 file.write(bytes(4096))
+        os.truncate(ballast, ballast.stat().st_size - left)
+        return ballast
+
+    @needs_mount
+    def test_a_full_disk_that_has_room_again(self):
+        self.mount("size=4m")
+        daemon = self.daemon(away=True)
+        self.access_all(daemon)
+        self.wait_until_kept(daemon)
+        ballast = self.fill()
         self.access_until(daemon, REFUSED)
         self.assertRegex(daemon.log, rf"error backlog: {REFUSED}, .*backlog\.db.* full")
         until = time.monotonic() + FULL
@@ -86,6 +102,114 @@ class Disk(KeptCase):
         self.wait_until_kept(daemon)
         daemon.kill()
         self.expect_all_applied(self.times)
+
+    def expect_degraded_until(self, daemon, mend, reason):
+        """The daemon has started without its log, for this reason. What comes meanwhile is in the log afterwards."""
+        said = [line for line in daemon.log.splitlines() if REFUSED in line]
+        self.assertEqual(len(said), 1, daemon.log)
+        self.assertRegex(said[0], rf"error backlog: {REFUSED}, what comes waits in memory: {self.state}.*{reason}")
+        status, _, body = daemon.get("/readyz")
+        self.assertEqual((status, json.loads(body)["ready"]), (503, False))
+        self.assertRegex(json.loads(body)["reasons"][0], rf"^backlog: {REFUSED}, .*{reason}")
+        self.assertEqual(daemon.get("/healthz")[0], 200)
+        self.assertEqual(daemon.metrics()("degraded", "backlog"), 1)
+        self.access_all(daemon)
+        wait_until(lambda: daemon.metrics()("pending_entries") >= len(self.paths), "all to be accepted")
+        self.assertIsNone(daemon.process.poll(), daemon.log)
+        mend()
+        wait_until(lambda: "the backlog is written again" in daemon.log, "the daemon to go on")
+        wait_until(lambda: daemon.get("/readyz")[0] == 200, "it to be ready")
+        self.assertEqual(daemon.metrics()("degraded", "backlog"), 0)
+        self.wait_until_kept(daemon)
+        daemon.kill()
+
+    @needs_mount
+    def test_a_full_disk_at_the_start(self):
+        self.mount("size=1m")
+        ballast = self.fill()
+        manager = ServiceManager(self)
+        with mock.patch.dict(os.environ, NOTIFY_SOCKET=manager.name):
+            daemon = self.daemon(away=True)
+        manager.receive_until("READY=1")
+        self.expect_degraded_until(daemon, ballast.unlink, "full")
+        self.expect_all_applied(self.times)
+
+    @needs_mount
+    def test_a_full_disk_at_the_start_has_a_log(self):
+        self.mount("size=4m")
+        daemon = self.daemon(away=True)
+        self.access_all(daemon)
+        daemon.stop()
+        self.fill()
+        daemon = self.daemon()
+        self.assertNotIn(REFUSED, daemon.log)
+        self.expect_atimes(self.times)
+
+    def test_a_start_with_a_disk_that_fails(self):
+        self.trouble.write_text("fails")
+        daemon = self.troubled()
+        self.expect_degraded_until(daemon, lambda: self.trouble.write_text(""), "Input/output error")
+
+    def test_a_start_with_a_disk_that_cannot_be_read(self):
+        daemon = self.daemon(away=True)
+        self.access_all(daemon)
+        daemon.stop()
+        kept, self.paths = self.times, self.paths[:100]
+        self.trouble.write_text("blind")
+        daemon = self.troubled()
+        self.expect_degraded_until(daemon, lambda: self.trouble.write_text(""), "Input/output error")
+        self.assertEqual(list(self.state.glob("*.corrupt-*")), [])
+        self.expect_all_applied({**kept, **self.times})
+
+    def test_a_start_with_a_directory_that_cannot_be_used(self):
+        scratch = self.scratch.fresh("places", lab.NOBODY)
+
+        def parent_is_missing(place):
+            def mend():
+                place.parent.mkdir()
+                os.chown(place.parent, lab.NOBODY, lab.NOBODY)
+            return mend
+
+        def parent_is_locked(place):
+            place.parent.mkdir(mode=0o700)
+            return lambda: place.parent.chmod(0o777)
+
+        def is_a_file(place):
+            parent_is_missing(place)()
+            place.touch()
+            return place.unlink
+
+        def may_not_be_written(place):
+            place.mkdir(parents=True)
+            return lambda: os.chown(place, lab.NOBODY, lab.NOBODY)
+
+        def file_may_not_be_read(place):
+            may_not_be_written(place)()
+            (place / "backlog.db").touch(0o600)
+            return lambda: os.chown(place / "backlog.db", lab.NOBODY, lab.NOBODY)
+
+        cases = {parent_is_missing: "No such file", is_a_file: "Not a directory"}
+        if lab.ROOT:
+            cases |= dict.fromkeys((parent_is_locked, may_not_be_written, file_may_not_be_read), "Permission denied")
+        for block, reason in cases.items():
+            with self.subTest(block.__name__):
+                self.state = scratch / block.__name__ / "state"
+                mend = block(self.state)
+                self.expect_degraded_until(self.daemon(away=True), mend, reason)
+
+    @needs_mount
+    def test_a_start_with_a_file_system_that_takes_no_files(self):
+        for before, after, reason in (("ro", "rw", "Read-only"), ("nr_inodes=1", "nr_inodes=0", "No space left")):
+            with self.subTest(before):
+                self.mount(before)
+                self.expect_degraded_until(self.daemon(away=True), lambda: self.remount(after), reason)
+
+    @unittest.skipIf("QATIME_TEST_QUICK" in os.environ, "waits for 10 s")
+    def test_a_daemon_that_never_had_a_disk_ends_at_a_signal(self):
+        self.state = self.state / "no" / "where"
+        daemon = self.daemon(away=True)
+        daemon.process.send_signal(signal.SIGTERM)
+        self.assertEqual(daemon.process.wait(60), 0, daemon.log)
 
     def test_a_disk_that_fails_takes_nothing_back(self):
         daemon = self.troubled()
