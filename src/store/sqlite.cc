@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "store/sqlite.h"
 
+#include <cerrno>
 #include <system_error>
 
 #include <fmt/core.h>
@@ -25,7 +26,9 @@ bool blames_content(int code) {
 }  // namespace
 
 Error::Error(const std::string& file, int code, sqlite3* database)
-    : StoreError{describe_error(file, code, database)}, damaged_{blames_content(code)} {}
+    : StoreError{describe_error(file, code, database)},
+      damaged_{blames_content(code)},
+      full_{(code & 0xFF) == SQLITE_FULL || (database && sqlite3_system_errno(database) == EDQUOT)} {}
 
 void Database::Close::operator()(sqlite3* handle) const noexcept { sqlite3_close_v2(handle); }
 

@@ -22,9 +22,12 @@ class Error : public StoreError {
 
   // Whether the file's content is at fault, not the disk or the system.
   [[nodiscard]] bool damaged() const noexcept { return damaged_; }
+  // Whether there is no room, on the disk or by a quota.
+  [[nodiscard]] bool full() const noexcept { return full_; }
 
  private:
   bool damaged_;
+  bool full_;
 };
 
 // An open database. Its functions throw Error.

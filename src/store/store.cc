@@ -6,7 +6,15 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
+#include <limits>
+#include <map>
+#include <ranges>
+#include <system_error>
+#include <tuple>
 #include <utility>
+
+#include <sys/vfs.h>
 
 #include "config/config.h"
 #include "store/logger.h"
@@ -16,6 +24,8 @@ namespace qatime::backlog {
 namespace {
 
 constexpr std::size_t kFillBytes = 16 << 20;                   // that are committed at once while a file is filled
+constexpr std::size_t kRowBytes = 8 << 10;                     // of a row besides its blobs: half a page
+constexpr std::uint64_t kLeastRoom = 256 << 10;                // bytes of a file without rows, and more than its log
 constexpr const char* kSuffixes[] = {"", "-wal", "-journal"};  // of the files that belong to a database
 
 // SQLite gives its other files the permissions of this one.
@@ -41,6 +51,17 @@ void sync_to_disk(const std::string& path) {
 std::uint64_t size_of(const std::string& file) noexcept {
   struct stat status{};
   return ::stat(file.c_str(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
+}
+
+void remove_database(const std::string& file) {
+  for (const char* suffix : kSuffixes) (void)::unlink((file + suffix).c_str());
+}
+
+// Those that we may use.
+std::uint64_t free_bytes(const std::string& directory) {
+  struct statfs status{};
+  if (::statfs(directory.c_str(), &status) != 0) throw system_error(directory);
+  return std::uint64_t{status.f_bavail} * static_cast<std::uint64_t>(status.f_bsize);
 }
 
 // SQLite deletes the log of an empty file without a word.
@@ -69,6 +90,12 @@ class Filling {
   std::optional<sqlite::Transaction> transaction_;
   std::size_t bytes_ = 0;
 };
+
+// The time in the name of a file that is set aside, and how many came before it in that second.
+std::tuple<std::string, std::size_t, std::string> order_of_time(const std::string& name) {
+  const std::string time = name.substr(0, name.rfind('Z'));
+  return {time, name.size(), name};
+}
 
 }  // namespace
 
@@ -196,24 +223,68 @@ void Store::move_back() {
 void Store::rescue(const std::string& why) {
   close();
   Salvaged found;
-  const std::string kept = replace([&](LogFile& fresh) {
+  Salvaged left;
+  std::uint64_t room = free_bytes(directory_path_);
+  const auto fill = [&](LogFile& fresh) {
+    left = {};
     Filling filling{fresh};
-    found = salvage(
-        path_, [&](const Batch& batch) { filling.add(batch); }, was_open_ ? Unreadable::refuse : Unreadable::skip);
+    const std::uint64_t first = first_within(room);
+    const auto keep = [&](const Batch& batch) {
+      if (batch.sequence >= first) return filling.add(batch);
+      ++left.batches;
+      left.accesses += batch.accesses;
+    };
+    found = salvage(path_, keep, was_open_ ? Unreadable::refuse : Unreadable::skip);
     filling.finish();
+  };
+  std::string kept;
+  while (kept.empty()) {
+    try {
+      kept = replace(fill);
+    } catch (const sqlite::Error& error) {
+      if (!error.full() || room < kLeastRoom) throw;
+      room /= 2;
+    }
+  }
+  const std::string no_room =
+      left.batches == 0 ? ""
+                        : fmt::format(", had no room for {} more with {} accesses, which are in that file alone",
+                                      left.batches, left.accesses);
+  kLog.error("{}: kept {} batches with {} accesses, lost {} or more{}; the damaged file is {}", why,
+             log::field("batches", found.batches - left.batches),
+             log::field("accesses", found.accesses - left.accesses), log::field("lost", found.damaged), no_room,
+             log::field("file", kept));
+}
+
+// Returns the first sequence that goes into the new file, because all behind it have room there: an access must not
+// come back without the changes that it has to follow. The write-ahead log takes as much again, up to its limit.
+std::uint64_t Store::first_within(std::uint64_t room) const {
+  constexpr std::uint64_t kLogBytes = 3 * kFillBytes;
+  if (size_of(path_) + size_of(path_ + "-wal") + kLogBytes <= room) return 0;
+  std::map<std::uint64_t, std::size_t> sizes;
+  (void)salvage(path_, [&](const Batch& batch) {
+    sizes.emplace(batch.sequence, batch.changes.size() + batch.entries.size() + kRowBytes);
   });
-  kLog.error("{}: kept {} batches with {} accesses, lost {} or more; the damaged file is {}", why,
-             log::field("batches", found.batches), log::field("accesses", found.accesses),
-             log::field("lost", found.damaged), log::field("file", kept));
+  std::uint64_t first = std::numeric_limits<std::uint64_t>::max();
+  std::uint64_t sum = 0;
+  for (const auto& [sequence, bytes] : sizes | std::views::reverse) {
+    sum += bytes;
+    if (kLeastRoom + sum + std::min(sum, kLogBytes) > room) break;
+    first = sequence;
+  }
+  return first;
 }
 
 std::string Store::replace(const std::function<void(LogFile&)>& fill) {
   const std::string fresh = path_ + ".new";
-  for (const char* suffix : kSuffixes) (void)::unlink((fresh + suffix).c_str());
-  {
+  remove_database(fresh);
+  try {
     LogFile file{private_file(fresh)};
     fill(file);
     file.database().checkpoint();
+  } catch (...) {
+    remove_database(fresh);  // others need the room
+    throw;
   }
   (void)::unlink((fresh + "-wal").c_str());
   sync_to_disk(fresh);
@@ -231,6 +302,7 @@ std::string Store::finish_replacement() {
   }
   rename_file(whole, path_);
   sync_to_disk(directory_path_);
+  forget_oldest();
   return kept;
 }
 
@@ -252,6 +324,7 @@ void Store::set_aside(std::uint64_t sequence) {
     }
   }
   commit(nullptr, {&sequence, 1});
+  forget_oldest();
   kLog.error("{}: batch {} of {} is damaged: lost {} accesses and {} changes, which are set aside in {}",
              log::field("file", path_), sequence, format_rfc3339(batch.written), log::field("accesses", batch.accesses),
              log::field("changes", batch.changes_count), log::field("kept", damaged_rows_));
@@ -265,6 +338,25 @@ std::string Store::unused_name() const {
   std::string name = first;
   for (int i = 2; identity(name) || identity(name + "-wal"); ++i) name = fmt::format("{}-{}", first, i);
   return name;
+}
+
+// Of what is set aside.
+void Store::forget_oldest() const {
+  const std::string prefix = path_ + ".corrupt-";
+  std::vector<std::string> all;
+  std::error_code unreadable;  // then there is another time
+  for (std::filesystem::directory_iterator entry{directory_path_, unreadable}, end; !unreadable && entry != end;
+       entry.increment(unreadable)) {
+    const std::string& name = entry->path().native();
+    if (name.starts_with(prefix) && !name.ends_with("-wal") && !name.ends_with("-journal")) all.push_back(name);
+  }
+  if (all.size() <= kMostKept) return;
+  std::ranges::sort(all, {}, order_of_time);
+  for (const std::string& name : std::span{all}.first(all.size() - kMostKept)) {
+    remove_database(name);
+    if (identity(name)) continue;
+    kLog.warning("{} is deleted: the latest {} damaged files are kept", log::field("file", name), kMostKept);
+  }
 }
 
 }  // namespace qatime::backlog

@@ -26,12 +26,15 @@ namespace qatime::backlog {
 // Failure: if the disk refuses, a call throws StoreError. Nothing has changed, and the same call might succeed later.
 // That includes opening: a store that could not be opened is opened by the first call that can.
 // Damage: a damaged file or row is kept as DIRECTORY/backlog.db.corrupt-TIME, and a log line says so. The readable
-// batches remain, and deleted ones might come back in rows().
+// batches remain, the latest that there is room for, and deleted ones might come back in rows(). Of the files that are
+// kept so, the latest kMostKept stay.
 // Replacement: if the file or directory was deleted or replaced, commit() makes it again with all readable batches.
 // Thread: one at a time; every call might wait for the disk.
 class Store {
  public:
   using StoredRow = LogFile::StoredRow;
+
+  static constexpr std::size_t kMostKept = 5;
 
   // Opens DIRECTORY/backlog.db, if the disk takes it. Makes it and the directory if they are missing (see
   // StateDirectory). Throws ConfigError if an administrator has to decide.
@@ -71,10 +74,12 @@ class Store {
   [[nodiscard]] bool in_place() const noexcept;
   void move_back();
   void rescue(const std::string& why);
+  [[nodiscard]] std::uint64_t first_within(std::uint64_t room) const;
   std::string replace(const std::function<void(LogFile&)>& fill);
   std::string finish_replacement();
   void set_aside(std::uint64_t sequence);
   [[nodiscard]] std::string unused_name() const;
+  void forget_oldest() const;
   template <class Call>
   auto despite_damage(const Call& call);
 

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,10 @@ inline std::filesystem::path fast_place() {
   const std::filesystem::path memory = "/dev/shm";
   return std::filesystem::is_directory(memory) ? memory : std::filesystem::temp_directory_path();
 }
+
+// What statfs() says instead of the truth: the file system's magic number, and its free bytes.
+inline std::optional<unsigned> pretended_file_system;
+inline std::optional<std::size_t> pretended_room;
 
 // Every sequence has content of its own.
 inline Batch batch(std::uint64_t sequence, std::size_t size = 1000) {

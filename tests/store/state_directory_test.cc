@@ -4,7 +4,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
-#include <optional>
 #include <string>
 
 #include <sys/syscall.h>
@@ -16,14 +15,15 @@
 #include "config/config.h"
 #include "store/batches.h"
 
-namespace {
-std::optional<unsigned> pretended_file_system;
-}
-
 // Instead of that of the C library.
 extern "C" int statfs(const char* path, struct statfs* status) noexcept {
+  using qatime::backlog::pretended_file_system;
+  using qatime::backlog::pretended_room;
   const long result = ::syscall(SYS_statfs, path, status);
-  if (result == 0 && pretended_file_system) status->f_type = static_cast<__fsword_t>(*pretended_file_system);
+  if (result == 0 && pretended_file_system) {
+    status->f_type = static_cast<__fsword_t>(*pretended_file_system);
+  }
+  if (result == 0 && pretended_room) status->f_bavail = *pretended_room / static_cast<unsigned long>(status->f_bsize);
   return static_cast<int>(result);
 }
 

@@ -236,6 +236,67 @@ TEST_CASE("AReplacementThatACrashInterruptedIsFinishedByTheNextStart") {
   CHECK(content(corrupt_file(directory.path())) == "what was damaged");
 }
 
+namespace {
+
+// Opens what cannot be read in full by SQLite, with `room` bytes on the disk. Returns its sequences.
+std::vector<std::uint64_t> opened_with_room(const std::string& directory, std::size_t room) {
+  std::string bytes = sample().file;
+  bytes.replace(0, 100, std::string(100, '?'));
+  replace_content(directory + "/backlog.db", bytes);
+  replace_content(directory + "/backlog.db-wal", "");
+  pretended_room = room;
+  Store store{directory};
+  pretended_room.reset();
+  const auto found = sequences(store);
+  CHECK(content(corrupt_file(directory)) == bytes);
+  for (const std::uint64_t sequence : found) CHECK(same(store.read(sequence).value(), original(sequence)));
+  commit(store, batch(1000));
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("ADamagedFileIsSetAsideWhateverTheRoomAndTheLatestBatchesThatHaveRoomGoOn") {
+  std::size_t before = 0;
+  for (std::size_t room = 0; room < 1 << 20; room += 32 << 10) {
+    CAPTURE(room);
+    const TemporaryDirectory directory{fast_place()};
+    const auto found = opened_with_room(directory.path(), room);
+    CHECK(found.size() >= before);
+    for (std::size_t i = 0; i < found.size(); ++i) CHECK(found[i] == 20 - found.size() + 1 + i);
+    if (room == 0) CHECK(found.empty());
+    std::uintmax_t size = 0;
+    for (const std::uint64_t sequence : found) size += original(sequence).entries.size();
+    CHECK(2 * size <= room);
+    before = found.size();
+  }
+  CHECK(before == 20);
+}
+
+TEST_CASE("OfWhatIsSetAsideTheLatestFilesAreKept") {
+  const TemporaryDirectory directory{fast_place()};
+  const std::string prefix = directory.path() + "/backlog.db.corrupt-";
+  const std::vector<std::string> old{"20250101T000000Z",   "20260101T000000Z",    "20260101T000000Z-2",
+                                     "20260101T000000Z-9", "20260101T000000Z-10", "20260102T000000Z",
+                                     "20260103T000000Z"};
+  for (const auto& time : old) {
+    replace_content(prefix + time, "x");
+    replace_content(prefix + time + "-wal", "x");
+  }
+  opened_with_room(directory.path(), SIZE_MAX / 2);
+  std::size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator{directory.path()}) {
+    const std::string name = entry.path().string();
+    if (name.starts_with(prefix) && !name.ends_with("-wal")) ++count;
+  }
+  CHECK(count == Store::kMostKept);
+  for (std::size_t i = 0; i < old.size(); ++i) {
+    CAPTURE(old[i]);
+    CHECK(std::filesystem::exists(prefix + old[i]) == (i >= 3));
+    CHECK(std::filesystem::exists(prefix + old[i] + "-wal") == (i >= 3));
+  }
+}
+
 TEST_CASE("VerifyingReadsAllWithoutWritingAndSaysWhatIsDamaged") {
   const TemporaryDirectory directory{fast_place()};
   const std::string file = directory.path() + "/backlog.db";

@@ -211,6 +211,31 @@ class Disk(KeptCase):
         daemon.process.send_signal(signal.SIGTERM)
         self.assertEqual(daemon.process.wait(60), 0, daemon.log)
 
+    @needs_mount
+    def test_a_damaged_file_with_less_room_than_it_has_bytes(self):
+        self.mount("size=8m")
+        daemon = self.daemon(away=True)
+        for part in range(60):
+            send_tcp(daemon.port, [access(path + b" %d" % part, now()) for path in self.paths])
+            self.wait_until_kept(daemon)
+        self.access_all(daemon)
+        self.wait_until_kept(daemon)
+        daemon.stop()
+        file = self.state / "backlog.db"
+        with open(file, "r+b") as stream:
+            stream.write(b"?" * 100)
+        damaged = file.read_bytes()
+        self.fill(left=len(damaged) // 2)
+        daemon = self.daemon(away=True)
+        self.assertRegex(daemon.log, r"error backlog: .*kept [1-9]\d* batches.*had no room for [1-9]\d* more with [1-9]\d*")
+        (kept,) = (place for place in self.state.glob("*.corrupt-*") if not place.name.endswith("-wal"))
+        self.assertEqual(kept.read_bytes(), damaged)
+        self.assertEqual(daemon.get("/readyz")[0], 200)
+        self.wait_until_kept(daemon)
+        daemon.kill()
+        self.daemon(nfs__exports=[self.here])
+        self.expect_atimes(self.times)
+
     def test_a_disk_that_fails_takes_nothing_back(self):
         daemon = self.troubled()
         self.access_all(daemon)
