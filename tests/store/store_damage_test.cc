@@ -236,6 +236,24 @@ TEST_CASE("AReplacementThatACrashInterruptedIsFinishedByTheNextStart") {
   CHECK(content(corrupt_file(directory.path())) == "what was damaged");
 }
 
+TEST_CASE("AReplacementThatTheDiskInterruptedIsFinishedByTheNextCall") {
+  const TemporaryDirectory directory{fast_place()};
+  const std::string file = directory.path() + "/backlog.db";
+  {
+    Store store{directory.path()};
+    commit(store, batch(7));
+  }
+  std::filesystem::rename(file, file + ".away");
+  std::filesystem::create_directory(file);
+  Store store{directory.path()};
+  CHECK_THROWS_AS(store.rows(), StoreError);
+  std::filesystem::remove(file);
+  std::filesystem::rename(file + ".away", file + ".whole");
+  CHECK(sequences(store) == std::vector<std::uint64_t>{7});
+  commit(store, batch(8));
+  CHECK_FALSE(std::filesystem::exists(file + ".whole"));
+}
+
 namespace {
 
 // Opens what cannot be read in full by SQLite, with `room` bytes on the disk. Returns its sequences.
