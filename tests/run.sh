@@ -100,7 +100,8 @@ suite_page() { build_gcc && python_tests page test_page; }
 suite_quickstart() { sh conf/quickstart.sh; }
 
 suite_deploy() {
-  build_gcc && python_tests deploy test_service test_forwarders test_balancers test_wraps test_monitoring test_qq test_man
+  build_gcc && python_tests deploy test_service test_forwarders test_balancers test_nginx test_wraps test_monitoring \
+    test_qq test_man
 }
 
 suite_static() { build_gcc && python_tests deploy test_static; }
@@ -145,7 +146,7 @@ packages_of() {
   case $1 in
     system* | knfsd) echo rpcbind iproute2 iptables openssl prometheus redis-server redis-tools ;;
     page) echo chromium ;;
-    deploy) echo haproxy mandoc systemd python3-yaml util-linux openssl prometheus redis-server redis-tools ;;
+    deploy) echo haproxy nginx-light mandoc systemd python3-yaml util-linux openssl prometheus redis-server redis-tools ;;
     container) echo podman podman-compose buildah crun uidmap slirp4netns debootstrap catatonit passwd python3-yaml \
       util-linux redis-server redis-tools ;;
   esac
