@@ -190,7 +190,7 @@ void Rpc::await_replies() {
   descriptor_.async_wait(
       loop::Descriptor::wait_read, [this, life = std::weak_ptr{life_}](const boost::system::error_code& error) {
         if (error || life.expired() || context_ == nullptr) return;
-        client_context_.reply_batching->sleep(ReplyBatching::due(waiting_.size(), latency_, together_));
+        client_context_.reply_batching->sleep(ReplyBatching::due(waiting_.size(), latency_ - least_latency_, together_));
         // Of an error libnfs gets to know first, and the kernel tells it once.
         const bool owes_nothing = waiting_.empty() && abandoned_.empty();
         if (const int cause = owes_nothing ? socket_error(socket_) : 0) return fail(text(cause));
@@ -300,6 +300,7 @@ void Rpc::finish(Call& call, Status status) {
     const auto latency = rpc.heard_ - call.started;
     call.procedure->seconds.observe(latency);
     rpc.latency_ += (latency - rpc.latency_) / 8;
+    rpc.least_latency_ = std::min(rpc.least_latency_, latency);
   }
   call.status = status == Status::lost && rpc.is_refused(call) ? Status::garbage : status;
   rpc.completed_.splice(rpc.completed_.end(), rpc.waiting_, call.self);

@@ -195,7 +195,8 @@ class Rpc {
   bool alarm_is_set_ = false;
   bool flush_is_due_ = false;
   bool awaits_room_ = false;
-  Clock::Duration latency_{};     // until a reply, a moving average
+  Clock::Duration latency_{};  // until a reply, a moving average
+  Clock::Duration least_latency_ = Clock::Duration::max();
   std::size_t together_ = 0;      // replies of the last turn
   std::size_t pages_ = 0;         // requests for one that libnfs has
   std::size_t largest_page_ = 0;  // bytes, of all since there were none

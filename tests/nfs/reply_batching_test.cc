@@ -7,7 +7,7 @@ namespace qatime::nfs::reply_batching_test {
 
 using namespace std::chrono_literals;
 
-TEST_CASE("Replies gather for an eighth of the latency, which is bounded") {
+TEST_CASE("Replies gather for an eighth of the time in the queue, which is bounded") {
   CHECK(ReplyBatching::due(64, 800us, 1) == 100us);
   CHECK(ReplyBatching::due(64, 2400us, 1) == 300us);
   CHECK(ReplyBatching::due(64, 1s, 1) == 500us);
