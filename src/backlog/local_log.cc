@@ -63,6 +63,7 @@ Local::Pass Local::begin_pass() {
   std::deque<PendingTable::Unwritten> taken;
   {
     const MutexLock lock{mutex_};
+    log_index_.end_joints();
     pass.unneeded = log_index_.unneeded(now(), limits_.retention);
     pass.is_full = unwritten_now() > 0 && log_index_.bytes() >= disk_;
     if (pass.is_full) return pass;
@@ -108,8 +109,16 @@ bool Local::write_some(Pass& pass, Draft& draft) {
   AccessEncoder encoder{part.batch.entries};
   const auto is_full = [this]() QATIME_REQUIRES(mutex_) { return index_.used_bytes() > high_water_; };
   index_.table().write(part.row, items, is_full, [&](const PendingTable::Written& access) QATIME_REQUIRES(mutex_) {
-    encoder.add(access.directory, access.name, access.time);
+    if (access.mark != PendingTable::kNoMark && access.mark != index_.mark()) {
+      const auto path = index_.current_path(join(access.directory, access.name), access.time, access.mark);
+      const auto place = path ? exports_.place(*path) : std::nullopt;
+      if (!place) return false;
+      encoder.add(place->directory, place->name, access.time);
+    } else {
+      encoder.add(access.directory, access.name, access.time);
+    }
     log_index_.append(part.row, !access.stays);
+    return true;
   });
   draft.bytes += part.batch.entries.size() - before;
   part.batch.accesses = log_index_[part.row].accesses;
@@ -215,7 +224,8 @@ Local::Return Local::begin_return() const {
   const MutexLock lock{mutex_};
   Return returning;
   const bool has_room = index_.used_bytes() <= memory_ / 2 || index_.table().pending() < kSlice;
-  returning.is_merger = !has_room && log_index_.rows_on_disk() > kIdleRows;
+  // A full log takes no row that is made of others, and memory has no room for them.
+  returning.is_merger = !has_room && log_index_.rows_on_disk() > kIdleRows && log_index_.bytes() < disk_;
   if (log_index_.on_disk() == 0 || !(has_room || returning.is_merger)) return returning;
   const auto may_come = [&](const LogIndex::Row& row) {
     return row.is_committed && row.on_disk > 0 && (!returning.is_merger || row.bytes < max_row_ / 8);
@@ -258,7 +268,7 @@ bool Local::bring_directly(const Return::Step& step, AccessDecoder& accesses, bo
       --returning_;
       path = join(accesses.directory(), accesses.name());
       if (const auto place = exports_.place(path)) {
-        index_.restore(*place, accesses.time(), is_merger ? kNoSlot : step.row);
+        index_.restore(*place, accesses.time(), {step.row, !is_merger});
       } else {
         dropped_.at(static_cast<std::size_t>(Dropped::outside))->add();
       }
@@ -293,8 +303,9 @@ bool Local::bring_some(Return& returning, PendingIndex& index) {
       const Slice slice = index.table().take(export_index, kSlice, index.mark());
       for (const Entry& entry : slice.entries) {
         const std::string path = join(slice.directory, entry.name);
-        const Slot row = returning.is_merger ? kNoSlot : index.table().row(entry.ticket);
-        if (const auto place = exports_.place(path)) index_.restore(*place, entry.time, row);
+        PendingTable::Stored stored = index.table().stored(entry.ticket);
+        stored.is_written = stored.is_written && !returning.is_merger;
+        if (const auto place = exports_.place(path)) index_.restore(*place, entry.time, stored);
         index.table().settle(entry.ticket);
       }
     }

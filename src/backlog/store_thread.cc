@@ -246,7 +246,7 @@ std::uint32_t StoreThread::restore(const Local::Return::Step& step, AccessDecode
     if (!step.comes(accesses.position())) continue;
     const std::string path = join(accesses.directory(), accesses.name());
     if (const auto place = local_.exports().place(path)) {
-      index.restore(*place, accesses.time(), step.row);
+      index.restore(*place, accesses.time(), {step.row, true});
     } else {
       ++outside;
     }

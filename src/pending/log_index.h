@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "base/timestamp.h"
@@ -19,7 +20,12 @@ namespace qatime::backlog {
 // - on disk: it is there alone;
 // - unneeded: it is settled, or in another row by now.
 //
-// A row of accesses is unneeded when all of its accesses are. A row of changes is needed for the retention after its
+// A row of accesses is unneeded when all of its accesses are. Until then an item of the table holds it: the newest time
+// of the item is in the row, or it is in none and the row has the latest one that the log has. So no access leaves the
+// log before the one that stands for it is there. Where there are several such rows, a joint hold stands for all of
+// them.
+//
+// A row of changes is needed for the retention after its
 // arrival. It is also needed while an earlier row is, because accesses of that row follow the changes on their return.
 //
 // Slots name rows, and are used again. Costs are O(1) or O(log rows), except in unneeded(). One owner.
@@ -52,8 +58,35 @@ class LogIndex {
   [[nodiscard]] Row& operator[](Slot row) noexcept { return rows_[row]; }
   [[nodiscard]] const Row& operator[](Slot row) const noexcept { return rows_[row]; }
 
-  void hold(Slot row) noexcept { ++rows_[row].in_memory; }
-  void release(Slot row) noexcept { --rows_[row].in_memory; }
+  // `row` may be a joint hold.
+  void hold(Slot row) noexcept { ++(is_joint(row) ? joints_[row & ~kJoint].holders : rows_[row].in_memory); }
+  void release(Slot row) {
+    if (is_joint(row)) return release_joint(row & ~kJoint);
+    --rows_[row].in_memory;
+  }
+
+  // Returns a joint hold of both, each of which may be one itself. It ends in end_joints() when nobody holds it: what
+  // leaves the table for a moment holds it again.
+  [[nodiscard]] Slot join(Slot first, Slot second) {
+    hold(first);
+    hold(second);
+    const Slot slot = joints_.allocate();
+    joints_[slot] = {kNoSlot, first, second, 0};
+    return slot | kJoint;
+  }
+  void end_joints() {
+    while (!idle_.empty()) {
+      const Slot slot = idle_.back();
+      idle_.pop_back();
+      if (!joints_.contains(slot)) continue;  // it is here twice
+      const Joint joint = joints_[slot];
+      if (joint.holders > 0 || joint.first == kNoSlot) continue;
+      joints_[slot].first = kNoSlot;
+      joints_.release(slot);
+      release(joint.first);
+      release(joint.second);
+    }
+  }
 
   // Adds an access to the row: on disk alone, or unneeded until hold() says that it is in memory.
   void append(Slot row, bool is_on_disk) {
@@ -117,7 +150,21 @@ class LogIndex {
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }                // on disk
 
  private:
+  struct Joint {
+    Slot next = kNoSlot;  // the slab's own
+    Slot first = kNoSlot;
+    Slot second = kNoSlot;
+    std::uint32_t holders = 0;
+  };
+  static constexpr Slot kJoint = Slot{1} << 31;
+  static bool is_joint(Slot row) noexcept { return (row & kJoint) != 0; }
+  void release_joint(Slot slot) {
+    if (--joints_[slot].holders == 0) idle_.push_back(slot);
+  }
+
   Slab<Row> rows_;
+  Slab<Joint> joints_;
+  std::vector<Slot> idle_;  // of joints_, perhaps twice; some have holders again
   std::map<std::uint64_t, Slot> order_;
   std::size_t on_disk_ = 0;
   std::size_t rows_on_disk_ = 0;

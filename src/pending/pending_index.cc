@@ -122,7 +122,7 @@ PendingTable::Added PendingIndex::put(const HashedPlace& where, Time time, std::
 }
 
 // An access that came for `path`: it waits where its object is now, if that is anywhere in the exports.
-void PendingIndex::arrive(std::string_view path, Time time, bool counted, bool may_grow) {
+void PendingIndex::arrive(std::string_view path, Time time, bool counted, bool may_grow, Slot row) {
   const Resolution resolution = history_.follow(path, time);
   const auto place =
       resolution.kind == Resolution::Kind::ends
@@ -133,7 +133,7 @@ void PendingIndex::arrive(std::string_view path, Time time, bool counted, bool m
     if (!counted) ++counts_.cancelled;
     return;
   }
-  count(table_.add(*place, time, may_grow), counted);
+  count(row == kNoSlot ? table_.add(*place, time, may_grow) : table_.restore(*place, time, {row}), counted);
 }
 
 void PendingIndex::count(PendingTable::Added added, bool counted) {
@@ -167,7 +167,7 @@ void PendingIndex::remember_cancelled(CancelledAccesses::Cancelled cancelled) {
 }
 
 PendingIndex::OriginalAccess PendingIndex::known(const PendingTable::Withdrawn& withdrawn) const {
-  return {history_.origin(withdrawn.path, withdrawn.time), withdrawn.time, withdrawn.superseded};
+  return {history_.origin(withdrawn.path, withdrawn.time), withdrawn.time, withdrawn.superseded, withdrawn.row};
 }
 
 // Takes out what may have been at `path` or, with `subtree`, below it at the time `until`.
@@ -184,13 +184,22 @@ void PendingIndex::revive(std::string_view path, Time until, Affected& affected)
   if (cancelled_.empty()) return;
   for (const std::string& source : history_.sources(path, until)) {
     for (auto& cancelled : cancelled_.extract(source, until)) {
-      if (history_.remembers(cancelled.by)) affected.push_back({std::move(cancelled.path), cancelled.time, true});
+      if (history_.remembers(cancelled.by))
+        affected.push_back({std::move(cancelled.path), cancelled.time, true, kNoSlot});
     }
   }
 }
 
 void PendingIndex::arrive_again(const Affected& affected) {
-  for (const auto& [path, time, counted] : affected) arrive(path, time, counted, true);
+  for (const auto& [path, time, counted, row] : affected) arrive(path, time, counted, true, row);
+}
+
+std::optional<std::string> PendingIndex::current_path(const std::string& path, Time time, std::uint64_t mark) const {
+  if (mark == history_.last_sequence()) return path;
+  const std::string origin = history_.origin(path, time, mark);
+  Resolution resolution = history_.follow(origin, time);
+  if (resolution.kind == Resolution::Kind::ends) return std::nullopt;
+  return resolution.kind == Resolution::Kind::moves ? std::move(resolution.path) : origin;
 }
 
 bool PendingIndex::follow_flight(Ticket ticket) {
@@ -198,15 +207,13 @@ bool PendingIndex::follow_flight(Ticket ticket) {
   assert(flight);
   if (!flight || flight->mark == history_.last_sequence()) return false;
   const std::string origin = history_.origin(flight->path, flight->time, flight->mark);
-  const Resolution resolution = history_.follow(origin, flight->time);
-  if (resolution.kind != Resolution::Kind::ends &&
-      (resolution.kind == Resolution::Kind::moves ? resolution.path : origin) == flight->path)
-    return false;
+  if (current_path(flight->path, flight->time, flight->mark) == flight->path) return false;
   Affected affected;  // what met the flight under a name that was not its own any more
   table_.withdraw(flight->path, false, Time::max(),
                   [&](const PendingTable::Withdrawn& withdrawn) { affected.push_back(known(withdrawn)); });
+  const Slot row = table_.stored(ticket).row;
   table_.settle(ticket);
-  arrive(origin, flight->time, false, true);
+  arrive(origin, flight->time, false, true, row);
   arrive_again(affected);
   return true;
 }

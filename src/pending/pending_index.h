@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -79,9 +80,9 @@ class PendingIndex {
   // Takes in events in their order of arrival, with the places from locate(). Much faster than one by one.
   void take_in(Events events, std::span<const HashedPlace> places);
 
-  // Brings back an access of `row` of the log. `place` is where all changes so far have moved it.
-  void restore(const Place& place, Time time, Slot row) {
-    if (table_.restore(place, time, row) == PendingTable::Added::coalesced) ++counts_.coalesced;
+  // Brings back an access of the log. `place` is where all changes so far have moved it.
+  void restore(const Place& place, Time time, PendingTable::Stored stored) {
+    if (table_.restore(place, time, stored) == PendingTable::Added::coalesced) ++counts_.coalesced;
   }
 
   // Remembers a change of an earlier process. All pending accesses have followed it already.
@@ -89,6 +90,9 @@ class PendingIndex {
   void remember(const Change& change) {
     if (!history_.knows(change)) history_.remember(change, now_);
   }
+
+  // Returns where the object is now that was at `path` when an access to it was taken with `mark`; nothing if nowhere.
+  [[nodiscard]] std::optional<std::string> current_path(const std::string& path, Time time, std::uint64_t mark) const;
 
   // Ends the flight if a change since the take explains why its object is not there. Returns whether it did.
   bool follow_flight(Ticket ticket);
@@ -118,12 +122,13 @@ class PendingIndex {
     std::string path;
     Time time;
     bool counted;  // as coalesced or cancelled
+    Slot row;      // that the log needs until it has the access under its new name
   };
   using Affected = std::vector<OriginalAccess>;
 
   template <class Change>
   [[nodiscard]] bool is_new(const Change& change);
-  void arrive(std::string_view path, Time time, bool counted, bool may_grow);
+  void arrive(std::string_view path, Time time, bool counted, bool may_grow, Slot row = kNoSlot);
   PendingTable::Added put(const HashedPlace& where, Time time, std::size_t used);
   void count(PendingTable::Added added, bool counted);
   void end(std::string_view path, bool subtree, Order by);

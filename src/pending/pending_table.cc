@@ -372,7 +372,7 @@ Entry PendingTable::depart(Slot slot, std::uint64_t mark) {
   by_name_.prefetch(hash(item));  // for settle()
   append(items_, directories_[item.directory].apart, slot);
   item.position = flights_.allocate();
-  flights_[item.position] = {kNoSlot, slot, ++generation_, item.time, mark};
+  flights_[item.position] = {kNoSlot, slot, ++generation_, kNoSlot, item.time, mark};
   const Ticket ticket{item.position, generation_};
   const Retry retry = item.history == kNoSlot ? Retry{} : histories_[item.history].retry;
   return {ticket, std::string{item.name.view()}, item.time, retry};
@@ -382,6 +382,7 @@ Entry PendingTable::depart(Slot slot, std::uint64_t mark) {
 void PendingTable::land(Slot slot) {
   const Slot flight = items_[slot].position;
   flights_[flight].item = kNoSlot;
+  if (log_index_ != nullptr && flights_[flight].row != kNoSlot) log_index_->release(flights_[flight].row);
   flights_.release(flight);
 }
 
@@ -390,7 +391,12 @@ Time PendingTable::end_newer(Slot slot) {
   Item& item = items_[slot];
   item.state = ItemState::in_flight;
   --newer_;
-  return std::exchange(item.time, flights_[item.position].time);
+  InFlight& flight = flights_[item.position];
+  if (flight.row != kNoSlot) {
+    set_row(item, kNoSlot);
+    item.row = std::exchange(flight.row, kNoSlot);
+  }
+  return std::exchange(item.time, flight.time);
 }
 
 // A newer time of the item has won against `time`.
@@ -401,8 +407,9 @@ void PendingTable::supersede(Item& item, Time time) {
 // The superseded times of an item.
 void PendingTable::withdraw_earlier(Slot slot, Time until, const Take& take) {
   Item& item = items_[slot];
-  earlier_.extract(item.earlier, until,
-                   [&](Time time) { take({join(directories_[item.directory].path, item.name.view()), time, true}); });
+  earlier_.extract(item.earlier, until, [&](Time time) {
+    take({join(directories_[item.directory].path, item.name.view()), time, true, item.row});
+  });
 }
 
 // Leaves what is in flight in a directory that has moved at the path where it was, but not what waits behind it.
@@ -414,6 +421,7 @@ void PendingTable::leave_flights(Slot moved, const std::string& old_path, std::s
     next = item.next;
     if (!is_in_flight(item)) continue;
     std::optional<Time> newer;
+    const Slot row = item.row;
     if (item.state == ItemState::in_flight_newer) newer = end_newer(slot);
     if (old == kNoSlot) old = directories_.insert(old_path, Directories::hash(old_path), old_export);
     by_name_.erase(hash(item), slot);
@@ -423,7 +431,10 @@ void PendingTable::leave_flights(Slot moved, const std::string& old_path, std::s
     append(items_, directories_[old].apart, slot);
     directories_[old].newest = std::max(directories_[old].newest, item.time);
     withdraw_earlier(slot, until, take);
-    if (newer) note(create(moved, item.name.view(), hash(moved, item.name.view()), *newer));
+    if (!newer) continue;
+    const Slot left = create(moved, item.name.view(), hash(moved, item.name.view()), *newer);
+    note(left);
+    hold_also(items_[left], row);
   }
 }
 
@@ -460,7 +471,7 @@ void PendingTable::withdraw_list(Slot first, Time until, const Take& take) {
 void PendingTable::withdraw_item(Slot slot, Time until, const Take& take) {
   const Item& item = items_[slot];
   const bool goes = item.time <= until && item.state != ItemState::in_flight;
-  if (goes) take({join(directories_[item.directory].path, item.name.view()), item.time, false});
+  if (goes) take({join(directories_[item.directory].path, item.name.view()), item.time, false, item.row});
   withdraw_earlier(slot, until, take);
   if (!goes) return;
   if (item.state == ItemState::in_flight_newer) {

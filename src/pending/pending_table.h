@@ -92,6 +92,7 @@ class PendingTable {
     std::string path;
     Time time;
     bool superseded;  // add() returned `coalesced` for it, or for the newer time that met it
+    Slot row;         // of its item; it is needed until the time is in the log again
   };
   using Take = std::function<void(Withdrawn)>;  // must not touch the table
 
@@ -109,9 +110,11 @@ class PendingTable {
     const std::string& directory;
     std::string_view name;
     Time time;
-    bool stays;  // false: it is on disk alone from now on
+    bool stays;          // false: it is on disk alone from now on
+    std::uint64_t mark;  // of its flight, and it has the name that it had when it was taken; else kNoMark
   };
-  using Write = std::function<void(const Written& access)>;
+  static constexpr std::uint64_t kNoMark = ~std::uint64_t{0};
+  using Write = std::function<bool(const Written& access)>;  // returns whether it is in the row
 
   // The number of items to be written. Some might be gone by now.
   [[nodiscard]] std::size_t unwritten() const noexcept { return unwritten_.size(); }
@@ -127,11 +130,18 @@ class PendingTable {
   // While `is_full`, items leave the table if they wait and were never tried. `write` must not touch the table.
   void write(Slot row, std::span<const Slot> items, const std::function<bool()>& is_full, const Write& write);
 
-  // Brings back an access of `row`. If `row` is kNoSlot, it is written again.
-  Added restore(const Place& place, Time time, Slot row);
+  // What the log has of an item.
+  struct Stored {
+    Slot row = kNoSlot;       // with its newest time or an older one; kNoSlot: none
+    bool is_written = false;  // the newest time is in `row`
+  };
 
-  // The row of a ticket's item; kNoSlot if it is in none.
-  [[nodiscard]] Slot row(Ticket ticket) const;
+  // Brings back an access that the log has. If it is not written, it is written again, and the table holds its row
+  // until then. Never refuses it.
+  Added restore(const Place& place, Time time, Stored stored);
+
+  // What the log has of a ticket's item.
+  [[nodiscard]] Stored stored(Ticket ticket) const;
 
   // Marks items as unwritten if their row `is_sparse`, in the slots from `begin` up to `begin + count`, exclusive.
   // Returns whether there are further slots.
@@ -170,7 +180,7 @@ class PendingTable {
     Slot previous = kNoSlot;
     Slot position = kNoSlot;   // in due_, or in flights_
     std::uint32_t second = 0;  // of arrival
-    Slot row = kNoSlot;        // of the log, with its access or an older one
+    Slot row = kNoSlot;        // held: of the log, with `time` or an older one
     Slot history = kNoSlot;    // in histories_; kNoSlot: it was never tried
     ItemState state = ItemState::waiting;
     bool is_unwritten = false;  // `time` is in no row; the item is in unwritten_ or was taken from there
@@ -188,6 +198,7 @@ class PendingTable {
     Slot next = kNoSlot;
     Slot item = kNoSlot;
     std::uint32_t generation = 0;
+    Slot row = kNoSlot;  // held: that of the item before a newer time of it was written, maybe of another object
     Time time;
     std::uint64_t mark = 0;
   };
@@ -210,6 +221,8 @@ class PendingTable {
   void write_one(Slot slot, Slot row, bool evicts, const Write& write);
   void look_ahead_to_write(std::span<const Slot> items, bool evicts) const;
   void set_row(Item& item, Slot row);
+  void leave_row_to_flight(Item& item);
+  void hold_also(Item& item, Slot row);
   void wait(Slot slot);
   void unlink_item(Slot slot);
   void enqueue(Slot directory);

@@ -25,9 +25,11 @@ void PendingTable::write_one(Slot slot, Slot row, bool evicts, const Write& writ
   item.is_unwritten = false;
   --count_unwritten_;
   const bool stays = !evicts || item.state != ItemState::waiting || item.history != kNoSlot;
-  write({directories_[item.directory].path, item.name.view(), item.time, stays});
-  set_row(item, stays ? row : kNoSlot);
-  if (!stays) remove(slot);
+  const std::uint64_t mark = item.state == ItemState::in_flight ? flights_[item.position].mark : kNoMark;
+  const bool is_in_row = write({directories_[item.directory].path, item.name.view(), item.time, stays, mark});
+  if (!stays) return remove(slot);
+  if (item.state == ItemState::in_flight_newer) leave_row_to_flight(item);
+  set_row(item, is_in_row ? row : kNoSlot);
 }
 
 // As look_ahead(), for what write() touches.
@@ -53,29 +55,36 @@ void PendingTable::look_ahead_to_write(std::span<const Slot> items, bool evicts)
   });
 }
 
-// The newest time of an item that was there is in `row` now, whatever was to be written before.
-PendingTable::Added PendingTable::restore(const Place& place, Time time, Slot row) {
+// An item has the newest of all times that meet in it. While that is in no row, those that the log has stay there.
+PendingTable::Added PendingTable::restore(const Place& place, Time time, Stored stored) {
   const HashedPlace where{place};
-  if (row == kNoSlot) return add(where, time, true);
   Slot directory = directories_.find(place.directory, where.hash);
   if (directory == kNoSlot) directory = directories_.insert(place.directory, where.hash, place.export_index);
   const std::uint64_t name_hash = hash(directory, place.name);
   Slot slot = find(directory, place.name, name_hash);
-  Added added = Added::waits;
-  if (slot != kNoSlot) {
-    if (time <= items_[slot].time) return Added::coalesced;
-    added = merge(slot, time);
-  } else {
+  const bool is_newest = slot == kNoSlot || time > items_[slot].time;
+  Added added = slot == kNoSlot ? Added::waits : Added::coalesced;
+  if (slot == kNoSlot) {
     slot = create(directory, place.name, name_hash, time);
+  } else if (is_newest || !stored.is_written) {
+    added = merge(slot, time);
   }
-  if (std::exchange(items_[slot].is_unwritten, false)) --count_unwritten_;
-  set_row(items_[slot], row);
+  Item& item = items_[slot];
+  if (is_newest && stored.is_written) {
+    if (std::exchange(item.is_unwritten, false)) --count_unwritten_;
+    if (item.state == ItemState::in_flight_newer) leave_row_to_flight(item);
+    set_row(item, stored.row);
+  } else {
+    if (is_newest) note(slot);
+    if (item.is_unwritten) hold_also(item, stored.row);
+  }
   return added;
 }
 
-Slot PendingTable::row(Ticket ticket) const {
+PendingTable::Stored PendingTable::stored(Ticket ticket) const {
   const Slot slot = find_flight(ticket);
-  return slot == kNoSlot ? kNoSlot : items_[slot].row;
+  if (slot == kNoSlot) return {};
+  return {items_[slot].row, !items_[slot].is_unwritten};
 }
 
 bool PendingTable::renew(Slot begin, std::size_t count, const std::function<bool(Slot row)>& is_sparse) {
@@ -92,9 +101,10 @@ bool PendingTable::renew(Slot begin, std::size_t count, const std::function<bool
 // The time of an item is in no row. Where most are gone before they are written the list is freed now and then.
 void PendingTable::note(Slot slot) {
   Item& item = items_[slot];
-  if (log_index_ == nullptr || item.is_unwritten) return;
+  if (item.is_unwritten) return;
   item.is_unwritten = true;
   ++count_unwritten_;
+  if (log_index_ == nullptr) return;
   unwritten_.push_back({slot, item.directory});
   if (unwritten_.size() < 2 * count_unwritten_ + kCompact) return;
   const auto is_new = [this](Unwritten one) {
@@ -105,9 +115,27 @@ void PendingTable::note(Slot slot) {
 }
 
 void PendingTable::set_row(Item& item, Slot row) {
-  if (log_index_ != nullptr && row != kNoSlot) log_index_->hold(row);
-  if (log_index_ != nullptr && item.row != kNoSlot) log_index_->release(item.row);
-  item.row = row;
+  const Slot before = std::exchange(item.row, row);
+  if (log_index_ == nullptr) return;
+  if (row != kNoSlot) log_index_->hold(row);
+  if (before != kNoSlot) log_index_->release(before);
+}
+
+// A newer time of an item in flight is written. The one that is in flight might be of another object, and stays where
+// it is.
+void PendingTable::leave_row_to_flight(Item& item) {
+  Slot& row = flights_[item.position].row;
+  if (row == kNoSlot) row = std::exchange(item.row, kNoSlot);
+}
+
+// The item stands for an access of `row`, too, until its newest time is written.
+void PendingTable::hold_also(Item& item, Slot row) {
+  if (row == kNoSlot || row == item.row) return;
+  if (item.row == kNoSlot) {
+    set_row(item, row);
+  } else if (log_index_ != nullptr) {
+    set_row(item, log_index_->join(item.row, row));
+  }
 }
 
 }  // namespace qatime::backlog

@@ -30,6 +30,7 @@ struct Fixture {
                             std::to_string(access.time.time_since_epoch() / std::chrono::seconds{1}) +
                             (access.stays ? "" : " -"));
           rows.append(row, !access.stays);
+          return true;
         });
     rows.commit(row, 100);
     return written;
@@ -123,11 +124,34 @@ TEST_CASE_METHOD(Fixture, "what comes back is in its row unless something newer 
   rows.commit(old, 100);
   add("/newer", 5);
   add("/older", 1);
-  CHECK(table.restore(*exports.place("/newer"), at(3), old) == PendingTable::Added::coalesced);
-  CHECK(table.restore(*exports.place("/older"), at(3), old) == PendingTable::Added::coalesced);
-  CHECK(table.restore(*exports.place("/other"), at(3), old) == PendingTable::Added::waits);
-  CHECK(rows[old].in_memory == 2);
+  CHECK(table.restore(*exports.place("/newer"), at(3), {old, true}) == PendingTable::Added::coalesced);
+  CHECK(table.restore(*exports.place("/older"), at(3), {old, true}) == PendingTable::Added::coalesced);
+  CHECK(table.restore(*exports.place("/other"), at(3), {old, true}) == PendingTable::Added::waits);
+  CHECK(rows[old].in_memory == 3);
   CHECK(write() == Written{"/newer 5"});
+  CHECK(rows[old].in_memory == 2);
+}
+
+TEST_CASE_METHOD(Fixture, "what is to be written holds the rows of all accesses that it stands for") {
+  std::vector<Slot> old;
+  for (int i = 0; i < 4; ++i) {
+    old.push_back(rows.open(++sequence, at(0)));
+    rows.commit(old.back(), 100);
+  }
+  const auto dead = [&] {
+    rows.end_joints();
+    return std::count_if(old.begin(), old.end(), [&](Slot one) { return is_dead(one); });
+  };
+  add("/a", 5);
+  for (std::size_t i = 0; i < 3; ++i) table.restore(*exports.place("/a"), at(static_cast<int>(i)), {old[i], true});
+  std::vector<PendingTable::Withdrawn> withdrawn;
+  table.withdraw("/a", false, at(9), [&](PendingTable::Withdrawn one) { withdrawn.push_back(std::move(one)); });
+  REQUIRE(withdrawn.size() == 1);
+  table.restore(*exports.place("/b"), at(6), {old[3], false});
+  table.restore(*exports.place("/b"), withdrawn[0].time, {withdrawn[0].row, false});
+  CHECK(dead() == 0);
+  CHECK(write() == Written{"/b 6"});
+  CHECK(dead() == 4);
 }
 
 TEST_CASE_METHOD(Fixture, "what is left of a sparse row is written again") {

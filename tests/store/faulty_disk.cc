@@ -63,6 +63,7 @@ int truncate_file(sqlite3_file* file, sqlite3_int64 size) {
 // The real disk need not work for it.
 int sync_file(sqlite3_file* file, int /*flags*/) {
   if (handle(file).disk->fails()) return SQLITE_IOERR_FSYNC;
+  handle(file).disk->at_sync();
   FaultyDisk::File& synced = model(file);
   for (const auto& change : synced.changes) apply(change, synced.synced);
   synced.changes.clear();

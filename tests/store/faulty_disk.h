@@ -5,9 +5,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <sqlite3.h>
@@ -21,6 +23,8 @@ class FaultyDisk {
 
   // Lets `calls` calls (open, read, write, truncate, sync, delete) pass and then fails `times` of them.
   void fail_after(std::size_t calls, std::size_t times);
+  // Calls `also` at each sync, when all that was written before is in the file system. It may open databases.
+  void on_sync(std::function<void()> also) { on_sync_ = std::move(also); }
   // Whether one has failed since.
   [[nodiscard]] bool failed() const { return failed_; }
 
@@ -42,6 +46,9 @@ class FaultyDisk {
     std::vector<Change> changes;  // since
   };
   [[nodiscard]] bool fails();
+  void at_sync() const {
+    if (on_sync_) on_sync_();
+  }
   [[nodiscard]] File& file(const std::string& name) { return files_[name]; }
   void forget(const std::string& name) { files_.erase(name); }
   [[nodiscard]] sqlite3_vfs* real() const { return real_; }
@@ -49,6 +56,7 @@ class FaultyDisk {
  private:
   sqlite3_vfs* real_;
   sqlite3_vfs vfs_;
+  std::function<void()> on_sync_;
   std::map<std::string, File> files_;
   std::size_t calls_left_ = SIZE_MAX;
   std::size_t failures_left_ = 0;
