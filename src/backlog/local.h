@@ -124,40 +124,48 @@ class Local final : public Backlog {
   // unneeded. If it has too many rows, takes all that have no access on disk alone.
   void renew();
 
-  // Rows whose accesses come back together, and the changes that they have to follow, in the order of the log.
+  // Rows whose accesses come back together, and the changes that they have to follow, in the order of the log. Other
+  // rows may be committed between two steps.
   struct Return {
     struct Step {
       Slot row;
       std::uint64_t sequence;
       Time written;
+      std::uint32_t events;          // in it
       bool is_returning;             // false: only its changes are needed
       std::vector<bool> is_on_disk;  // empty: all
 
       [[nodiscard]] bool comes(std::uint32_t position) const { return is_on_disk.empty() || is_on_disk[position]; }
     };
-    std::vector<Step> steps;
+    std::deque<Step> rows;   // with accesses that come back, those that were not read
+    std::vector<Slot> read;  // those that were
     bool has_changes = false;
     bool is_merger = false;  // of small rows: the accesses are written again, and might leave memory again
     bool has_begun = false;
-    std::size_t changes_seen = 0;  // bytes of changes_
+    std::uint64_t last = 0;        // sequence of the last row that was read, or of one before it
+    std::size_t changes_seen = 0;  // bytes of changes_, or of the first changes that come into the log behind `last`
+    std::uint32_t outside = 0;     // accesses that were read and are below no export of today
   };
-  // Chooses the rows that come back. Returns no steps if nothing is on disk alone, or if there is neither room nor many
+  // Accesses that are looked at under one lock: a fraction of a millisecond.
+  static constexpr std::size_t kSlice = 512;
+
+  // Chooses the rows that come back. Returns none if nothing is on disk alone, or if there is neither room nor many
   // small rows.
   [[nodiscard]] Return begin_return() const;
+
+  // Returns the row that has to be read next; nothing at the end of the log.
+  [[nodiscard]] std::optional<Return::Step> next_step(const Return& returning) const;
 
   // Takes some of the accesses of a row that have no changes to follow. Returns false when there are no more, or a
   // change has come that the others have to follow.
   [[nodiscard]] bool bring_directly(const Return::Step& step, AccessDecoder& accesses, bool is_merger);
 
-  // Takes some of the accesses that `returning` has brought into `index`, which repeats the log up to its end. Returns
-  // whether there are more.
+  // Takes up to kSlice of the accesses of each export that `returning` has brought into `index`, which repeats the log
+  // up to its end. Returns whether there are more.
   [[nodiscard]] bool bring_some(Return& returning, PendingIndex& index);
 
   // Drops and counts the accesses of a row that cannot be read and is no longer in the log.
   void lose(Slot row);
-
-  // Counts `count` accesses of the log as dropped, because they are below no export of today.
-  void drop_outside(std::uint32_t count);
 
   // Why nothing can be written, if so. It is the reason of all accesses that are dropped for lack of memory.
   enum class Trouble { none, disk_full, disk_failed };

@@ -22,9 +22,6 @@
 namespace qatime::backlog {
 namespace {
 
-// Entries that are looked at under one lock: a fraction of a millisecond.
-constexpr std::size_t kSlice = 512;
-
 // The log may be this much greater than what is pending takes in it: below it is not worth tidying.
 constexpr std::size_t kIdleBytes = 8 << 20;
 // Rows are kept in mind; of more of them than that, those that are mostly unneeded or hold little are made one.
@@ -234,18 +231,32 @@ Local::Return Local::begin_return() const {
       log_index_.order(), [&](const auto& row) QATIME_REQUIRES(mutex_) { return may_come(log_index_[row.second]); });
   if (first == log_index_.order().end()) return returning;
   const Time since = log_index_[first->second].written - limits_.retention;
+  returning.last = first->first - 1;
   std::size_t room = memory_ / 8;
   for (const auto& [sequence, slot] : log_index_.order()) {
     const LogIndex::Row& row = log_index_[slot];
-    const bool is_needed = row.changes > 0 && (sequence > first->first || row.written >= since);
+    if (row.changes > 0 && (sequence > first->first || row.written >= since)) {
+      returning.has_changes = true;
+      returning.last = std::min(returning.last, sequence - 1);
+    }
+    if (room == 0 && returning.has_changes) break;
+    if (room == 0 || !may_come(row)) continue;
     // An access takes twice its bytes on disk in memory, more or less.
-    const bool comes = may_come(row) && (sequence == first->first || 2 * row.bytes <= room);
-    if (may_come(row)) room = comes ? room - std::min(room, 2 * row.bytes) : 0;
-    if (!is_needed && !comes) continue;
-    returning.has_changes = returning.has_changes || !comes;
-    returning.steps.push_back({slot, sequence, row.written, comes, row.is_on_disk});
+    const bool comes = sequence == first->first || 2 * row.bytes <= room;
+    room = comes ? room - std::min(room, 2 * row.bytes) : 0;
+    if (comes) returning.rows.push_back({slot, sequence, row.written, row.accesses, true, row.is_on_disk});
   }
   return returning;
+}
+
+std::optional<Local::Return::Step> Local::next_step(const Return& returning) const {
+  const MutexLock lock{mutex_};
+  for (auto at = log_index_.order().upper_bound(returning.last); at != log_index_.order().end(); ++at) {
+    if (!returning.rows.empty() && returning.rows.front().sequence == at->first) return returning.rows.front();
+    const LogIndex::Row& row = log_index_[at->second];
+    if (row.changes > 0) return Return::Step{at->second, at->first, row.written, row.changes, false, {}};
+  }
+  return std::nullopt;
 }
 
 bool Local::bring_directly(const Return::Step& step, AccessDecoder& accesses, bool is_merger) {
@@ -287,13 +298,13 @@ bool Local::bring_some(Return& returning, PendingIndex& index) {
   {
     const MutexLock lock{mutex_};
     if (!std::exchange(returning.has_begun, true)) {
-      for (const auto& step : returning.steps) {
-        if (!step.is_returning || log_index_[step.row].is_returning) continue;
-        log_index_.set_on_disk(step.row, 0);
-        log_index_[step.row].is_returning = true;
+      for (const Slot row : returning.read) {
+        if (log_index_[row].is_returning) continue;
+        log_index_.set_on_disk(row, 0);
+        log_index_[row].is_returning = true;
       }
+      dropped_.at(static_cast<std::size_t>(Dropped::outside))->add(returning.outside);
     }
-    index.advance(moment(now()));
     decode_changes(std::string_view{changes_}.substr(returning.changes_seen),
                    [&](const Event& change) { index.take_in(change); });
     returning.changes_seen = changes_.size();
@@ -311,9 +322,7 @@ bool Local::bring_some(Return& returning, PendingIndex& index) {
     }
     returning_ = index.table().pending();
     if (returning_ == 0) {
-      for (const auto& step : returning.steps) {
-        if (step.is_returning) log_index_[step.row].is_returning = false;
-      }
+      for (const Slot row : returning.read) log_index_[row].is_returning = false;
     }
     more = returning_ > 0;
     publish();
@@ -330,11 +339,6 @@ void Local::lose(Slot row) {
   log_index_.close(row);
   publish();
   dropped_.at(static_cast<std::size_t>(Dropped::damaged))->add(lost);
-}
-
-void Local::drop_outside(std::uint32_t count) {
-  const MutexLock lock{mutex_};
-  dropped_.at(static_cast<std::size_t>(Dropped::outside))->add(count);
 }
 
 std::size_t Local::disk_bytes() const {

@@ -21,6 +21,10 @@ using namespace std::chrono_literals;
 
 // One transaction.
 constexpr std::size_t kMaxDraft = 8 << 20;
+// Brought back between two commits, a tenth of a second or less: accesses and changes, and rows, each of which takes as
+// long as some of them.
+constexpr std::size_t kMaxStep = 64 << 10;
+constexpr std::size_t kRow = 16;
 // After the disk has refused.
 constexpr auto kRetry = 500ms;
 
@@ -104,9 +108,10 @@ void StoreThread::load_existing() {
   }
 }
 
+// However much comes back, and through however many changes, what comes meanwhile is committed.
 bool StoreThread::turn() {
   if (!load()) return false;
-  while (bring_back()) continue;
+  is_bringing_ = bring_back();
   return pass();
 }
 
@@ -127,8 +132,10 @@ void StoreThread::run() {
 // Returns whether it is time to stop.
 bool StoreThread::wait_for_work() {
   const MutexLock lock{mutex_};
-  changed_.wait_for(mutex_, config_.commit,
-                    [this]() QATIME_REQUIRES(mutex_) { return has_much_ || shutdown_.is_requested(); });
+  if (!is_bringing_) {
+    changed_.wait_for(mutex_, config_.commit,
+                      [this]() QATIME_REQUIRES(mutex_) { return has_much_ || shutdown_.is_requested(); });
+  }
   has_much_ = false;
   return shutdown_.is_requested();
 }
@@ -176,19 +183,22 @@ bool StoreThread::commit(const Local::Draft& draft, const std::vector<Slot>& unn
   return false;
 }
 
-// Returns whether something came back.
+// One step. Returns whether something came back or was read.
 bool StoreThread::bring_back() {
-  Local::Return returning = local_.begin_return();
-  if (returning.steps.empty()) {
-    if (existing_ > 0 && local_.on_disk() == 0) report();
-    return false;
-  }
   try {
-    if (returning.has_changes) {
-      bring_through_changes(returning);
-    } else {
-      for (const auto& step : returning.steps) bring_directly(step, returning.is_merger);
+    if (!replay_) {
+      Local::Return returning = local_.begin_return();
+      if (returning.rows.empty()) {
+        if (existing_ > 0 && local_.on_disk() == 0) report();
+        return false;
+      }
+      if (returning.has_changes) {
+        replay_ = std::make_unique<LogReplay>(std::move(returning), local_, config_.memory);
+      } else {
+        bring_directly(returning);
+      }
     }
+    if (replay_) bring_through_changes();
     taken(reading_);
     return true;
   } catch (const StoreError& error) {
@@ -197,71 +207,84 @@ bool StoreThread::bring_back() {
   }
 }
 
-void StoreThread::bring_directly(const Local::Return::Step& step, bool is_merger) {
-  const auto batch = store_->read(step.sequence);
-  if (!batch) return local_.lose(step.row);
-  AccessDecoder accesses{batch->entries};
-  while (local_.bring_directly(step, accesses, is_merger)) continue;
-  if (accesses.at_end()) return;
-  PendingIndex index{local_.exports(), config_.memory, moment(step.written), local_.limits()};
-  const std::uint32_t outside = restore(step, accesses, index);
-  Local::Return rest{.steps = {step}, .is_merger = is_merger, .has_begun = true};
-  while (local_.bring_some(rest, index)) continue;
-  local_.drop_outside(outside);
-}
-
-// Repeats the log as far as it concerns what comes back.
-void StoreThread::bring_through_changes(Local::Return& returning) {
-  PendingIndex index{local_.exports(), config_.memory, moment(returning.steps.front().written), local_.limits()};
-  Clock::Instant latest{};
-  std::uint32_t outside = 0;
-  for (auto& step : returning.steps) {
-    latest = std::max(latest, moment(step.written));  // clocks are set back
-    index.advance(latest);
-    if (step.is_returning) {
-      outside += read_accesses(step, index);
-    } else {
-      read_changes(step, index);
-    }
+// What is left of `returning` is chosen again, because it might have to go through changes by then.
+void StoreThread::bring_directly(Local::Return& returning) {
+  std::size_t done = 0;
+  for (const auto& step : returning.rows) {
+    if (done >= kMaxStep) return;
+    done += kRow + bring_directly(step, returning.is_merger);
   }
-  while (local_.bring_some(returning, index)) continue;
-  local_.drop_outside(outside);
 }
 
-// Returns how many are below no export.
-std::uint32_t StoreThread::read_accesses(Local::Return::Step& step, PendingIndex& index) {
+// Returns the number of accesses.
+std::size_t StoreThread::bring_directly(const Local::Return::Step& step, bool is_merger) {
   const auto batch = store_->read(step.sequence);
   if (!batch) {
     local_.lose(step.row);
-    step.is_returning = false;
     return 0;
   }
   AccessDecoder accesses{batch->entries};
-  return restore(step, accesses, index);
+  while (local_.bring_directly(step, accesses, is_merger)) continue;
+  if (accesses.at_end()) return batch->accesses;
+  PendingIndex index{local_.exports(), config_.memory, moment(step.written), local_.limits()};
+  Local::Return rest;
+  rest.read = {step.row};
+  rest.is_merger = is_merger;
+  restore(step, accesses, rest, index);
+  index.advance(std::max(moment(step.written), moment(now())));
+  while (local_.bring_some(rest, index)) continue;
+  return batch->accesses;
 }
 
-std::uint32_t StoreThread::restore(const Local::Return::Step& step, AccessDecoder& accesses, PendingIndex& index) {
-  std::uint32_t outside = 0;
+// Repeats the log as far as it concerns what comes back.
+void StoreThread::bring_through_changes() {
+  for (std::size_t done = 0; done < kMaxStep;) {
+    if (const auto step = local_.next_step(replay_->returning)) {
+      replay_row(*step);
+      done += kRow + step->events;
+      continue;
+    }
+    replay_->advance(moment(now()));
+    if (!local_.bring_some(replay_->returning, replay_->index)) return replay_.reset();
+    done += Local::kSlice;
+  }
+}
+
+void StoreThread::replay_row(const Local::Return::Step& step) {
+  Local::Return& returning = replay_->returning;
+  PendingIndex& index = replay_->index;
+  replay_->advance(moment(step.written));
+  if (step.is_returning) {
+    if (const auto batch = store_->read(step.sequence)) {
+      AccessDecoder accesses{batch->entries};
+      restore(step, accesses, returning, index);
+      returning.read.push_back(step.row);
+    } else {
+      local_.lose(step.row);
+    }
+    returning.rows.pop_front();
+  } else if (const auto changes = store_->read_changes(step.sequence)) {
+    decode_changes(std::string_view{*changes}.substr(std::exchange(returning.changes_seen, 0)),
+                   [&index](const Event& change) { index.take_in(change); });
+  } else {
+    returning.changes_seen = 0;
+    kLog.error("moves and removals of {} are lost: accesses that waited for them may go to other files",
+               format_rfc3339(step.written));
+  }
+  returning.last = step.sequence;
+}
+
+void StoreThread::restore(const Local::Return::Step& step, AccessDecoder& accesses, Local::Return& returning,
+                          PendingIndex& index) {
   while (accesses.next()) {
     if (!step.comes(accesses.position())) continue;
     const std::string path = join(accesses.directory(), accesses.name());
     if (const auto place = local_.exports().place(path)) {
       index.restore(*place, accesses.time(), {step.row, true});
     } else {
-      ++outside;
+      ++returning.outside;
     }
   }
-  return outside;
-}
-
-void StoreThread::read_changes(const Local::Return::Step& step, PendingIndex& index) {
-  const auto changes = store_->read_changes(step.sequence);
-  if (!changes) {
-    kLog.error("moves and removals of {} are lost: accesses that waited for them may go to other files",
-               format_rfc3339(step.written));
-    return;
-  }
-  decode_changes(*changes, [&](const Event& change) { index.take_in(change); });
 }
 
 void StoreThread::report() {

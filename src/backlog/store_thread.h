@@ -2,6 +2,7 @@
 // The store thread: the only one that waits for a disk.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -42,8 +43,8 @@ class StoreThread final : public Durability {
   StoreThread& operator=(const StoreThread&) = delete;
   ~StoreThread() override;
 
-  // Brings back what there is room for and commits what is new. Returns whether the disk took the commit. For tests;
-  // the thread of start() does it again and again.
+  // Brings back some of what there is room for and commits what is new. Returns whether the disk took the commit. For
+  // tests; the thread of start() does it again and again.
   bool turn();
 
   void on_commit(std::function<void()> also) override { also_ = std::move(also); }
@@ -66,12 +67,29 @@ class StoreThread final : public Durability {
   bool wait_for_work() QATIME_EXCLUDES(mutex_);
   bool pass();
   bool commit(const Local::Draft& draft, const std::vector<Slot>& unneeded);
+  // Rows that come back through changes, in several steps.
+  struct LogReplay {
+    LogReplay(Local::Return rows, const Local& local, std::size_t memory)
+        : returning{std::move(rows)},
+          latest{moment(returning.rows.front().written) - local.limits().retention},
+          index{local.exports(), memory, latest, local.limits()} {}
+
+    // `moment` may be earlier than one before: clocks are set back.
+    void advance(Clock::Instant moment) {
+      latest = std::max(latest, moment);
+      index.advance(latest);
+    }
+
+    Local::Return returning;
+    Clock::Instant latest;
+    PendingIndex index;  // repeats the log
+  };
   bool bring_back();
-  void bring_directly(const Local::Return::Step& step, bool is_merger);
-  void bring_through_changes(Local::Return& returning);
-  std::uint32_t read_accesses(Local::Return::Step& step, PendingIndex& index);
-  std::uint32_t restore(const Local::Return::Step& step, AccessDecoder& accesses, PendingIndex& index);
-  void read_changes(const Local::Return::Step& step, PendingIndex& index);
+  void bring_directly(Local::Return& returning);
+  std::size_t bring_directly(const Local::Return::Step& step, bool is_merger);
+  void bring_through_changes();
+  void replay_row(const Local::Return::Step& step);
+  void restore(const Local::Return::Step& step, AccessDecoder& accesses, Local::Return& returning, PendingIndex& index);
   void report();
   // Writing to the disk, or reading from it.
   struct Direction {
@@ -98,8 +116,10 @@ class StoreThread final : public Durability {
   bool is_full_ = false;
   log::Throttle full_;
   bool is_loaded_ = false;
-  std::uint64_t loaded_ = 0;  // the last sequence that is
-  std::size_t existing_ = 0;  // accesses of the start, reported once they are back
+  std::uint64_t loaded_ = 0;           // the last sequence that is
+  std::unique_ptr<LogReplay> replay_;  // while one goes on
+  bool is_bringing_ = false;           // some came back; there might be more
+  std::size_t existing_ = 0;           // accesses of the start, reported once they are back
   Instant began_{};
 
   Mutex mutex_;

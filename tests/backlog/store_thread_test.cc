@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <random>
@@ -82,11 +83,11 @@ struct Life {
     return found;
   }
 
-  // All that is pending, also what is away.
+  // All that is pending, also what is away: an older time of a path may come back before a newer one.
   std::map<std::string, int> drain() {
     std::map<std::string, int> found;
     while (local.pending() > 0) {
-      found.merge(settle(1'000'000));
+      for (const auto& [path, time] : settle(1'000'000)) found[path] = std::max(found[path], time);
       REQUIRE(store_thread.turn());
     }
     return found;
@@ -308,6 +309,101 @@ TEST_CASE("what finds no room in memory is away, and comes back through the chan
   CHECK(life.drain() == expected);
   CHECK(life.adds_up());
   CHECK(life.local.on_disk() == 0);
+}
+
+namespace {
+
+// Accesses /d/0, /d/1 and so on, in so many rows.
+void write_accesses(Store& store, std::uint64_t first, int rows, int each, Time written) {
+  for (int row = 0; row < rows; ++row) {
+    Batch batch{first + static_cast<std::uint64_t>(row), written, static_cast<std::uint32_t>(each), 0, {}, {}};
+    AccessEncoder encoder{batch.entries};
+    for (int i = row * each; i < (row + 1) * each; ++i) encoder.add("/d", std::to_string(i), at(1000));
+    store.commit(&batch, {});
+  }
+}
+
+// Each event that comes during a return is committed before the return goes on. Returns how many have come.
+int add_during_return(Life& life, const std::function<void(int)>& add) {
+  int count = 0;
+  while (life.local.on_disk() > 0) {
+    add(count++);
+    REQUIRE(life.store_thread.turn());
+    REQUIRE(life.sum("qatime_backlog_committed_total") == count);
+  }
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("what comes while much comes back is committed in between") {
+  const TemporaryDirectory directory;
+  {
+    Store store{directory.path()};
+    write_accesses(store, 1, 20, 10'000, now());
+  }
+  Life life{directory.path()};
+  const int count = add_during_return(life, [&](int i) { life.access("/new-" + std::to_string(i), 2000); });
+  CHECK(count > 2);
+  CHECK(life.drain().size() == 200'000 + static_cast<std::size_t>(count));
+  CHECK(life.adds_up());
+}
+
+TEST_CASE("what comes while accesses come back through many changes is committed in between, and concerns them") {
+  const TemporaryDirectory directory;
+  constexpr int kAccesses = 100'000;  // more than one step
+  constexpr int kChanges = 30'000;
+  constexpr int kLate = 1'001;  // some steps after a rename, but it happened before
+  const Time written = now() - 1h;
+  {
+    Store store{directory.path()};
+    Batch access{1, written, 1, 0, {}, {}};
+    AccessEncoder{access.entries}.add("/late", "a", at(1000));
+    Batch change{2, written, 0, 1, {}, {}};
+    encode(Move{"/late/a", "/late/c", at(1002)}, change.changes);
+    const std::array<const Batch*, 2> first{&access, &change};
+    store.commit(first, {});
+    write_accesses(store, 3, 10, kAccesses / 10, written);
+    std::vector<Batch> batches;
+    std::vector<const Batch*> all;
+    batches.reserve(kChanges);
+    for (int i = 0; i < kChanges; ++i) {
+      Batch& batch = batches.emplace_back(Batch{static_cast<std::uint64_t>(i) + 13, written, 0, 1, {}, {}});
+      const std::string from = (i % 2 == 0 ? "/d/" : "/elsewhere/") + std::to_string(i);
+      if (i == kLate) {
+        encode(Move{"/late/a", "/late/b", at(1001)}, batch.changes);
+      } else {
+        encode(Move{from, "/e/" + std::to_string(i), at(1001)}, batch.changes);
+      }
+      all.push_back(&batches.back());
+    }
+    store.commit(all, {});
+  }
+  std::map<std::string, int> expected{{"/late/b", 1000}};
+  const auto path_of = [](int i) { return (i % 2 == 0 && i < kChanges ? "/e/" : "/d/") + std::to_string(i); };
+  for (int i = 0; i < kAccesses; ++i) expected[path_of(i)] = 1000;
+  const auto add = [&](Life& life, int i) {
+    const std::string from = path_of(i);
+    const std::string to = "/f/" + std::to_string(i);
+    life.move(from, to, 3000 + i);
+    expected.erase(from);
+    expected[to] = 1000;
+  };
+  {
+    Life life{directory.path()};
+    for (int turn = 0; turn < 3; ++turn) {
+      add(life, turn);
+      REQUIRE(life.store_thread.turn());
+    }
+    CHECK(life.local.on_disk() == kAccesses + 1);  // then it is killed
+  }
+  Life life{directory.path()};
+  const int count = add_during_return(life, [&](int i) { add(life, i + 3); });
+  CHECK(count > 3);
+  CHECK(life.sum("qatime_repeated_changes_total") == 0);
+  CHECK(life.adds_up());
+  CHECK(life.drain() == expected);
+  CHECK(life.adds_up());
 }
 
 TEST_CASE("what comes at once may take more than memory until it is committed") {
