@@ -147,7 +147,7 @@ int fail(const std::exception& error, int status) {
   return status;
 }
 
-// Whoever reads half of an output must not take it for the whole.
+// A reader of half an output must not take it for the whole.
 int finish(int status) {
   errno = 0;
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;

@@ -41,6 +41,7 @@ FILE = re.compile(r"\b[\w/]*\w\.(?:h|cc)\b")
 FOREIGN = {"libnfs.h"}  # of libraries
 STARTS_THREAD = re.compile(r"\bstd::j?thread\b(?!::)|\bpthread_create\(")
 HEADLESS_WORDS = ("What", "Who", "Whoever", "That")
+HEADLESS_COMMENT = re.compile(rf"(?:^|[.!?]\s+)({'|'.join(HEADLESS_WORDS)})\b")
 HEADLESS = re.compile(rf"(?:^|[.!?]\s+|\*\*\s*|[-*] )({'|'.join(HEADLESS_WORDS)})\b")
 
 
@@ -115,6 +116,31 @@ def sources(root):
     yield from ((path, re.compile(r"(.*)")) for path in documents(root))
 
 
+def comments(path):
+    """The first line of each block of comments, with its words in one line."""
+    words, first = [], 0
+    for number, line in enumerate([*path.read_text().split("\n"), ""], 1):
+        match = re.search(r"//(.*)", line)
+        is_alone = match and line.lstrip().startswith("//")
+        if words and not is_alone:
+            yield first, " ".join(words)
+            words = []
+        if match:
+            first = first if words else number
+            words.append(match[1].strip())
+        if match and not is_alone:
+            yield first, words.pop()
+
+
+def faults_of_comments(root):
+    for folder in ("src", "tests"):
+        for path in sorted((root / folder).rglob("*")):
+            if path.suffix in {".h", ".cc"}:
+                for number, text in comments(path):
+                    if match := HEADLESS_COMMENT.search(text):
+                        yield f"{path.relative_to(root)}:{number}: a sentence begins with {match[1]}"
+
+
 def faults_of_names(root):
     names = {path.name for path in root.rglob("*") if "build" not in path.parts} | FOREIGN
     for path, comment in sources(root):
@@ -140,6 +166,7 @@ def faults(root):
     yield from faults_of_folders(root)
     yield from faults_of_headers(root)
     yield from faults_of_documents(root)
+    yield from faults_of_comments(root)
 
 
 def expect(found, *words):
@@ -164,10 +191,13 @@ def self_test():
         (root / "src/d.h").write_text(f"{head}#pragma once\n// struct No {{}};\n"
                                       "struct A { class QATIME_B(c(d)) Thing {}; };\n")
         (root / "src/e.h").write_text(f"{head}// More things: a.h, gone.h.\n#include <other.h>\n")
+        (root / "src/f.h").write_text(f"{head}// Odd things.\nint a;  // What it is.\n// So it\n// is. Who knows.\n")
         sentences = "\n".join(f"So it is. {word} is not so is wrong." for word in HEADLESS_WORDS)
         (root / "README.md").write_text(f"Short.\n{'x' * 121}\n{sentences}\n")
         expect([*faults(root)], "e.h:2: names gone.h", "Thing: 2 types", "c.h:2: begins", "d.h:2: says not",
-               "README.md:2: 121", *(f"a sentence begins with {word}" for word in HEADLESS_WORDS))
+               "README.md:2: 121",
+               "f.h:3: a sentence begins with What", "f.h:4: a sentence begins with Who",
+               *(f"README.md:{number}: a sentence begins with {word}" for number, word in enumerate(HEADLESS_WORDS, 3)))
 
     with tempfile.TemporaryDirectory() as name:
         root = pathlib.Path(name)

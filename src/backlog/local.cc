@@ -71,7 +71,7 @@ void Local::add(Events events) {
   if (much_unwritten && wake_store_thread_) wake_store_thread_();
 }
 
-// Who brings accesses faster than the disk takes them is slowed down before any is lost.
+// A sender faster than the disk is slowed down before any access is lost.
 void Local::wait_for_room() {
   if (has_room() || !is_patient_ || trouble_ != Trouble::none) return;
   if (wake_store_thread_) wake_store_thread_();

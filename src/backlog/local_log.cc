@@ -5,8 +5,8 @@
 // still to go through; so rows are either of accesses or of changes, and whoever reads them one after the other, with
 // an index of its own, has what is pending.
 //
-// That only newest times are written, and only of what is pending when a batch is made, makes the log cheap: intake
-// notes the slot of an entry, once, and what is applied within `backlog.commit` never gets there.
+// The log is cheap because only newest times are written, and only of accesses that are pending when a batch is made:
+// intake notes the slot of an entry, once, and what is applied within `backlog.commit` never gets there.
 #include <algorithm>
 #include <iterator>
 #include <limits>

@@ -207,7 +207,7 @@ bool StoreThread::bring_back() {
   }
 }
 
-// What is left of `returning` is chosen again, because it might have to go through changes by then.
+// The rest of `returning` is chosen again, because it might have to go through changes by then.
 void StoreThread::bring_directly(Local::Return& returning) {
   std::size_t done = 0;
   for (const auto& step : returning.rows) {
@@ -316,7 +316,7 @@ void StoreThread::tell_trouble() {
   update_alert();
 }
 
-// What is accepted must be kept: without a disk, or with no room left, others should receive.
+// Accepted records must be kept: without a disk, or with no room left, others should receive.
 void StoreThread::update_alert() {
   if (writing_.is_refused) return alerts_.raise("backlog", config_.directory, writing_.why, Alerts::Effect::unready);
   if (is_full_) {

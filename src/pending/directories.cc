@@ -9,7 +9,7 @@
 namespace qatime::backlog {
 namespace {
 
-// What a string takes beside itself.
+// Bytes that a string takes beside itself.
 std::size_t heap_bytes(const std::string& text) {
   static const std::size_t inside = std::string{}.capacity();
   return text.capacity() > inside ? allocation_bytes(text.capacity() + 1) : 0;
@@ -44,7 +44,7 @@ std::vector<Slot> Directories::subtree(std::string_view path) {
   sort();
   std::vector<Slot> slots;
   if (const Slot itself = find(path); itself != kNoSlot && path != "/") slots.push_back(itself);
-  // What lies below `path` begins with it and a slash, and '0' is the byte that follows the slash.
+  // Each path below `path` begins with it and a slash, and '0' is the byte that follows the slash.
   const std::string begin = path == "/" ? "/" : std::string{path} + '/';
   const std::string end = begin.substr(0, begin.size() - 1) + '0';
   for (auto at = in_order_.lower_bound(begin); at != in_order_.end() && at->first < end; ++at)

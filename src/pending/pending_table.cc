@@ -308,7 +308,7 @@ void PendingTable::remove(Slot slot) {
   items_.release(slot);
 }
 
-// What was tried for an item; nothing by default.
+// The attempts for an item; none by default.
 void PendingTable::set_history(Item& item, const Retry& retry) {
   const bool is_needed = retry.attempts > 0 || retry.missed || retry.denied || retry.since != Clock::Instant{};
   if (!is_needed) {

@@ -130,7 +130,7 @@ class PendingTable {
   // While `is_full`, items leave the table if they wait and were never tried. `write` must not touch the table.
   void write(Slot row, std::span<const Slot> items, const std::function<bool()>& is_full, const Write& write);
 
-  // What the log has of an item.
+  // The part of an item that the log has.
   struct Stored {
     Slot row = kNoSlot;       // with its newest time or an older one; kNoSlot: none
     bool is_written = false;  // the newest time is in `row`
@@ -140,7 +140,7 @@ class PendingTable {
   // until then. Never refuses it.
   Added restore(const Place& place, Time time, Stored stored);
 
-  // What the log has of a ticket's item.
+  // Returns the part of a ticket's item that the log has.
   [[nodiscard]] Stored stored(Ticket ticket) const;
 
   // Marks items as unwritten if their row `is_sparse`, in the slots from `begin` up to `begin + count`, exclusive.

@@ -180,7 +180,7 @@ class RenameHistory::Trace {
     add(rebase(path, path.substr(0, step.size), *step.effect.other), at);
   }
 
-  // What changes of `kind` in [from, until) carry away from below `path`, or have brought there.
+  // The paths that changes of `kind` in [from, until) carry away from below `path`, or have brought there.
   void add_parts(std::string_view path, NameEffect::Kind kind, Order from, Order until, bool before) {
     changes_.visit_below(path, [&](const NameEffects& effects) {
       for (auto at = effects.lower_bound(from); at != effects.end() && at->first < until; ++at) {

@@ -75,7 +75,7 @@ std::string checked(const std::string& path) {
   return path;
 }
 
-// Who has the lock, as it wrote it there.
+// The holder of the lock, as it wrote itself there.
 std::string owner(const FileDescriptor& lock) {
   std::array<char, 32> text{};
   const ssize_t size = ::pread(lock.number(), text.data(), text.size(), 0);

@@ -24,7 +24,7 @@ namespace qatime::backlog {
 //
 // Guarantee: commit() is all or nothing, and survives a loss of power.
 // Failure: if the disk refuses, a call throws StoreError. Nothing has changed, and the same call might succeed later.
-// That includes opening: a store that could not be opened is opened by the first call that can.
+// Opening is such a call: a store that could not be opened is opened by the first call that can.
 // Damage: a damaged file or row is kept as DIRECTORY/backlog.db.corrupt-TIME, and a log line says so. The readable
 // batches remain, the latest that there is room for, and deleted ones might come back in rows(). Of the files that are
 // kept so, the latest kMostKept stay.

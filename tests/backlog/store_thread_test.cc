@@ -737,7 +737,7 @@ TEST_CASE("a thread that never had a log ends, and says that nothing was kept") 
 
 namespace {
 
-// What is pending in truth, by the objects that paths name.
+// The accesses that are pending in truth, by the objects that paths name.
 struct Object {
   int id;
   int time;
@@ -754,7 +754,8 @@ void move_truth(Truth& truth, const std::string& from, const std::string& to) {
 // Random lives on one directory, each of which ends with a crash.
 class Story {
  public:
-  // What is pending fits into memory, or hardly does; or the table always is full, so that all that is new overflows.
+  // All that is pending fits into memory, or hardly does; or the table always is full, so that all that is new
+  // overflows.
   enum class Memory { plenty, scarce, none };
 
   Story(unsigned seed, const std::string& directory, Memory memory)

@@ -20,7 +20,7 @@ inline std::filesystem::path fast_place() {
   return std::filesystem::is_directory(memory) ? memory : std::filesystem::temp_directory_path();
 }
 
-// What statfs() says instead of the truth: the file system's magic number, and its free bytes.
+// The words of statfs() instead of the truth: the file system's magic number, and its free bytes.
 inline std::optional<unsigned> pretended_file_system;
 inline std::optional<std::size_t> pretended_room;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The store on a disk that fails and loses power. What was committed is there afterwards, what was deleted is not, and
-// of what was interrupted all or nothing.
+// The store on a disk that fails and loses power. All that was committed is there afterwards, what was deleted is not,
+// and of what was interrupted all or nothing.
 #include <cstdint>
 #include <cstdlib>
 #include <map>
@@ -19,7 +19,7 @@ namespace {
 
 int rounds(int some) { return std::getenv("QATIME_TEST_LONG") ? some * 10 : some; }
 
-// What has to be in the store.
+// Rows that have to be in the store.
 struct Expected {
   std::map<std::uint64_t, std::size_t> sizes;
   std::uint64_t last = 0;

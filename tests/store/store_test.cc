@@ -86,7 +86,7 @@ std::string refusal(const std::string& directory) {
   return "";
 }
 
-// What the sqlite3 program would do.
+// As the sqlite3 program would do.
 void edit(const std::string& file, const char* sql) {
   sqlite::Database database{file};
   database.run(sql);
