@@ -50,7 +50,8 @@ struct LocalAddresses {
 // again, because a cluster may change the root of an export, and one connection learns of it before another.
 //
 // Begins to connect once the loop runs. Ignores SIGPIPE in the whole process, because libnfs writes to sockets that
-// might be gone, and lets glibc keep some MiB that are free, because libnfs allocates for each request. Counts qatime_rpcs_total{procedure}, qatime_server_up{server} and qatime_reconnects_total{server}.
+// might be gone, and lets glibc keep some MiB that are free, because libnfs allocates for each request. Counts
+// qatime_rpcs_total{procedure}, qatime_server_up{server} and qatime_reconnects_total{server}.
 class LibnfsClient final : public Client {
  public:
   // Bytes of stack that the loop's thread must have, because libnfs decodes a page by recursion. Version 4 takes 96 for

@@ -25,8 +25,8 @@ namespace qatime::backlog {
 // log before the one that stands for it is there. Where there are several such rows, a joint hold stands for all of
 // them.
 //
-// A row of changes is needed for the retention after its
-// arrival. It is also needed while an earlier row is, because accesses of that row follow the changes on their return.
+// A row of changes is needed for the retention after its arrival. It is also needed while an earlier row is, because
+// accesses of that row follow the changes on their return.
 //
 // Slots name rows, and are used again. Costs are O(1) or O(log rows), except in unneeded(). One owner.
 class LogIndex {

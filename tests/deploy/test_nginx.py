@@ -2,6 +2,7 @@
 """The page behind nginx, by the lines of conf/README.md."""
 
 import base64
+import contextlib
 import http.client
 import pathlib
 import re
@@ -62,9 +63,10 @@ class BehindNginx(Case):
             headers["Authorization"] = "Basic " + base64.b64encode(f"admin:{password}".encode()).decode()
         connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=context)
         connection.sock = context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname=NAME)
-        connection.request("GET", "/readyz", headers=headers)
-        response = connection.getresponse()
-        return response.status, response.read()
+        with contextlib.closing(connection):
+            connection.request("GET", "/readyz", headers=headers)
+            response = connection.getresponse()
+            return response.status, response.read()
 
     def test_the_page_has_tls_and_a_password(self):
         port, context = self.proxy(self.daemon(admin__hosts=[NAME]))
