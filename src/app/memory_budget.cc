@@ -8,6 +8,9 @@
 #include <utility>
 
 #include <sys/resource.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "admin/process.h"
 #include "app/logger.h"
@@ -25,8 +28,7 @@ void take_least(std::optional<MemoryLimit>& least, std::uint64_t bytes, std::str
   if (bytes < (least ? least->bytes : kNoLimit)) least = {bytes, std::move(source)};
 }
 
-// Of stacks, and of what malloc() reserves for each thread.
-constexpr std::uint64_t kMappedLater = 150'000'000;
+constexpr std::uint64_t kMappedLater = 150'000'000;  // of stacks and buffers
 
 // The limits of a group and of all above it. A container may see its own group as the root, under whatever name.
 void look_at_group(std::optional<MemoryLimit>& least, const std::filesystem::path& mount, std::filesystem::path group,
@@ -40,9 +42,22 @@ void look_at_group(std::optional<MemoryLimit>& least, const std::filesystem::pat
   }
 }
 
-void look_at_resource(std::optional<MemoryLimit>& least, int resource, std::uint64_t used, const char* name) {
+// By default glibc reserves 64 MiB of addresses for each thread.
+void save_addresses() {
+#ifdef __GLIBC__
+  (void)::mallopt(M_ARENA_MAX, 1);
+#endif
+}
+
+bool is_limited(int resource) {
   rlimit limit{};
-  if (getrlimit(static_cast<__rlimit_resource_t>(resource), &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
+  return getrlimit(static_cast<__rlimit_resource_t>(resource), &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+}
+
+void look_at_resource(std::optional<MemoryLimit>& least, int resource, std::uint64_t used, const char* name) {
+  if (!is_limited(resource)) return;
+  rlimit limit{};
+  (void)getrlimit(static_cast<__rlimit_resource_t>(resource), &limit);
   take_least(least, limit.rlim_cur > used ? limit.rlim_cur - used : 0, name);
 }
 
@@ -68,6 +83,7 @@ std::optional<MemoryLimit> control_group_limit(const std::filesystem::path& root
 }
 
 MemoryBudget::MemoryBudget() : limit_{control_group_limit()} {
+  if (is_limited(RLIMIT_AS)) save_addresses();
   look_at_resource(limit_, RLIMIT_AS, admin::Process::read().virtual_bytes + kMappedLater,
                    "RLIMIT_AS, less what is mapped without use");
   look_at_resource(limit_, RLIMIT_DATA, 0, "RLIMIT_DATA");

@@ -21,7 +21,8 @@ struct MemoryLimit {
 // admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst). `root` is that of the file system.
 [[nodiscard]] std::optional<MemoryLimit> control_group_limit(const std::filesystem::path& root = "/");
 
-// The least limit of memory, as of its construction: of control groups, RLIMIT_DATA and RLIMIT_AS. Immutable.
+// The least limit of memory, as of its construction: of control groups, RLIMIT_DATA and RLIMIT_AS. Immutable. Has glibc
+// reserve fewer addresses where those are limited, so make it before there are threads.
 class MemoryBudget {
  public:
   // Memory that qatime needs beside the backlog (conf/README.md, "Size it").
