@@ -191,16 +191,18 @@ class Container(Case):
         failed = self.user.run("podman", "healthcheck", "run", off, check=False)
         self.assertEqual(failed.returncode, 1, failed.stdout)
 
-    def test_its_page_can_be_published_under_any_name(self):
+    def test_its_page_can_be_published_by_its_address_and_under_a_name(self):
         admin = next(PORTS)
-        self.start([f"--publish={PUBLISHED}:{admin}:9514"], ["run", "--set", "admin.listen=0.0.0.0:9514"])
+        settings = ("admin.listen=0.0.0.0:9514", 'admin.hosts=["qatime.example.com"]')
+        self.start([f"--publish={PUBLISHED}:{admin}:9514"], ["run", *(f"--set={setting}" for setting in settings)])
         connection = http.client.HTTPConnection(PUBLISHED, admin, timeout=60)
         self.addCleanup(connection.close)
         for path in ("/", "/metrics", "/healthz"):
-            connection.request("GET", path, headers={"Host": "qatime.example.com"})
-            response = connection.getresponse()
-            self.assertEqual(response.status, 200)
-            response.read()
+            for host, status in (("qatime.example.com", 200), (f"{PUBLISHED}:{admin}", 200), ("example.com", 421)):
+                connection.request("GET", path, headers={"Host": host})
+                response = connection.getresponse()
+                self.assertEqual(response.status, status)
+                response.read()
 
     def test_the_image_says_what_it_is(self):
         image = json.loads(self.podman("image", "inspect", "qatime"))[0]
