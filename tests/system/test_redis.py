@@ -363,9 +363,10 @@ class Permissions(SharedCase):
         daemon = self.shared(nfs__port=lab.own_port(), **settings).start()
         wait_until(lambda: "works on 64 of 64 shards" in daemon.log, "the shards to have an owner")
         self.redis.cli("script", "flush")
-        # It waits while the log of changes is swept.
+        # It waits while the log of changes is swept. One change would not be worth it where both are in one shard.
         send_tcp(daemon.port, [record(f"{self.root}/old/file", base), record(paths[1], base),
-                               record(f"{self.root}/old/", base + 10**6, "fs_rename", target=f"{self.root}/new/")])
+                               record(f"{self.root}/old/", base + 10**6, "fs_rename", target=f"{self.root}/new/"),
+                               record(f"{self.root}/a", base + 10**6, "fs_rename", target=f"{self.root}/b")])
         wait_until(lambda: {"eval", "xadd", "zscan", "xtrim"} <= self.redis.called(), "a sweep")
         daemon.stop()
         daemon = self.shared(**settings).start()
