@@ -106,7 +106,7 @@ class Daemon {
     know_ourselves();
     watchdog_.watch([this](auto answer) { asio::post(intake_.io(), std::move(answer)); });
     watchdog_.watch([this](auto answer) { asio::post(apply_.io(), std::move(answer)); });
-    if (config.admin.listen) open_admin(config.admin);
+    if (config.admin.listen) open_admin(*config.admin.listen, config.admin.hosts);
     descriptors_.emplace(config);
     connections_.set_most(descriptors_->connections());
     descriptors_->warn(config.syslog.max_connections);
@@ -395,7 +395,7 @@ class Daemon {
     look_timer_.async_wait([this](boost::system::error_code) { look_every_few_seconds(); });
   }
 
-  void open_admin(const AdminConfig& config) {
+  void open_admin(const AdminConfig::ListenAddress& listener, const std::vector<std::string>& hosts) {
     admin::Health health;
     health.refresh = [this] { oldest_.set(backlog_.oldest().count()); };
     health.not_alive = [this] {
@@ -407,7 +407,7 @@ class Daemon {
     };
     routes_ = std::make_unique<admin::Routes>(metrics_, std::move(health));
     server_ = std::make_unique<admin::HttpServer>(
-        main_, *config.listen, config.hosts, [this](std::string_view path) { return routes_->answer(path); },
+        main_, listener, hosts, [this](std::string_view path) { return routes_->answer(path); },
         admin::HttpServer::Limits{});
   }
 

@@ -176,6 +176,7 @@ class LineQueue {
 struct Current {
   Mutex mutex;
   std::shared_ptr<LineQueue> queue QATIME_GUARDED_BY(mutex);
+  std::shared_ptr<LineQueue> hung QATIME_GUARDED_BY(mutex);  // of before, whose thread hangs
 };
 
 Current& current() {
@@ -310,9 +311,10 @@ Background::Background() { (void)exchange_queue(std::make_shared<LineQueue>()); 
 
 // A queue whose thread hangs is left to the end of the process.
 Background::~Background() {
-  static auto& hung = *new std::shared_ptr<LineQueue>;
   auto queue = exchange_queue(nullptr);
-  if (!queue->flush()) hung = std::move(queue);
+  if (queue->flush()) return;
+  const MutexLock lock{current().mutex};
+  current().hung = std::move(queue);
 }
 
 void Background::flush() {

@@ -197,9 +197,9 @@ void PendingIndex::arrive_again(const Affected& affected) {
 std::optional<std::string> PendingIndex::current_path(const std::string& path, Time time, std::uint64_t mark) const {
   if (mark == history_.last_sequence()) return path;
   const std::string origin = history_.origin(path, time, mark);
-  Resolution resolution = history_.follow(origin, time);
+  const Resolution resolution = history_.follow(origin, time);
   if (resolution.kind == Resolution::Kind::ends) return std::nullopt;
-  return resolution.kind == Resolution::Kind::moves ? std::move(resolution.path) : origin;
+  return resolution.kind == Resolution::Kind::moves ? resolution.path : origin;
 }
 
 bool PendingIndex::follow_flight(Ticket ticket) {

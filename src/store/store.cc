@@ -102,7 +102,8 @@ std::tuple<std::string, std::size_t, std::string> order_of_time(const std::strin
 Store::Store(const std::string& directory) : directory_path_{directory}, path_{directory + "/backlog.db"} {
   try {
     open();
-  } catch (const StoreError&) {  // rows() tries again, and says why
+  } catch (const StoreError& error) {
+    kLog.debug("{}", error.what());  // rows() tries again, and says why
   }
 }
 
@@ -199,7 +200,7 @@ bool Store::in_place() const noexcept {
 // Nobody else can reach the open file any more.
 void Store::move_back() {
   try {
-    if (!directory_->in_place()) directory_ = StateDirectory{directory_path_};
+    if (!directory_ || !directory_->in_place()) directory_ = StateDirectory{directory_path_};
   } catch (const ConfigError& error) {
     throw StoreError{error.what()};
   }
