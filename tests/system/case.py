@@ -162,6 +162,18 @@ class OwnServerCase(Case):
         super().setUp()
 
 
+def started_after(daemon, how):
+    """The daemon, whose shell does `how` before it becomes qatime; a failure ends it. Not for sanitizers, which take
+    descriptors and memory of their own."""
+    if lab.is_sanitized(daemon.program):
+        raise unittest.SkipTest("a sanitizer needs more than such a limit leaves")
+    script = daemon.directory / "limited"
+    script.write_text(f'#!/bin/sh\n{how} || exit 7\nexec {daemon.program} "$@"\n')
+    script.chmod(0o755)
+    daemon.program = script
+    return daemon
+
+
 def now():
     return time.time_ns() // 1000 * 1000  # as precise as a cluster's records
 

@@ -6,8 +6,7 @@ import re
 import signal
 import socket
 
-import lab
-from case import Hangup, OwnServerCase, now
+from case import Hangup, OwnServerCase, now, started_after
 from lab import record, send_tcp, wait_until
 
 LIMITS = (24, 64, 256)
@@ -19,14 +18,7 @@ class Descriptors(OwnServerCase, Hangup):
 
     def limited(self, limit, **settings):
         """A daemon with this hard limit."""
-        daemon = self.qatime(**settings)
-        if lab.is_sanitized(daemon.program):
-            self.skipTest("a sanitizer takes descriptors of its own")
-        limited = daemon.directory / "limited"
-        limited.write_text(f'#!/bin/sh\nulimit -n {limit}\nexec {daemon.program} "$@"\n')
-        limited.chmod(0o755)
-        daemon.program = limited
-        return daemon.start()
+        return started_after(self.qatime(**settings), f"ulimit -n {limit}").start()
 
     def fill(self, daemon):
         """With senders that send nothing, until it has refused some or takes no more."""

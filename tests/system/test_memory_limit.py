@@ -7,8 +7,7 @@ import pathlib
 import re
 import unittest
 
-import lab
-from case import OwnServerCase, now
+from case import OwnServerCase, now, started_after
 from lab import record, send_tcp, wait_until
 
 MIB = 1 << 20
@@ -50,16 +49,6 @@ class Group:
 class Limits(OwnServerCase):
     seconds = 30
 
-    def limited(self, daemon, how):
-        """A daemon that a shell starts after `how`."""
-        if lab.is_sanitized(daemon.program):
-            self.skipTest("a sanitizer needs memory of its own")
-        limited = daemon.directory / "limited"
-        limited.write_text(f'#!/bin/sh\n{how} || exit 7\nexec {daemon.program} "$@"\n')
-        limited.chmod(0o755)
-        daemon.program = limited
-        return daemon
-
     def fill(self, daemon):
         when = now()
         for begin in range(0, PATHS, BATCH):
@@ -95,16 +84,16 @@ class Limits(OwnServerCase):
                 except OSError as error:
                     self.skipTest(f"no control group can be made: {error}")
                 self.addCleanup(group.remove)
-                self.endure(self.limited(self.qatime(), f"echo $$ > {group.door}"), limit)
+                self.endure(started_after(self.qatime(), f"echo $$ > {group.door}"), limit)
 
     def test_a_limit_of_the_process(self):
-        self.endure(self.limited(self.qatime(), f"ulimit -d {160 << 10}"), 160)
+        self.endure(started_after(self.qatime(), f"ulimit -d {160 << 10}"), 160)
 
     def test_a_limit_of_its_address_space(self):
-        self.endure(self.limited(self.qatime(), f"ulimit -v {300 << 10}"), r"\d+")
+        self.endure(started_after(self.qatime(), f"ulimit -v {300 << 10}"), r"\d+")
 
     def test_a_limit_that_is_high_enough_is_said(self):
-        daemon = self.limited(self.qatime(), f"ulimit -d {1 << 20}").start()
+        daemon = started_after(self.qatime(), f"ulimit -d {1 << 20}").start()
         self.assertRegex(daemon.log, r"info daemon: memory is limited to 1024 MiB \(RLIMIT_DATA\), enough for "
                                      r"backlog.memory, \d+ MiB")
         daemon.stop()
