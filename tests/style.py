@@ -191,7 +191,8 @@ def self_test():
         (root / "src/d.h").write_text(f"{head}#pragma once\n// struct No {{}};\n"
                                       "struct A { class QATIME_B(c(d)) Thing {}; };\n")
         (root / "src/e.h").write_text(f"{head}// More things: a.h, gone.h.\n#include <other.h>\n")
-        (root / "src/f.h").write_text(f"{head}// Odd things.\nint a;  // What it is.\n// So it\n// is. Who knows.\n")
+        (root / "src/f.h").write_text(f"{head}// Odd things.\nint a;  // {HEADLESS_WORDS[0]} it is.\n// So it\n"
+                                      f"// is. {HEADLESS_WORDS[1]} knows.\n")
         sentences = "\n".join(f"So it is. {word} is not so is wrong." for word in HEADLESS_WORDS)
         (root / "README.md").write_text(f"Short.\n{'x' * 121}\n{sentences}\n")
         expect([*faults(root)], "e.h:2: names gone.h", "Thing: 2 types", "c.h:2: begins", "d.h:2: says not",

@@ -253,7 +253,8 @@ void HttpServer::HttpConnection::respond(const error_code& error) {
   }
   const auto field = request[http::field::host];
   const auto host = target->host ? target->host : parse_host_port({field.data(), field.size()});
-  if (!field.empty() && !(host && all.is_ours(host->host))) {
+  const bool names_none = !target->host && field.empty();
+  if (!names_none && !(host && all.is_ours(host->host))) {
     return write(
         plain(http::status::misdirected_request, "ask for it by an address, as localhost, or by a name in admin.hosts"),
         keep_alive, !is_head);

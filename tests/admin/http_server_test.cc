@@ -174,6 +174,8 @@ TEST_CASE("The host of a target in absolute form counts, not the field") {
   CHECK(ask("HTTP://127.0.0.1/here", "localhost").ends_with("hello"));
   CHECK(ask("http://localhost", "localhost").starts_with("HTTP/1.1 404 "));
   CHECK(ask("http://example.com/here", "localhost").starts_with("HTTP/1.1 421 "));
+  CHECK(ask("http://example.com/here", "").starts_with("HTTP/1.1 421 "));
+  CHECK(f.ask("GET http://example.com/here HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 421 "));
   CHECK(ask("here", "localhost").starts_with("HTTP/1.1 400 "));
   CHECK(ask("ftp://localhost/here", "localhost").starts_with("HTTP/1.1 400 "));
 }

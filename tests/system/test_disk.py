@@ -104,7 +104,7 @@ class Disk(KeptCase):
         self.expect_all_applied(self.times)
 
     def expect_degraded_until(self, daemon, mend, reason):
-        """The daemon has started without its log, for this reason. What comes meanwhile is in the log afterwards."""
+        """The daemon has started without its log, for this reason. Records of meanwhile are in the log afterwards."""
         said = [line for line in daemon.log.splitlines() if REFUSED in line]
         self.assertEqual(len(said), 1, daemon.log)
         self.assertRegex(said[0], rf"error backlog: {REFUSED}, what comes waits in memory: {self.state}.*{reason}")
