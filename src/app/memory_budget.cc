@@ -49,16 +49,10 @@ void save_addresses() {
 #endif
 }
 
-bool is_limited(int resource) {
+std::optional<std::uint64_t> resource_limit(int resource) {
   rlimit limit{};
-  return getrlimit(static_cast<__rlimit_resource_t>(resource), &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
-}
-
-void look_at_resource(std::optional<MemoryLimit>& least, int resource, std::uint64_t used, const char* name) {
-  if (!is_limited(resource)) return;
-  rlimit limit{};
-  (void)getrlimit(static_cast<__rlimit_resource_t>(resource), &limit);
-  take_least(least, limit.rlim_cur > used ? limit.rlim_cur - used : 0, name);
+  if (getrlimit(static_cast<__rlimit_resource_t>(resource), &limit) != 0) return std::nullopt;
+  return limit.rlim_cur == RLIM_INFINITY ? std::nullopt : std::optional<std::uint64_t>{limit.rlim_cur};
 }
 
 }  // namespace
@@ -83,10 +77,12 @@ std::optional<MemoryLimit> control_group_limit(const std::filesystem::path& root
 }
 
 MemoryBudget::MemoryBudget() : limit_{control_group_limit()} {
-  if (is_limited(RLIMIT_AS)) save_addresses();
-  look_at_resource(limit_, RLIMIT_AS, admin::Process::read().virtual_bytes + kMappedLater,
-                   "RLIMIT_AS, less what is mapped without use");
-  look_at_resource(limit_, RLIMIT_DATA, 0, "RLIMIT_DATA");
+  if (const auto data = resource_limit(RLIMIT_DATA)) take_least(limit_, *data, "RLIMIT_DATA");
+  const auto addresses = resource_limit(RLIMIT_AS);
+  if (!addresses) return;
+  save_addresses();
+  const std::uint64_t without_use = admin::Process::read().virtual_bytes + kMappedLater;
+  take_least(limit_, *addresses - std::min(*addresses, without_use), "RLIMIT_AS, less what is mapped without use");
 }
 
 std::size_t MemoryBudget::backlog(std::size_t wanted) const noexcept {
