@@ -126,8 +126,9 @@ class Pipeline {
 
   void go_on() {
     for (const std::size_t export_index : completed_) queues_[export_index].has_completed = false;
-    const auto completed = std::exchange(completed_, {});
-    go_on_(completed);
+    going_on_.clear();
+    going_on_.swap(completed_);
+    go_on_(going_on_);
   }
 
   ThreadChecker thread_;
@@ -136,6 +137,7 @@ class Pipeline {
   std::vector<Queue> queues_;           // by export
   std::deque<std::size_t> turns_;       // of exports that have requests ready
   std::vector<std::size_t> completed_;  // exports of requests that completed since go_on_() was called
+  std::vector<std::size_t> going_on_;   // those for which it was; keeps its memory
 };
 
 }  // namespace qatime::apply

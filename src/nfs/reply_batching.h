@@ -17,20 +17,20 @@ namespace qatime::nfs {
 
 // A busy server answers one by one. Waking for each reply to send one request costs more than the rest of an update.
 // (Measured with nfs-ganesha on the same machine: 11 us of CPU instead of 6, and 2 to 20 % of the updates.) So the
-// thread sleeps before it reads. By Little's law an eighth of the time in its queue answers an eighth of the requests
-// there. The server has enough to do meanwhile. On a long way nothing waits, and each moment of sleep would be lost.
+// thread sleeps before it reads. By Little's law an eighth of the latency answers an eighth of the requests in flight.
+// The server has enough to do meanwhile. But on a long way little waits there, and each moment of sleep would be lost.
 //
 // One object serves all connections of a loop, because replies of all of them gather while it sleeps. One thread.
 class ReplyBatching {
  public:
   explicit ReplyBatching(boost::asio::io_context& io) : io_{io} {}
 
-  // Returns how long to sleep. `in_flight` requests wait for a reply, recent replies took `queueing` longer than the
-  // quickest one, and `together` replies came in the last turn.
-  [[nodiscard]] static Clock::Duration due(std::size_t in_flight, Clock::Duration queueing,
+  // Returns how long to sleep. `in_flight` requests wait for a reply, recent replies took `latency`, the quickest one
+  // `least`, and `together` replies came in the last turn.
+  [[nodiscard]] static Clock::Duration due(std::size_t in_flight, Clock::Duration latency, Clock::Duration least,
                                            std::size_t together) noexcept {
-    if (in_flight < kMany || 2 * together >= in_flight) return {};
-    const auto rest = std::min<Clock::Duration>(queueing / kShare, kLongest);
+    if (in_flight < kMany || 2 * together >= in_flight || latency / 2 < least) return {};
+    const auto rest = std::min<Clock::Duration>(latency / kShare, kLongest);
     return rest < kShortest ? Clock::Duration{} : rest;
   }
 

@@ -187,24 +187,24 @@ void Rpc::await_open() {
 }
 
 void Rpc::await_replies() {
-  descriptor_.async_wait(loop::Descriptor::wait_read, [this, life = std::weak_ptr{life_}](
-                                                          const boost::system::error_code& error) {
-    if (error || life.expired() || context_ == nullptr) return;
-    client_context_.reply_batching->sleep(ReplyBatching::due(waiting_.size(), latency_ - least_latency_, together_));
-    // Of an error libnfs gets to know first, and the kernel tells it once.
-    const bool owes_nothing = waiting_.empty() && abandoned_.empty();
-    if (const int cause = owes_nothing ? socket_error(socket_) : 0) return fail(text(cause));
-    do {
-      if (service(POLLIN) < 0) {
-        was_closed_idle_ = owes_nothing && has_ended();
-        return fail(failure());
-      }
-    } while (interposer_.has_unread());
-    if (!interposer_.refusal().empty()) return fail(interposer_.refusal());
-    together_ = completed_.size();
-    await_replies();
-    deliver();
-  });
+  descriptor_.async_wait(
+      loop::Descriptor::wait_read, [this, life = std::weak_ptr{life_}](const boost::system::error_code& error) {
+        if (error || life.expired() || context_ == nullptr) return;
+        client_context_.reply_batching->sleep(ReplyBatching::due(waiting_.size(), latency_, least_latency_, together_));
+        // Of an error libnfs gets to know first, and the kernel tells it once.
+        const bool owes_nothing = waiting_.empty() && abandoned_.empty();
+        if (const int cause = owes_nothing ? socket_error(socket_) : 0) return fail(text(cause));
+        do {
+          if (service(POLLIN) < 0) {
+            was_closed_idle_ = owes_nothing && has_ended();
+            return fail(failure());
+          }
+        } while (interposer_.has_unread());
+        if (!interposer_.refusal().empty()) return fail(interposer_.refusal());
+        together_ = completed_.size();
+        await_replies();
+        deliver();
+      });
 }
 
 // Waits until the socket takes more of what is queued.
